@@ -1,1 +1,44 @@
-"""Organza: generative adversarial networks, from a folder of images to a generator and an honest account of it."""
+"""Organza: generative adversarial networks, from a folder of images to a generator and an honest account of it.
+
+>>> import organza
+>>> run = organza.train("photos", budget="10m")        # doctest: +SKIP
+>>> organza.load("runs/photos").sample(16, seed=7)     # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from organza.data import open_data as open_data
+    from organza.errors import UserError as UserError
+    from organza.infer import Run as Run
+    from organza.infer import load as load
+    from organza.recipe import Recipe as Recipe
+    from organza.start import Request as Request
+    from organza.start import train as train
+    from organza.start import training as training
+
+_PUBLIC = {
+    "Recipe": "organza.recipe",
+    "Request": "organza.start",
+    "Run": "organza.infer",
+    "UserError": "organza.errors",
+    "load": "organza.infer",
+    "open_data": "organza.data",
+    "train": "organza.start",
+    "training": "organza.start",
+}
+__all__ = ["Recipe", "Request", "Run", "UserError", "load", "open_data", "train", "training"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: torch takes seconds to import, and `organza --help` should not.
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module organza has no attribute {name}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -30,3 +30,7 @@ def stream(*position: int | str) -> torch.Generator:
 def permutation(length: int, *position: int | str) -> Tensor:
     """A shuffle of range(length) for a position, as int64 [length]."""
     return torch.randperm(length, generator=stream(*position))
+
+
+MICROBATCH = 16
+"""Items that are sampled or judged in one pass. Always the same, since a convolution's last bits depend on the batch it is part of."""

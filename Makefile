@@ -1,0 +1,53 @@
+# Every target sets up what it needs. TORCH=... chooses the torch that is installed first, for example TORCH="torch==2.13.0+cu130".
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+DEMO_FACES ?= 6000
+DEMO_BUDGET ?= 8m
+
+.PHONY: help demo test test-fast lint clean
+
+help:
+	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
+	@echo "make test       lint, types and all tests"
+	@echo "make test-fast  the tests that take seconds"
+	@echo "make lint       format and lint what is here"
+
+# torch comes first: a later package that asks for torch would otherwise pull in a build of several GB.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+
+$(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[faces]"
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@ $(VENV)/demo.stamp
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/organza data faces $(DEMO)/faces --count $(DEMO_FACES) --size 64
+	$(BIN)/organza train $(DEMO)/faces --run $(DEMO)/run --budget $(DEMO_BUDGET)
+	$(BIN)/organza sample $(DEMO)/run --count 64 --seed 7 --grid --show --out $(DEMO)
+	@echo
+	@echo "Open $(DEMO)/grid.png: 64 faces that nobody drew. Beside them, real ones: $(DEMO)/run/samples/real.png"
+	@echo "Now yours:  $(BIN)/organza data check FOLDER   and   $(BIN)/organza train FOLDER"
+
+test: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pytest -q -n 2
+
+test-fast: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,76 @@
+"""What a run would be, without running it: the resolved recipe, its size, its cost, its memory and its time, measured on a few steps."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import replace
+
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from organza.data.batches import Batches, split
+from organza.part import encode
+from organza.recipe import Recipe
+from organza.run import RunFolder
+from organza.start import DEFAULT_BUDGET, Progress, Request, measure, open_images, resolve, trial
+from organza.stop import Budget
+
+
+def dry_run(asked: Request, progress: Progress | None = None) -> str:
+    """The resolved recipe as JSON, and its figures in words."""
+    recipe, before = resolve(asked)
+    pack = open_images(asked, before, progress)
+    data = Batches(pack.images, split(len(pack)), asked.seed or 0, recipe.mirror)
+    budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
+    rate = measure(recipe, data)
+    planned = budget.planned(len(data.parts.train), rate)
+    game = recipe.build(data)
+    channels, *space = data.shape
+    lines = [
+        json.dumps(encode(recipe), indent=2),
+        "",
+        f"data            {len(pack):,} images of {'x'.join(map(str, reversed(space)))}, {channels} channels ({len(data.parts.held_out):,} held out)",
+        f"generator       {count(game.G):,} weights",
+        f"discriminator   {count(game.D):,} weights",
+        f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",
+        f"speed           {rate:.1f} images/s on this machine now",
+        f"memory          {peak_memory() / 1e6:,.0f} MB at the peak so far",
+        f"budget          {budget.text}: about {planned:,} images ({planned / len(data.parts.train):.1f} passes), {words(planned / rate)}",
+        f"run folder      {asked.folder.path}"
+        + (" (a run is there already and would go on)" if RunFolder(asked.folder.path).exists else ""),
+        "Nothing was written.",
+    ]
+    return "\n".join(lines)
+
+
+def count(network: nn.Module) -> int:
+    """The number of weights."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def cost(recipe: Recipe, data: Batches) -> float:
+    """Floating-point operations that a training step spends on each image, counted while one is done."""
+    trainer = trial(replace(recipe, warmup=0), data)
+    with FlopCounterMode(display=False) as counter:
+        trainer.step()
+    return counter.get_total_flops() / trainer.images
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> words(42), words(600), words(9000)
+    ('42 s', '10 min', '2 h 30 min')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,82 @@
+"""The exponential moving average of the generator: what is sampled, judged, kept and shared.
+
+Yazici et al. 2019, arXiv:1806.04498: averaging over the last updates removes the circling of the game around its equilibrium.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def half_life(images: int, longest: float, share: float = 0.05) -> float:
+    """The half-life in images, which follows the images seen: min(longest, share * images seen).
+
+    Early weights are bad, so a young run must forget them fast.  Karras et al. 2020, arXiv:2006.06676 (the ramp-up rule).
+
+    >>> half_life(10_000, 20_000), half_life(1_000_000, 20_000)
+    (500.0, 20000)
+    """
+    return min(longest, share * images)
+
+
+def decay(batch: int, half: float) -> float:
+    """The factor that makes an average forget half of its past in `half` images, for one update per `batch` images.
+
+    >>> decay(64, 64), decay(64, 0)
+    (0.5, 0.0)
+    """
+    return 0.5 ** (batch / half) if half > 0 else 0.0
+
+
+class Average(nn.Module):
+    """A copy of a network that follows it: average <- beta average + (1 - beta) network, buffers of floats included.
+
+    Args:
+        network: what is followed. The copy is in evaluation mode and never asks for gradients.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, beta: float) -> None:
+        """Move towards the network: beta = 1 stays, beta = 0 copies."""
+        ours, theirs = _floats(self.network), _floats(network)
+        torch._foreach_lerp_(ours, theirs, 1.0 - beta)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    state = [*network.parameters(), *network.buffers()]
+    return [value.detach() for value in state if value.is_floating_point()]
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 8) -> None:
+    """Measure the batch-norm statistics of averaged weights anew: the averages of the statistics are not those of the average.
+
+    Without this a batch-normalised generator samples noise for the first thousands of images.
+    Args:
+        network: changed in place; left alone where it has no batch norm.
+        forward: passes the batch of a number through the network.
+        times: how many batches; 8 of 64 settle the statistics.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    was_training = network.training
+    network.train()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    for turn in range(times):
+        forward(turn)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.train(was_training)

@@ -1,0 +1,86 @@
+"""What a training run tells while it runs: the trainer yields these, and a display, a log or a web page consumes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from organza.stop import Check
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The run starts or goes on: what is trained, on what, for how long."""
+
+    lines: tuple[str, ...]
+    images: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A step was done. `means` holds the running means of the loss terms, D(x) and D(G(z))."""
+
+    images: int
+    planned: int
+    seconds: float
+    seconds_left: float
+    rate: float  # images a second
+    means: dict[str, float]
+    warming_up: bool = False
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Something else than training takes time now."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The fixed latents were drawn: uint8 [N, H, W, C], and the grid's file."""
+
+    images: int
+    pictures: np.ndarray
+    path: Path
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The generator was measured against held-out real images."""
+
+    check: Check
+    line: dict[str, Any]
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint is on the disk, flushed."""
+
+    images: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something the user should know; training goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The run is over, or paused."""
+
+    kind: str  # budget, plateau, equilibrium, non-finite, SIGINT, SIGTERM, SIGHUP
+    reason: str
+    images: int
+    next_commands: tuple[str, ...] = field(default=())
+
+
+Event = Begun | Tick | Busy | Sampled | Evaluated | Saved | Warned | Stopped

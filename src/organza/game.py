@@ -1,0 +1,165 @@
+"""The heart: who plays, what the fakes are, who judges them, and the turn of each player.
+
+A GAN variant is a `Game`: what the generator makes of a batch (`play`) and which fakes face which reals before which
+discriminator (`duels`). The losses below and the one loop in `train.py` need to know no more.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from organza.losses import Adversarial, probability
+from organza.penalties import Penalty
+from organza.schedule import at
+
+Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
+
+
+@dataclass
+class Duel:
+    """One discriminator and one pair of real and fake data, [N, ...] each; both sides share the condition, if any."""
+
+    critic: Callable[..., Tensor]
+    real: Tensor
+    fake: Tensor
+    condition: Tensor | None = None
+
+    def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
+        """The critic's logits for x, which stands for these items of the batch."""
+        return self.critic(x) if self.condition is None else self.critic(x, self.condition[items])
+
+
+class Moment(NamedTuple):
+    """Where a run stands: steps taken, images seen, images planned."""
+
+    step: int = 0
+    images: int = 0
+    planned: int = 1
+
+
+class Turn(NamedTuple):
+    """What came of one turn: the loss terms (their sum is minimised) and readings for the log, all scalars."""
+
+    terms: dict[str, Tensor]
+    readings: dict[str, Tensor]
+
+
+class NonFinite(Exception):
+    """A loss term that is not a finite number, named; no weight was changed by it."""
+
+
+class Game(nn.Module, ABC):
+    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks.
+
+    Args:
+        G: the generator, D: the discriminator.
+        adversarial: the two objectives.
+        penalties: on the discriminator.
+    """
+
+    def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
+        super().__init__()
+        self.G, self.D = G, D
+        self.adversarial, self.penalties = adversarial, tuple(penalties)
+
+    @classmethod
+    def needs(cls, data: Any) -> dict[str, Any]:
+        """The arguments that the networks take from the data: here its shape (C, H, W)."""
+        return {"shape": tuple(data.shape)}
+
+    def latents(self, streams: Sequence[torch.Generator]) -> Batch:
+        """The randomness of one batch, item i drawn from streams[i] alone. Games without noise have none."""
+        return {}
+
+    @abstractmethod
+    def play(self, batch: Batch) -> Batch:
+        """What G makes of the batch."""
+
+    @abstractmethod
+    def duels(self, batch: Batch, made: Batch) -> Sequence[Duel]:
+        """Which fakes face which reals."""
+
+    def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        """Further terms of G's loss: L1, cycle, identity, ... as scalars."""
+        return {}
+
+    def extra_discriminator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        """Further terms of D's loss: an auxiliary classifier, ... as scalars."""
+        return {}
+
+
+def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
+    real, fake = real.detach(), fake.detach()
+    even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
+    return {"D(x)": probability(real, even).mean(), "D(G(z))": probability(fake, even).mean()}
+
+
+def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = Moment()) -> Turn:
+    """D's side of the game: each duel's two halves added, plus the penalties that are due and the game's own terms.
+
+    `made` is detached first, so no gradient reaches G. Terms are reduced over the batch on their last line.
+    """
+    made = {name: value.detach() for name, value in made.items()}
+    due = [penalty for penalty in game.penalties if moment.step % penalty.every == 0]
+    terms: dict[str, Tensor] = {}
+    readings: dict[str, Tensor] = {}
+    for duel in game.duels(batch, made):
+        if due:  # exact penalties differentiate with respect to the inputs, from the same forward pass
+            duel.real, duel.fake = duel.real.detach().requires_grad_(), duel.fake.detach().requires_grad_()
+        real, fake = duel.judge(duel.real), duel.judge(duel.fake)
+        _add(terms, "discriminator", game.adversarial.discriminator(real, fake).mean())
+        for penalty in due:
+            weight = at(penalty.weight, moment.images, moment.planned) * penalty.every
+            _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
+        readings = _readings(real, fake, game.adversarial.neutral)
+    return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
+
+
+def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = Moment()) -> Turn:
+    """G's side of the game: its fakes before D, whose weights stay as they are, plus the game's own terms."""
+    terms: dict[str, Tensor] = {}
+    for duel in game.duels(batch, made):
+        fake = duel.judge(duel.fake)
+        real = fake
+        if game.adversarial.generator_sees_real:
+            with torch.no_grad():  # a constant for G
+                real = duel.judge(duel.real)
+        _add(terms, "generator", game.adversarial.generator(real, fake).mean())
+    return Turn(terms | game.extra_generator_terms(batch, made), {})
+
+
+def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Turn]) -> Turn:
+    """One turn of one player: its loss, backwards, one step. The other player's weights are not touched.
+
+    A player's weights only ask for gradients during its own turn, which saves the passes nobody needs.
+
+    Raises:
+        NonFinite: where a term is not finite, before anything was changed.
+    """
+    player.requires_grad_(True)
+    optimizer.zero_grad(set_to_none=True)
+    turn = loss()
+    total = torch.stack(list(turn.terms.values())).sum()
+    if not torch.isfinite(total):  # one wait for the device per turn, for a run that never trains on through a NaN
+        raise NonFinite(
+            " and ".join(f"{name} is {value.item()}" for name, value in turn.terms.items() if not value.isfinite())
+        )
+    total.backward()
+    optimizer.step()
+    player.requires_grad_(False)
+    return turn
+
+
+def name_of(function: Callable) -> str:
+    """The name to log a function under; a part or partial is named after what it calls."""
+    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or function.func)  # type: ignore[attr-defined]
+
+
+def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:
+    terms[name] = terms[name] + value if name in terms else value

@@ -1,0 +1,175 @@
+"""Inference: after training the generator alone makes pictures, and the discriminator stays as the detective that judges them.
+
+>>> run = load("runs/faces")                      # doctest: +SKIP
+>>> pictures = run.sample(16, seed=7)             # doctest: +SKIP
+>>> run.judge(pictures)                           # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from organza import checkpoint
+from organza.checkpoint import Checkpoint, Damaged
+from organza.data.batches import to_float, to_uint8
+from organza.errors import UserError, nearest
+from organza.losses import probability
+from organza.part import decode
+from organza.run import RunFolder
+from organza.seeding import MICROBATCH, stream
+
+
+class Run:
+    """A trained run: its generator, its discriminator, and what is known of them.
+
+    Args:
+        folder: where it is.
+        saved: the checkpoint to use.
+        notes: what the user should know of the choice.
+    """
+
+    def __init__(self, folder: RunFolder, saved: Checkpoint, notes: tuple[str, ...] = ()):
+        self.path, self.folder, self.saved, self.notes = folder.path, folder, saved, notes
+        self.content = folder.read()
+        self.channels, self.height, self.width = self.content["data"]["shape"]
+
+    @property
+    def images(self) -> int:
+        """Images seen when these weights were saved."""
+        return self.saved.facts["images"]
+
+    @cached_property
+    def generator(self) -> nn.Module:
+        """The averaged generator, ready to be called: z [N, z_dim] to images [N, C, H, W] in [-1, 1]."""
+        return self._network("generator")
+
+    @cached_property
+    def discriminator(self) -> nn.Module:
+        """The discriminator, ready to be called: images [N, C, H, W] in [-1, 1] to logits."""
+        return self._network("discriminator")
+
+    def sample(self, count: int = 16, seed: int = 0, first: int = 0) -> np.ndarray:
+        """New pictures, uint8 [count, H, W, C]. Picture k of a seed is the same in every batch, on every day.
+
+        Args:
+            count: how many.
+            seed: which series.
+            first: where in the series to begin.
+
+        Raises:
+            UserError: where count is not positive.
+        """
+        return np.concatenate(list(self.sampled(count, seed, first)))
+
+    def sampled(self, count: int, seed: int = 0, first: int = 0) -> Iterator[np.ndarray]:
+        """The same as `sample`, a few pictures at a time, for more than memory holds."""
+        if count < 1:
+            raise UserError(f"--count is {count}; it must be at least 1.")
+        for start in range(first, first + count, MICROBATCH):
+            z = torch.stack([self.latent(seed, start + item) for item in range(MICROBATCH)])
+            yield to_uint8(self.generate(z))[: first + count - start].numpy()
+
+    def latent(self, seed: int, index: int) -> Tensor:
+        """The latent of picture `index` of a series, [z_dim]."""
+        return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
+
+    @torch.no_grad()
+    def generate(self, z: Tensor) -> Tensor:
+        """G(z) for latents of your own, [N, z_dim] to [N, C, H, W] in [-1, 1]."""
+        return self.generator(z)
+
+    @torch.no_grad()
+    def judge(self, pictures: np.ndarray) -> np.ndarray:
+        """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
+
+        sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
+        Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
+
+        Args:
+            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+
+        Raises:
+            UserError: for another size or number of channels.
+        """
+        expected = (self.height, self.width, self.channels)
+        if pictures.ndim != 4 or pictures.shape[1:] != expected:
+            raise UserError(
+                f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}] as this run was trained on; it got {list(pictures.shape)}."
+            )
+        found = []
+        for start in range(0, len(pictures), MICROBATCH):
+            some = pictures[start : start + MICROBATCH]
+            padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
+            found.append(probability(self.discriminator(to_float(padded)), self.saved.facts["neutral"])[: len(some)])
+        return torch.cat(found).numpy()
+
+    def _network(self, name: str) -> nn.Module:
+        network = decode(self.content["players"][name])()
+        checkpoint.restore_network(network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors"))
+        return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def load(path: str | Path, which: str = "best") -> Run:
+    """Open a trained run.
+
+    Args:
+        path: the run's folder.
+        which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint such as 00012000.
+
+    Raises:
+        UserError: where there is no run, no such checkpoint, or none that is whole.
+    """
+    folder = RunFolder(path)
+    folder.read()
+    names = [directory.name for directory in checkpoint.existing(folder.checkpoints)]
+    if not names:
+        raise UserError(f"{path} has no checkpoint yet; let it train to its first evaluation.")
+    if which not in ("best", "latest", *names):
+        raise UserError(
+            f"{path} has no checkpoint {which}; it has best, latest, {', '.join(names)}.{nearest(which, names)}"
+        )
+    wanted = _named(folder, which)
+    files = {"generator", "discriminator"}
+    troubles = []
+    if wanted in names:
+        try:
+            return Run(folder, checkpoint.load(folder.checkpoints / wanted, files))
+        except Damaged as damage:
+            if which not in ("best", "latest"):
+                raise UserError(f"{damage}; choose another with --checkpoint: {', '.join(names)}.") from None
+            troubles.append(str(damage))
+    saved, wrong = checkpoint.newest_good(folder.checkpoints, files)
+    troubles += [text for text in wrong if text not in troubles]
+    if saved is None:
+        raise UserError(f"No checkpoint of {path} is whole: {'; '.join(troubles)}.")
+    return Run(folder, saved, tuple(f"{text}; using {saved.directory.name} instead" for text in troubles))
+
+
+def _named(folder: RunFolder, which: str) -> str:
+    pointer = {"best": folder.best, "latest": folder.latest}.get(which)
+    if pointer is None:
+        return which
+    try:
+        return str(json.loads(pointer.read_text())["checkpoint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """What a run is, in a few facts."""
+    return {
+        "run": str(run.path),
+        "checkpoint": run.saved.directory.name,
+        "recipe": run.content["recipe"]["name"],
+        "size": f"{run.width}x{run.height}",
+        "channels": run.channels,
+        "images seen": run.images,
+    }

@@ -1,0 +1,103 @@
+"""The adversarial losses: what each player of the minimax game wants, on logits, per sample.
+
+Symbols: r = D(x) and f = D(G(z)) are logits [N, ...]; sigmoid(r) is the probability that x is authentic (1 = real, 0 = fake).
+To add a loss, write one more `Adversarial` value here, or anywhere, and put it in a recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+
+class Adversarial(NamedTuple):
+    """The two objectives of a game. Each maps (real, fake) logits [N, ...] to losses of the same shape; both are minimised."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    neutral: float | None = (
+        0.0  # the logit at which real and fake are equally likely; None: only differences have a meaning
+    )
+    generator_sees_real: bool = (
+        False  # its objective compares the fake with a real, which costs one more pass through D
+    )
+
+
+def probability(logits: Tensor, neutral: float | Tensor | None = 0.0) -> Tensor:
+    """The probability that an item is authentic, sigmoid(logit - neutral), mean over a logit map: [N, ...] to [N]."""
+    return torch.sigmoid(logits - (0.0 if neutral is None else neutral)).reshape(len(logits), -1).mean(1)
+
+
+def _binary_cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
+    # -log sigmoid(r) - log(1 - sigmoid(f)): the halves with targets 1 and 0, added. softplus never overflows.
+    return softplus(-real) + softplus(fake)
+
+
+minimax = Adversarial(_binary_cross_entropy, lambda real, fake: -softplus(fake))
+"""The game as first stated: D maximises log D(x) + log(1 - D(G(z))) and G minimises log(1 - D(G(z))).
+
+G's gradient vanishes while D is sure of itself; `nonsaturating` is what is trained in practice.
+Goodfellow et al. 2014, arXiv:1406.2661, eq. 1.
+
+>>> import torch; minimax.generator(torch.zeros(1), torch.zeros(1))  # -log 2
+tensor([-0.6931])
+"""
+
+nonsaturating = Adversarial(_binary_cross_entropy, lambda real, fake: softplus(-fake))
+"""Binary cross entropy with targets 1 for real and 0 for fake, the two added; G trains its fakes towards target 1.
+
+L_D = -log D(x) - log(1 - D(G(z))),  L_G = -log D(G(z)).  Goodfellow et al. 2014, arXiv:1406.2661, section 3.
+
+>>> import torch; nonsaturating.discriminator(torch.zeros(1), torch.zeros(1))  # 2 log 2: the equilibrium D = 1/2
+tensor([1.3863])
+"""
+
+lsgan = Adversarial(
+    lambda real, fake: ((real - 1).square() + fake.square()) / 2,
+    lambda real, fake: (fake - 1).square() / 2,
+    neutral=0.5,
+)
+"""Least squares towards the targets 1 and 0.  L_D = ((r - 1)^2 + f^2) / 2,  L_G = (f - 1)^2 / 2.
+
+Mao et al. 2017, arXiv:1611.04076, eq. 9.
+
+>>> import torch; lsgan.generator(torch.zeros(1), torch.tensor([3.0]))
+tensor([2.])
+"""
+
+hinge = Adversarial(lambda real, fake: relu(1 - real) + relu(1 + fake), lambda real, fake: -fake)
+"""D only works on what is on the wrong side of the margin.  L_D = max(0, 1 - r) + max(0, 1 + f),  L_G = -f.
+
+Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, eqs. 16 and 17.
+
+>>> import torch; hinge.discriminator(torch.tensor([2.0]), torch.tensor([0.5]))
+tensor([1.5000])
+"""
+
+wasserstein = Adversarial(lambda real, fake: fake - real, lambda real, fake: -fake, neutral=None)
+"""The critic's estimate of the earth mover's distance; needs a Lipschitz critic (a penalty or clipping).
+
+L_D = f - r,  L_G = -f.  Arjovsky et al. 2017, arXiv:1701.07875, eqs. 2 and 3.
+
+>>> import torch; wasserstein.discriminator(torch.tensor([2.0]), torch.tensor([0.5]))
+tensor([-1.5000])
+"""
+
+relativistic = Adversarial(
+    lambda real, fake: softplus(fake - real),
+    lambda real, fake: softplus(real - fake),
+    neutral=None,
+    generator_sees_real=True,
+)
+"""Is this real more authentic than this fake? Pairs keep every mode in play: a fake is only ever compared with a real one.
+
+L_D = -log sigmoid(r - f),  L_G = -log sigmoid(f - r).  Jolicoeur-Martineau 2018, arXiv:1807.00734 (RpGAN);
+with r1 and r2 it is the loss of Huang et al. 2024, arXiv:2501.05441, eq. 2.
+
+>>> import torch; relativistic.discriminator(torch.tensor([5.0]), torch.tensor([5.0]))  # log 2
+tensor([0.6931])
+"""

@@ -1,0 +1,1 @@
+"""One file per architecture, generator and discriminator side by side."""

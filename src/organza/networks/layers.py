@@ -1,0 +1,75 @@
+"""Layers with stated initialisation, and what every player offers beyond `forward`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from organza.errors import UserError
+from organza.losses import probability
+
+Shape = tuple[int, ...]  # of one item, channels first: (C, H, W) for images
+
+
+class Generator(nn.Module):
+    """What maps a latent z [N, z_dim] to data in [-1, 1], [N, *shape]."""
+
+    z_dim: int
+
+    def latent(self, stream: torch.Generator) -> Tensor:
+        """One z ~ N(0, I) from a stream of its own, [z_dim]."""
+        return torch.randn(self.z_dim, generator=stream)
+
+
+class Discriminator(nn.Module):
+    """What maps data [N, *shape] in [-1, 1] to logits [N, ...]."""
+
+    def probability(self, x: Tensor, neutral: float = 0.0) -> Tensor:
+        """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), [N]."""
+        return probability(self(x), neutral)
+
+
+def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
+    """Weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2): the initialisation of Radford et al. 2016."""
+    for module in layer.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            nn.init.normal_(module.weight, 1.0, deviation)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            nn.init.normal_(module.weight, 0.0, deviation)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return layer
+
+
+def batch_norm(channels: int) -> nn.Module:
+    """Batch normalisation, for feature maps [N, C, H, W]."""
+    return nn.BatchNorm2d(channels)
+
+
+def no_norm(channels: int) -> nn.Module:
+    """No normalisation, so that D scores each item alone while it trains."""
+    return nn.Identity()
+
+
+def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
+    """How often an image can be halved until its shorter side is 4 to 7, and the size that is left.
+
+    >>> halvings(64, 64), halvings(64, 96), halvings(48, 48)
+    ((4, (4, 4)), (4, (4, 6)), (3, (6, 6)))
+
+    Raises:
+        UserError: where a side cannot be halved that often; the nearest size that can is named.
+    """
+    short = min(height, width)
+    times = max(short.bit_length() - 3, 0)
+    step = 2**times
+    if short < 8 or height % step or width % step:
+        times = max(short.bit_length() - 3, 1)
+        step = 2**times
+        near = [max(round(side / step), 4) * step for side in (width, height)]
+        raise UserError(
+            f"This network cannot make images of {width}x{height}: both sides must be divisible by {step}; "
+            f"try --size {near[0]}x{near[1]}."
+        )
+    return times, (height // step, width // step)

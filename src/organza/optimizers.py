@@ -1,0 +1,61 @@
+"""Optimisers as values: what a recipe says of one, and how it is built for a player's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from organza.schedule import Number, at
+
+
+class Optimizer(Protocol):
+    """A recipe's optimiser: a learning rate and a way to build it."""
+
+    rate: Number
+
+    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer: ...
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam with steps of `rate`.  Kingma and Ba 2015, arXiv:1412.6980.
+
+    beta1 = 0.5 is the choice of DCGAN, 0 that of most later GANs: momentum overshoots where the opponent moves.
+    """
+
+    rate: Number = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        # fused: one kernel for all weights, several times faster on a CPU than one call per tensor
+        return torch.optim.Adam(
+            weights, lr=at(self.rate, 0, 1), betas=(self.beta1, self.beta2), eps=self.epsilon, fused=True
+        )
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop, the choice of the first WGAN.  Tieleman and Hinton 2012, lecture 6.5 of Neural Networks for Machine Learning."""
+
+    rate: Number = 5e-5
+    alpha: float = 0.99
+
+    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(weights, lr=at(self.rate, 0, 1), alpha=self.alpha, foreach=True)
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with optional momentum."""
+
+    rate: Number = 1e-3
+    momentum: float = 0.0
+
+    def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(weights, lr=at(self.rate, 0, 1), momentum=self.momentum, foreach=True)

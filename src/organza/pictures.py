@@ -1,0 +1,77 @@
+"""Pictures for people: grids, files, and half-block drawings for a terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from organza.checkpoint import cannot_write
+from organza.errors import UserError
+
+
+def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: int = 255) -> np.ndarray:
+    """Pictures side by side on paper.
+
+    Args:
+        pictures: uint8 [N, H, W, C].
+        columns: pictures in a row; as square as possible by default.
+        gap: pixels between.
+        paper: the value between.
+
+    >>> grid(np.zeros((4, 8, 8, 3), np.uint8)).shape
+    (18, 18, 3)
+    """
+    count, height, width, channels = pictures.shape
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), paper, np.uint8)
+    for index, picture in enumerate(pictures):
+        y, x = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[y : y + height, x : x + width] = picture
+    return sheet
+
+
+def to_image(picture: np.ndarray) -> Image.Image:
+    """A uint8 [H, W, C] array with 1, 3 or 4 channels as a Pillow image."""
+    return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+
+
+def save_png(picture: np.ndarray, path: Path) -> None:
+    """Write a uint8 [H, W, C] array as PNG, aside and renamed.
+
+    Raises:
+        UserError: where it cannot be written.
+    """
+    content = io.BytesIO()
+    to_image(picture).save(content, "png")
+    aside = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content.getvalue())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(cannot_write(path, error)) from error
+
+
+def half_blocks(picture: np.ndarray, width: int) -> list[list[tuple[tuple[int, int, int], tuple[int, int, int]]]]:
+    """A picture as rows of (upper, lower) colours, two pixels for each character cell of a terminal.
+
+    Args:
+        picture: uint8 [H, W, C].
+        width: character cells in a row.
+    """
+    image = to_image(picture)
+    if image.mode == "RGBA":
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    height = max(2, round(width * image.height / image.width / 2) * 2)
+    small = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BOX))
+    pairs = small.reshape(height // 2, 2, width, 3)
+    return [
+        [(tuple(map(int, top)), tuple(map(int, low))) for top, low in zip(row[0], row[1], strict=True)] for row in pairs
+    ]

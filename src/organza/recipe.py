@@ -1,0 +1,218 @@
+"""A recipe: everything that decides what a run learns, as one value.
+
+Derive a recipe from another by replacing fields: `dataclasses.replace(dcgan(), batch=32)` or `organza train ... --set batch=32`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from organza import losses, networks, penalties
+from organza.errors import UserError, nearest
+from organza.game import Game
+from organza.losses import Adversarial, nonsaturating
+from organza.optimizers import Adam, Optimizer
+from organza.part import Part, describe, settings_of, walk
+from organza.penalties import Penalty
+from organza.stop import Plateau, Rule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a GAN is trained.
+
+    Args:
+        name: what it is called on the command line.
+        source: where it comes from: paper and what differs.
+        expect: what it should reach, on which data, in which time.
+        game: the GAN variant, a part that takes (G, D, adversarial, penalties).
+        generator, discriminator: the players, parts that take `shape` (and what else their game needs).
+        adversarial: the pair of losses.
+        penalties: on the discriminator.
+        generator_optimizer, discriminator_optimizer: one for each player.
+        batch: images in a step of D.
+        discriminator_turns: turns of D for each turn of G.
+        warmup: images that D sees, alone, before G's first turn.
+        average: longest half-life of the generator's moving average, in images; 0 samples the last weights instead.
+        mirror: show each real image also mirrored left to right, by chance.
+        stop: rules that end a run before its budget does.
+    """
+
+    name: str
+    source: str
+    expect: str
+    game: Part
+    generator: Part
+    discriminator: Part
+    adversarial: Adversarial = nonsaturating
+    penalties: tuple[Penalty, ...] = ()
+    generator_optimizer: Optimizer = field(default_factory=Adam)
+    discriminator_optimizer: Optimizer = field(default_factory=Adam)
+    batch: int = 64
+    discriminator_turns: int = 1
+    warmup: int = 0
+    average: int = 10_000
+    mirror: bool = False
+    stop: tuple[Rule, ...] = (Plateau(),)
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch", 2), ("discriminator_turns", 1), ("warmup", 0), ("average", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+
+    def players(self, data: Any) -> tuple[Part, Part]:
+        """The two players with all that they need from the data: parts that can be called with no argument."""
+        needs = self.game.make.needs(data)
+        return self.generator.given(**needs), self.discriminator.given(**needs)
+
+    def build(self, data: Any) -> Game:
+        """The game with fresh networks, for data of a `shape`."""
+        G, D = self.players(data)
+        return self.game(G(), D(), self.adversarial, self.penalties)
+
+
+def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """The recipe with `field=value` settings applied; a field may be a path such as generator.width or penalties.0.weight.
+
+    Raises:
+        UserError: for a field that does not exist (with the nearest) or a value of the wrong kind.
+    """
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path:
+            raise UserError(
+                f"--set {setting} is not of the form field=value, for example batch=32 or generator.width=48."
+            )
+        recipe = _replace(recipe, path.strip().split("."), text.strip(), path.strip())
+    return recipe
+
+
+def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
+    name, rest = path[0], path[1:]
+    if isinstance(value, tuple):
+        if not name.isdigit() or int(name) >= len(value):
+            raise UserError(f"--set {whole}: {name} should be a number from 0 to {len(value) - 1}.")
+        position = int(name)
+        new = _replace(value[position], rest, text, whole) if rest else _parse(text, value[position], whole)
+        return (*value[:position], new, *value[position + 1 :])
+    fields = settings_of(value)
+    if fields is None:
+        raise UserError(f"--set {whole}: {describe(value)} has no fields to set.")
+    if name not in fields:
+        raise UserError(
+            f"--set {whole}: there is no field {name}; there are {', '.join(fields)}.{nearest(name, fields)}"
+        )
+    new = _replace(fields[name], rest, text, whole) if rest else _parse(text, fields[name], whole)
+    return value.given(**{name: new}) if isinstance(value, Part) else dataclasses.replace(value, **{name: new})
+
+
+def _parse(text: str, old: Any, whole: str) -> Any:
+    """Text as a value of the same kind as the old one: a plain value, or the name of a function, loss or part."""
+    if isinstance(old, str):
+        return text
+    try:
+        value = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return _named(text, old, whole)
+    kind = type(old)
+    plain = isinstance(old, bool | int | float)
+    if (
+        not plain
+        and callable(old)
+        and isinstance(value, bool | int | float)
+        and not isinstance(old, Part | Adversarial)
+    ):
+        return value  # a number in the place of a schedule
+    fits = isinstance(value, kind) and isinstance(value, bool) == isinstance(old, bool)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value, fits = float(value), True
+    if not plain or not fits or (isinstance(value, float) and not abs(value) < float("inf")):
+        raise UserError(
+            f"--set {whole}={text}: it is {describe(old)} now, so the new value must be of the same kind ({kind.__name__})."
+        )
+    return value
+
+
+def _named(text: str, old: Any, whole: str) -> Any:
+    choices: dict[str, Any] = {}
+    for module in (losses, penalties, *walk(networks)):
+        for name, candidate in vars(module).items():
+            alike = (
+                isinstance(candidate, Adversarial)
+                if isinstance(old, Adversarial)
+                else _same_form(candidate, old, module)
+            )
+            if alike and not name.startswith("_"):
+                choices[name] = candidate
+    if text not in choices:
+        raise UserError(
+            f"--set {whole}={text}: allowed are {', '.join(choices) or 'plain values'}.{nearest(text, choices)}"
+        )
+    return choices[text]
+
+
+def _same_form(candidate: Any, old: Any, module: Any) -> bool:
+    if not (inspect.isfunction(candidate) and inspect.isfunction(old)) or candidate.__module__ != module.__name__:
+        return False
+    mine, theirs = inspect.signature(candidate), inspect.signature(old)
+    return (
+        mine.return_annotation == theirs.return_annotation and list(mine.parameters)[:1] == list(theirs.parameters)[:1]
+    )
+
+
+def find(name: str) -> Recipe:
+    """The recipe of a name: one of organza's, or `my_package.my_module:my_recipe`, a function of yours that returns one.
+
+    Raises:
+        UserError: for an unknown name, with the nearest.
+    """
+    if ":" in name:
+        return _foreign(name)
+    known = everything()
+    if name not in known:
+        raise UserError(f"There is no recipe {name}; there are {', '.join(known)}.{nearest(name, known)}")
+    return known[name]()
+
+
+def everything() -> dict[str, Callable[[], Recipe]]:
+    """Every recipe of organza by its name: the functions of `organza.recipes` that return one."""
+    from organza import recipes
+
+    found = {}
+    for module in walk(recipes):
+        for name, candidate in vars(module).items():
+            here = inspect.isfunction(candidate) and candidate.__module__ == module.__name__
+            if (
+                here
+                and not name.startswith("_")
+                and inspect.signature(candidate).return_annotation in (Recipe, "Recipe")
+            ):
+                found[name.replace("_", "-")] = candidate
+    return found
+
+
+def _foreign(name: str) -> Recipe:
+    import importlib
+    import sys
+
+    module_name, _, function = name.partition(":")
+    sys.path.insert(0, "")  # a module in the current directory counts, as it does for `python -m`
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"--recipe {name}: there is no module {error.name} here or among the installed packages."
+        ) from None
+    finally:
+        sys.path.pop(0)
+    if not hasattr(module, function):
+        raise UserError(f"--recipe {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
+    recipe = getattr(module, function)()
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"--recipe {name}: {function}() returned {type(recipe).__name__}, not an organza.Recipe.")
+    return recipe

@@ -1,0 +1,66 @@
+"""The referee: measures the generator against held-out real data while it trains, and how well D tells the two apart."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from organza.data.batches import Batches
+from organza.game import Batch, Game
+from organza.losses import probability
+from organza.metrics.evaluate import Card, evaluate
+from organza.metrics.features import Extractor, cached_features
+from organza.metrics.kernels import Estimate
+
+
+class Referee:
+    """Holds the features of the real images that the players never see.
+
+    Args:
+        extractor: pictures to features.
+        data: the batches, whose reference items are compared with.
+        fingerprint: of the data, for the cache of features.
+        cache: the folder of that cache.
+        samples: how many generated images are compared.
+        judged: how many pairs D's accuracy is measured on.
+    """
+
+    def __init__(
+        self, extractor: Extractor, data: Batches, fingerprint: str, cache: Path, samples: int = 500, judged: int = 256
+    ):
+        self.extractor, self.samples, self.judged = extractor, samples, judged
+        self.against = "held-out" if len(data.parts.held_out) else "training"
+        self.features = cached_features(extractor, data.images[data.reference], f"{fingerprint}-{self.against}", cache)
+        self.cost = self._measured(data.images[data.reference[:64]])
+
+    def _measured(self, pictures: np.ndarray) -> float:
+        """The seconds that one evaluation will take."""
+        start = time.perf_counter()
+        self.extractor(pictures)
+        return (time.perf_counter() - start) * self.samples / len(pictures)
+
+    def scores(self, pictures: np.ndarray) -> dict[str, Estimate]:
+        """The distances of generated pictures, uint8 [N, H, W, C], from the real ones."""
+        return evaluate(self.features, self.extractor(pictures))
+
+    def card(self, seed: int) -> Card:
+        """What the numbers depend on; numbers with unlike cards must not be compared."""
+        return Card(self.extractor.card(), len(self.features), self.samples, self.against, seed)
+
+
+@torch.no_grad()
+def accuracy(game: Game, batch: Batch) -> tuple[float, float]:
+    """The share of reals and fakes that D tells apart rightly, and its standard error: 1/2 at the equilibrium of the game."""
+    right = []
+    for duel in game.duels(batch, game.play(batch)):
+        real, fake = duel.judge(duel.real), duel.judge(duel.fake)
+        neutral = game.adversarial.neutral
+        even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
+        right += [probability(real, even) > 0.5, probability(fake, even) < 0.5]
+    share = torch.cat(right).float().mean().item()
+    return share, math.sqrt(max(share * (1 - share), 1e-9) / sum(map(len, right)))

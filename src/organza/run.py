@@ -1,0 +1,153 @@
+"""The run directory: what the trainer writes, and what the command line, the report and the studio read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from organza.checkpoint import cannot_write, write_json
+from organza.errors import UserError
+
+
+class RunFolder:
+    """The files of one run under one folder.
+
+    Args:
+        path: the folder; made when the run begins.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.recipe, self.checkpoints, self.samples = (
+            self.path / "recipe.json",
+            self.path / "checkpoints",
+            self.path / "samples",
+        )
+        self.stats, self.evaluations, self.events = (
+            self.path / f"{name}.jsonl" for name in ("stats", "evaluations", "events")
+        )
+        self.best, self.latest = self.path / "best.json", self.path / "latest.json"
+
+    @property
+    def exists(self) -> bool:
+        """Has a run begun here?"""
+        return self.recipe.is_file()
+
+    def begin(self) -> None:
+        """Make the folder.
+
+        Raises:
+            UserError: where it cannot be made, or holds something that is not a run.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file; --run needs a folder for the run.")
+        if self.path.is_dir() and not self.exists:
+            strangers = [
+                p.name
+                for p in self.path.iterdir()
+                if p.name not in ("lock", "samples", "checkpoints") and not p.name.startswith(".")
+            ]
+            if strangers:
+                raise UserError(
+                    f"{self.path} holds {strangers[0]} and is not a run of organza; name a new folder with --run."
+                )
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(cannot_write(self.path, error)) from error
+
+    def read(self) -> dict[str, Any]:
+        """What recipe.json says.
+
+        Raises:
+            UserError: where there is no run, or its recipe.json is not readable.
+        """
+        if not self.exists:
+            hint = " It has no recipe.json." if self.path.is_dir() else ""
+            raise UserError(
+                f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {self.path}"
+            )
+        try:
+            content = json.loads(self.recipe.read_text())
+            if not isinstance(content, dict) or "recipe" not in content:
+                raise ValueError("it holds no recipe")
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.recipe} cannot be read ({error}); restore it, or train into another folder."
+            ) from error
+        return content
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Write recipe.json."""
+        write_json(self.recipe, content)
+
+    def append(self, file: Path, line: Mapping[str, Any]) -> None:
+        """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read."""
+        try:
+            with file.open("ab", buffering=0) as stream:
+                if stream.tell() and not _ends_whole(file):
+                    stream.write(b"\n")
+                stream.write((json.dumps(line) + "\n").encode())
+        except OSError as error:
+            raise UserError(cannot_write(file, error)) from error
+
+    def event(self, kind: str, text: str, **facts: Any) -> None:
+        """Add a line to events.jsonl: what happened, in words. The time is for people; nothing is ever ordered by it."""
+        self.append(self.events, {"event": kind, "text": text, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
+
+    def rewind(self, images: int) -> None:
+        """Forget the stats and evaluations of what will be trained again: lines past a checkpoint."""
+        for file in (self.stats, self.evaluations):
+            lines = list(lines_of(file))
+            kept = [line for line in lines if line.get("images", 0) <= images]
+            if len(kept) < len(lines):
+                aside = file.with_name(f".{file.name}")
+                aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
+                os.replace(aside, file)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Hold the run while this process trains it. The lock belongs to the process and dies with it.
+
+        Raises:
+            UserError: where another process holds it, with its number.
+        """
+        path = self.path / "lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                owner = file.read().strip() or "another process"
+                raise UserError(
+                    f"{self.path} is being trained by process {owner}; wait for it, stop it, or name another --run."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def lines_of(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a .jsonl file; a last line that a kill cut short is left out."""
+    if not file.is_file():
+        return
+    for line in file.read_text(errors="replace").splitlines():
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict):
+            yield content
+
+
+def _ends_whole(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"

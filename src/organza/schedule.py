@@ -1,0 +1,62 @@
+"""Schedules: any number in a recipe may be a function of how far the run is.
+
+Time is images seen; a schedule speaks in fractions of the planned budget, so that the same recipe serves ten minutes and ten days.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Schedule = Callable[[int, int], float]  # (images seen, images planned) -> value
+Number = float | Schedule
+
+
+def at(number: Number, images: int, planned: int) -> float:
+    """The value of a number or schedule when `images` of the `planned` images have been seen.
+
+    >>> at(0.5, 10, 100), at(Linear(0.0, 1.0), 25, 100)
+    (0.5, 0.25)
+    """
+    return number(images, planned) if callable(number) else number
+
+
+def _fraction(images: int, planned: int, begin: float, end: float) -> float:
+    done = images / max(planned, 1)
+    return min(max((done - begin) / max(end - begin, 1e-12), 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A straight line from `start` to `stop` between two fractions of the budget, constant outside.
+
+    >>> Linear(1.0, 0.0, begin=0.5)(75, 100)
+    0.5
+    """
+
+    start: float
+    stop: float
+    begin: float = 0.0
+    end: float = 1.0
+
+    def __call__(self, images: int, planned: int) -> float:
+        return self.start + (self.stop - self.start) * _fraction(images, planned, self.begin, self.end)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from `start` to `stop` between two fractions of the budget, constant outside.
+
+    >>> round(Cosine(1.0, 0.0)(50, 100), 12)
+    0.5
+    """
+
+    start: float
+    stop: float
+    begin: float = 0.0
+    end: float = 1.0
+
+    def __call__(self, images: int, planned: int) -> float:
+        done = _fraction(images, planned, self.begin, self.end)
+        return self.stop + (self.start - self.stop) * (1 + math.cos(math.pi * done)) / 2

@@ -1,0 +1,327 @@
+"""How a run starts, or goes on: data, recipe, plan and folder are brought together, and what does not fit is said."""
+
+from __future__ import annotations
+
+import copy
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import organza
+from organza import checkpoint, infer, recipe as recipes
+from organza.checkpoint import Damaged
+from organza.data import Pack, distinct, open_data, parse_size
+from organza.data.batches import Batches, split
+from organza.errors import UserError
+from organza.events import Begun, Event, Stopped, Warned
+from organza.metrics.features import offline_extractor
+from organza.part import decode, encode
+from organza.plan import Plan, make_plan
+from organza.recipe import Recipe
+from organza.referee import Referee
+from organza.run import RunFolder, lines_of
+from organza.stop import Budget, Rule
+from organza.trainer import Trainer
+
+DEFAULT_RECIPE, DEFAULT_BUDGET = "dcgan-r1", "20m"
+FEW = 500  # images; below, a generator mostly learns to repeat them
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for, on the command line or in Python. None means: as the run in the folder has it, else the default.
+
+    Args:
+        data: a folder, a zip or an array file of images.
+        run: the run's folder; runs/<name of the data> by default.
+        recipe: a recipe's name, or a Recipe.
+        budget: a time (10m), images (500kimg) or passes (20epochs).
+        settings: field=value changes to the recipe.
+        size: 64 or 96x64, width x height.
+        channels: 1, 3 or 4.
+        seed: of everything random.
+        stop: rules that may end the run before its budget; None leaves the recipe's.
+        evaluate: measure the samples while training.
+    """
+
+    data: str | Path
+    run: str | Path | None = None
+    recipe: str | Recipe | None = None
+    budget: str | None = None
+    settings: Sequence[str] = ()
+    size: str | int | None = None
+    channels: int | None = None
+    seed: int | None = None
+    stop: Sequence[Rule] | None = None
+    evaluate: bool = True
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        name = Path(self.data).resolve().stem or "data"
+        return RunFolder(self.run if self.run is not None else Path("runs") / name)
+
+
+def train(
+    data: str | Path, run: str | Path | None = None, show: Callable[[Event], None] | None = None, **request: Any
+) -> infer.Run:
+    """Train a generator on a folder of images, or go on where the run was left, and return it.
+
+    Args:
+        data: a folder, a zip or an array file of images.
+        run: the run's folder; runs/<name of the data> by default.
+        show: is told of each event; nothing is shown by default.
+        request: recipe, budget, settings, size, channels, seed, stop, evaluate: see `Request`.
+
+    Raises:
+        UserError: for anything the user can mend.
+
+    >>> run = train("photos", budget="10m")    # doctest: +SKIP
+    """
+    asked = Request(data, run, **request)
+    for event in training(asked):
+        if show:
+            show(event)
+    return infer.load(asked.folder.path)
+
+
+def training(asked: Request, progress: Progress | None = None) -> Iterator[Event]:
+    """The events of a run from its preparation to its end. The run is locked meanwhile."""
+    folder = asked.folder
+    recipe, before = resolve(asked)
+    pack = open_images(asked, before, progress)
+    folder.begin()
+    with folder.hold():
+        yield from _warnings(pack, recipe)
+        data = Batches(pack.images, split(len(pack)), before["seed"] if before else asked.seed or 0, recipe.mirror)
+        referee = _referee(asked, data, pack)
+        plan = _plan(asked, before, recipe, data, referee)
+        if before is None:
+            folder.write(_content(asked, recipe, pack, data, plan))
+        trainer = Trainer(recipe, data, folder, plan, data.seed, referee)
+        yield from _go_on(trainer, folder, before, asked, plan)
+        if (ended := _already_ended(folder, trainer, plan)) is not None:
+            yield ended
+            return
+        folder.event(
+            "resumed" if trainer.images else "started",
+            f"{recipe.name}, {plan.images:,} images planned",
+            images=trainer.images,
+        )
+        yield Begun(_headline(recipe, pack, data, plan, folder), trainer.images, plan.images)
+        for event in trainer.events():
+            if isinstance(event, Warned):
+                folder.event("warned", event.text, images=trainer.images)
+            yield event
+
+
+def resolve(asked: Request) -> tuple[Recipe, dict[str, Any] | None]:
+    """The recipe to train, and what recipe.json of an earlier part of this run says.
+
+    Raises:
+        UserError: where the folder holds a run of another recipe; the first difference is named.
+    """
+    folder = asked.folder
+    before = folder.read() if folder.exists else None
+    named = asked.recipe if asked.recipe is not None else DEFAULT_RECIPE
+    if before and asked.recipe is None and not asked.settings:
+        recipe = _recorded(before)
+    else:
+        recipe = recipes.apply(named if isinstance(named, Recipe) else recipes.find(named), asked.settings)
+        if before:
+            _same(folder, before, recipe)
+    if asked.stop is not None:
+        recipe = replace(recipe, stop=tuple(asked.stop))
+    return recipe, before
+
+
+def _recorded(before: dict[str, Any]) -> Recipe:
+    recipe = decode(before["recipe"])
+    if not isinstance(recipe, Recipe):
+        raise UserError("recipe.json does not hold a recipe; restore it, or train into another folder.")
+    return recipe
+
+
+def _same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
+    old, new = before["recipe"], encode(recipe)
+    for field in new:
+        if field not in ("stop", "source", "expect") and old.get(field) != new[field]:
+            raise UserError(
+                f"{folder.path} belongs to a run with another recipe: its {field} is {_short(old.get(field))}, not {_short(new[field])}. "
+                "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
+            )
+
+
+def _short(form: Any) -> str:
+    if isinstance(form, dict):
+        kind = next((form[k] for k in ("part", "value", "the") if k in form), "")
+        rest = ", ".join(f"{k}={_short(v)}" for k, v in form.items() if k not in ("part", "value", "the"))
+        return str(kind).partition(":")[2] + (f"({rest})" if rest else "")
+    return str(form)
+
+
+def open_images(asked: Request, before: dict[str, Any] | None = None, progress: Progress | None = None) -> Pack:
+    """The packed images that the request names, of the size and channels of the run so far.
+
+    Raises:
+        UserError: where there are too few, all are alike, or the folder changed since the run began.
+    """
+    size = parse_size(str(asked.size)) if asked.size is not None else None
+    channels = asked.channels
+    if before:
+        old_channels, height, width = before["data"]["shape"]
+        if (size and tuple(size) != (width, height)) or (channels and channels != old_channels):
+            raise UserError(
+                f"{asked.folder.path} was begun at {width}x{height} with {old_channels} channels; for another size name another --run."
+            )
+        size, channels = parse_size(f"{width}x{height}"), old_channels
+    pack = open_data(asked.data, size=size, channels=channels, progress=progress)
+    if len(pack) < 2:
+        raise UserError(
+            f"{asked.data} has one usable image; a GAN learns from many: 500 is a good beginning, 2 the least."
+        )
+    if distinct(pack, 2) < 2:
+        raise UserError(
+            f"The {len(pack)} images in {asked.data} are all alike; there is nothing to learn but a copy. Check the folder."
+        )
+    if before and before["data"]["fingerprint"] != pack.fingerprint:
+        raise UserError(
+            f"{asked.data} is not what {asked.folder.path} was trained on: it has {len(pack):,} images now and had {before['data']['count']:,}, "
+            "or some of them changed. Restore the data, or begin a new run with another --run."
+        )
+    return pack
+
+
+def _warnings(pack: Pack, recipe: Recipe) -> Iterator[Event]:
+    if pack.broken:
+        some = "; ".join(f"{name}: {reason}" for name, reason in pack.broken[:3])
+        more = f"; and {len(pack.broken) - 3} more" if len(pack.broken) > 3 else ""
+        yield Warned(f"{len(pack.broken)} of {len(pack) + len(pack.broken)} files are left out ({some}{more})")
+    if len(pack) < recipe.batch:
+        yield Warned(
+            f"{len(pack)} images are fewer than a batch of {recipe.batch}: each step sees some of them more than once; expect copies of them"
+        )
+    elif len(pack) < FEW:
+        yield Warned(f"{len(pack)} images are few: the generator will tend to repeat them; {FEW} or more are better")
+
+
+def _referee(asked: Request, data: Batches, pack: Pack) -> Referee | None:
+    return Referee(offline_extractor(), data, pack.fingerprint, pack.directory.parent) if asked.evaluate else None
+
+
+def _plan(
+    asked: Request, before: dict[str, Any] | None, recipe: Recipe, data: Batches, referee: Referee | None
+) -> Plan:
+    if before and asked.budget in (None, before["plan"]["budget"]):
+        return Plan(**before["plan"])
+    budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
+    return make_plan(
+        budget, len(data.parts.train), recipe.batch, measure(recipe, data), referee.cost if referee else 0.0
+    )
+
+
+def measure(recipe: Recipe, data: Batches, seconds: float = 3.0) -> float:
+    """Images a second, over a few steps of a copy of the game that is thrown away."""
+    trainer = trial(replace(recipe, warmup=0), data)
+    trainer.step()  # the first step also allocates
+    start, images = time.perf_counter(), trainer.images
+    while time.perf_counter() - start < seconds:
+        trainer.step()
+    return (trainer.images - images) / (time.perf_counter() - start)
+
+
+def trial(recipe: Recipe, data: Batches) -> Trainer:
+    """A trainer for a few steps that nobody keeps: it has no folder and measures nothing."""
+    return Trainer(recipe, data, RunFolder("."), Plan("", 1, None, 1, 1, 1, 1), 0, None)
+
+
+def _content(asked: Request, recipe: Recipe, pack: Pack, data: Batches, plan: Plan) -> dict[str, Any]:
+    generator, discriminator = recipe.players(data)
+    return {
+        "format": 1,
+        "recipe": encode(recipe),
+        "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
+        "data": {
+            "source": str(asked.data),
+            "fingerprint": pack.fingerprint,
+            "count": len(pack),
+            "held_out": len(data.parts.held_out),
+            "shape": list(data.shape),
+        },
+        "seed": data.seed,
+        "plan": vars(plan),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, Any]:
+    """What a bit-for-bit repetition depends on."""
+    return {
+        "organza": organza.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+    }
+
+
+def _go_on(
+    trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, asked: Request, plan: Plan
+) -> Iterator[Event]:
+    """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
+    if before is None:
+        return
+    for name, value in versions().items():
+        if before["versions"].get(name) != value:
+            yield Warned(
+                f"{name} was {before['versions'].get(name)} when the run began and is {value} now: it goes on, but not to the same bits"
+            )
+    if vars(plan) != before["plan"]:
+        folder.write(before | {"plan": vars(plan)})
+    for directory in reversed(checkpoint.existing(folder.checkpoints)):
+        try:
+            trainer.restore(checkpoint.load(directory))
+        except Damaged as damage:
+            yield Warned(f"{damage}; going on from the checkpoint before")
+            continue
+        return
+    folder.rewind(0)
+
+
+def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped | None:
+    """A finished run is not trained further by accident."""
+    last = [line for line in lines_of(folder.events) if line.get("event") in ("stopped", "started", "resumed")][-1:]
+    kind = last[0].get("kind") if last else None
+    if not last or last[0]["event"] != "stopped" or last[0].get("images") != trainer.images:
+        return None
+    spent = trainer.seconds >= plan.seconds if plan.seconds is not None else trainer.images >= plan.images
+    if kind == "budget" and not spent:
+        return None
+    if kind in ("budget", "plateau", "equilibrium"):
+        if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in trainer.recipe.stop):
+            return None
+        return Stopped(kind, f"this run ended before: {last[0]['text']}", trainer.images)
+    return None
+
+
+def _headline(recipe: Recipe, pack: Pack, data: Batches, plan: Plan, folder: RunFolder) -> tuple[str, ...]:
+    channels, *space = data.shape
+    held = len(data.parts.held_out)
+    return (
+        f"{len(pack):,} images, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
+        + (
+            f"{held:,} held out to measure against"
+            if held
+            else "too few to hold any out: measured against the training images"
+        ),
+        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images",
+        f"run folder {folder.path}",
+    )

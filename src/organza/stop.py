@@ -1,0 +1,122 @@
+"""When to stop: rules that look at a run's history and say, in words, why it should end. None of them has a memory of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from organza.errors import UserError
+
+
+class Check(NamedTuple):
+    """One evaluation, as the rules see it."""
+
+    images: int
+    distance: float  # of generated from held-out real data; smaller is better
+    error: float  # its standard error
+    accuracy: float  # share of held-out reals and fresh fakes that D tells apart rightly
+    accuracy_error: float
+
+
+class Rule(Protocol):
+    """A stopping rule: the history so far to a reason to stop, or None."""
+
+    def __call__(self, history: Sequence[Check]) -> str | None: ...
+
+
+def best(history: Sequence[Check]) -> Check:
+    """The check with the smallest distance; the earliest of equals."""
+    return min(history, key=lambda check: check.distance)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Stop when the best distance has not fallen by more than its standard error over the last checks.
+
+    Args:
+        checks: how many checks without a gain are borne.
+    """
+
+    checks: int = 6
+
+    def __call__(self, history: Sequence[Check]) -> str | None:
+        if len(history) <= self.checks:
+            return None
+        before, lately = best(history[: -self.checks]), best(history[-self.checks :])
+        if lately.distance < before.distance - max(before.error, lately.error):
+            return None
+        return (
+            f"no gain over the last {self.checks} checks: the best distance was {before.distance:.4f} "
+            f"(±{before.error:.4f}) at {before.images:,} images and {lately.distance:.4f} since"
+        )
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """Stop when D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within its error.
+
+    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1). Opt-in, because it misleads: a D
+    that is merely weak, young or collapsed looks the same.
+
+    Args:
+        checks: how many checks in a row must agree.
+        errors: how many standard errors count as "at 1/2".
+    """
+
+    checks: int = 4
+    errors: float = 2.0
+
+    def __call__(self, history: Sequence[Check]) -> str | None:
+        lately = history[-self.checks :]
+        if len(lately) < self.checks or any(abs(c.accuracy - 0.5) > self.errors * c.accuracy_error for c in lately):
+            return None
+        return f"equilibrium: for {self.checks} checks D could not tell held-out real data from fakes (accuracy {lately[-1].accuracy:.2f})"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run may take: in images seen, in passes over the data, or in seconds of the clock.
+
+    >>> Budget.parse("1h30m").seconds, Budget.parse("500kimg").images, Budget.parse("20epochs").epochs
+    (5400.0, 500000, 20.0)
+    """
+
+    text: str
+    images: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read 90s, 10m, 1h30m, 20000img, 500kimg, 2Mimg or 20epochs.
+
+        Raises:
+            UserError: for anything else, and for nothing at all.
+        """
+        clean = text.strip().replace(" ", "").replace("_", "").replace(",", "")
+        budget = None
+        if found := re.fullmatch(r"(\d+(?:\.\d+)?)(k|M)?(?:img|images?)", clean):
+            budget = cls(clean, images=round(float(found[1]) * {None: 1, "k": 1_000, "M": 1_000_000}[found[2]]))
+        elif found := re.fullmatch(r"(\d+(?:\.\d+)?)epochs?", clean):
+            budget = cls(clean, epochs=float(found[1]))
+        elif (
+            found := re.fullmatch(
+                r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", clean
+            )
+        ) and clean:
+            budget = cls(
+                clean, seconds=sum(float(n or 0) * s for n, s in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+            )
+        if budget is None or not (budget.images or budget.epochs or budget.seconds):
+            raise UserError(
+                f"--budget {text} is not a budget: write a time (90s, 10m, 1h30m), images (20000img, 500kimg) or passes (20epochs)."
+            )
+        return budget
+
+    def planned(self, items: int, rate: float) -> int:
+        """The images this budget comes to, for data of so many items at so many images a second."""
+        if self.images is not None:
+            return self.images
+        return max(1, round(self.epochs * items if self.epochs is not None else (self.seconds or 0) * rate))

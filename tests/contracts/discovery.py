@@ -1,0 +1,42 @@
+"""What there is to test: found by walking the package, so that nothing new escapes its contract."""
+
+from __future__ import annotations
+
+import inspect
+from types import SimpleNamespace
+
+from organza import losses, networks, penalties, recipe
+from organza.losses import Adversarial
+from organza.part import Part, walk
+from organza.recipe import Recipe
+
+LOSSES = {name: value for name, value in vars(losses).items() if isinstance(value, Adversarial)}
+PENALTIES = {
+    name: value
+    for name, value in vars(penalties).items()
+    if inspect.isfunction(value) and list(inspect.signature(value).parameters)[:3] == ["duel", "real", "fake"]
+}
+NETWORKS = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": value
+    for module in walk(networks)
+    for name, value in vars(module).items()
+    if name in ("Generator", "Discriminator")
+    and value.__module__ == module.__name__
+    and not module.__name__.endswith("layers")
+}
+RECIPES = recipe.everything()
+
+
+def small(made: Recipe, width: int = 8) -> Recipe:
+    """A recipe's smallest variant: the same in all but its width and batch."""
+    from dataclasses import replace
+
+    def thin(part: Part) -> Part:
+        return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
+
+    return replace(made, generator=thin(made.generator), discriminator=thin(made.discriminator), batch=8)
+
+
+def data_of(shape: tuple[int, ...]) -> SimpleNamespace:
+    """The least that networks ask of data."""
+    return SimpleNamespace(shape=shape)
