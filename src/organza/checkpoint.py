@@ -74,7 +74,7 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
         _flush_folder(aside)
         if final.exists():  # an older one of the same position, possibly damaged
             shutil.rmtree(final)
-        os.replace(aside, final)
+        aside.replace(final)
         _flush_folder(parent)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -86,9 +86,11 @@ def cannot_write(path: Path, error: OSError) -> str:
     """The sentence for a write that failed: the disk is full, read-only, ..."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         place = next(p for p in (path, *path.parents) if p.exists())
-        free = shutil.disk_usage(place).free
-        return f"{path} could not be written: the disk is full ({free / 1e6:.0f} MB free). Make room and run the same command again; nothing older was lost."
-    return f"{path} could not be written: {error.strerror or error}. Choose another place or mend its permissions, then run the same command again."
+        free = shutil.disk_usage(place).free / 1e6
+        why, remedy = f"the disk is full ({free:.0f} MB free)", "make room"
+    else:
+        why, remedy = error.strerror or str(error), "choose another place or mend its permissions"
+    return f"{path} could not be written: {why}. Nothing older was lost; {remedy} and run the same command again."
 
 
 def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
@@ -153,7 +155,7 @@ def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
             # Renamed first: a kill half-way through a removal must not leave half a checkpoint under a good name.
             doomed = parent / f".{directory.name}.old"
             shutil.rmtree(doomed, ignore_errors=True)
-            os.replace(directory, doomed)
+            directory.replace(doomed)
     for leftover in parent.glob(".[0-9]*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
@@ -200,7 +202,7 @@ def write_json(path: Path, value: Any) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         _write(aside, (json.dumps(value, indent=1) + "\n").encode())
-        os.replace(aside, path)
+        aside.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
         aside.unlink(missing_ok=True)

@@ -28,10 +28,11 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
     planned = budget.planned(len(data.parts.train), rate)
     game = recipe.build(data)
     channels, *space = data.shape
+    size = "x".join(map(str, reversed(space)))
     lines = [
         json.dumps(encode(recipe), indent=2),
         "",
-        f"data            {len(pack):,} images of {'x'.join(map(str, reversed(space)))}, {channels} channels ({len(data.parts.held_out):,} held out)",
+        f"data            {len(pack):,} images of {size}, {channels} channels ({len(data.parts.held_out):,} held out)",
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",
         f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",

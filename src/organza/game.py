@@ -43,11 +43,18 @@ class Moment(NamedTuple):
     planned: int = 1
 
 
+BEGINNING = Moment()
+
+
 class Turn(NamedTuple):
     """What came of one turn: the loss terms (their sum is minimised) and readings for the log, all scalars."""
 
     terms: dict[str, Tensor]
     readings: dict[str, Tensor]
+
+    def numbers(self) -> dict[str, float]:
+        """All of them as Python numbers, for the log."""
+        return {name: value.item() for name, value in (self.terms | self.readings).items()}
 
 
 class NonFinite(Exception):
@@ -100,7 +107,7 @@ def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Te
     return {"D(x)": probability(real, even).mean(), "D(G(z))": probability(fake, even).mean()}
 
 
-def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = Moment()) -> Turn:
+def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
     """D's side of the game: each duel's two halves added, plus the penalties that are due and the game's own terms.
 
     `made` is detached first, so no gradient reaches G. Terms are reduced over the batch on their last line.
@@ -121,7 +128,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = M
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
 
 
-def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = Moment()) -> Turn:
+def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
     """G's side of the game: its fakes before D, whose weights stay as they are, plus the game's own terms."""
     terms: dict[str, Tensor] = {}
     for duel in game.duels(batch, made):

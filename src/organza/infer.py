@@ -22,6 +22,7 @@ from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.errors import UserError, nearest
 from organza.losses import probability
+from organza.networks.layers import channels_last
 from organza.part import decode
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
@@ -102,7 +103,7 @@ class Run:
         expected = (self.height, self.width, self.channels)
         if pictures.ndim != 4 or pictures.shape[1:] != expected:
             raise UserError(
-                f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}] as this run was trained on; it got {list(pictures.shape)}."
+                f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
             )
         found = []
         for start in range(0, len(pictures), MICROBATCH):
@@ -114,7 +115,7 @@ class Run:
     def _network(self, name: str) -> nn.Module:
         network = decode(self.content["players"][name])()
         checkpoint.restore_network(network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors"))
-        return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        return channels_last(network).eval().requires_grad_(False)
 
 
 def load(path: str | Path, which: str = "best") -> Run:

@@ -15,7 +15,8 @@ from organza.schedule import Number, at
 class Optimizer(Protocol):
     """A recipe's optimiser: a learning rate and a way to build it."""
 
-    rate: Number
+    @property
+    def rate(self) -> Number: ...
 
     def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer: ...
 
@@ -59,3 +60,9 @@ class SGD:
 
     def build(self, weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(weights, lr=at(self.rate, 0, 1), momentum=self.momentum, foreach=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Change the learning rate from here on."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -12,6 +12,8 @@ from PIL import Image
 from organza.checkpoint import cannot_write
 from organza.errors import UserError
 
+Colour = tuple[int, int, int]
+
 
 def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: int = 255) -> np.ndarray:
     """Pictures side by side on paper.
@@ -26,11 +28,11 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: 
     (18, 18, 3)
     """
     count, height, width, channels = pictures.shape
-    columns = min(count, columns or math.ceil(math.sqrt(count)))
-    rows = math.ceil(count / columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), paper, np.uint8)
+    across = min(count, columns or math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / across)
+    sheet = np.full((rows * (height + gap) - gap, across * (width + gap) - gap, channels), paper, np.uint8)
     for index, picture in enumerate(pictures):
-        y, x = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        y, x = (index // across) * (height + gap), (index % across) * (width + gap)
         sheet[y : y + height, x : x + width] = picture
     return sheet
 
@@ -58,7 +60,7 @@ def save_png(picture: np.ndarray, path: Path) -> None:
         raise UserError(cannot_write(path, error)) from error
 
 
-def half_blocks(picture: np.ndarray, width: int) -> list[list[tuple[tuple[int, int, int], tuple[int, int, int]]]]:
+def half_blocks(picture: np.ndarray, width: int) -> list[list[tuple[Colour, Colour]]]:
     """A picture as rows of (upper, lower) colours, two pixels for each character cell of a terminal.
 
     Args:
@@ -72,6 +74,9 @@ def half_blocks(picture: np.ndarray, width: int) -> list[list[tuple[tuple[int, i
     height = max(2, round(width * image.height / image.width / 2) * 2)
     small = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BOX))
     pairs = small.reshape(height // 2, 2, width, 3)
-    return [
-        [(tuple(map(int, top)), tuple(map(int, low))) for top, low in zip(row[0], row[1], strict=True)] for row in pairs
-    ]
+    return [[(_colour(cell[0]), _colour(cell[1])) for cell in row.transpose(1, 0, 2)] for row in pairs]
+
+
+def _colour(pixel: np.ndarray) -> Colour:
+    red, green, blue = (int(value) for value in pixel)
+    return red, green, blue

@@ -97,9 +97,9 @@ class RunFolder:
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error
 
-    def event(self, kind: str, text: str, **facts: Any) -> None:
+    def event(self, name: str, text: str, /, **facts: Any) -> None:
         """Add a line to events.jsonl: what happened, in words. The time is for people; nothing is ever ordered by it."""
-        self.append(self.events, {"event": kind, "text": text, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
+        self.append(self.events, {"event": name, "text": text, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
 
     def rewind(self, images: int) -> None:
         """Forget the stats and evaluations of what will be trained again: lines past a checkpoint."""
@@ -109,7 +109,7 @@ class RunFolder:
             if len(kept) < len(lines):
                 aside = file.with_name(f".{file.name}")
                 aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
-                os.replace(aside, file)
+                aside.replace(file)
 
     @contextmanager
     def hold(self) -> Iterator[None]:

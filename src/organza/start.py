@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,8 @@ import numpy as np
 import torch
 
 import organza
-from organza import checkpoint, infer, recipe as recipes
+from organza import checkpoint, infer
+from organza import recipe as recipes
 from organza.checkpoint import Damaged
 from organza.data import Pack, distinct, open_data, parse_size
 from organza.data.batches import Batches, split
@@ -193,7 +193,7 @@ def open_images(asked: Request, before: dict[str, Any] | None = None, progress: 
         )
     if before and before["data"]["fingerprint"] != pack.fingerprint:
         raise UserError(
-            f"{asked.data} is not what {asked.folder.path} was trained on: it has {len(pack):,} images now and had {before['data']['count']:,}, "
+            f"{asked.data} changed since {asked.folder.path} began: it had {before['data']['count']:,} images and has {len(pack):,} now, "
             "or some of them changed. Restore the data, or begin a new run with another --run."
         )
     return pack
@@ -206,7 +206,7 @@ def _warnings(pack: Pack, recipe: Recipe) -> Iterator[Event]:
         yield Warned(f"{len(pack.broken)} of {len(pack) + len(pack.broken)} files are left out ({some}{more})")
     if len(pack) < recipe.batch:
         yield Warned(
-            f"{len(pack)} images are fewer than a batch of {recipe.batch}: each step sees some of them more than once; expect copies of them"
+            f"{len(pack)} images are fewer than a batch of {recipe.batch}: each step repeats some of them; expect copies"
         )
     elif len(pack) < FEW:
         yield Warned(f"{len(pack)} images are few: the generator will tend to repeat them; {FEW} or more are better")

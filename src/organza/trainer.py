@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,15 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint
 from organza.data.batches import Batches, to_uint8
 from organza.ema import Average, decay, half_life, recalibrate
-from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
+from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
 from organza.game import Batch, Moment, NonFinite, discriminator_loss, generator_loss, update
+from organza.networks.layers import channels_last
+from organza.optimizers import set_rate
 from organza.pictures import grid, save_png
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import Referee, accuracy
-from organza.run import RunFolder, lines_of
+from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
 from organza.stop import Check, best
@@ -59,7 +62,7 @@ class Trainer:
             referee,
         )
         torch.manual_seed(seed_of(seed, "weights"))
-        self.game = recipe.build(data).to(memory_format=torch.channels_last)
+        self.game = channels_last(recipe.build(data))
         self.game.requires_grad_(False)
         self.average = Average(self.game.G)
         self.optimizers = {
@@ -84,10 +87,10 @@ class Trainer:
         recipe, game = self.recipe, self.game
         moment = Moment(self.steps, self.images, self.plan.images)
         torch.manual_seed(seed_of(self.seed, "step", self.images))  # for dropout and penalties
-        for name, optimizer in self.optimizers.items():
-            rate = at(getattr(recipe, f"{name}_optimizer").rate, self.images, self.plan.images)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        set_rate(
+            self.optimizers["discriminator"], at(recipe.discriminator_optimizer.rate, self.images, self.plan.images)
+        )
+        set_rate(self.optimizers["generator"], at(recipe.generator_optimizer.rate, self.images, self.plan.images))
         game.train()
         numbers: dict[str, float] = {}
         batch, made = {}, {}
@@ -99,13 +102,13 @@ class Trainer:
                 game.G.requires_grad_(last)
                 made = game.play(batch)
             result = update(
-                game.D, self.optimizers["discriminator"], lambda: discriminator_loss(game, batch, made, moment)
-            )  # noqa: B023
-            numbers |= {name: value.item() for name, value in (result.terms | result.readings).items()}
+                game.D, self.optimizers["discriminator"], partial(discriminator_loss, game, batch, made, moment)
+            )
+            numbers |= result.numbers()
             self.images += recipe.batch
         if moment.images >= recipe.warmup:
-            result = update(game.G, self.optimizers["generator"], lambda: generator_loss(game, batch, made, moment))
-            numbers |= {name: value.item() for name, value in result.terms.items()}
+            result = update(game.G, self.optimizers["generator"], partial(generator_loss, game, batch, made, moment))
+            numbers |= result.numbers()
             self.average.update(game.G, decay(recipe.batch, half_life(self.images, recipe.average)))
         self.steps += 1
         return numbers
@@ -259,7 +262,7 @@ class Trainer:
         if self.history:
             chosen = best(self.history)
             keep = {checkpoint.name_for(chosen.images)}
-            why = f"smallest distance to the {self.referee.against if self.referee else 'real'} images: {chosen.distance:.4f} ± {chosen.error:.4f}"
+            why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
             checkpoint.write_json(
                 self.folder.best,
                 {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why},

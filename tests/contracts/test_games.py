@@ -57,9 +57,11 @@ def test_probabilities_are_read_from_the_discriminators_turn(name: str):
 def test_a_term_that_is_not_finite_is_named_and_changes_nothing():
     game, _ = setting("dcgan")
     before = copy.deepcopy(game.D)
-    broken = lambda: Turn(
-        {"fine": next(game.D.parameters()).sum(), "r1": next(game.D.parameters()).sum() * float("nan")}, {}
-    )  # noqa: E731
+
+    def broken() -> Turn:
+        total = next(game.D.parameters()).sum()
+        return Turn({"fine": total, "r1": total * float("nan")}, {})
+
     with pytest.raises(NonFinite, match="r1 is nan"):
         update(game.D, torch.optim.SGD(game.D.parameters(), lr=1.0), broken)
     assert same(game.D, before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -85,7 +87,7 @@ def test_dcgan_is_the_tutorials_layer_for_layer():
     G, D = dcgan.Generator((3, 64, 64)), dcgan.Discriminator((3, 64, 64))
     maps = [100, 512, 256, 128, 64, 3]
     up = [layer for layer in G.layers if isinstance(layer, nn.ConvTranspose2d)]
-    assert [(c.in_channels, c.out_channels) for c in up] == list(zip(maps, maps[1:], strict=False))
+    assert [(c.in_channels, c.out_channels) for c in up] == list(pairwise(maps))
     assert [c.stride for c in up] == [(1, 1), *[(2, 2)] * 4]
     assert sum(p.numel() for p in G.parameters()) == 3_576_704  # as the tutorial's generator
     assert sum(p.numel() for p in D.parameters()) == 2_765_568  # as the tutorial's discriminator
@@ -100,6 +102,6 @@ def test_dcgan_is_the_tutorials_layer_for_layer():
 def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], said: str):
     with pytest.raises(UserError, match=said):
         dcgan.Generator(shape)
-    channels, height, width = shape
+    channels = shape[0]
     near = said.split()[1].split("x")
     assert dcgan.Generator((channels, int(near[1]), int(near[0])), width=4) is not None

@@ -16,7 +16,7 @@ class Unconditional(Game):
     """Noise to data: G(z) faces the batch's images before D."""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        return {"z": torch.stack([self.G.latent(stream) for stream in streams])}
+        return {"z": torch.stack([self.G.latent(stream) for stream in streams])}  # type: ignore[operator]
 
     def play(self, batch: Batch) -> Batch:
         return {"image": self.G(batch["z"])}

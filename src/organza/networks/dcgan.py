@@ -8,6 +8,7 @@ until the size is reached, and the width halves (in D doubles) each time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -41,7 +42,7 @@ class Generator(layers.Generator):
             norm(maps[0]),
             nn.ReLU(True),
         ]
-        for wide, narrow in zip(maps, maps[1:], strict=False):
+        for wide, narrow in pairwise(maps):
             stack += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), norm(narrow), nn.ReLU(True)]
         stack += [nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = normal(nn.Sequential(*stack))
@@ -71,7 +72,7 @@ class Discriminator(layers.Discriminator):
         # Without a normalisation the layers have biases, which a batch norm would undo.
         biased = isinstance(norm(1), nn.Identity)
         stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
-        for narrow, wide in zip(maps, maps[1:], strict=False):
+        for narrow, wide in pairwise(maps):
             stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
         stack += [nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)]
         self.layers = normal(nn.Sequential(*stack))

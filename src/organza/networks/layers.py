@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
 from organza.errors import UserError
 from organza.losses import probability
 
+Module = TypeVar("Module", bound=nn.Module)
 Shape = tuple[int, ...]  # of one item, channels first: (C, H, W) for images
 
 
@@ -27,6 +30,16 @@ class Discriminator(nn.Module):
     def probability(self, x: Tensor, neutral: float = 0.0) -> Tensor:
         """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), [N]."""
         return probability(self(x), neutral)
+
+
+def channels_last(network: Module) -> Module:
+    """The network with its weights in channels-last memory, which convolutions on a CPU prefer."""
+    for weight in network.parameters():
+        if weight.ndim in (4, 5):
+            weight.data = weight.data.contiguous(
+                memory_format=torch.channels_last if weight.ndim == 4 else torch.channels_last_3d
+            )
+    return network
 
 
 def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:

@@ -1,0 +1,155 @@
+"""Pictures to features: what a distance between sets of pictures is measured on. Any `Extractor` will do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from organza.errors import UserError
+from organza.metrics import lite0, store
+
+MICROBATCH = 16
+"""Pictures that pass through the network at once: fast on a CPU (larger ones leave its caches), and the same for every caller."""
+
+
+class Extractor(Protocol):
+    """Maps pictures to features, each picture by itself. Numbers from unlike cards must not be compared."""
+
+    name: str
+    dimension: int
+
+    def card(self) -> dict[str, Any]:
+        """What the features depend on: at least name, weights (sha256), resolution and resizer; ready for JSON."""
+        ...
+
+    def __call__(self, images: np.ndarray | Tensor) -> Tensor:
+        """uint8 [N, H, W, C], C in 1, 3, 4, to float32 [N, dimension] on the CPU."""
+        ...
+
+
+def pixels(images: Tensor, resolution: int) -> Tensor:
+    """Pictures as a network for square RGB wants them: float 0..255, [N, 3, resolution, resolution].
+
+    Grey is repeated over the three channels. Transparent pictures are laid on white. Other sizes are brought to the resolution by
+    antialiased bicubic interpolation, clamped to 0..255; pictures that are not square are stretched, so that every pixel counts.
+
+    Args:
+        images: uint8 [N, H, W, C] with 1, 3 or 4 channels.
+        resolution: of both sides.
+
+    >>> black, see_through = torch.zeros(1, 2, 3, 1, dtype=torch.uint8), torch.zeros(1, 2, 3, 4, dtype=torch.uint8)
+    >>> pixels(black, 32).shape, pixels(black, 32).max().item(), pixels(see_through, 32).min().item()
+    (torch.Size([1, 3, 32, 32]), 0.0, 255.0)
+    """
+    planes = images.movedim(-1, 1).float()
+    if planes.shape[1] == 4:
+        planes, opacity = planes[:, :3], planes[:, 3:] / 255
+        planes = planes * opacity + 255 * (1 - opacity)
+    planes = planes.expand(-1, 3, -1, -1)
+    if planes.shape[-2:] == (resolution, resolution):
+        return planes
+    return F.interpolate(planes, (resolution, resolution), mode="bicubic", antialias=True).clamp(0, 255)
+
+
+def _checked(images: np.ndarray | Tensor) -> Tensor:
+    if isinstance(images, np.ndarray) and images.dtype == np.uint8:
+        images = torch.from_numpy(np.array(images))  # a copy: memory-mapped arrays are read-only
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
+        raise UserError(f"Pictures to measure must be uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}.")
+    if images.shape[3] not in (1, 3, 4):
+        raise UserError(
+            f"Pictures with {images.shape[3]} channels cannot be measured: the feature network sees 1, 3 or 4; train without evaluation."
+        )
+    return images.cpu()
+
+
+class PooledLite0:
+    """The pooled features of EfficientNet-Lite0's head, 1280 numbers from 0 to 6 a picture. See `offline_extractor`."""
+
+    name = "efficientnet-lite0"
+    dimension = 1280
+
+    def __init__(self, resolution: int = 96, cache: Path | None = None):
+        if resolution < 32:
+            raise UserError(f"The feature network cannot see pictures of {resolution} pixels: ask for a resolution of 32 or more.")
+        self.resolution = resolution
+        self.network = lite0.pretrained(cache)
+
+    def card(self) -> dict[str, Any]:
+        """What the features depend on, ready for JSON."""
+        return {
+            "name": self.name,
+            "features": "head, mean over the picture, 1280",
+            "weights": lite0.SHA256,
+            "resolution": self.resolution,
+            "resizer": "torch bicubic, antialiased, stretched",
+        }
+
+    @torch.no_grad()
+    def __call__(self, images: np.ndarray | Tensor) -> Tensor:
+        """uint8 [N, H, W, C] to float32 [N, 1280], in micro-batches: memory does not grow with N.
+
+        Raises:
+            UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
+        """
+        features = torch.empty(len(images), self.dimension)
+        for start in range(0, len(images), MICROBATCH):
+            part = pixels(_checked(images[start : start + MICROBATCH]), self.resolution)
+            part = ((part - lite0.MEAN) / lite0.DEVIATION).contiguous(memory_format=torch.channels_last)
+            features[start : start + MICROBATCH] = self.network.pooled(part)
+        return features
+
+
+def offline_extractor(resolution: int = 96) -> Extractor:
+    """The extractor that needs no download: EfficientNet-Lite0, whose weights come inside a package.
+
+    Args:
+        resolution: the pictures are brought to this many pixels a side; the cost grows with its square.
+
+    Raises:
+        UserError: the weights are missing or damaged.
+
+    >>> extractor = offline_extractor()
+    >>> extractor(np.zeros((2, 64, 64, 3), np.uint8)).shape
+    torch.Size([2, 1280])
+    """
+    return PooledLite0(resolution)
+
+
+def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str, directory: Path) -> Tensor:
+    """The features of pictures that do not change, computed once and kept: float32 [N, dimension].
+
+    Args:
+        extractor: pictures to features; its card is part of the file's name.
+        images: uint8 [N, H, W, C].
+        key: stands for the content of the pictures: other pictures, another key.
+        directory: of the files.
+
+    Raises:
+        UserError: the extractor refuses the pictures.
+
+    >>> import tempfile
+    >>> folder, grey = Path(tempfile.mkdtemp()), np.full((2, 32, 32, 1), 128, np.uint8)
+    >>> first = cached_features(offline_extractor(32), grey, "two grey squares", folder)
+    >>> torch.equal(first, cached_features(offline_extractor(32), grey, "two grey squares", folder))
+    True
+    """
+    about = {"key": key, "count": str(len(images)), "extractor": json.dumps(extractor.card(), sort_keys=True)}
+    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
+    path = directory / f"features-{name}.safetensors"
+    if (kept := store.read(path, about)) is not None:
+        return kept["features"]
+    features = extractor(images)
+    try:
+        store.write(path, {"features": features}, about)
+    except OSError as error:  # costs time at the next start, and nothing else
+        warnings.warn(f"The features of {key} could not be kept in {directory}: {error}.", stacklevel=2)
+    return features

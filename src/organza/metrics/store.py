@@ -1,0 +1,91 @@
+"""Tensors kept on disk between runs: safetensors with a checksum inside, written aside and renamed.
+
+A file in the cache is never trusted: one that is damaged, or about something else, reads as absent and is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+CHECKSUM = "sha256"
+
+
+def cache_directory() -> Path:
+    """Where files that can be made again are kept: $ORGANZA_CACHE, else $XDG_CACHE_HOME/organza, else ~/.cache/organza."""
+    if chosen := os.environ.get("ORGANZA_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "organza"
+
+
+def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
+    """The sha256 of names, types, shapes and values, and of what is said about them.
+
+    >>> import torch
+    >>> checksum({"x": torch.zeros(2)}, {}) == checksum({"x": torch.zeros(2)}, {}) != checksum({"x": torch.ones(2)}, {})
+    True
+    """
+    digest = hashlib.sha256(repr(sorted(about.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().contiguous().cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
+    """Write tensors and facts about them; other processes see the old file, or the whole new one.
+
+    Args:
+        path: of the file; its directory is made.
+        tensors: by name, any shapes.
+        about: facts that `read` will ask for.
+
+    Raises:
+        OSError: the directory cannot be written, or the disk is full; nothing is left behind.
+
+    >>> import torch
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write(folder / "a.safetensors", {"x": torch.arange(3)}, {"made of": "numbers"})
+    >>> read(folder / "a.safetensors", {"made of": "numbers"})
+    {'x': tensor([0, 1, 2])}
+    """
+    body = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {**about, CHECKSUM: checksum(tensors, about)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path, about: Mapping[str, str]) -> dict[str, Tensor] | None:
+    """The tensors of a file, or None where it is absent, damaged, or about something else.
+
+    Args:
+        path: of a file that `write` wrote.
+        about: the facts it must have been written with.
+
+    >>> read(Path("nowhere.safetensors"), {}) is None
+    True
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            facts = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError):
+        return None
+    recorded = facts.pop(CHECKSUM, None)
+    # safetensors itself checks lengths only: a flipped bit would load silently.
+    return tensors if facts == dict(about) and recorded == checksum(tensors, facts) else None
