@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,9 +49,9 @@ class Referee:
         """The distances of generated pictures, uint8 [N, H, W, C], from the real ones."""
         return evaluate(self.features, self.extractor(pictures))
 
-    def card(self, seed: int) -> Card:
+    def card(self, seed: int) -> dict[str, Any]:
         """What the numbers depend on; numbers with unlike cards must not be compared."""
-        return Card(self.extractor.card(), len(self.features), self.samples, self.against, seed)
+        return asdict(Card(self.extractor.card(), len(self.features), self.samples, self.against, seed))
 
 
 @torch.no_grad()

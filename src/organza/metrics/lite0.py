@@ -199,7 +199,9 @@ def published() -> dict[str, Tensor]:
     try:
         body = path.read_bytes()
     except OSError as error:
-        raise UserError(f"The evaluation network's weights cannot be read ({error}); reinstall {PACKAGE}==0.1.0.") from error
+        raise UserError(
+            f"The evaluation network's weights cannot be read ({error}); reinstall {PACKAGE}==0.1.0."
+        ) from error
     if (found := hashlib.sha256(body).hexdigest()) != SHA256:
         raise UserError(
             f"{path} is damaged or not version 0.1.0: its sha256 is {found}, expected {SHA256}; "

@@ -56,7 +56,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -
     >>> read(folder / "a.safetensors", {"made of": "numbers"})
     {'x': tensor([0, 1, 2])}
     """
-    body = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {**about, CHECKSUM: checksum(tensors, about)})
+    body = save(
+        {name: tensor.contiguous() for name, tensor in tensors.items()}, {**about, CHECKSUM: checksum(tensors, about)}
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
