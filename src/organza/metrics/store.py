@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -
     Raises:
         OSError: the directory cannot be written, or the disk is full; nothing is left behind.
 
-    >>> import torch
+    >>> import tempfile, torch
     >>> folder = Path(tempfile.mkdtemp())
     >>> write(folder / "a.safetensors", {"x": torch.arange(3)}, {"made of": "numbers"})
     >>> read(folder / "a.safetensors", {"made of": "numbers"})
@@ -60,15 +60,15 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -
         {name: tensor.contiguous() for name, tensor in tensors.items()}, {**about, CHECKSUM: checksum(tensors, about)}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")  # two processes may write the same
     try:
-        with os.fdopen(handle, "wb") as file:
+        with aside.open("xb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        Path(aside).replace(path)
+        aside.replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
 
 
