@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
@@ -13,6 +15,7 @@ from organza.errors import UserError
 from organza.metrics.evaluate import evaluate
 from organza.metrics.features import MICROBATCH, Extractor, cached_features, offline_extractor, pixels
 from organza.metrics.kernels import gaussian_mmd
+from organza.metrics.lite0 import published
 
 
 def face(seed: int, size: int = 64) -> np.ndarray:
@@ -62,6 +65,16 @@ def test_batches_and_order_do_not_matter(extractor: Extractor):
         apart = torch.cat([extractor(part) for part in torch.split(torch.from_numpy(images), parts)])
         assert (apart - whole).abs().max() < 1e-5 * whole.abs().max()
     assert (extractor(images[::-1]).flip(0) - whole).abs().max() < 1e-5 * whole.abs().max()
+
+
+@torch.no_grad()
+def test_features_are_the_published_network_s(extractor: Extractor):
+    network: Any = EfficientNet.from_name("efficientnet-lite0", image_size=64)
+    network.load_state_dict(published())
+    images = torch.from_numpy(faces(4))
+    # The preprocessing its authors publish: (pixel - 127) / 128.
+    expected = network.eval().extract_features((images.movedim(3, 1) - 127.0) / 128.0).mean((2, 3))
+    assert (extractor(images) - expected).abs().max() < 1e-4 * expected.max()
 
 
 def test_no_pictures_have_no_features(extractor: Extractor):

@@ -45,6 +45,7 @@ def test_a_set_against_itself_is_as_far_below_zero_as_its_diagonal_says():
     assert gaussian_mmd(x, x, 2.0).value == pytest.approx(-2 * (1 - others.item()) / 30, rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`")
 @pytest.mark.parametrize("dimension", [3, 64])
 def test_kid_is_torchmetrics_kid(dimension: int):
     real, fake = draw(50, dimension, 0, 1), draw(50, dimension, 1, 1.2)

@@ -230,4 +230,5 @@ def pretrained(cache: Path | None = None) -> Lite0:
             warnings.warn(f"The converted evaluation network could not be kept in {path}: {error}.", stacklevel=2)
     network = Lite0()
     network.load_state_dict(state)
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (an overload torch leaves out)
+    return network.eval().requires_grad_(False)
