@@ -1,0 +1,217 @@
+"""Cartoon faces: data to begin with, rendered here from vector artwork, so that nothing is downloaded."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import organza
+from organza.data.artist import Artist, Attributes, draw_faces, file_of
+from organza.errors import UserError, nearest
+
+Progress = Callable[[str, int, int], None]
+FEW = 200  # faces that are drawn before a worker process has started
+NOTE = ".faces.json"  # what a folder of faces was asked to be
+
+
+def render_faces(
+    out: str | Path,
+    count: int = 20_000,
+    size: int = 64,
+    style: str = "adventurer",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Render faces as 00000.png ..., with labels.csv (the parts of each) and ATTRIBUTION.txt (who drew the artwork).
+
+    Face k depends on (style, size, seed, k) alone: not on the count, and not on the number of workers.
+
+    Args:
+        out: a new or empty folder, or one that an interrupted rendering left: it is finished, or made longer.
+        count: how many.
+        size: pixels of a side, 8 to 4096.
+        style: a DiceBear style.
+        seed: of the series.
+        workers: processes; one for each core by default.
+        progress: is told (what, done, total).
+
+    Raises:
+        UserError: unknown style, missing packages, a folder that holds other things, or a count or size that makes no sense.
+
+    >>> render_faces("faces", count=500, size=64)    # doctest: +SKIP
+    PosixPath('faces')
+    """
+    if count < 1 or not 8 <= size <= 4096:
+        raise UserError(f"{count} faces of {size} pixels: the count must be at least 1, and the size from 8 to 4096.")
+    definition = style_definition(style)
+    folder = Path(out)
+    order = {"style": style, "seed": seed, "size": size}
+    if _claim(folder, order, count):
+        return folder
+    rows: dict[int, Attributes] = {}
+    try:
+        for k, parts in _drawn(folder, {**order, "definition": definition}, count, workers or os.cpu_count() or 1):
+            rows[k] = parts
+            if progress:
+                progress("rendering faces", len(rows), count)
+        _write_labels(folder, columns(definition), [{"file": file_of(k), **rows[k]} for k in range(count)])
+        (folder / "ATTRIBUTION.txt").write_text(attribution(style, definition), encoding="utf-8")
+        _note(folder, order, count)
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written: {error.strerror or error}. Make room or name another folder; finished faces are kept."
+        ) from error
+    return folder
+
+
+def style_definition(style: str) -> dict[str, Any]:
+    """The vector artwork of a DiceBear style, from its package.
+
+    Raises:
+        UserError: unknown style, or the packages are not installed.
+    """
+    if not all(find_spec(package) for package in ("dicebear", "dicebear_styles", "resvg_py")):
+        raise UserError(
+            "Faces are rendered by three small packages that are not installed: pip install 'organza[faces]'."
+        )
+    folder = resources.files("dicebear_styles")
+    known = sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json"))
+    if style not in known:
+        raise UserError(f"There is no style {style}.{nearest(style, known)} There are {', '.join(known)}.")
+    return json.loads((folder / f"{style}.json").read_text("utf-8"))
+
+
+def attribution(style: str, definition: dict[str, Any]) -> str:
+    """Who drew the artwork, and under which licence the pictures may be used."""
+    meta = definition.get("meta", {})
+    source, creator, licence = (meta.get(key) or {} for key in ("source", "creator", "license"))
+    lines = [
+        f"These pictures were rendered by Organza from the DiceBear style {style}; cut and scaled, otherwise unchanged.",
+        f"Artwork: {source.get('name', style)} {source.get('url', '')}",
+        f"Creator: {creator.get('name', 'unknown')} {creator.get('url', '')}",
+        f"Licence: {licence.get('name', 'not stated by the style')} {licence.get('url', '')}",
+        str(licence.get("text", "")),
+    ]
+    return "\n".join(line.rstrip() for line in lines if line.strip()) + "\n"
+
+
+def columns(definition: dict[str, Any]) -> list[str]:
+    """The parts and colours of a style that differ from one face to another, by name."""
+    parts = [
+        name
+        for name, part in definition.get("components", {}).items()
+        if len(part.get("variants", ())) > 1 or part.get("probability", 100) < 100 or "extends" in part
+    ]
+    colours = [name for name, colour in definition.get("colors", {}).items() if len(colour.get("values", ())) > 1]
+    return sorted(parts + [f"{name}_color" for name in colours])
+
+
+def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Iterator[tuple[int, Attributes]]:
+    """The parts of each face as it is drawn, in no particular order."""
+    if count <= FEW or workers == 1:
+        artist = Artist(order["style"], order["definition"], order["seed"], order["size"])
+        yield from draw_faces(artist, folder, range(count))
+        return
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    crew = [
+        _worker(order | {"folder": str(folder), "first": w, "count": count, "step": workers}, lines)
+        for w in range(workers)
+    ]
+    try:
+        waiting = len(crew)
+        while waiting:
+            line = lines.get()
+            if line is None:
+                waiting -= 1
+                continue
+            k, parts = json.loads(line)
+            if k == "error":
+                raise OSError(0, parts)
+            yield k, parts
+    finally:
+        for process in crew:
+            process.kill()  # nothing happens to those that have ended
+            process.wait()
+    if any(process.returncode for process in crew):
+        raise RuntimeError("a process that was drawing faces died; the same command goes on where it was")
+
+
+def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess.Popen[str]:
+    """A process that draws every step-th face.
+
+    A plain command rather than multiprocessing, which would run a calling script again that has no `if __name__` guard; and not a
+    thread, since the renderer holds the interpreter.
+    """
+    home = str(Path(organza.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", "from organza.data.artist import work; work()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    assert process.stdin is not None
+    json.dump(order, process.stdin)
+    process.stdin.close()
+
+    def listen() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        process.wait()
+        lines.put(None)
+
+    Thread(target=listen, daemon=True).start()
+    return process
+
+
+def _write_labels(folder: Path, parts: list[str], rows: list[dict[str, str]]) -> None:
+    aside = folder / ".labels.csv"
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["file", *parts], restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    aside.replace(folder / "labels.csv")
+
+
+def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
+    """Make the folder ours: new, empty, or begun with the same order before. True where there is nothing left to do."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; name a folder for the faces.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _note(folder, order, 0)
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
+        return False
+    try:
+        before = json.loads((folder / NOTE).read_text())
+        done = before.pop("done")
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise UserError(f"{folder} holds other files; name a new folder for the faces.") from None
+    if before != order:
+        told = ", ".join(f"{key} {value}" for key, value in before.items())
+        raise UserError(f"{folder} holds faces of {told}; name another folder, or ask for the same.")
+    there = sum(1 for path in folder.glob("*.png"))
+    if there > count:
+        raise UserError(f"{folder} holds {there} faces already; ask for that many or more, or name another folder.")
+    return done == there == count
+
+
+def _note(folder: Path, order: dict[str, Any], done: int) -> None:
+    aside = folder / f"{NOTE}.aside"
+    aside.write_text(json.dumps({**order, "done": done}))
+    aside.replace(folder / NOTE)
