@@ -31,7 +31,11 @@ def definition(file: Path, name: str) -> str:
             dropped |= set(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
             if len(inner.body) > 1 and not lines[docstring.end_lineno or 0].strip():
                 dropped.add((docstring.end_lineno or 0) + 1)
-    kept = [line for number, line in enumerate(lines, 1) if first <= number <= (node.end_lineno or 0) and number not in dropped]
+    kept = [
+        line
+        for number, line in enumerate(lines, 1)
+        if first <= number <= (node.end_lineno or 0) and number not in dropped
+    ]
     indent = len(kept[0]) - len(kept[0].lstrip())
     return "\n".join(line[indent:] for line in kept)
 

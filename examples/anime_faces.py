@@ -1,7 +1,7 @@
 """The tutorial: a DCGAN that learns to draw faces at 64x64, on your own pictures or on cartoon faces rendered here.
 
-    python examples/anime_faces.py                                  # renders 20,000 faces first
-    python examples/anime_faces.py --faces my/anime/faces --recipe dcgan --budget 3h
+python examples/anime_faces.py                                  # renders 20,000 faces first
+python examples/anime_faces.py --faces my/anime/faces --recipe dcgan --budget 3h
 """
 
 from __future__ import annotations

@@ -36,7 +36,10 @@ def test_included_code_is_the_source(page: Path):
 
 def test_building_blocks_runs_as_it_stands():
     failed, tried = doctest.testfile(
-        str(ROOT / "docs" / "building-blocks.md"), module_relative=False, optionflags=FLAGS, globs={"__name__": "__main__"}
+        str(ROOT / "docs" / "building-blocks.md"),
+        module_relative=False,
+        optionflags=FLAGS,
+        globs={"__name__": "__main__"},
     )
     assert tried > 5
     assert failed == 0
@@ -47,7 +50,11 @@ def commands() -> list[str]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text(), re.S):
-            found += [line.split("#")[0].strip("$ ").strip() for line in block.splitlines() if line.strip("$ ").startswith("organza ")]
+            found += [
+                line.split("#")[0].strip("$ ").strip()
+                for line in block.splitlines()
+                if line.strip("$ ").startswith("organza ")
+            ]
     return sorted(set(found))
 
 
@@ -55,7 +62,9 @@ def commands() -> list[str]:
 def test_every_documented_command_exists_with_its_options(command: str):
     words = shlex.split(command)
     verb = words[1:3] if words[1] == "data" else words[1:2]
-    shown = subprocess.run([sys.executable, "-m", "organza.cli", *verb, "--help"], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        [sys.executable, "-m", "organza.cli", *verb, "--help"], capture_output=True, text=True, check=False
+    )
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
         assert option in shown.stdout, f"{command}: {option} is not in the help"
@@ -68,5 +77,7 @@ def test_links_lead_somewhere(page: Path):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
     for anchor in re.findall(r"\]\(#([^)]+)\)", text):
-        headings = {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)}
+        headings = {
+            re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)
+        }
         assert anchor in headings

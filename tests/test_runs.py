@@ -43,7 +43,11 @@ def train(data: Path, run: Path, recipe: Recipe | None = None, **request) -> lis
 def weights(run: Path, images: int | None = None) -> dict[str, bytes]:
     """The files of a checkpoint, byte for byte."""
     folder = RunFolder(run)
-    chosen = checkpoint.existing(folder.checkpoints)[-1] if images is None else folder.checkpoints / checkpoint.name_for(images)
+    chosen = (
+        checkpoint.existing(folder.checkpoints)[-1]
+        if images is None
+        else folder.checkpoints / checkpoint.name_for(images)
+    )
     return {file.name: file.read_bytes() for file in sorted(chosen.glob("*.safetensors"))}
 
 
@@ -95,7 +99,9 @@ def kill_and_finish(data: Path, run: Path, recipe: str, budget: str, delays: lis
     """Train in a child process that is killed with SIGKILL after each delay; then let it finish. Returns the kills that landed."""
     landed = 0
     for delay in [*delays, None]:
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(data), str(run), recipe, budget], stderr=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(data), str(run), recipe, budget], stderr=subprocess.PIPE
+        )
         if delay is None:
             _, error = child.communicate(timeout=300)
             assert child.returncode == 0, error.decode()
@@ -123,7 +129,9 @@ def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, t
 
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
-def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(number, kind: str, pictures: Path, tmp_path: Path):
+def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(
+    number, kind: str, pictures: Path, tmp_path: Path
+):
     recipe = small(find("dcgan-r1"))
     train(pictures, tmp_path / "whole", recipe, budget="160img")
     events = []
@@ -135,7 +143,14 @@ def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(number, k
             os.kill(os.getpid(), number)
 
     organza.train(
-        pictures, tmp_path / "run", show=stop_after_forty, recipe=recipe, budget="160img", size=32, stop=(), evaluate=False
+        pictures,
+        tmp_path / "run",
+        show=stop_after_forty,
+        recipe=recipe,
+        budget="160img",
+        size=32,
+        stop=(),
+        evaluate=False,
     )
     ended = events[-1]
     assert isinstance(ended, Stopped)
@@ -191,10 +206,14 @@ def test_several_turns_of_the_discriminator(pictures: Path, tmp_path: Path):
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_its_term(pictures: Path, tmp_path: Path):
-    recipe = replace(small(find("dcgan-r1")), discriminator_optimizer=replace(find("dcgan-r1").discriminator_optimizer, rate=1e30))
+    recipe = replace(
+        small(find("dcgan-r1")), discriminator_optimizer=replace(find("dcgan-r1").discriminator_optimizer, rate=1e30)
+    )
     events = []
     with pytest.raises(UserError, match="no checkpoint"):
-        organza.train(pictures, tmp_path / "run", show=events.append, recipe=recipe, budget="400img", size=32, evaluate=False)
+        organza.train(
+            pictures, tmp_path / "run", show=events.append, recipe=recipe, budget="400img", size=32, evaluate=False
+        )
     assert events[-1].kind == "non-finite"
     assert "images" in events[-1].reason
     assert "is nan" in events[-1].reason or "is inf" in events[-1].reason
@@ -204,9 +223,15 @@ def test_two_processes_cannot_train_one_run(pictures: Path, tmp_path: Path):
     folder = RunFolder(tmp_path / "run")
     folder.begin()
     with folder.hold():
-        code = CHILD.replace("organza.train(", "\ntry: organza.train(").rstrip() + "\nexcept organza.UserError as e: print(e); sys.exit(2)"
+        code = (
+            CHILD.replace("organza.train(", "\ntry: organza.train(").rstrip()
+            + "\nexcept organza.UserError as e: print(e); sys.exit(2)"
+        )
         child = subprocess.run(
-            [sys.executable, "-c", code, str(pictures), str(tmp_path / "run"), "mlp", "16img"], capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, str(pictures), str(tmp_path / "run"), "mlp", "16img"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert child.returncode == 2
     assert f"process {os.getpid()}" in child.stdout

@@ -20,6 +20,7 @@ from organza.data import Pack, distinct, open_data, parse_size
 from organza.data.batches import Batches, split
 from organza.errors import UserError
 from organza.events import Begun, Event, Stopped, Warned
+from organza.game import NonFinite
 from organza.metrics.features import offline_extractor
 from organza.part import decode, encode
 from organza.plan import Plan, make_plan
@@ -213,7 +214,9 @@ def _warnings(pack: Pack, recipe: Recipe) -> Iterator[Event]:
 
 
 def _referee(asked: Request, data: Batches, pack: Pack) -> Referee | None:
-    return Referee(offline_extractor(), data, pack.fingerprint, pack.directory.parent) if asked.evaluate else None
+    if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
+        return None
+    return Referee(offline_extractor(), data, pack.fingerprint, pack.directory.parent)
 
 
 def _plan(
@@ -222,19 +225,24 @@ def _plan(
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-    return make_plan(
-        budget, len(data.parts.train), recipe.batch, measure(recipe, data), referee.cost if referee else 0.0
-    )
+    rate = measure(
+        recipe, data, 3.0 if budget.seconds else 0.3
+    )  # only a time needs a good guess at the images it comes to
+    return make_plan(budget, len(data.parts.train), recipe.batch, rate, referee.cost if referee else 0.0)
 
 
-def measure(recipe: Recipe, data: Batches, seconds: float = 3.0) -> float:
+def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
     """Images a second, over a few steps of a copy of the game that is thrown away."""
     trainer = trial(replace(recipe, warmup=0), data)
-    trainer.step()  # the first step also allocates
-    start, images = time.perf_counter(), trainer.images
-    while time.perf_counter() - start < seconds:
-        trainer.step()
-    return (trainer.images - images) / (time.perf_counter() - start)
+    start, images = time.perf_counter(), 0
+    try:
+        trainer.step()  # the first step also allocates
+        start, images = time.perf_counter(), trainer.images
+        while trainer.images == images or time.perf_counter() - start < seconds:
+            trainer.step()
+    except NonFinite:  # the run itself will meet it, and tell
+        pass
+    return max(trainer.images - images, 1) / (time.perf_counter() - start)
 
 
 def trial(recipe: Recipe, data: Batches) -> Trainer:

@@ -1,122 +1,230 @@
-"""Where pictures come from: a folder, a zip, or an array file, as a list of entries that can be read one by one."""
+"""Where pictures come from: a folder, a zip, or an array file, as a list of entries that are read one by one, and never written."""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
 
 from organza.data.decode import ENDINGS
 from organza.errors import UserError, nearest
 
-LARGEST_ENTRY = 256 * 2**20  # bytes of one file; more is no picture for training
+LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
 ARRAYS = (".npy", ".npz")
+FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".pdf", ".tga", ".dng", ".cr2", ".nef", ".arw")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One candidate: its relative name, what it looked like from outside, and how to read its bytes."""
+class Entry(NamedTuple):
+    """One candidate: its name relative to the source, and what tells from outside whether it changed."""
 
     name: str
-    stamp: tuple[int, int]  # bytes, and nanoseconds of the last change (a zip's checksum)
-    read: Callable[[], bytes]
+    bytes: int
+    stamp: int  # nanoseconds of the last change, or the checksum that a zip keeps
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds: candidates in the order of their names, and what was passed over with a reason."""
+    """What a source holds.
+
+    Args:
+        entries: candidates in the order of their names.
+        problems: names that were passed over, each with its reason.
+        read: the bytes of an entry; from any thread. Raises whatever the system raises.
+    """
 
     entries: tuple[Entry, ...]
     problems: tuple[tuple[str, str], ...]
+    read: Callable[[Entry], bytes]
 
 
 def listing(source: str | Path) -> Listing:
-    """The pictures of a folder (any depth) or a zip. Hidden files are skipped; links out of the folder are problems.
+    """The pictures of a folder (any depth), of a zip, or of an array file; hidden files are skipped.
 
     Raises:
-        UserError: where there is no such source, or it is no folder and no zip.
+        UserError: where there is no such source, it is nothing that holds pictures, or there are none in it.
     """
     path = Path(source)
     if path.is_dir():
-        return _folder(path)
-    if not path.exists():
+        found = _folder(path)
+    elif not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"There is no {path}.{nearest(path.name, siblings)}")
-    if zipfile.is_zipfile(path):
-        return _zip(path)
-    raise UserError(f"{path} is neither a folder nor a zip of pictures; give the folder that holds them.")
+        raise UserError(f"There is no {path}; give a folder, a zip or an array file of pictures.{nearest(path.name, siblings)}")
+    elif path.suffix.lower() in ARRAYS:
+        found = _array(path)
+    elif zipfile.is_zipfile(path):
+        found = _zip(path)
+    elif path.suffix.lower() == ".zip":
+        raise UserError(f"{path} is not a readable zip: it is cut short or damaged; get it again.")
+    else:
+        raise UserError(f"{path} is neither a folder nor a zip nor an array file (.npy, .npz); give the folder that holds the pictures.")
+    if not found.entries:
+        reasons = "".join(f" {name}: {reason}." for name, reason in found.problems[:3])
+        raise UserError(f"There are no pictures in {path}: no JPEG, PNG, WebP, BMP, GIF or TIFF file.{reasons}")
+    return found
+
+
+def printable(name: str) -> str:
+    r"""A file name that is safe to show: line breaks, control characters and stray bytes are spelt out.
+
+    >>> print(printable("two\nlines.png"))
+    two\nlines.png
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
 def _folder(root: Path) -> Listing:
     entries: list[Entry] = []
     problems: list[tuple[str, str]] = []
-    for path in _walk(root, root.resolve(), set()):
-        name = path.relative_to(root).as_posix()
+    for found in _walk(root):
+        (entries if isinstance(found, Entry) else problems).append(found)  # type: ignore[arg-type]
+    return Listing(tuple(sorted(entries)), tuple(sorted(problems)), lambda entry: (root / entry.name).read_bytes())
+
+
+def _walk(root: Path) -> Iterator[Entry | tuple[str, str]]:
+    """Entries and problems of a folder, in no particular order. A list of folders to do, as a tree may be thousands deep."""
+    home = root.resolve()
+    waiting, seen = [root], {home}
+    while waiting:
+        folder = waiting.pop()
         try:
-            status = path.stat()
+            items = list(os.scandir(folder))
         except OSError as error:
-            problems.append((name, f"it cannot be opened ({error.strerror})"))
+            yield printable(_name(folder, root)), f"the folder cannot be opened ({error.strerror})"
             continue
-        if not stat.S_ISREG(status.st_mode):
-            continue
-        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-            problems.append((name, "it is a link that leads out of the folder"))
-        elif status.st_size > LARGEST_ENTRY:
-            problems.append((name, "it is larger than 256 MB"))
-        else:
-            entries.append(Entry(name, (status.st_size, status.st_mtime_ns), path.read_bytes))
-    return Listing(tuple(sorted(entries, key=lambda e: e.name)), tuple(problems))
-
-
-def _walk(folder: Path, root: Path, seen: set[Path]) -> Iterator[Path]:
-    real = folder.resolve()
-    if real in seen or not real.is_relative_to(root):  # a loop of links, or a way out
-        return
-    seen.add(real)
-    with os.scandir(folder) as items:
-        for item in sorted(items, key=lambda i: i.name):
-            if item.name.startswith(".") or item.name == "__MACOSX":
+        for item in items:
+            if _skipped(item.name):
                 continue
-            if item.is_dir():
-                yield from _walk(Path(item.path), root, seen)
-            elif item.name.lower().endswith(ENDINGS):
-                yield Path(item.path)
+            path = Path(item.path)
+            name = _name(path, root)
+            if item.is_symlink() and (problem := _led_astray(path, home)):
+                yield printable(name), problem
+            elif item.is_dir():
+                if (real := path.resolve()) not in seen:  # a link back up would go round for ever
+                    seen.add(real)
+                    waiting.append(path)
+            elif (judged := _judged(name, item)) is not None:
+                yield judged
+
+
+def _judged(name: str, item: os.DirEntry[str]) -> Entry | tuple[str, str] | None:
+    """A file of a folder: an entry, a problem, or nothing of interest. Pipes, sockets and devices are never opened."""
+    if (problem := _foreign(name)) is not None:
+        return printable(name), problem
+    if not name.lower().endswith(ENDINGS):
+        return None
+    try:
+        status = item.stat()
+    except OSError as error:
+        return printable(name), f"it cannot be opened ({error.strerror})"
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    if status.st_size > LARGEST:
+        return printable(name), "it is larger than 256 MB"
+    return Entry(name, status.st_size, status.st_mtime_ns)
+
+
+def _led_astray(link: Path, home: Path) -> str | None:
+    """What is wrong with where a symbolic link leads."""
+    try:
+        real = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a link to itself, before Python 3.13
+        return "it is a link that leads nowhere" if link.name.lower().endswith(ENDINGS) else None
+    return None if real.is_relative_to(home) else "it is a link that leads out of the folder"
 
 
 def _zip(path: Path) -> Listing:
-    entries: list[Entry] = []
-    problems: list[tuple[str, str]] = []
+    """The pictures of a zip; nothing is ever unpacked to disk."""
     try:
         archive = zipfile.ZipFile(path)
         infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{path} is not a readable zip: {error}.") from None
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable zip ({error}); get it again.") from None
+    entries: list[tuple[Entry, zipfile.ZipInfo]] = []
+    problems: list[tuple[str, str]] = []
     for info in infos:
-        place = PurePosixPath(info.filename.replace("\\", "/"))
-        if info.is_dir() or any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in place.parts):
+        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+        if info.is_dir() or any(_skipped(part) for part in parts):
             continue
-        if not info.filename.lower().endswith(ENDINGS):
-            continue
-        if place.is_absolute() or ".." in place.parts or ":" in place.parts[0]:
-            problems.append((info.filename, "its name leads out of the archive"))
-        elif info.flag_bits & 1:
-            problems.append((info.filename, "it is encrypted"))
-        elif info.file_size > LARGEST_ENTRY:
-            problems.append((info.filename, "it is larger than 256 MB"))
-        else:
-            entries.append(Entry(str(place), (info.file_size, info.CRC), _member(archive, info)))
-    return Listing(tuple(sorted(entries, key=lambda e: e.name)), tuple(problems))
+        problem = _zip_problem(info, parts)
+        if problem is not None:
+            problems.append((printable(info.filename), problem))
+        elif info.filename.lower().endswith(ENDINGS):
+            entries.append((Entry("/".join(parts), info.file_size, info.CRC), info))
+    entries.sort(key=lambda pair: pair[0])
+    where = dict(entries)
 
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        with archive.open(info) as member:  # members may be read from several threads
-            content = member.read(LARGEST_ENTRY + 1)
-        if len(content) > LARGEST_ENTRY:
-            raise OSError("it unpacks to more than 256 MB")
+    def read(entry: Entry) -> bytes:
+        with archive.open(where[entry]) as member:
+            content = member.read(LARGEST + 1)  # what the header promises is not to be trusted
+        if len(content) > LARGEST:
+            raise OSError(0, "it unpacks to more than 256 MB")
         return content
 
-    return read
+    return Listing(tuple(entry for entry, _ in entries), tuple(sorted(problems)), read)
+
+
+def _zip_problem(info: zipfile.ZipInfo, parts: tuple[str, ...]) -> str | None:
+    if (problem := _foreign(info.filename)) is not None:
+        return problem
+    if not info.filename.lower().endswith(ENDINGS):
+        return None
+    if parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
+        return "its name leads out of the archive"
+    if info.flag_bits & 1:
+        return "it is encrypted"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "it is a link"
+    return "it is larger than 256 MB" if info.file_size > LARGEST else None
+
+
+def _array(path: Path) -> Listing:
+    """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]; each is read as if it were a PNG file."""
+    images = _loaded(path)
+    status = path.stat()
+    digits = len(str(len(images) - 1))
+    entries = tuple(Entry(f"{index:0{digits}d}", status.st_size, status.st_mtime_ns) for index in range(len(images)))
+
+    def read(entry: Entry) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(images[int(entry.name)])).save(file, "png", compress_level=0)
+        return file.getvalue()
+
+    return Listing(entries, (), read)
+
+
+def _loaded(path: Path) -> np.ndarray:
+    allowed = "it should be uint8 [N, H, W] or [N, H, W, C] with C of 1, 3 or 4"
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            if len(loaded.files) != 1:
+                raise UserError(f"{path} holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); keep the one with the pictures.")
+            loaded = loaded[loaded.files[0]]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is not a readable array file ({error}); {allowed}.") from None
+    images = loaded[..., 0] if loaded.ndim == 4 and loaded.shape[3] == 1 else loaded
+    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (3, 4))) or not images.size:
+        raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.")
+    return images
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _skipped(part: str) -> bool:
+    """Hidden files, and what a Mac leaves in zips."""
+    return (part.startswith(".") and part != "..") or part == "__MACOSX"
+
+
+def _foreign(name: str) -> str | None:
+    ending = PurePosixPath(name).suffix.lower()
+    return f"{ending} is not among the formats; convert it to PNG or JPEG" if ending in FOREIGN else None
