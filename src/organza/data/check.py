@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from statistics import median
 
 import numpy as np
@@ -15,14 +17,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from organza.data.decode import Facts, Unreadable, decode, facts
-from organza.data.folder import listing
-from organza.data.pack import recommended_channels, recommended_size
+from organza.data.choice import middle_side, recommended_channels, recommended_size
+from organza.data.decode import Facts, Unreadable, glance
+from organza.data.folder import Entry, listing, printable
+from organza.data.pack import Progress, classes_of
+from organza.data.parallel import in_order
 from organza.data.size import Size
-from organza.errors import UserError
 
-Progress = Callable[[str, int, int], None]
-FEW = 500
+FEW = 500  # pictures; below, a generator mostly learns to repeat them
+ALIKE = 3.0  # of 255, mean difference of two 8x8 miniatures that count as near-duplicates
+Groups = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -33,24 +37,49 @@ class Check:
         source: where.
         usable: names of the readable pictures, and what each is.
         broken: files that cannot be used, each with its reason.
-        copies: groups of pictures with the same pixels.
-        alike: groups of pictures that look the same at a glance (equal difference hashes), copies left out.
-        classes: pictures in each first-level folder, where there are several.
+        copies: groups of files with the same pixels at a glance (32x32), or the same bytes.
+        alike: groups of near-duplicates, copies left out: resaved, resized or retouched.
+        classes: pictures in each class, where folders name two or more.
         size, channels: recommended, or as asked.
     """
 
     source: str
     usable: tuple[tuple[str, Facts], ...]
     broken: tuple[tuple[str, str], ...]
-    copies: tuple[tuple[str, ...], ...]
-    alike: tuple[tuple[str, ...], ...]
+    copies: Groups
+    alike: Groups
     classes: tuple[tuple[str, int], ...]
     size: Size
     channels: int
 
     @property
+    def formats(self) -> Counter[str]:
+        """How many files of each format."""
+        return Counter(f.format for _, f in self.usable)
+
+    @property
+    def modes(self) -> Counter[str]:
+        """How many files of each mode, as Pillow names them: RGB, L (grey), P (palette), CMYK ..."""
+        return Counter(f.mode for _, f in self.usable)
+
+    @property
+    def sizes(self) -> tuple[Size, Size, Size]:
+        """The least, median and greatest width and height, each by itself."""
+        widths, heights = zip(*(f.size for _, f in self.usable), strict=True)
+        return (
+            Size(min(widths), min(heights)),
+            Size(round(median(widths)), round(median(heights))),
+            Size(max(widths), max(heights)),
+        )
+
+    @property
+    def aspect(self) -> float:
+        """The median of width by height."""
+        return median(f.size.width / f.size.height for _, f in self.usable)
+
+    @property
     def enlarged(self) -> int:
-        """Pictures smaller than the size they would be trained at."""
+        """How many are smaller than the size they would be trained at."""
         return sum(f.size.width < self.size.width or f.size.height < self.size.height for _, f in self.usable)
 
     @property
@@ -59,121 +88,186 @@ class Check:
         return "20m" if self.size.width * self.size.height <= 64 * 64 else "2h"
 
 
-def check(source: str | Path, size: Size | None = None, progress: Progress | None = None) -> Check:
-    """Look at every picture of a folder or zip. Nothing is written.
+def check(
+    source: str | Path, size: Size | None = None, workers: int | None = None, progress: Progress | None = None
+) -> Check:
+    """Look at every picture of a folder, a zip or an array file. Nothing is written.
 
     Args:
-        source: the folder or zip.
+        source: where they are.
         size: to train at, where the user knows it already.
+        workers: threads that decode; one for each core by default.
         progress: is told (what, done, total).
 
     Raises:
         UserError: no such source, or no pictures in it.
+
+    >>> len(check("photos").broken)    # doctest: +SKIP
+    3
     """
     found = listing(source)
-    if not found.entries and not found.problems:
-        raise UserError(f"There are no pictures in {source}: no JPEG, PNG, WebP, BMP, GIF or TIFF file.")
     usable: list[tuple[str, Facts]] = []
     broken = list(found.problems)
-    same, similar = defaultdict(list), defaultdict(list)
-    for done, entry in enumerate(found.entries, 1):
+    twins = _Twins()
+
+    def look(entry: Entry) -> tuple[Facts, np.ndarray] | str:
         try:
-            content = entry.read()
-            usable.append((entry.name, facts(content)))
-            small = decode(content, Size(32, 32), 3)
-            same[hashlib.sha256(small.tobytes()).digest()].append(entry.name)
-            similar[difference_hash(small)].append(entry.name)
+            return glance(found.read(entry))
         except Unreadable as reason:
-            broken.append((entry.name, str(reason)))
-        except OSError as error:
-            broken.append((entry.name, f"it cannot be read ({error.strerror or error})"))
-        if progress:
-            progress("looking at pictures", done, len(found.entries))
-    kinds = [f for _, f in usable]
-    copies = tuple(tuple(names) for names in same.values() if len(names) > 1)
-    identical = {name for names in copies for name in names[1:]}
-    alike = [tuple(name for name in names if name not in identical) for names in similar.values()]
-    return Check(
-        str(source), tuple(usable), tuple(broken), copies, tuple(group for group in alike if len(group) > 1),
-        _classes([name for name, _ in usable]), size or recommended_size(kinds), recommended_channels(kinds),
-    )  # fmt: skip
+            return str(reason)
+        except Exception as error:  # members of an archive fail in many ways
+            return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's: what matters of them is an error here, with the file's name
+        for done, (entry, seen) in enumerate(in_order(look, found.entries, workers), 1):
+            name = printable(entry.name)
+            if isinstance(seen, str):
+                broken.append((name, seen))
+            else:
+                usable.append((entry.name, seen[0]))
+                twins.add(name, seen[1])
+            if progress:
+                progress("looking at pictures", done, len(found.entries))
+    facts = [f for _, f in usable]
+    labels, classes = classes_of([name for name, _ in usable])
+    counts = tuple((printable(classes[label]), count) for label, count in sorted(Counter(labels or ()).items()))
+    size, channels = size or recommended_size(facts), recommended_channels(facts)
+    return Check(str(source), tuple(usable), tuple(broken), twins.copies, twins.alike, counts, size, channels)
 
 
-def difference_hash(picture: np.ndarray) -> int:
-    """64 bits that say where a small grey version gets brighter from left to right: equal for pictures that look alike.
+def difference_hash(picture: np.ndarray) -> tuple[int, int]:
+    """Where a small grey version gets brighter to the right, and where downwards: 64 bits each. Equal for most near-duplicates.
 
     >>> difference_hash(np.zeros((32, 32, 3), np.uint8))
-    0
+    (0, 0)
     """
-    small = np.asarray(Image.fromarray(picture).convert("L").resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
-    return int("".join("1" if bit else "0" for bit in (small[:, 1:] > small[:, :-1]).ravel()), 2)
+    grey = Image.fromarray(picture).convert("L")
+    across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
+    down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX)).astype(np.int16)
+    steps = across[:, 1:] - across[:, :-1], down[1:] - down[:-1]
+    # A step of 4 levels, as one of 1 comes and goes with the noise of JPEG on plain grounds.
+    return tuple(int.from_bytes(np.packbits(step > 4).tobytes(), "big") for step in steps)  # type: ignore[return-value]
+
+
+class _Twins:
+    """Finds pictures that are there twice, in one pass: 300 bytes are kept of each."""
+
+    def __init__(self) -> None:
+        self._same: dict[bytes, list[str]] = defaultdict(list)
+        self._leaders: dict[tuple[int, int], list[int]] = defaultdict(list)  # (direction, hash) -> groups
+        self._groups: list[list[str]] = []
+        self._miniatures: list[np.ndarray] = []
+
+    def add(self, name: str, picture: np.ndarray) -> None:
+        """Take note of a picture, uint8 [32, 32, 3]."""
+        same = self._same[hashlib.sha256(picture.tobytes()).digest()]
+        same.append(name)
+        if len(same) > 1:
+            return
+        miniature = picture.reshape(8, 4, 8, 4, 3).mean((1, 3)).astype(np.uint8)
+        keys = list(enumerate(difference_hash(picture)))
+        for key in keys:
+            for group in self._leaders[key][:64]:  # bounded: thousands of plain pictures share a hash
+                if np.abs(miniature.astype(np.int16) - self._miniatures[group]).mean() <= ALIKE:
+                    self._groups[group].append(name)
+                    return
+        for key in keys:
+            self._leaders[key].append(len(self._groups))
+        self._groups.append([name])
+        self._miniatures.append(miniature)
+
+    @property
+    def copies(self) -> Groups:
+        return _several(self._same.values())
+
+    @property
+    def alike(self) -> Groups:
+        return _several(self._groups)
+
+
+def _several(groups: Iterable[Sequence[str]]) -> Groups:
+    return tuple(tuple(group) for group in groups if len(group) > 1)
 
 
 def render(found: Check) -> RenderableType:
-    """A check for the terminal: a table, the broken files, and what to type next."""
+    """A check for the terminal: a table, the broken files, what to know, and what to type next."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    kinds = [f for _, f in found.usable]
-    table.add_row("usable pictures", f"{len(found.usable):,}")
-    table.add_row("broken files", f"{len(found.broken):,}")
-    if kinds:
-        table.add_row("formats", _counted(f.format for f in kinds))
-        table.add_row("colours", _counted(f.mode for f in kinds))
-        widths, heights = [f.size.width for f in kinds], [f.size.height for f in kinds]
-        middle = Size(round(median(widths)), round(median(heights)))
-        table.add_row(
-            "sizes", f"{Size(min(widths), min(heights))} to {Size(max(widths), max(heights))}, median {middle}"
-        )
-        table.add_row("same pixels", _groups(found.copies))
-        table.add_row("look alike", _groups(found.alike))
-    if found.classes:
-        shown = ", ".join(f"{name} {count:,}" for name, count in found.classes[:12])
-        table.add_row("classes", f"{shown}{', ...' if len(found.classes) > 12 else ''} (by folder)")
+    for name, value in _rows(found):
+        table.add_row(name, Text(value))  # Text: a folder may be called [red]
     parts: list[RenderableType] = [table]
     parts += [Text(f"  {name}: {reason}", style="red") for name, reason in found.broken[:20]]
     if len(found.broken) > 20:
         parts.append(Text(f"  and {len(found.broken) - 20:,} more", style="red"))
-    parts += [Text(f"note: {warning}", style="yellow") for warning in warnings(found)]
+    parts += [Text(f"note: {note}", style="yellow") for note in notes(found)]
     if len(found.usable) > 1:
-        parts.append(Text("\n" + "\n".join(recommendation(found))))
+        advice = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        for setting, reason in recommendation(found):
+            advice.add_row(setting, reason)
+        command = f"organza train {quote(found.source)} --size {_typed(found.size)} --budget {found.budget}"
+        parts += ["", advice, Text(f"\nnext: {command}")]
     return Group(*parts)
 
 
-def warnings(found: Check) -> list[str]:
+def notes(found: Check) -> list[str]:
     """What the user should know before training."""
     count, told = len(found.usable), []
+    if found.broken:
+        told.append(f"{len(found.broken):,} files cannot be used; training goes on without them")
     if count < FEW:
         told.append(f"{count} pictures are few: the generator will tend to repeat them; {FEW} or more are better")
     if found.enlarged:
         told.append(f"{found.enlarged:,} pictures are smaller than {found.size} and would be enlarged")
-    repeated = sum(len(group) - 1 for group in found.copies)
-    if repeated:
+    if found.copies:
         told.append(
-            f"{repeated:,} pictures repeat another one pixel for pixel, for example {' = '.join(found.copies[0][:2])}"
+            f"{_repeats(found.copies):,} pictures repeat another one, for example {' = '.join(found.copies[0][:2])}"
         )
+    if found.usable and not 2 / 3 <= found.aspect * found.size.height / found.size.width <= 1.5:
+        told.append(f"most pictures are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off")
     return told
 
 
-def recommendation(found: Check) -> list[str]:
-    """What to type next, and why."""
-    side = median(min(f.size) for _, f in found.usable)
-    colours = {1: "all are grey", 3: "they are in colour", 4: "most are transparent somewhere"}[found.channels]
+def recommendation(found: Check) -> list[tuple[str, str]]:
+    """What to train with, and why: (setting, reason)."""
+    side = middle_side([f for _, f in found.usable])
+    colours = {1: "all are grey", 3: "they are in colour", 4: "most can be seen through somewhere"}[found.channels]
     return [
-        f"--size {found.size}   the pictures are {side:.0f} pixels on their shorter side (median)",
-        f"--channels {found.channels}   {colours}",
-        "--recipe dcgan-r1   the one that gets furthest in minutes",
-        f"--budget {found.budget}   enough to see whether it works; a larger one goes on from there",
-        f"next: organza train {found.source} --size {found.size} --budget {found.budget}",
+        (f"--size {_typed(found.size)}", f"the pictures are {side:.0f} pixels on their shorter side (median)"),
+        (f"--channels {found.channels}", colours),
+        ("--recipe dcgan-r1", "the one that gets furthest in minutes"),
+        (f"--budget {found.budget}", "enough to see whether it works; a larger one goes on from there"),
     ]
 
 
-def _classes(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    tops = Counter(name.split("/")[0] for name in names if "/" in name)
-    return tuple(sorted(tops.items())) if len(tops) > 1 and sum(tops.values()) == len(names) else ()
+def _rows(found: Check) -> list[tuple[str, str]]:
+    rows = [("usable pictures", f"{len(found.usable):,}"), ("broken files", f"{len(found.broken):,}")]
+    if found.usable:
+        least, middle, greatest = found.sizes
+        rows += [
+            ("formats", _counted(found.formats)),
+            ("colours", _counted(found.modes)),
+            ("sizes", f"{least} to {greatest}, median {middle}"),
+            ("the same", _grouped(found.copies)),
+            ("nearly the same", _grouped(found.alike)),
+        ]
+    if found.classes:
+        shown = ", ".join(f"{name} {count:,}" for name, count in found.classes[:12])
+        rows.append(("classes", f"{shown}{', ...' if len(found.classes) > 12 else ''} (by folder)"))
+    return rows
 
 
-def _counted(values) -> str:
-    return ", ".join(f"{value} {count:,}" for value, count in Counter(values).most_common())
+def _typed(size: Size) -> str:
+    """As one types it: one number for a square."""
+    return str(size.width) if size.width == size.height else str(size)
 
 
-def _groups(groups: tuple[tuple[str, ...], ...]) -> str:
-    return f"{sum(len(g) - 1 for g in groups):,} in {len(groups):,} groups" if groups else "none"
+def _counted(values: Counter[str]) -> str:
+    return ", ".join(f"{value} {count:,}" for value, count in values.most_common())
+
+
+def _repeats(groups: Groups) -> int:
+    return sum(len(group) - 1 for group in groups)
+
+
+def _grouped(groups: Groups) -> str:
+    return f"{_repeats(groups):,} in {len(groups):,} groups" if groups else "none"

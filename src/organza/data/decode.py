@@ -80,7 +80,7 @@ def glance(content: bytes) -> tuple[Facts, np.ndarray]:
         header = opened(content)
         turned = orientation(header) >= 5
         image = upright(content, GLANCE)
-        alpha = image.mode == "RGBA" and image.getextrema()[3][0] < 250
+        alpha = image.mode == "RGBA" and int(np.asarray(image.getchannel("A")).min()) < 250
         plain = on_white(image)
         size = Size(*(reversed(header.size) if turned else header.size))
         found = Facts(str(header.format), header.mode, size, alpha, _is_grey(plain))
@@ -219,7 +219,9 @@ def _verify_png(content: bytes) -> None:
         kind = content[place + 4 : place + 8]
         if end + 4 > len(content):
             raise Unreadable("it is cut short")
-        if kind in (b"IDAT", b"PLTE", b"IHDR") and zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+        if kind in (b"IDAT", b"PLTE", b"IHDR") and zlib.crc32(content[place + 4 : end]) != int.from_bytes(
+            content[end : end + 4], "big"
+        ):
             raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
         if kind == b"IEND":
             return

@@ -19,7 +19,7 @@ from organza.errors import UserError, nearest
 
 LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
 ARRAYS = (".npy", ".npz")
-FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".pdf", ".tga", ".dng", ".cr2", ".nef", ".arw")
+FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".tga", ".dng", ".cr2", ".nef", ".arw")
 
 
 class Entry(NamedTuple):
@@ -56,7 +56,9 @@ def listing(source: str | Path) -> Listing:
         found = _folder(path)
     elif not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"There is no {path}; give a folder, a zip or an array file of pictures.{nearest(path.name, siblings)}")
+        raise UserError(
+            f"There is no {path}; give a folder, a zip or an array file of pictures.{nearest(path.name, siblings)}"
+        )
     elif path.suffix.lower() in ARRAYS:
         found = _array(path)
     elif zipfile.is_zipfile(path):
@@ -64,7 +66,9 @@ def listing(source: str | Path) -> Listing:
     elif path.suffix.lower() == ".zip":
         raise UserError(f"{path} is not a readable zip: it is cut short or damaged; get it again.")
     else:
-        raise UserError(f"{path} is neither a folder nor a zip nor an array file (.npy, .npz); give the folder that holds the pictures.")
+        raise UserError(
+            f"{path} is neither a folder nor a zip nor an array file (.npy, .npz); give the folder that holds the pictures."
+        )
     if not found.entries:
         reasons = "".join(f" {name}: {reason}." for name, reason in found.problems[:3])
         raise UserError(f"There are no pictures in {path}: no JPEG, PNG, WebP, BMP, GIF or TIFF file.{reasons}")
@@ -206,12 +210,18 @@ def _loaded(path: Path) -> np.ndarray:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.lib.npyio.NpzFile):
             if len(loaded.files) != 1:
-                raise UserError(f"{path} holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); keep the one with the pictures.")
+                raise UserError(
+                    f"{path} holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); keep the one with the pictures."
+                )
             loaded = loaded[loaded.files[0]]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a readable array file ({error}); {allowed}.") from None
     images = loaded[..., 0] if loaded.ndim == 4 and loaded.shape[3] == 1 else loaded
-    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (3, 4))) or not images.size:
+    if (
+        images.dtype != np.uint8
+        or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (3, 4)))
+        or not images.size
+    ):
         raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.")
     return images
 

@@ -1,0 +1,194 @@
+"""The cache on disk: packs, each complete or absent, and notes that say which listing became which pack.
+
+packs/<fingerprint>/images.npy, manifest.json      written aside and renamed into place; never changed afterwards
+packs/<listing>.seen                               the name of a pack; an unchanged folder is not read again
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from organza.errors import UserError
+
+DAY = 86_400
+READ = 2**22  # bytes at a time
+Damage = (OSError, ValueError, KeyError, TypeError)  # what a cut or altered pack can raise
+
+
+def cache_folder() -> Path:
+    """Where packs are kept: $ORGANZA_CACHE, or organza in the user's cache folder."""
+    if own := os.environ.get("ORGANZA_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "organza"
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a value made of dicts, lists, strings and numbers."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def require_room(packs: Path, needed: int) -> None:
+    """Make the folder for packs.
+
+    Raises:
+        UserError: where that cannot be, or fewer than `needed` bytes are free.
+    """
+    try:
+        packs.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(packs).free
+    except OSError as error:
+        raise UserError(
+            f"The cache {packs} cannot be made: {error.strerror}. Name another folder in $ORGANZA_CACHE."
+        ) from error
+    if free < needed:
+        raise UserError(
+            f"The pack needs {needed:,} bytes in the cache {packs}, where {free:,} are free. "
+            "Make room, ask for a smaller --size, or name another folder in $ORGANZA_CACHE."
+        )
+
+
+def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PixelFile], dict[str, Any]]) -> Path:
+    """A new pack, from whatever `fill` writes and the manifest that it returns, with its fingerprint.
+
+    Args:
+        packs: the folder for packs.
+        shape: [N, H, W, C]; fewer than N images may be written.
+        fill: writes the images, returns the manifest.
+
+    Raises:
+        UserError: where the disk is full or cannot be written.
+    """
+    require_room(packs, int(np.prod(shape, dtype=np.int64)))
+    _sweep(packs)
+    aside = Path(tempfile.mkdtemp(prefix=".packing-", dir=packs))
+    try:
+        with PixelFile(aside / "images.npy", shape) as pixels:
+            manifest = fill(pixels)
+        (aside / "manifest.json").write_text(json.dumps(manifest | {"sha256": pixels.sha256}))
+        return _placed(aside, packs / manifest["fingerprint"][:24])
+    except OSError as error:
+        needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(packs).free
+        raise UserError(
+            f"The cache {packs} cannot be written: {error.strerror or error}; the pack needs {needed:,} bytes, {free:,} are free. "
+            "Make room, or name another folder in $ORGANZA_CACHE."
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+class PixelFile:
+    """A .npy file of uint8 images, written one after the other.
+
+    Plain writes rather than a memory map: a full disk is then an error that can be told, where a map kills the process, and broken
+    pictures leave no gaps. The header is written again at the end, with the true count; numpy leaves room for that.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]):
+        self.item, self.count = shape[1:], 0
+        self._file = path.open("wb")
+        self._head(shape[0])
+        self._sum = hashlib.sha256()
+
+    def __enter__(self) -> PixelFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._file:
+            self._file.seek(0)
+            self._head(self.count)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def append(self, image: np.ndarray) -> None:
+        """Write one image, uint8 [H, W, C]."""
+        row = np.ascontiguousarray(image)
+        self._file.write(row.data)
+        self._sum.update(row.data)
+        self.count += 1
+
+    @property
+    def sha256(self) -> str:
+        """Of the pixels, without the header."""
+        return self._sum.hexdigest()
+
+    def _head(self, count: int) -> None:
+        head = {"descr": "|u1", "fortran_order": False, "shape": (count, *self.item)}
+        np.lib.format.write_array_header_1_0(self._file, head)
+
+
+def load(directory: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """The memory-mapped images of a pack, and its manifest. Raises one of `Damage` where it is not whole."""
+    manifest = json.loads((directory / "manifest.json").read_text())
+    images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
+    if len(images) != len(manifest["names"]):
+        raise ValueError("another number of images than of names")
+    return images, manifest
+
+
+def whole(directory: Path) -> bool:
+    """Whether every bit of a pack is as it was written. Reads all of it: about a second for a gigabyte."""
+    try:
+        images, manifest = load(directory)
+    except Damage:
+        return False
+    flat = images.reshape(-1)
+    return sha256_of(flat[start : start + READ] for start in range(0, len(flat), READ)) == manifest["sha256"]
+
+
+def sha256_of(parts: Iterable[Any]) -> str:
+    """The sha256 of bytes that come in parts."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()
+
+
+def remember(packs: Path, seen: str, directory: Path) -> None:
+    """Note that a listing became this pack. A note that cannot be written only costs time, the next time."""
+    aside = packs / f".{seen[:24]}.{os.getpid()}"
+    try:
+        aside.write_text(directory.name)
+        aside.replace(packs / f"{seen[:24]}.seen")
+    except OSError:
+        aside.unlink(missing_ok=True)
+
+
+def recall(packs: Path, seen: str) -> Path | None:
+    """The pack that a listing became, if it is still there and whole."""
+    try:
+        directory = packs / (packs / f"{seen[:24]}.seen").read_text().strip()
+    except (OSError, ValueError):
+        return None
+    return directory if whole(directory) else None
+
+
+def _placed(aside: Path, final: Path) -> Path:
+    """Rename a finished pack into place, unless another process was faster or the same content was packed before."""
+    if final.exists() and not whole(final):
+        final.replace(aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
+    try:
+        aside.replace(final)
+    except OSError:
+        if not whole(final):
+            raise
+    return final
+
+
+def _sweep(packs: Path) -> None:
+    """Remove what killed processes left more than a day ago."""
+    for left in packs.glob(".packing-*"):
+        try:
+            if time.time() - left.stat().st_mtime > DAY:
+                shutil.rmtree(left)
+        except OSError:  # another process was faster
+            continue
