@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,44 +16,53 @@ import tyro
 
 from organza.errors import UserError, nearest
 
-Text = tyro.conf.Positional[str]
+
+def _arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
+    """How an option looks in the help: what stands for its value, and what happens without it."""
+    return tyro.conf.arg(name=name, metavar=metavar, help_behavior_hint=f"(default: {default})" if default else "")
+
+
+Data = Annotated[str, tyro.conf.Positional, _arg("DATA")]
+RunPath = Annotated[str, tyro.conf.Positional, _arg("RUN")]
+Out = Annotated[str, tyro.conf.Positional, _arg("OUT")]
+Which = Annotated[str, _arg("NAME", "best")]
 
 
 def train(
-    data: Text,
+    data: Data,
     /,
-    run: str | None = None,
-    recipe: str | None = None,
-    budget: str | None = None,
-    settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="FIELD=VALUE ...")] = (),
-    size: str | None = None,
-    channels: int | None = None,
-    seed: int | None = None,
-    stop: Literal["plateau", "equilibrium", "budget"] | None = None,
-    evaluate: bool = True,
+    run: Annotated[str | None, _arg("FOLDER", "runs/NAME-OF-DATA")] = None,
+    recipe: Annotated[str | None, _arg("NAME", "dcgan-r1")] = None,
+    budget: Annotated[str | None, _arg("BUDGET", "20m")] = None,
+    settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
+    size: Annotated[str | None, _arg("SIZE", "chosen from the data")] = None,
+    channels: Annotated[int | None, _arg("N", "chosen from the data")] = None,
+    seed: Annotated[int | None, _arg("N", "0")] = None,
+    stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, _arg("RULE", "plateau")] = None,
+    no_evaluate: bool = False,
     dry_run: bool = False,
 ) -> int:
     """Train a generator on images. The same command goes on where a run was left.
 
     Args:
         data: a folder of images, a zip, or an array file.
-        run: the run's folder (default runs/NAME-OF-DATA).
-        recipe: a recipe's name, or my_module:my_recipe (default dcgan-r1; see `organza recipes`).
-        budget: a time (10m, 1h30m), images (500kimg) or passes (20epochs) (default 20m).
+        run: the run's folder.
+        recipe: a recipe's name (see `organza recipes`), or my_module:my_recipe.
+        budget: a time (10m, 1h30m), images (500kimg) or passes (20epochs).
         settings: changes to the recipe, such as batch=32 generator.width=48.
-        size: pixels, 64 or 96x64 (width x height); chosen from the data by default.
-        channels: 1, 3 or 4; chosen from the data by default.
-        seed: of everything random (default 0).
-        stop: what may end the run before its budget: plateau (default), equilibrium, or the budget alone.
-        evaluate: measure the samples against held-out images while training.
-        dry_run: print the resolved recipe, its size, memory and time, and train nothing.
+        size: pixels, 64 or 96x64 (width x height).
+        channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
+        seed: of everything random.
+        stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
+        no_evaluate: do not measure the samples against held-out images while training.
+        dry_run: print the resolved recipe with its size, memory and time, and train nothing.
     """
     from organza.display import display, preparing
     from organza.start import Request, training
     from organza.stop import Equilibrium, Plateau
 
     rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
-    asked = Request(data, run, recipe, budget, settings, size, channels, seed, rules, evaluate)
+    asked = Request(data, run, recipe, budget, settings, size, channels, seed, rules, not no_evaluate)
     if dry_run:
         from organza.dry import dry_run as describe
 
@@ -64,14 +77,14 @@ def train(
 
 
 def sample(
-    run: Text,
+    run: RunPath,
     /,
-    count: int = 64,
-    seed: int = 0,
-    out: Path | None = None,
+    count: Annotated[int, _arg("N", "64")] = 64,
+    seed: Annotated[int, _arg("N", "0")] = 0,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED")] = None,
     grid: bool = False,
     show: bool = False,
-    checkpoint: str = "best",
+    checkpoint: Which = "best",
 ) -> int:
     """Make new pictures with a trained generator. The same seed makes the same pictures.
 
@@ -79,7 +92,7 @@ def sample(
         run: the run's folder.
         count: how many.
         seed: which series of pictures.
-        out: the folder to write to (default RUN/generated/seed-SEED).
+        out: the folder to write to.
         grid: write one picture with all of them instead of single files.
         show: draw them in the terminal as well.
         checkpoint: best, latest, or one's name such as 00012000.
@@ -114,7 +127,11 @@ def sample(
 
 
 def judge(
-    run: Text, images: tyro.conf.Positional[tuple[Path, ...]], /, json: bool = False, checkpoint: str = "latest"
+    run: RunPath,
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
+    /,
+    json: bool = False,
+    checkpoint: Which = "best",
 ) -> int:
     """Ask the discriminator: the probability that each picture is authentic, the least authentic first.
 
@@ -132,7 +149,7 @@ def judge(
     return 0
 
 
-def recipes(name: tyro.conf.Positional[str | None] = None, /) -> int:
+def recipes(name: Annotated[str | None, tyro.conf.Positional, _arg("NAME")] = None, /) -> int:
     """List the recipes with their sources and what to expect, or print one whole.
 
     Args:
@@ -160,7 +177,7 @@ def recipes(name: tyro.conf.Positional[str | None] = None, /) -> int:
     return 0
 
 
-def data_check(data: Text, /, size: str | None = None) -> int:
+def data_check(data: Data, /, size: Annotated[str | None, _arg("SIZE", "chosen from the data")] = None) -> int:
     """Look at a folder or zip of images: what is there, what is broken, what to train it with.
 
     Args:
@@ -178,7 +195,14 @@ def data_check(data: Text, /, size: str | None = None) -> int:
     return 0
 
 
-def data_faces(out: Text, /, count: int = 20_000, size: int = 64, style: str = "adventurer", seed: int = 0) -> int:
+def data_faces(
+    out: Out,
+    /,
+    count: Annotated[int, _arg("N", "20000")] = 20_000,
+    size: Annotated[int, _arg("PIXELS", "64")] = 64,
+    style: Annotated[str, _arg("NAME", "adventurer")] = "adventurer",
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
     """Render cartoon faces, with a table of each face's attributes: data to begin with, and no download.
 
     Args:
@@ -200,13 +224,17 @@ def data_faces(out: Text, /, count: int = 20_000, size: int = 64, style: str = "
 
 
 def data_fashion_mnist(
-    out: Text, /, source: Path | None = None, split: Literal["train", "test"] = "train", download: bool = False
+    out: Out,
+    /,
+    source: Annotated[Path | None, _arg("FOLDER", "where Debian's dataset-fashion-mnist puts them")] = None,
+    split: Annotated[Literal["train", "test"], _arg("train|test", "train")] = "train",
+    download: bool = False,
 ) -> int:
     """Write Fashion-MNIST as pictures in ten folders, from its idx files.
 
     Args:
         out: the folder to write to.
-        source: the folder with the idx files (default: where Debian's dataset-fashion-mnist puts them).
+        source: the folder with the idx files.
         split: the 60,000 or the 10,000.
         download: fetch the files (about 30 MB) where they are not found; sizes and checksums are checked.
     """
@@ -225,13 +253,14 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "faces": data_faces,
     "fashion-mnist": data_fashion_mnist,
 }
+ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
+ABOUT_DATA = "Look at data, and make some."
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: exit code 0 for success, 2 for a mistake of the user's, 1 for one of ours, 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        sys.exit(_run(arguments))
+        sys.exit(_parsed(sys.argv[1:] if arguments is None else arguments)())
     except UserError as error:
         _say(str(error))
         sys.exit(2)
@@ -243,43 +272,76 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
 
 
-def _run(arguments: list[str]) -> int:
+def _parsed(arguments: list[str]) -> Callable[[], int]:
+    """The verb that the arguments name, with its options, ready to be called.
+
+    Raises:
+        UserError: for an unknown verb or option, or a missing one.
+    """
     if arguments[:1] in (["--version"], ["-V"]):
-        import organza
-
-        print(f"organza {organza.__version__}")
-        return 0
-    words = [word for word in arguments[:2] if not word.startswith("-")]
-    for verbs, word, before in ((VERBS | {"data": main}, words[:1], ""), (DATA_VERBS, words[1:2], "data ")):
-        if before and words[:1] != ["data"]:
-            break
-        if word and word[0] not in verbs:
-            raise UserError(
-                f"There is no command organza {before}{word[0]}; there are {', '.join(verbs)}.{nearest(word[0], verbs)}"
-            )
-    config = (tyro.conf.FlagConversionOff, tyro.conf.OmitSubcommandPrefixes, tyro.conf.HelptextFromCommentsOff)
-    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.HelptextFromCommentsOff)
-    if words[:1] == ["data"]:
-        rest = [word for index, word in enumerate(arguments) if index != arguments.index("data")]
-        return _call(DATA_VERBS, rest, "organza data", "Look at data, and make some.", config)
-    return _call(
-        VERBS | {"data": _data_help},
-        arguments,
-        "organza",
-        "Generative adversarial networks: a folder of images in, a generator out.",
-        config,
-    )
+        return _version
+    if arguments[:1] == ["data"]:
+        return _chosen("organza data", ABOUT_DATA, DATA_VERBS, arguments[1:])
+    return _chosen("organza", ABOUT, VERBS | {"data": _data}, arguments)
 
 
-def _data_help() -> int:
+def _data() -> int:
     """Look at data, and make some: check, faces, fashion-mnist."""
     return 0
 
 
-def _call(verbs: dict[str, Callable[..., int]], arguments: list[str], program: str, about: str, config: Any) -> int:
-    return tyro.extras.subcommand_cli_from_dict(
-        verbs, prog=program, description=about, args=arguments or ["--help"], config=config
-    )
+def _version() -> int:
+    import organza
+
+    print(f"organza {organza.__version__}")
+    return 0
+
+
+def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
+        wrong = arguments[0]
+        raise UserError(f"There is no command {program} {wrong}; there are {', '.join(verbs)}.{nearest(wrong, verbs)}")
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.extras.subcommand_cli_from_dict(
+                {name: _later(verb) for name, verb in verbs.items()},
+                prog=program,
+                description=about,
+                args=arguments or ["--help"],
+                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
+
+
+def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+    """The verb as tyro should see it: the same signature and help, but called after parsing, outside of tyro."""
+
+    @functools.wraps(verb)
+    def bound(*positional: Any, **options: Any) -> Callable[[], int]:
+        return functools.partial(verb, *positional, **options)
+
+    return bound
+
+
+def _one_sentence(boxed: str, command: str) -> str:
+    """What a parser says in a box of several lines, as one sentence."""
+    text = " ".join(re.sub(r"[─│╭╮╰╯]", " ", boxed).split()).split(" For full helptext")[0]
+    help_ = f"See {command} --help."
+    if found := re.search(r"Unrecognized options?: ([^\s,]+)", text):
+        near = re.search(r"Perhaps you meant: (--[\w-]+)", text)
+        return f"{command} does not take {found[1]}.{f' Did you mean {near[1]}?' if near else ''} {help_}"
+    if found := re.search(r"Error parsing ([\w-]+):.*invalid literal for int\(\) with base 10: ('.*?')", text):
+        return f"{command} {found[1]} takes a whole number, not {found[2]}. {help_}"
+    if found := re.search(r"invalid choice '(.*?)' for argument '(\S+?)'. Expected one of \((.*?)\)", text):
+        choices = [choice for choice in re.findall(r"'(\S+?)'", found[3]) if choice != "None"]
+        return f"{command} {found[2]} can be {', '.join(choices)}, not {found[1]}.{nearest(found[1], choices)} {help_}"
+    if found := re.search(rf"Missing from {command}: (.+?)(?: \(required\)|$)", text):
+        return f"{command} needs {found[1].rstrip('.')}. {help_}"
+    return f"{text.rstrip('. ')}. {help_}"
 
 
 def _notes(notes: tuple[str, ...]) -> None:

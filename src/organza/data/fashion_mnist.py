@@ -1,14 +1,20 @@
-"""Fashion-MNIST: 70,000 grey pictures of garments, 28x28, in ten classes.  Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747. MIT licence."""
+"""Fashion-MNIST: 70,000 grey pictures of garments, 28x28, in ten classes.
+
+Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747, https://github.com/zalandoresearch/fashion-mnist; MIT licence.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import shutil
 import tempfile
-import urllib.error
 import urllib.request
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,13 +23,43 @@ from organza.errors import UserError
 
 Progress = Callable[[str, int, int], None]
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
-PLACES = ("/usr/share/dataset-fashion-mnist", "/usr/share/datasets/fashion-mnist")
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts the files
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-PUBLISHED = {  # file: (bytes, md5), as the authors give them
-    "train-images-idx3-ubyte.gz": (26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-    "train-labels-idx1-ubyte.gz": (29_515, "25c81989df183df01b3e8a0aad5dffbe"),
-    "t10k-images-idx3-ubyte.gz": (4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
-    "t10k-labels-idx1-ubyte.gz": (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
+ATTRIBUTION = """Fashion-MNIST, Copyright (c) 2017 Zalando SE, MIT licence.
+https://github.com/zalandoresearch/fashion-mnist
+Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms. arXiv:1708.07747
+"""
+
+
+class Published(NamedTuple):
+    """A file as its authors offer it: bytes and md5 by their README, sha256 of its unpacked content by Debian's package."""
+
+    bytes: int
+    md5: str
+    content: str
+
+
+PUBLISHED = {
+    "train-images-idx3-ubyte.gz": Published(
+        26_421_880,
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    ),
+    "train-labels-idx1-ubyte.gz": Published(
+        29_515,
+        "25c81989df183df01b3e8a0aad5dffbe",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    ),
+    "t10k-images-idx3-ubyte.gz": Published(
+        4_422_102,
+        "bef4ecab320f06d8554ea6380940ec79",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    ),
+    "t10k-labels-idx1-ubyte.gz": Published(
+        5_148,
+        "bb300cfdad3c16e7a12a480ee83cd310",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
 }
 
 
@@ -33,105 +69,143 @@ def fashion_mnist(
     split: str = "train",
     download: bool = False,
     progress: Progress | None = None,
+    announce: Callable[[str], None] = print,
     address: str = ADDRESS,
 ) -> Path:
-    """Write Fashion-MNIST as PNG files in ten folders, one for each class, so that it is a folder of images like any other.
+    """Write Fashion-MNIST as PNG files in ten folders, one for each class, so that it is a folder of pictures like any other.
+
+    The download was tested against a local server that serves the same files, not against the real address.
 
     Args:
-        out: a new or empty folder.
+        out: a new or empty folder; it appears complete or not at all.
         source: the folder with the idx files, gzipped or not; None looks where Debian's dataset-fashion-mnist puts them.
         split: "train" (60,000) or "test" (10,000).
-        download: fetch the files where none are found; sizes and checksums are those that the authors publish.
+        download: fetch the files where none are found; sizes and checksums are announced first, and must be the published ones.
         progress: is told (what, done, total).
+        announce: is told of each download before it begins.
         address: where to download from.
 
     Raises:
         UserError: no files, damaged files, or a folder that holds other things.
+
+    >>> fashion_mnist("fashion", split="test")    # doctest: +SKIP
+    PosixPath('fashion')
     """
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder; name a new one.")
-    prefix = {"train": "train", "test": "t10k"}.get(split)
-    if prefix is None:
-        raise UserError(f"--split {split}: it can be train or test.")
-    images, labels = (
-        _content(f"{prefix}-{kind}", source, download, address) for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-    )
-    pictures, classes = read_idx(images, 3), read_idx(labels, 1)
-    if len(pictures) != len(classes) or not len(classes) or classes.max() >= len(CLASSES):
+    if split not in ("train", "test"):
+        raise UserError(f"--split is {split}; it can be train or test.")
+    prefix = {"train": "train", "test": "t10k"}[split]
+    get = _Source(None if source is None else Path(source), download, announce, address)
+    pictures = read_idx(*get.content(f"{prefix}-images-idx3-ubyte.gz"), axes=3)
+    labels = read_idx(*get.content(f"{prefix}-labels-idx1-ubyte.gz"), axes=1)
+    if len(pictures) != len(labels) or not len(labels) or labels.max() >= len(CLASSES):
         raise UserError(
-            f"The Fashion-MNIST files do not belong together: {len(pictures)} images and {len(classes)} labels."
+            f"The idx files do not belong together: {len(pictures)} pictures, {len(labels)} labels of up to "
+            f"{labels.max(initial=0)}, where there are {len(CLASSES)} classes; get them again."
         )
-    for name in CLASSES:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for index, (picture, label) in enumerate(zip(pictures, classes, strict=True)):
-        Image.fromarray(picture).save(folder / CLASSES[label] / f"{index:05d}.png")
-        if progress and (index % 500 == 499 or index == len(pictures) - 1):
-            progress("writing pictures", index + 1, len(pictures))
+    _write(folder, pictures, labels.tolist(), progress)
     return folder
 
 
-def read_idx(content: bytes, axes: int) -> np.ndarray:
-    """The array of an idx file of bytes: magic 0 0 8 axes, the lengths as big-endian 32-bit numbers, then the values.
+def read_idx(content: bytes, name: str, axes: int) -> np.ndarray:
+    """The array of an idx file of bytes: 0 0 8 axes, the lengths as big-endian 32-bit numbers, then the values.
 
-    >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]), 1).tolist()
+    >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]), "labels", axes=1).tolist()
     [7, 9]
 
     Raises:
-        UserError: another magic number, or a length that does not fit.
+        UserError: another beginning, or a length that does not fit.
     """
-    if len(content) < 4 + 4 * axes or content[:4] != bytes([0, 0, 8, axes]):
+    head = 4 + 4 * axes
+    if len(content) < head or content[:4] != bytes([0, 0, 8, axes]):
+        begins = content[:4].hex(" ") or "nothing"
         raise UserError(
-            f"This is not an idx file of bytes with {axes} axes: it begins with {content[:4].hex(' ') or 'nothing'}."
+            f"{name} begins with {begins}, not with 00 00 08 0{axes} as an idx file of bytes does; get it again."
         )
     shape = tuple(int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(axes))
-    body = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
-    if body.size != int(np.prod(shape, dtype=np.int64)):
+    if len(content) - head != math.prod(shape):
+        promised = "x".join(map(str, shape))
         raise UserError(
-            f"This idx file promises {'x'.join(map(str, shape))} values and holds {body.size}: it is cut short or damaged."
+            f"{name} promises {promised} values and holds {len(content) - head:,}: it is damaged; get it again."
         )
-    return body.reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
 
-def _content(name: str, source: str | Path | None, download: bool, address: str) -> bytes:
-    for place in [Path(source)] if source is not None else [Path(p) for p in PLACES]:
-        for file in (place / f"{name}.gz", place / name):
-            if file.is_file():
-                return _unzipped(file.read_bytes(), str(file))
-    if download:
-        return _unzipped(_fetched(f"{name}.gz", address), f"{name}.gz")
-    where = source if source is not None else " or ".join(PLACES)
-    raise UserError(
-        f"{name}.gz is not in {where}. Give the folder that holds it with --source, install Debian's dataset-fashion-mnist, "
-        "or allow a download of 31 MB with --download."
-    )
+class _Source(NamedTuple):
+    """Where idx files come from."""
+
+    folder: Path | None
+    download: bool
+    announce: Callable[[str], None]
+    address: str
+
+    def content(self, name: str) -> tuple[bytes, str]:
+        """The unpacked content of a file, and where it was."""
+        folder = self.folder or DEBIAN
+        for path in (folder / name, folder / name.removesuffix(".gz")):
+            if path.is_file():
+                return unpacked(path.read_bytes(), str(path)), str(path)
+        if self.download:
+            return self._fetched(name), f"{self.address}/{name}"
+        raise UserError(
+            f"There is no {name} in {folder}. Name the folder that holds it with --source, install Debian's package "
+            "dataset-fashion-mnist, or allow a download of 31 MB with --download."
+        )
+
+    def _fetched(self, name: str) -> bytes:
+        published = PUBLISHED[name]
+        self.announce(f"downloading {self.address}/{name}: {published.bytes:,} bytes, md5 {published.md5}")
+        try:
+            with urllib.request.urlopen(f"{self.address}/{name}", timeout=60) as answer:
+                packed = answer.read(published.bytes + 1)
+        except OSError as error:  # URLError, timeouts and refused connections
+            raise UserError(
+                f"{name} could not be downloaded from {self.address} ({error}); get it elsewhere and name its folder with --source."
+            ) from None
+        md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
+        if len(packed) == published.bytes and md5 == published.md5:
+            content = unpacked(packed, name)
+            if hashlib.sha256(content).hexdigest() == published.content:
+                return content
+        raise UserError(
+            f"What {self.address} sent as {name} is not the published file: its size or checksum differs. It was thrown away."
+        )
 
 
-def _unzipped(content: bytes, name: str) -> bytes:
-    if content[:2] != b"\x1f\x8b":
+def unpacked(content: bytes, name: str) -> bytes:
+    """The content of a gzip file, or the content as it is.
+
+    Raises:
+        UserError: where it is cut short or damaged.
+    """
+    if not content.startswith(b"\x1f\x8b"):
         return content
     try:
         return gzip.decompress(content)
-    except (OSError, EOFError) as error:
-        raise UserError(f"{name} is cut short or damaged: {error}. Get it again.") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{name} is cut short or damaged ({error}); get it again.") from None
 
 
-def _fetched(name: str, address: str) -> bytes:
-    """A published file: announced with its size and checksum, and used only if both are right."""
-    size, digest = PUBLISHED[name]
-    print(f"downloading {address}/{name} ({size:,} bytes, md5 {digest})")
-    kept = Path(tempfile.gettempdir()) / f"organza-{digest}.gz"
-    if kept.is_file() and hashlib.md5(kept.read_bytes(), usedforsecurity=False).hexdigest() == digest:
-        return kept.read_bytes()
+def _write(folder: Path, pictures: np.ndarray, labels: Sequence[int], progress: Progress | None) -> None:
+    """The folder with all pictures, written beside and renamed into place."""
     try:
-        with urllib.request.urlopen(f"{address}/{name}", timeout=60) as answer:
-            content = answer.read(size + 1)
-    except (urllib.error.URLError, OSError) as error:
-        raise UserError(
-            f"{name} could not be downloaded ({error}); get it elsewhere and name its folder with --source."
-        ) from None
-    if len(content) != size or hashlib.md5(content, usedforsecurity=False).hexdigest() != digest:
-        raise UserError(
-            f"What {address} sent as {name} is not the published file (size or checksum differs); it was thrown away."
-        )
-    return content
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
+    try:
+        aside.chmod(0o755)
+        for name in CLASSES:
+            (aside / name).mkdir()
+        for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+            Image.fromarray(picture).save(aside / CLASSES[label] / f"{index:05d}.png")
+            if progress:
+                progress("writing pictures", index + 1, len(labels))
+        (aside / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8")
+        aside.replace(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
