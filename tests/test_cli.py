@@ -119,9 +119,7 @@ def test_the_same_command_finds_the_run_ended(pictures: Path, tmp_path: Path, ca
 
 
 @pytest.mark.parametrize("kind", ["rectangle", "grey", "transparent", "zip", "some broken", "photos"])
-def test_the_one_command_works_on_folders_of_every_kind(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_one_command_works_on_folders_of_every_kind(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder, expected = tmp_path / "data", (32, 32, "RGB")
     folder.mkdir()
     size = ["--size", "32"]
@@ -155,7 +153,9 @@ def test_the_one_command_works_on_folders_of_every_kind(
     assert (*made.size, made.mode) == expected
 
 
-def test_a_corrupt_checkpoint_falls_back_and_says_so(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_corrupt_checkpoint_falls_back_and_says_so(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     for budget in ("16img", "24img"):
         call(capsys, "train", pictures, "--run", tmp_path / "run", "--no-evaluate", *TINY[:-1], budget)
     newest = checkpoint.existing(tmp_path / "run" / "checkpoints")[-1]
@@ -194,7 +194,18 @@ def test_a_recipe_of_ones_own(pictures: Path, tmp_path: Path):
         "cautious = Adversarial(d, g)\n"
         "def my_recipe(): return replace(find('dcgan'), name='mine', adversarial=cautious)\n"
     )
-    command = [sys.executable, "-m", "organza.cli", "train", str(pictures), "--recipe", "mine:my_recipe", "--run", "run", *TINY]
+    command = [
+        sys.executable,
+        "-m",
+        "organza.cli",
+        "train",
+        str(pictures),
+        "--recipe",
+        "mine:my_recipe",
+        "--run",
+        "run",
+        *TINY,
+    ]
     for _ in range(2):  # the second finds the run again
         result = subprocess.run([*command, "--no-evaluate"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr

@@ -1,0 +1,126 @@
+"""Recipes as values: changed field by field, written to JSON and read again, and refused in words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from organza import losses
+from organza.errors import UserError
+from organza.part import Part, decode, encode
+from organza.recipe import Recipe, apply, find
+from organza.schedule import Cosine
+from tests.contracts.discovery import RECIPES
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_json_round_trip_is_equal(name: str):
+    recipe = RECIPES[name]()
+    assert decode(json.loads(json.dumps(encode(recipe)))) == recipe
+    assert recipe.name == name
+    assert recipe.source
+    assert recipe.expect
+
+
+def test_settings_reach_every_depth():
+    recipe = apply(
+        find("dcgan-r1"),
+        [
+            "batch=16",
+            "generator.width=48",
+            "generator_optimizer.rate=1e-3",
+            "penalties.0.weight=5",
+            "adversarial=hinge",
+            "mirror=true",
+        ],
+    )
+    assert recipe.batch == 16
+    assert recipe.generator.settings["width"] == 48
+    assert recipe.generator_optimizer.rate == 1e-3
+    assert recipe.penalties[0].weight == 5.0
+    assert recipe.penalties[1] == find("dcgan-r1").penalties[1]
+    assert recipe.adversarial is losses.hinge
+    assert recipe.mirror is True
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("batchs=2", "Did you mean batch?"),
+        ("generator.widht=2", "Did you mean width?"),
+        ("penalties.7.weight=1", "0 to 1"),
+        ("batch=1.5", "int"),
+        ("batch=true", "int"),
+        ("generator_optimizer.rate=1e400", "kind"),
+        ("generator_optimizer.rate=nan", "rate=nan"),
+        ("adversarial=hing", "Did you mean hinge?"),
+        ("batch=-3", "at least 2"),
+        ("batch.x=3", "no fields"),
+        ("=3", "field=value"),
+        ("batch", "field=value"),
+        ("penalties.0.of=r3", "r1"),
+    ],
+)
+def test_wrong_settings_are_told(setting: str, said: str):
+    with pytest.raises(UserError, match=said.replace("?", r"\?")):
+        apply(find("dcgan-r1"), [setting])
+
+
+PATHS = [
+    *("batch", "generator", "generator.width", "penalties.0.weight", "penalties.0.of"),
+    *("adversarial", "stop", "stop.0.checks", "game"),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=30),
+        st.builds(
+            "{}={}".format,
+            st.sampled_from(PATHS),
+            st.one_of(st.text(max_size=12), st.floats().map(str), st.integers().map(str)),
+        ),
+    )
+)  # fmt: skip
+def test_any_setting_gives_a_recipe_or_a_sentence(setting: str):
+    try:
+        assert isinstance(apply(find("dcgan-r1"), [setting]), Recipe)
+    except UserError as error:
+        assert len(str(error)) > 10  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"part": "os:system", "command": "true"}, "not part of organza"),
+        ({"the": "subprocess:run"}, "not part of organza"),
+        ({"value": "builtins:eval"}, "not part of organza"),
+        ({"value": "organza.part:Part"}, "not a recipe value"),
+        ({"the": "organza.losses:hing"}, "Did you mean hinge?"),
+        ({"the": "organza.nowhere:x"}, "no module"),
+        ({"part": "organza.networks.dcgan:Generator", "widht": 3}, "Did you mean width?"),
+        ({"value": "organza.penalties:Penalty", "wait": 3}, "no field wait"),
+        ({"neither": 1}, "exactly one"),
+    ],
+)
+def test_a_recipe_file_cannot_call_what_it_likes(form: dict, said: str):
+    with pytest.raises(UserError, match=said.replace("?", r"\?")):
+        decode(form)
+
+
+def test_what_has_no_name_cannot_be_written_down():
+    with pytest.raises(UserError, match="top level of a module"):
+        encode(Part(lambda x: x))
+
+
+def test_a_schedule_can_stand_for_a_number():
+    from dataclasses import replace
+
+    from organza.optimizers import Adam
+
+    recipe = replace(find("dcgan"), generator_optimizer=Adam(Cosine(1e-3, 1e-4)))
+    assert decode(json.loads(json.dumps(encode(recipe)))) == recipe

@@ -1,0 +1,74 @@
+"""Stopping rules as functions of a history, and budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from organza.errors import UserError
+from organza.plan import make_plan
+from organza.stop import Budget, Check, Equilibrium, Plateau, best
+
+
+def history(distances: list[float], error: float = 0.01, accuracy: float = 0.8) -> list[Check]:
+    return [Check(1000 * (i + 1), d, error, accuracy, 0.02) for i, d in enumerate(distances)]
+
+
+def test_plateau_waits_for_its_checks_and_respects_the_error():
+    rule = Plateau(checks=3)
+    assert rule([]) is None
+    assert rule(history([0.9, 0.8, 0.7])) is None
+    assert rule(history([0.9, 0.5, 0.495, 0.5])) is None  # the best before the last three is 0.9
+    assert rule(history([0.9, 0.5, 0.495, 0.5, 0.499])) is not None  # 0.495 is within the error of 0.5
+    assert rule(history([0.9, 0.5, 0.495, 0.5, 0.48])) is None
+    said = rule(history([0.5, 0.6, 0.7, 0.8]))
+    assert said is not None
+    assert "no gain over the last 3 checks" in said
+    assert "0.5000" in said
+
+
+def test_equilibrium_needs_every_one_of_its_checks():
+    rule = Equilibrium(checks=2, errors=2.0)
+    assert rule(history([0.5, 0.5], accuracy=0.51)) is not None
+    assert rule(history([0.5], accuracy=0.5)) is None
+    assert rule(history([0.5], accuracy=0.9) + history([0.5], accuracy=0.5)) is None
+    assert rule(history([0.5, 0.5], accuracy=0.45)) is None
+
+
+def test_the_best_is_the_earliest_of_equals():
+    assert best(history([0.5, 0.4, 0.4])).images == 2000
+
+
+BUDGETS = {
+    "10s": 400,
+    "10m": 24_000,
+    "1h30m": 216_000,
+    "1.5h": 216_000,
+    "500kimg": 500_000,
+    "2Mimg": 2_000_000,
+    "7img": 7,
+    "1_000 images": 1000,
+    "2epochs": 1800,
+    "0.5epoch": 450,
+}
+
+
+@pytest.mark.parametrize(("text", "images"), BUDGETS.items())
+def test_budgets(text: str, images: int):
+    assert Budget.parse(text).planned(900, 40.0) == images
+
+
+@pytest.mark.parametrize("text", ["", "10", "0m", "-5m", "m", "ten", "5 parsecs", "0epochs", "1e3img", "10mm"])
+def test_what_is_no_budget(text: str):
+    with pytest.raises(UserError, match="10m"):
+        Budget.parse(text)
+
+
+def test_looking_costs_no_more_than_its_share_and_a_kill_no_more_than_five_minutes():
+    plan = make_plan(Budget.parse("10h"), 20_000, 32, rate=40.0, evaluation=5.0)
+    looks = plan.images // plan.evaluate_every
+    assert looks == 20
+    assert plan.save_every == 300 * 40
+    short = make_plan(Budget.parse("5m"), 20_000, 32, rate=40.0, evaluation=3.0)
+    assert short.images // short.evaluate_every * 3.0 <= 0.05 * 300 + 3.0
+    tiny = make_plan(Budget.parse("1img"), 20_000, 32, rate=40.0, evaluation=3.0)
+    assert tiny.images == 32
