@@ -22,13 +22,14 @@ from organza.data import open_data, parse_size, render_faces
 from organza.data.batches import Batches, split
 from organza.metrics.features import offline_extractor
 from organza.metrics.kernels import gaussian_mmd
+from organza.networks.layers import channels_last
 from organza.recipe import find
 from organza.start import trial, versions
 
 
 def convolution() -> float:
     """GFLOP/s of a 3x3 convolution, 128 to 128 channels, on [16, 128, 32, 32]."""
-    layer = torch.nn.Conv2d(128, 128, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    layer = channels_last(torch.nn.Conv2d(128, 128, 3, padding=1, bias=False))
     x = torch.randn(16, 128, 32, 32).to(memory_format=torch.channels_last)
     with torch.no_grad():
         layer(x)

@@ -141,11 +141,16 @@ def judge(
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
+    from rich.console import Console
+
     from organza.judging import as_json, as_table, judge_files
 
     verdicts, notes = judge_files(run, images, checkpoint)
     _notes(notes)
-    print(as_json(verdicts) if json else as_table(verdicts))
+    if json:
+        print(as_json(verdicts))
+    else:
+        Console().print(as_table(verdicts))
     return 0
 
 

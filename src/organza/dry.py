@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from organza.data.batches import Batches, split
+from organza.display import words
 from organza.part import encode
 from organza.recipe import Recipe
 from organza.run import RunFolder
@@ -63,15 +64,3 @@ def peak_memory() -> int:
     """The most memory that this process has held, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def words(seconds: float) -> str:
-    """A duration for people.
-
-    >>> words(42), words(600), words(9000)
-    ('42 s', '10 min', '2 h 30 min')
-    """
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

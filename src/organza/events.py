@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,6 @@ class Stopped:
     kind: str  # budget, plateau, equilibrium, non-finite, SIGINT, SIGTERM, SIGHUP
     reason: str
     images: int
-    next_commands: tuple[str, ...] = field(default=())
 
 
 Event = Begun | Tick | Busy | Sampled | Evaluated | Saved | Warned | Stopped

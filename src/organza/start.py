@@ -19,7 +19,7 @@ from organza.checkpoint import Damaged
 from organza.data import Pack, distinct, open_data, parse_size
 from organza.data.batches import Batches, split
 from organza.errors import UserError
-from organza.events import Begun, Event, Stopped, Warned
+from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
 from organza.metrics.features import offline_extractor
 from organza.part import decode, encode
@@ -98,10 +98,12 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     folder = asked.folder
     recipe, before = resolve(asked)
     pack = open_images(asked, before, progress)
+    data = Batches(pack.images, split(len(pack)), before["seed"] if before else asked.seed or 0, recipe.mirror)
+    recipe.build(data)  # what does not fit the data is said before anything is written
     folder.begin()
     with folder.hold():
         yield from _warnings(pack, recipe)
-        data = Batches(pack.images, split(len(pack)), before["seed"] if before else asked.seed or 0, recipe.mirror)
+        yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data, pack)
         plan = _plan(asked, before, recipe, data, referee)
         if before is None:

@@ -62,17 +62,17 @@ def pack(tmp_path: Path, cache: Path):
 
 
 def test_a_folder_becomes_a_pack_in_the_order_of_names(tmp_path: Path, pack):
-    folder = fill(tmp_path / "photos", 40)
+    folder = fill(tmp_path / "photos", 25)
     before = snapshot(folder)
     told: list[tuple[str, int, int]] = []
     found = pack(folder, progress=lambda *now: told.append(now))
-    assert (len(found), found.images.shape, found.images.dtype) == (40, (40, 12, 16, 3), np.uint8)
+    assert (len(found), found.images.shape, found.images.dtype) == (25, (25, 12, 16, 3), np.uint8)
     assert (found.width, found.height, found.channels) == (16, 12, 3)
     assert list(found.names) == sorted(p.name for p in folder.iterdir())
-    assert [int(image[0, 0, 0]) for image in found.images] == [int(10 * int(n[:-4])) % 256 for n in found.names]
+    assert [int(image[0, 0, 0]) for image in found.images] == [10 * int(name[:-4]) for name in found.names]
     assert isinstance(found.images, np.memmap)
     assert (found.labels, found.classes, found.broken) == (None, (), ())
-    assert told[-1] == ("packing pictures", 40, 40)
+    assert told[-1] == ("packing pictures", 25, 25)
     assert snapshot(folder) == before  # the source is never written
 
 
@@ -262,10 +262,10 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch):
 
 def test_sources_that_are_none(tmp_path: Path, pack):
     fill(tmp_path / "photos")
-    with pytest.raises(UserError, match="There is no .*photo; give .* Did you mean photos?"):
+    with pytest.raises(UserError, match=r"There is no .*photo; give .* Did you mean photos?"):
         pack(tmp_path / "photo")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="There are no pictures in .*empty"):
+    with pytest.raises(UserError, match=r"There are no pictures in .*empty"):
         pack(tmp_path / "empty")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(UserError, match="neither a folder nor a zip"):
@@ -367,11 +367,9 @@ def test_weird_names(tmp_path: Path, pack):
 
 def test_a_tree_of_great_depth(tmp_path: Path, pack):
     deep = fill(tmp_path / "photos", 1)
-    for _ in range(1500):
+    for _ in range(1100):  # deeper than Python recurses, shorter than the system's bound on a path
         deep = deep / "d"
-        if len(str(deep)) > 3800:  # the system's bound on a path
-            break
-    deep.mkdir(parents=True)
+        deep.mkdir()
     plain(3).save(deep / "z.png")
     assert len(pack(tmp_path / "photos")) == 2
 
@@ -425,10 +423,7 @@ def test_a_zip_is_read_in_memory(tmp_path: Path, pack, monkeypatch: pytest.Monke
     assert found.classes == ("cat", "dog")
     reasons = dict(found.broken)
     for name in ("../out.png", "/abs.png", "C:\\win.png", "a\\..\\..\\w.png"):
-        assert (
-            reasons[name.replace("\\", "\\\\") if name in reasons and False else name]
-            == "its name leads out of the archive"
-        )
+        assert reasons[name] == "its name leads out of the archive"
     assert "not a JPEG" in reasons["a/dog/bad.png"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "z.zip"]  # nothing was unpacked
 

@@ -95,27 +95,30 @@ def _folder(root: Path) -> Listing:
 def _walk(root: Path) -> Iterator[Entry | tuple[str, str]]:
     """Entries and problems of a folder, in no particular order. A list of folders to do, as a tree may be thousands deep."""
     home = root.resolve()
-    waiting, seen = [root], {home}
+    waiting, seen = [""], {_identity(root.stat())}
     while waiting:
         folder = waiting.pop()
         try:
-            items = list(os.scandir(folder))
+            items = list(os.scandir(root / folder))
         except OSError as error:
-            yield printable(_name(folder, root)), f"the folder cannot be opened ({error.strerror})"
+            yield printable(folder), f"the folder cannot be opened ({error.strerror})"
             continue
         for item in items:
+            name = f"{folder}/{item.name}" if folder else item.name
             if _skipped(item.name):
                 continue
-            path = Path(item.path)
-            name = _name(path, root)
-            if item.is_symlink() and (problem := _led_astray(path, home)):
+            if item.is_symlink() and (problem := _led_astray(Path(item.path), home)):
                 yield printable(name), problem
             elif item.is_dir():
-                if (real := path.resolve()) not in seen:  # a link back up would go round for ever
-                    seen.add(real)
-                    waiting.append(path)
+                if (identity := _identity(item.stat())) not in seen:  # a link back up would go round for ever
+                    seen.add(identity)
+                    waiting.append(name)
             elif (judged := _judged(name, item)) is not None:
                 yield judged
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _judged(name: str, item: os.DirEntry[str]) -> Entry | tuple[str, str] | None:
@@ -226,15 +229,11 @@ def _loaded(path: Path) -> np.ndarray:
     return images
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
 def _skipped(part: str) -> bool:
     """Hidden files, and what a Mac leaves in zips."""
     return (part.startswith(".") and part != "..") or part == "__MACOSX"
 
 
 def _foreign(name: str) -> str | None:
-    ending = PurePosixPath(name).suffix.lower()
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a million times: a path object costs ten times as much
     return f"{ending} is not among the formats; convert it to PNG or JPEG" if ending in FOREIGN else None

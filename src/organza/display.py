@@ -1,0 +1,279 @@
+"""What a person sees in the terminal: one calm live display, or plain lines where the output is not a terminal.
+
+A `Screen` is what is known so far, folded from the trainer's events; how it is drawn is a function of it alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
+from organza.pictures import grid, half_blocks
+from organza.stop import Check, best
+
+QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
+CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "non-finite": 1}
+READINGS = ("D(x)", "D(G(z))")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What is known of a run so far."""
+
+    about: tuple[str, ...] = ()
+    tick: Tick | None = None
+    busy: str = ""
+    checks: tuple[Check, ...] = ()
+    warnings: tuple[str, ...] = ()
+    pictures: np.ndarray | None = field(default=None, compare=False)
+    drawn_at: int = 0
+
+    def after(self, event: Event) -> Screen:
+        """What is known after one more event."""
+        if isinstance(event, Begun):
+            return replace(self, about=event.lines, busy="the first step")
+        if isinstance(event, Tick):
+            return replace(self, tick=event, busy="")
+        if isinstance(event, Busy):
+            return replace(self, busy=event.what)
+        if isinstance(event, Evaluated):
+            return replace(self, checks=(*self.checks, event.check), busy="")
+        if isinstance(event, Sampled):
+            return replace(self, pictures=event.pictures, drawn_at=event.images)
+        if isinstance(event, Warned):
+            return replace(self, warnings=(*self.warnings, event.text))
+        return self
+
+
+def display(first: Event, events: Iterable[Event], run: Path, console: Console | None = None) -> int:
+    """Show a run from its first event to its end; returns the exit code: 0, or 128 + the signal that ended it, or 1."""
+    console = console or Console(highlight=False)
+    show = _live if console.is_terminal and not console.is_dumb_terminal else _plain
+    screen, last = show(console, _chained(first, events))
+    for line in _farewell(screen, last, run):
+        console.print(line, soft_wrap=True, markup=False)
+    return CODES.get(last.kind, 0)
+
+
+@contextmanager
+def preparing() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of work before training, on standard error: a bar that goes away, or a line now and then where nobody watches."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} of {task.total:,}"),
+            console=console, transient=True,
+        ) as bar:  # fmt: skip
+            tasks: dict[str, Any] = {}
+
+            def tell(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+
+            yield tell
+    else:
+        said = time.monotonic()
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+        yield tell
+
+
+def draw(picture: np.ndarray, console: Console | None = None, width: int | None = None) -> None:
+    """Draw a uint8 [H, W, C] picture in the terminal, two pixels in each character cell."""
+    console = console or Console()
+    console.print(blocks(picture, min(width or console.width, picture.shape[1], console.width)))
+
+
+def blocks(picture: np.ndarray, width: int) -> Text:
+    """A picture as coloured half-block characters, `width` cells wide."""
+    text = Text(no_wrap=True, end="")
+    for row in half_blocks(picture, width):
+        for (r, g, b), (r2, g2, b2) in row:
+            text.append("▀", style=f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})")
+        text.append("\n")
+    text.rstrip()
+    return text
+
+
+def can_draw(console: Console) -> bool:
+    """Does this terminal show colours and half blocks?"""
+    return console.color_system in ("256", "truecolor") and "utf" in (console.encoding or "").lower()
+
+
+def words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> words(42), words(600), words(9000)
+    ('42 s', '10 min', '2 h 30 min')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# ---- live ---------------------------------------------------------------------------------------------------------------------
+
+
+def _live(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
+    screen, shown = Screen(), 0.0
+    with Live(console=console, auto_refresh=False, transient=False, vertical_overflow="crop") as live:
+        for event in events:
+            screen = screen.after(event)
+            if isinstance(event, Warned):
+                console.print(Text(f"note: {event.text}", style="yellow"), soft_wrap=True)
+            if isinstance(event, Stopped):
+                live.update(frame(screen, console, ended=True), refresh=True)
+                return screen, event
+            # Four times a second: drawing more often would take time from the training.
+            if not isinstance(event, Tick) or time.monotonic() - shown > 0.25:
+                live.update(frame(screen, console), refresh=True)
+                shown = time.monotonic()
+    raise RuntimeError("the run ended without saying why")
+
+
+def frame(screen: Screen, console: Console, ended: bool = False) -> RenderableType:
+    """The display as it should look now."""
+    parts: list[RenderableType] = [Text(line, style="dim") for line in screen.about]
+    if screen.tick is None:
+        return Group(*parts, Text(f"{screen.busy or 'preparing'} ..."))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in _figures(screen):
+        table.add_row(Text(name, style="dim"), value)
+    parts += [table, *_preview(screen, console)]
+    if not ended:
+        waiting = f"{screen.busy} ..." if screen.busy else "Ctrl-C is safe: it saves, and the same command goes on."
+        parts.append(Text(waiting, style="dim"))
+    return Group(*parts)
+
+
+def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
+    tick = screen.tick
+    assert tick is not None
+    share = _share(tick)
+    bar = Table.grid(padding=(0, 1, 0, 0))
+    left = f"{words(tick.seconds_left)} left" if tick.seconds_left else "done"
+    bar.add_row(ProgressBar(total=1.0, completed=share, width=30), f"{share:4.0%}  {left}")
+    yield "", bar
+    yield "images seen", Text(f"{tick.images:,} of about {tick.planned:,}   {tick.rate:.1f} a second")
+    if tick.warming_up:
+        yield "warm-up", Text("the discriminator trains alone")
+    yield "authentic?", Text("   ".join(_readings(tick)) or "-")
+    yield "losses", Text("   ".join(_losses(tick)) or "-")
+    yield "distance", Text(_distance(screen.checks) if screen.checks else "not measured yet")
+
+
+def _preview(screen: Screen, console: Console) -> list[RenderableType]:
+    if screen.pictures is None or not can_draw(console):
+        return []
+    across = max(1, min(len(screen.pictures), (console.width - 1) // (CELLS + 1)))
+    height, width = screen.pictures.shape[1:3]
+    lines = round(CELLS * height / width / 2)
+    rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
+    if console.height < rows * lines + 12:  # a small window keeps the numbers
+        return []
+    sheet = grid(screen.pictures[: rows * across], across, gap=max(1, width // CELLS), paper=0)
+    caption = Text(f"the same {rows * across} latents at {screen.drawn_at:,} images seen", style="dim")
+    return [Text(""), blocks(sheet, across * (CELLS + 1) - 1), caption]
+
+
+# ---- plain --------------------------------------------------------------------------------------------------------------------
+
+
+def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
+    screen, said, begun = Screen(), -1e9, time.monotonic()
+    for event in events:
+        screen = screen.after(event)
+        line = None
+        if isinstance(event, Begun):
+            line = "\n".join(event.lines)
+        elif isinstance(event, Warned):
+            line = f"note: {event.text}"
+        elif isinstance(event, Busy) and screen.tick is None:
+            line = f"{event.what} ..."
+        elif isinstance(event, Evaluated):
+            line = f"{event.check.images:>10,}  distance {_distance(screen.checks)}"
+        elif isinstance(event, Tick) and time.monotonic() - said > max(QUIET, (time.monotonic() - begun) / 30):
+            line, said = status(event), time.monotonic()
+        if line:
+            print(line, file=console.file, flush=True)  # not through rich, which would break long lines
+        if isinstance(event, Stopped):
+            return screen, event
+    raise RuntimeError("the run ended without saying why")
+
+
+def status(tick: Tick) -> str:
+    """One line on where a run stands."""
+    parts = [f"{tick.images:>10,}", f"{_share(tick):4.0%}", f"{tick.rate:6.1f} images/s"]
+    parts += [f"{words(tick.seconds_left)} left", *_readings(tick), *_losses(tick)]
+    return "  ".join(parts) + ("  (warm-up: the discriminator alone)" if tick.warming_up else "")
+
+
+# ---- words --------------------------------------------------------------------------------------------------------------------
+
+
+def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
+    yield first
+    yield from events
+
+
+def _share(tick: Tick) -> float:
+    """How much of the run is done. Where the clock decides, the planned images are a guess, so time tells."""
+    whole = tick.seconds + tick.seconds_left
+    return min(1.0, tick.seconds / whole if whole > 0 else tick.images / max(tick.planned, 1))
+
+
+def _readings(tick: Tick) -> list[str]:
+    return [f"{name} {tick.means[name]:.2f}" for name in READINGS if name in tick.means]
+
+
+def _losses(tick: Tick) -> list[str]:
+    return [f"{name} {value:.3f}" for name, value in tick.means.items() if name not in READINGS]
+
+
+def _distance(checks: tuple[Check, ...]) -> str:
+    now, least = checks[-1], best(checks)
+    rest = "the best so far" if now is least else f"the best was {least.distance:.4f} at {least.images:,}"
+    return f"{now.distance:.4f} ± {now.error:.4f} from held-out images; {rest}"
+
+
+def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
+    """How the run ended, what it is worth, and what to type next."""
+    yield f"stopped at {last.images:,} images: {last.reason}"
+    if screen.checks:
+        least = best(screen.checks)
+        yield (
+            f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
+            "(0 = as real images are; Gaussian-kernel MMD on EfficientNet-Lite0 features)"
+        )
+    if last.kind == "non-finite":
+        yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
+        return
+    if last.kind in CODES:
+        yield "saved; the same command goes on from here"
+    place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
+    yield f"pictures: {Path(place) / 'samples'}"
+    yield f"next: organza sample {place} --count 64 --seed 7 --show"
+    yield f"      organza judge {place} PICTURE-OR-FOLDER"
