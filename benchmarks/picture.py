@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import organza
-from organza.data import open_data, parse_size
-from organza.data.batches import split
+from organza import Images, Source
 from organza.pictures import grid, save_png
 
 
@@ -27,8 +26,8 @@ def main() -> None:
     asked = arguments.parse_args()
     run = organza.load(asked.run)
     count = asked.rows * asked.columns
-    pack = open_data(run.content["data"]["source"], size=parse_size(f"{run.width}x{run.height}"), channels=run.channels)
-    real = pack.images[split(len(pack)).held_out[:count]]
+    data = Images(Source(run.content["data"]["source"], size=f"{run.width}x{run.height}", channels=run.channels))
+    real = data.real()[:count]
     made = run.sample(count, seed=asked.seed)  # the first of the series, not a choice
     halves = [grid(pictures, asked.columns) for pictures in (np.array(real), made)]
     gap = np.full((halves[0].shape[0], 16, run.channels), 255, np.uint8)

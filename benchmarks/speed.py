@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from organza import Images, Source
 from organza.data import open_data, parse_size, render_faces
-from organza.data.batches import Batches, split
 from organza.metrics.features import offline_extractor
 from organza.metrics.kernels import gaussian_mmd
 from organza.networks.layers import channels_last
@@ -39,7 +39,7 @@ def convolution() -> float:
     return 10 * 2 * 16 * 128 * 128 * 9 * 32 * 32 / (time.perf_counter() - start) / 1e9
 
 
-def training(name: str, data: Batches, steps: int) -> Callable[[], float]:
+def training(name: str, data: Images, steps: int) -> Callable[[], float]:
     """A function that does some steps of a recipe and returns images a second."""
     trainer = trial(find(name), data)
     trainer.step()
@@ -75,8 +75,8 @@ def main() -> None:
         place = Path(folder)
         tries = iter(range(10_000))
         faces = render_faces(place / "faces", count=asked.faces)
-        pack = open_data(faces, size=parse_size("64"), cache=place / "cache")
-        data = Batches(pack.images, split(len(pack)), 0)
+        data = Images(Source(faces, size=64))
+        pack = data.pack
         extractor = offline_extractor()
         features = extractor(np.array(pack.images[:500]))
         generator = trial(find("dcgan"), data).game.G.eval()

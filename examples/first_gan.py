@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from organza import open_data
-from organza.data import parse_size
-from organza.data.batches import Batches, split, to_uint8
+from organza import Images, Source
+from organza.data.batches import to_uint8
 from organza.game import discriminator_loss, generator_loss, update
 from organza.games.unconditional import Unconditional
 from organza.losses import nonsaturating
@@ -67,8 +66,7 @@ def main() -> None:
     asked = arguments.parse_args()
 
     # Data: real pictures, [-1, 1], 32x32, grey.
-    pack = open_data(asked.folder, size=parse_size("32"), channels=1)
-    data = Batches(pack.images, split(len(pack)), seed=0)
+    data = Images(Source(asked.folder, size=32, channels=1))
 
     # The two players, and the loss: binary cross entropy with targets 1 for real and 0 for fake.
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from organza import checkpoint, cli
-from tests.conftest import drawing
+from tests.drawings import drawing
 
 TINY = ["--set", "generator.width=4", "discriminator.width=4", "batch=8", "--size", "32", "--budget", "24img"]
 VERBS = [[verb] for verb in cli.VERBS] + [["data", verb] for verb in cli.DATA_VERBS]
@@ -63,7 +63,7 @@ def mistakes(pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
         "budget 0": (["train", pictures, *run, "--budget", "0m"], "10m"),
         "field": (["train", pictures, *run, "--set", "batchs=3"], "Did you mean batch?"),
         "value": (["train", pictures, *run, "--set", "batch=many"], "batch=many"),
-        "batch 0": (["train", pictures, *run, "--set", "batch=0"], "at least 2"),
+        "batch 0": (["train", pictures, *run, "--set", "batch=0"], "at least 1"),
         "no field": (["train", pictures, *run, "--set", "batch"], "field=value"),
         "loss": (["train", pictures, *run, "--set", "adversarial=hinges"], "Did you mean hinge?"),
         "run": (["sample", tmp_path / "nothing"], "is not a run"),

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from organza.data import Source as Source
     from organza.data import open_data as open_data
+    from organza.data.batches import Batches as Batches
+    from organza.data.batches import Images as Images
+    from organza.data.labels import Labelled as Labelled
+    from organza.data.pairs import Pairs as Pairs
+    from organza.data.pairs import Unpaired as Unpaired
     from organza.errors import UserError as UserError
     from organza.infer import Run as Run
     from organza.infer import load as load
@@ -21,6 +27,12 @@ if TYPE_CHECKING:
     from organza.start import training as training
 
 _PUBLIC = {
+    "Batches": "organza.data.batches",
+    "Images": "organza.data.batches",
+    "Labelled": "organza.data.labels",
+    "Pairs": "organza.data.pairs",
+    "Source": "organza.data",
+    "Unpaired": "organza.data.pairs",
     "Recipe": "organza.recipe",
     "Request": "organza.start",
     "Run": "organza.infer",
@@ -30,7 +42,22 @@ _PUBLIC = {
     "train": "organza.start",
     "training": "organza.start",
 }
-__all__ = ["Recipe", "Request", "Run", "UserError", "load", "open_data", "train", "training"]
+__all__ = [
+    "Batches",
+    "Images",
+    "Labelled",
+    "Pairs",
+    "Recipe",
+    "Request",
+    "Run",
+    "Source",
+    "Unpaired",
+    "UserError",
+    "load",
+    "open_data",
+    "train",
+    "training",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -37,6 +37,7 @@ def train(
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     size: Annotated[str | None, _arg("SIZE", "chosen from the data")] = None,
     channels: Annotated[int | None, _arg("N", "chosen from the data")] = None,
+    labels: Annotated[str | None, _arg("COLUMNS", "subfolders, or all of labels.csv")] = None,
     seed: Annotated[int | None, _arg("N", "0")] = None,
     stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, _arg("RULE", "plateau")] = None,
     no_evaluate: bool = False,
@@ -52,6 +53,7 @@ def train(
         settings: changes to the recipe, such as batch=32 generator.width=48.
         size: pixels, 64 or 96x64 (width x height).
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
+        labels: for conditional recipes: hair,skin_color of labels.csv beside the pictures, or my.csv, or my.csv:hair.
         seed: of everything random.
         stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
         no_evaluate: do not measure the samples against held-out images while training.
@@ -62,7 +64,7 @@ def train(
     from organza.stop import Equilibrium, Plateau
 
     rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
-    asked = Request(data, run, recipe, budget, settings, size, channels, seed, rules, not no_evaluate)
+    asked = Request(data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate)
     if dry_run:
         from organza.dry import dry_run as describe
 
@@ -82,6 +84,8 @@ def sample(
     count: Annotated[int, _arg("N", "64")] = 64,
     seed: Annotated[int, _arg("N", "0")] = 0,
     out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED")] = None,
+    of_class: Annotated[str | None, _arg("NAME", "as often as in the data", name="class")] = None,
+    settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     grid: bool = False,
     show: bool = False,
     checkpoint: Which = "best",
@@ -91,6 +95,8 @@ def sample(
     Args:
         run: the run's folder.
         count: how many.
+        of_class: of a conditional run: the class to draw.
+        settings: of a conditional run: labels by field, such as hair=long01.
         seed: which series of pictures.
         out: the folder to write to.
         grid: write one picture with all of them instead of single files.
@@ -104,9 +110,10 @@ def sample(
 
     trained = load(run, checkpoint)
     _notes(trained.notes)
+    labels = _labels(settings) | ({"class": of_class} if of_class is not None else {})
     folder = out or Path(run) / "generated" / f"seed-{seed}"
     kept, done = [], 0
-    for pictures in trained.sampled(count, seed):
+    for pictures in trained.sampled(count, seed, labels=labels):
         if grid or show or done < 256:
             kept.extend(pictures)
         if not grid:
@@ -250,6 +257,13 @@ def data_fashion_mnist(
         folder = fashion_mnist(out, source=source, split=split, download=download, progress=progress)
     print(f"Fashion-MNIST ({split}) in {folder}\nnext: organza train {folder}")
     return 0
+
+
+def _labels(settings: tuple[str, ...]) -> dict[str, str]:
+    for setting in settings:
+        if "=" not in setting:
+            raise UserError(f"--set {setting} is not of the form field=value, for example hair=long01.")
+    return {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
 
 
 VERBS: dict[str, Callable[..., int]] = {"train": train, "sample": sample, "judge": judge, "recipes": recipes}

@@ -29,7 +29,7 @@ from organza.stop import Check, best
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
 CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "non-finite": 1}
-READINGS = ("D(x)", "D(G(z))")
+READINGS = ("D(x)", "D(G(z))", "D accuracy")
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
     bar.add_row(ProgressBar(total=1.0, completed=share, width=30), f"{share:4.0%}  {left}")
     yield "", bar
     yield "images seen", Text(f"{tick.images:,} of about {tick.planned:,}   {tick.rate:.1f} a second")
-    if tick.warming_up:
-        yield "warm-up", Text("the discriminator trains alone")
+    if tick.alone:
+        yield "warm-up", Text(f"{tick.alone} trains alone")
     yield "authentic?", Text("   ".join(_readings(tick)) or "-")
     yield "losses", Text("   ".join(_losses(tick)) or "-")
     yield "distance", Text(_distance(screen.checks) if screen.checks else "not measured yet")
@@ -228,7 +228,7 @@ def status(tick: Tick) -> str:
     """One line on where a run stands."""
     parts = [f"{tick.images:>10,}", f"{_share(tick):4.0%}", f"{tick.rate:6.1f} images/s"]
     parts += [f"{words(tick.seconds_left)} left", *_readings(tick), *_losses(tick)]
-    return "  ".join(parts) + ("  (warm-up: the discriminator alone)" if tick.warming_up else "")
+    return "  ".join(parts) + (f"  (warm-up: {tick.alone} alone)" if tick.alone else "")
 
 
 # ---- words --------------------------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def _share(tick: Tick) -> float:
 
 
 def _readings(tick: Tick) -> list[str]:
-    return [f"{name} {tick.means[name]:.2f}" for name in READINGS if name in tick.means]
+    return [f"{name} {tick.means[name]:.2f}" for name in READINGS[:2] if name in tick.means]
 
 
 def _losses(tick: Tick) -> list[str]:

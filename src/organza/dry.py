@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from dataclasses import replace
 
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from organza.data.batches import Batches, split
+from organza.data.batches import Batches
 from organza.display import words
 from organza.part import encode
 from organza.recipe import Recipe
 from organza.run import RunFolder
-from organza.start import DEFAULT_BUDGET, Progress, Request, measure, open_images, resolve, trial
+from organza.start import DEFAULT_BUDGET, Progress, Request, measure, open_data, resolve, trial
 from organza.stop import Budget
 
 
 def dry_run(asked: Request, progress: Progress | None = None) -> str:
     """The resolved recipe as JSON, and its figures in words."""
     recipe, before = resolve(asked)
-    pack = open_images(asked, before, progress)
-    data = Batches(pack.images, split(len(pack)), asked.seed or 0, recipe.mirror)
+    data = open_data(asked, recipe, before, progress)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
     rate = measure(recipe, data, 3.0)
     planned = budget.planned(len(data.parts.train), rate)
@@ -33,7 +31,7 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
     lines = [
         json.dumps(encode(recipe), indent=2),
         "",
-        f"data            {len(pack):,} images of {size}, {channels} channels ({len(data.parts.held_out):,} held out)",
+        f"data            {data.count:,} {data.unit} of {size}, {channels} channels ({len(data.parts.held_out):,} held out)",
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",
         f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",
@@ -54,7 +52,7 @@ def count(network: nn.Module) -> int:
 
 def cost(recipe: Recipe, data: Batches) -> float:
     """Floating-point operations that a training step spends on each image, counted while one is done."""
-    trainer = trial(replace(recipe, warmup=0), data)
+    trainer = trial(recipe, data)
     with FlopCounterMode(display=False) as counter:
         trainer.step()
     return counter.get_total_flops() / trainer.images

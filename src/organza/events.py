@@ -30,7 +30,7 @@ class Tick:
     seconds_left: float
     rate: float  # images a second
     means: dict[str, float]
-    warming_up: bool = False
+    alone: str = ""  # the player that trains alone now, in a warm-up
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,18 @@ class NonFinite(Exception):
 class Game(nn.Module, ABC):
     """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks.
 
+    Besides the players a game may hold modules of its own, such as a pool of earlier fakes; they are saved with the run.
+
     Args:
         G: the generator, D: the discriminator.
         adversarial: the two objectives.
         penalties: on the discriminator.
     """
+
+    output = (
+        "image"  # what is looked at and measured: a name in the batch (the real) and in what is made (the generated)
+    )
+    paired = False  # has each item made a target of its own in the batch?
 
     def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
         super().__init__()
@@ -76,9 +83,10 @@ class Game(nn.Module, ABC):
         self.adversarial, self.penalties = adversarial, tuple(penalties)
 
     @classmethod
-    def needs(cls, data: Any) -> dict[str, Any]:
-        """The arguments that the networks take from the data: here its shape (C, H, W)."""
-        return {"shape": tuple(data.shape)}
+    def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
+        """The two players as parts, with all that they need from the data: here its shape (C, ...)."""
+        shape = tuple(data.shape)
+        return generator.given(shape=shape), discriminator.given(shape=shape)
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
         """The randomness of one batch, item i drawn from streams[i] alone. Games without noise have none."""
@@ -87,6 +95,14 @@ class Game(nn.Module, ABC):
     @abstractmethod
     def play(self, batch: Batch) -> Batch:
         """What G makes of the batch."""
+
+    def make(self, batch: Batch) -> Tensor:
+        """What the generator alone makes of a batch, [N, ...]: what is sampled, looked at and measured."""
+        return self.play(batch)[self.output]
+
+    def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
+        """The pictures to lay side by side for each item, [N, C, ...] each: a translation shows its input too."""
+        return [output]
 
     @abstractmethod
     def duels(self, batch: Batch, made: Batch) -> Sequence[Duel]:
@@ -102,9 +118,10 @@ class Game(nn.Module, ABC):
 
 
 def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
-    real, fake = real.detach(), fake.detach()
     even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
-    return {"D(x)": probability(real, even).mean(), "D(G(z))": probability(fake, even).mean()}
+    authentic, faked = probability(real, even), probability(fake, even)
+    right = torch.cat([authentic > 0.5, faked < 0.5]).float()
+    return {"D(x)": authentic.mean(), "D(G(z))": faked.mean(), "D accuracy": right.mean()}
 
 
 def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
@@ -124,7 +141,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         for penalty in due:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
-        readings = _readings(real, fake, game.adversarial.neutral)
+        readings = _readings(real.detach(), fake.detach(), game.adversarial.neutral)
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
 
 
@@ -141,10 +158,23 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
     return Turn(terms | game.extra_generator_terms(batch, made), {})
 
 
-def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Turn]) -> Turn:
+def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
+    """G's own terms without an opponent: what it is trained with before the game begins, where a recipe says so."""
+    return Turn(game.extra_generator_terms(batch, made), {})
+
+
+def update(
+    player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Turn], strongest: float = 1.0
+) -> Turn:
     """One turn of one player: its loss, backwards, one step. The other player's weights are not touched.
 
     A player's weights only ask for gradients during its own turn, which saves the passes nobody needs.
+
+    Args:
+        player: whose turn it is.
+        optimizer: of its weights.
+        loss: the turn's terms.
+        strongest: a discriminator that tells more than this share of its batch apart sits the turn out.
 
     Raises:
         NonFinite: where a term is not finite, before anything was changed.
@@ -157,8 +187,9 @@ def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[
         raise NonFinite(
             " and ".join(f"{name} is {value.item()}" for name, value in turn.terms.items() if not value.isfinite())
         )
-    total.backward()
-    optimizer.step()
+    if strongest >= 1 or turn.readings["D accuracy"] <= strongest:
+        total.backward()
+        optimizer.step()
     player.requires_grad_(False)
     return turn
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
+from organza.data.labels import Labels
 from organza.errors import UserError, nearest
 from organza.losses import probability
-from organza.networks.layers import channels_last
+from organza.networks.layers import channels_last, main_network
 from organza.part import decode
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
@@ -40,7 +41,9 @@ class Run:
     def __init__(self, folder: RunFolder, saved: Checkpoint, notes: tuple[str, ...] = ()):
         self.path, self.folder, self.saved, self.notes = folder.path, folder, saved, notes
         self.content = folder.read()
-        self.channels, self.height, self.width = self.content["data"]["shape"]
+        self.shape = tuple(self.content["data"]["shape"])  # of what is made, channels first
+        self.channels, (self.height, self.width) = self.shape[0], self.shape[-2:]
+        self.labels = Labels.of(self.content["data"]["labels"]) if "labels" in self.content["data"] else None
 
     @property
     def images(self) -> int:
@@ -49,43 +52,57 @@ class Run:
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The averaged generator, ready to be called: z [N, z_dim] to images [N, C, H, W] in [-1, 1]."""
-        return self._network("generator")
+        """The averaged generator, ready to be called: z [N, z_dim] to data [N, C, ...] in [-1, 1]. Of several networks, the main one."""
+        return main_network(self._network("generator"))
 
     @cached_property
     def discriminator(self) -> nn.Module:
         """The discriminator, ready to be called: images [N, C, H, W] in [-1, 1] to logits."""
         return self._network("discriminator")
 
-    def sample(self, count: int = 16, seed: int = 0, first: int = 0) -> np.ndarray:
-        """New pictures, uint8 [count, H, W, C]. Picture k of a seed is the same in every batch, on every day.
+    def sample(
+        self, count: int = 16, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
+    ) -> np.ndarray:
+        """New pictures, uint8 [count, H, W, C], or volumes. Picture k of a seed is the same in every batch, on every day.
 
         Args:
             count: how many.
             seed: which series.
             first: where in the series to begin.
+            labels: of a conditional generator, by field: {"class": "dress"}; what is left out is drawn as often as the data has it.
 
         Raises:
-            UserError: where count is not positive.
+            UserError: where count is not positive, the run makes nothing from noise, or there is no such label.
         """
-        return np.concatenate(list(self.sampled(count, seed, first)))
+        return np.concatenate(list(self.sampled(count, seed, first, labels)))
 
-    def sampled(self, count: int, seed: int = 0, first: int = 0) -> Iterator[np.ndarray]:
+    def sampled(
+        self, count: int, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
+    ) -> Iterator[np.ndarray]:
         """The same as `sample`, a few pictures at a time, for more than memory holds."""
         if count < 1:
             raise UserError(f"--count is {count}; it must be at least 1.")
+        if labels and self.labels is None:
+            raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
+        if not hasattr(self.generator, "latent"):
+            raise UserError(
+                f"{self.path} translates pictures and makes none from noise: organza translate {self.path} IN OUT"
+            )
         for start in range(first, first + count, MICROBATCH):
-            z = torch.stack([self.latent(seed, start + item) for item in range(MICROBATCH)])
-            yield to_uint8(self.generate(z))[: first + count - start].numpy()
+            series = range(start, start + MICROBATCH)
+            z = torch.stack([self.latent(seed, item) for item in series])
+            rows = [self.labels.draw(stream(seed, "label", item), labels) for item in series] if self.labels else None
+            made = self.generate(z, torch.stack(rows) if rows else None)
+            yield to_uint8(made)[: first + count - start].numpy()
 
     def latent(self, seed: int, index: int) -> Tensor:
         """The latent of picture `index` of a series, [z_dim]."""
         return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
 
     @torch.no_grad()
-    def generate(self, z: Tensor) -> Tensor:
-        """G(z) for latents of your own, [N, z_dim] to [N, C, H, W] in [-1, 1]."""
-        return self.generator(z)
+    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """G(z) or G(z, label) for latents and label rows of your own, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1]."""
+        return self.generator(z) if label is None else self.generator(z, label)
 
     @torch.no_grad()
     def judge(self, pictures: np.ndarray) -> np.ndarray:

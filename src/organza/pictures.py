@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,28 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: 
         y, x = (index // across) * (height + gap), (index % across) * (width + gap)
         sheet[y : y + height, x : x + width] = picture
     return sheet
+
+
+def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """What belongs together, item by item, as one picture each: uint8 [N, H, W, C], of unlike channels and heights if need be.
+
+    >>> side_by_side([np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)]).shape
+    (2, 8, 16, 3)
+    """
+    if len(parts) == 1:
+        return parts[0]
+    channels, height = max(part.shape[3] for part in parts), max(part.shape[1] for part in parts)
+    return np.concatenate([_on_paper(part, channels, height) for part in parts], axis=2)
+
+
+def _on_paper(pictures: np.ndarray, channels: int, height: int) -> np.ndarray:
+    if pictures.shape[3] == 1 and channels > 1:
+        pictures = np.repeat(pictures, 3, axis=3)
+    if pictures.shape[3] < channels:  # opaque
+        pictures = np.concatenate([pictures, np.full_like(pictures[..., :1], 255)], axis=3)
+    above = (height - pictures.shape[1]) // 2
+    rows = (above, height - pictures.shape[1] - above)
+    return np.pad(pictures, ((0, 0), rows, (0, 0), (0, 0)), constant_values=255)
 
 
 def to_image(picture: np.ndarray) -> Image.Image:

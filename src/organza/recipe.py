@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from organza import losses, networks, penalties
+from organza.data.batches import Images
 from organza.errors import UserError, nearest
 from organza.game import Game
 from organza.losses import Adversarial, nonsaturating
@@ -32,14 +33,16 @@ class Recipe:
         expect: what it should reach, on which data, in which time.
         game: the GAN variant, a part that takes (G, D, adversarial, penalties).
         generator, discriminator: the players, parts that take `shape` (and what else their game needs).
+        data: how the data is laid out, a part that takes a Source: single images, labelled ones, pairs, volumes, ...
         adversarial: the pair of losses.
         penalties: on the discriminator.
         generator_optimizer, discriminator_optimizer: one for each player.
         batch: images in a step of D.
-        discriminator_turns: turns of D for each turn of G.
-        warmup: images that D sees, alone, before G's first turn.
+        discriminator_turns, generator_turns: turns of each player in a step.
+        discriminator_limit: D sits its turn out while it tells more than this share of the batch apart.
+        generator_warmup: images that G sees, alone and with its own terms, before the game begins.
+        warmup: images that D sees after that, alone, before G's first turn in the game.
         average: longest half-life of the generator's moving average, in images; 0 samples the last weights instead.
-        mirror: show each real image also mirrored left to right, by chance.
         stop: rules that end a run before its budget does.
     """
 
@@ -49,26 +52,42 @@ class Recipe:
     game: Part
     generator: Part
     discriminator: Part
+    data: Part = field(default_factory=lambda: Part(Images))
     adversarial: Adversarial = nonsaturating
     penalties: tuple[Penalty, ...] = ()
     generator_optimizer: Optimizer = field(default_factory=Adam)
     discriminator_optimizer: Optimizer = field(default_factory=Adam)
     batch: int = 64
     discriminator_turns: int = 1
+    generator_turns: int = 1
+    discriminator_limit: float = 1.0
+    generator_warmup: int = 0
     warmup: int = 0
     average: int = 10_000
-    mirror: bool = False
     stop: tuple[Rule, ...] = (Plateau(),)
 
     def __post_init__(self) -> None:
-        for name, least in (("batch", 2), ("discriminator_turns", 1), ("warmup", 0), ("average", 0)):
+        least_of = {"batch": 1, "discriminator_turns": 1, "generator_turns": 1, "discriminator_limit": 0.0}
+        for name, least in (least_of | {"generator_warmup": 0, "warmup": 0, "average": 0}).items():
             if getattr(self, name) < least:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
 
+    @property
+    def optimizers(self) -> tuple[Optimizer, Optimizer]:
+        """Of the generator and of the discriminator."""
+        return self.generator_optimizer, self.discriminator_optimizer
+
+    def turns(self, images: int) -> tuple[int, int]:
+        """The turns of D and of G in the step that begins at so many images seen: one of them may train alone at first."""
+        if images < self.generator_warmup:
+            return 0, self.generator_turns
+        if images < self.generator_warmup + self.warmup:
+            return self.discriminator_turns, 0
+        return self.discriminator_turns, self.generator_turns
+
     def players(self, data: Any) -> tuple[Part, Part]:
         """The two players with all that they need from the data: parts that can be called with no argument."""
-        needs = self.game.make.needs(data)
-        return self.generator.given(**needs), self.discriminator.given(**needs)
+        return self.game.make.players(self.generator, self.discriminator, data)
 
     def build(self, data: Any) -> Game:
         """The game with fresh networks, for data of a `shape`."""

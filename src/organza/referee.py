@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from organza.data.batches import Batches
+from organza.data.batches import Batches, to_uint8
 from organza.game import Batch, Game
 from organza.losses import probability
 from organza.metrics.evaluate import Card, evaluate
 from organza.metrics.features import Extractor, cached_features
 from organza.metrics.kernels import Estimate
+from organza.metrics.paired import faithfulness
 
 
 class Referee:
@@ -24,20 +25,17 @@ class Referee:
 
     Args:
         extractor: pictures to features.
-        data: the batches, whose reference items are compared with.
-        fingerprint: of the data, for the cache of features.
-        cache: the folder of that cache.
+        data: the batches, whose reference items are compared with; features are cached beside them.
         samples: how many generated images are compared.
         judged: how many pairs D's accuracy is measured on.
     """
 
-    def __init__(
-        self, extractor: Extractor, data: Batches, fingerprint: str, cache: Path, samples: int = 500, judged: int = 256
-    ):
+    def __init__(self, extractor: Extractor, data: Batches, samples: int = 500, judged: int = 256):
         self.extractor, self.samples, self.judged = extractor, samples, judged
         self.against = "held-out" if len(data.parts.held_out) else "training"
-        self.features = cached_features(extractor, data.images[data.reference], f"{fingerprint}-{self.against}", cache)
-        self.cost = self._measured(data.images[data.reference[:64]])
+        real = data.real()
+        self.features = cached_features(extractor, real, f"{data.fingerprint}-{self.against}", data.directory.parent)
+        self.cost = self._measured(real[:64])
 
     def _measured(self, pictures: np.ndarray) -> float:
         """The seconds that one evaluation will take."""
@@ -48,6 +46,10 @@ class Referee:
     def scores(self, pictures: np.ndarray) -> dict[str, Estimate]:
         """The distances of generated pictures, uint8 [N, H, W, C], from the real ones."""
         return evaluate(self.features, self.extractor(pictures))
+
+    def faithfulness(self, made: Tensor, target: Tensor) -> dict[str, Estimate]:
+        """How near generated pictures, uint8 [N, H, W, C], are to their own targets, float [-1, 1] [N, C, H, W]."""
+        return faithfulness(made, to_uint8(target), self.extractor)
 
     def card(self, seed: int) -> dict[str, Any]:
         """What the numbers depend on; numbers with unlike cards must not be compared."""

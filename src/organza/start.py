@@ -16,8 +16,9 @@ import organza
 from organza import checkpoint, infer
 from organza import recipe as recipes
 from organza.checkpoint import Damaged
-from organza.data import Pack, distinct, open_data, parse_size
-from organza.data.batches import Batches, split
+from organza.data.batches import Batches
+from organza.data.size import parse_size
+from organza.data.source import Source
 from organza.errors import UserError
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
@@ -47,6 +48,7 @@ class Request:
         settings: field=value changes to the recipe.
         size: 64 or 96x64, width x height.
         channels: 1, 3 or 4.
+        labels: columns of labels.csv, or a table of labels: see `Source`.
         seed: of everything random.
         stop: rules that may end the run before its budget; None leaves the recipe's.
         evaluate: measure the samples while training.
@@ -59,6 +61,7 @@ class Request:
     settings: Sequence[str] = ()
     size: str | int | None = None
     channels: int | None = None
+    labels: str | None = None
     seed: int | None = None
     stop: Sequence[Rule] | None = None
     evaluate: bool = True
@@ -79,7 +82,7 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: recipe, budget, settings, size, channels, seed, stop, evaluate: see `Request`.
+        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate: see `Request`.
 
     Raises:
         UserError: for anything the user can mend.
@@ -97,17 +100,17 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
     folder = asked.folder
     recipe, before = resolve(asked)
-    pack = open_images(asked, before, progress)
-    data = Batches(pack.images, split(len(pack)), before["seed"] if before else asked.seed or 0, recipe.mirror)
+    data = open_data(asked, recipe, before, progress)
+    Budget.parse(asked.budget or DEFAULT_BUDGET)
     recipe.build(data)  # what does not fit the data is said before anything is written
     folder.begin()
     with folder.hold():
-        yield from _warnings(pack, recipe)
+        yield from _warnings(data, recipe)
         yield Busy("measuring the real images and this machine's speed")
-        referee = _referee(asked, data, pack)
+        referee = _referee(asked, data)
         plan = _plan(asked, before, recipe, data, referee)
         if before is None:
-            folder.write(_content(asked, recipe, pack, data, plan))
+            folder.write(_content(asked, recipe, data, plan))
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee)
         yield from _go_on(trainer, folder, before, asked, plan)
         if (ended := _already_ended(folder, trainer, plan)) is not None:
@@ -118,7 +121,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             f"{recipe.name}, {plan.images:,} images planned",
             images=trainer.images,
         )
-        yield Begun(_headline(recipe, pack, data, plan, folder), trainer.images, plan.images)
+        yield Begun(_headline(recipe, data, plan, folder), trainer.images, plan.images)
         for event in trainer.events():
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
@@ -170,55 +173,57 @@ def _short(form: Any) -> str:
     return str(form)
 
 
-def open_images(asked: Request, before: dict[str, Any] | None = None, progress: Progress | None = None) -> Pack:
-    """The packed images that the request names, of the size and channels of the run so far.
+def open_data(
+    asked: Request, recipe: Recipe, before: dict[str, Any] | None, progress: Progress | None = None
+) -> Batches:
+    """The data that the request names, laid out as the recipe wants it, of the size and channels of the run so far.
 
     Raises:
-        UserError: where there are too few, all are alike, or the folder changed since the run began.
+        UserError: where there is too little, all is alike, or the data changed since the run began.
     """
-    size = parse_size(str(asked.size)) if asked.size is not None else None
-    channels = asked.channels
+    size, channels, labels, seed = asked.size, asked.channels, asked.labels, asked.seed or 0
     if before:
-        old_channels, height, width = before["data"]["shape"]
-        if (size and tuple(size) != (width, height)) or (channels and channels != old_channels):
-            raise UserError(
-                f"{asked.folder.path} was begun at {width}x{height} with {old_channels} channels; for another size name another --run."
-            )
-        size, channels = parse_size(f"{width}x{height}"), old_channels
-    pack = open_data(asked.data, size=size, channels=channels, progress=progress)
-    if len(pack) < 2:
+        known, now = before["asked"], _wishes(asked)
+        for name, old in known.items():
+            if now[name] is not None and now[name] != old:
+                raise UserError(
+                    f"{asked.folder.path} was begun with {name} {old}; for {name} {now[name]} name another folder with --run."
+                )
+        size, channels, labels, seed = (known[name] for name in ("size", "channels", "labels", "seed"))
+    data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
+    if before and before["data"]["fingerprint"] != data.fingerprint:
         raise UserError(
-            f"{asked.data} has one usable image; a GAN learns from many: 500 is a good beginning, 2 the least."
+            f"{asked.data} changed since {asked.folder.path} began: it had {before['data']['count']:,} {data.unit} and has "
+            f"{data.count:,} now, or some of them changed. Restore the data, or begin a new run with another --run."
         )
-    if distinct(pack, 2) < 2:
-        raise UserError(
-            f"The {len(pack)} images in {asked.data} are all alike; there is nothing to learn but a copy. Check the folder."
-        )
-    if before and before["data"]["fingerprint"] != pack.fingerprint:
-        raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: it had {before['data']['count']:,} images and has {len(pack):,} now, "
-            "or some of them changed. Restore the data, or begin a new run with another --run."
-        )
-    return pack
+    return data
 
 
-def _warnings(pack: Pack, recipe: Recipe) -> Iterator[Event]:
-    if pack.broken:
-        some = "; ".join(f"{name}: {reason}" for name, reason in pack.broken[:3])
-        more = f"; and {len(pack.broken) - 3} more" if len(pack.broken) > 3 else ""
-        yield Warned(f"{len(pack.broken)} of {len(pack) + len(pack.broken)} files are left out ({some}{more})")
-    if len(pack) < recipe.batch:
+def _wishes(asked: Request) -> dict[str, Any]:
+    """What a user asked of the data, as recipe.json keeps it."""
+    size = None if asked.size is None else str(parse_size(str(asked.size)))
+    return {"size": size, "channels": asked.channels, "labels": asked.labels, "seed": asked.seed}
+
+
+def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
+    if data.broken:
+        some = "; ".join(f"{name}: {reason}" for name, reason in data.broken[:3])
+        more = f"; and {len(data.broken) - 3} more" if len(data.broken) > 3 else ""
+        yield Warned(f"{len(data.broken)} of {data.count + len(data.broken)} files are left out ({some}{more})")
+    if data.count < recipe.batch:
         yield Warned(
-            f"{len(pack)} images are fewer than a batch of {recipe.batch}: each step repeats some of them; expect copies"
+            f"{data.count} {data.unit} are fewer than a batch of {recipe.batch}: each step repeats some of them; expect copies"
         )
-    elif len(pack) < FEW:
-        yield Warned(f"{len(pack)} images are few: the generator will tend to repeat them; {FEW} or more are better")
+    elif data.count < FEW:
+        yield Warned(
+            f"{data.count} {data.unit} are few: the generator will tend to repeat them; {FEW} or more are better"
+        )
 
 
-def _referee(asked: Request, data: Batches, pack: Pack) -> Referee | None:
+def _referee(asked: Request, data: Batches) -> Referee | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
         return None
-    return Referee(offline_extractor(), data, pack.fingerprint, pack.directory.parent)
+    return Referee(offline_extractor(), data)
 
 
 def _plan(
@@ -235,7 +240,7 @@ def _plan(
 
 def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
     """Images a second, over a few steps of a copy of the game that is thrown away."""
-    trainer = trial(replace(recipe, warmup=0), data)
+    trainer = trial(recipe, data)
     start, images = time.perf_counter(), 0
     try:
         trainer.step()  # the first step also allocates
@@ -248,24 +253,21 @@ def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
 
 
 def trial(recipe: Recipe, data: Batches) -> Trainer:
-    """A trainer for a few steps that nobody keeps: it has no folder and measures nothing."""
-    return Trainer(recipe, data, RunFolder("."), Plan("", 1, None, 1, 1, 1, 1), 0, None)
+    """A trainer for a few full steps that nobody keeps: it has no folder and measures nothing."""
+    return Trainer(
+        replace(recipe, warmup=0, generator_warmup=0), data, RunFolder("."), Plan("", 1, None, 1, 1, 1, 1), 0, None
+    )
 
 
-def _content(asked: Request, recipe: Recipe, pack: Pack, data: Batches, plan: Plan) -> dict[str, Any]:
+def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
+    height, width = data.shape[-2:]
     return {
         "format": 1,
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
-        "data": {
-            "source": str(asked.data),
-            "fingerprint": pack.fingerprint,
-            "count": len(pack),
-            "held_out": len(data.parts.held_out),
-            "shape": list(data.shape),
-        },
-        "seed": data.seed,
+        "data": {"source": str(asked.data), **data.facts()},
+        "asked": _wishes(replace(asked, size=asked.size or f"{width}x{height}", seed=data.seed)),
         "plan": vars(plan),
         "versions": versions(),
     }
@@ -322,11 +324,11 @@ def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped |
     return None
 
 
-def _headline(recipe: Recipe, pack: Pack, data: Batches, plan: Plan, folder: RunFolder) -> tuple[str, ...]:
+def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder) -> tuple[str, ...]:
     channels, *space = data.shape
     held = len(data.parts.held_out)
     return (
-        f"{len(pack):,} images, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
+        f"{data.count:,} {data.unit}, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
         + (
             f"{held:,} held out to measure against"
             if held

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -23,10 +23,10 @@ from organza.checkpoint import Checkpoint
 from organza.data.batches import Batches, to_uint8
 from organza.ema import Average, decay, half_life, recalibrate
 from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
-from organza.game import Batch, Moment, NonFinite, discriminator_loss, generator_loss, update
+from organza.game import Batch, Moment, NonFinite, discriminator_loss, generator_alone, generator_loss, update
 from organza.networks.layers import channels_last
 from organza.optimizers import set_rate
-from organza.pictures import grid, save_png
+from organza.pictures import grid, save_png, side_by_side
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import Referee, accuracy
@@ -35,6 +35,8 @@ from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
 from organza.stop import Check, best
 
+ASIDE = 1 << 40
+"""Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -87,35 +89,44 @@ class Trainer:
         recipe, game = self.recipe, self.game
         moment = Moment(self.steps, self.images, self.plan.images)
         torch.manual_seed(seed_of(self.seed, "step", self.images))  # for dropout and penalties
-        set_rate(
-            self.optimizers["discriminator"], at(recipe.discriminator_optimizer.rate, self.images, self.plan.images)
-        )
-        set_rate(self.optimizers["generator"], at(recipe.generator_optimizer.rate, self.images, self.plan.images))
+        for optimizer, chosen in zip(self.optimizers.values(), recipe.optimizers, strict=True):
+            set_rate(optimizer, at(chosen.rate, self.images, self.plan.images))
         game.train()
+        for_D, for_G = recipe.turns(self.images)
         numbers: dict[str, float] = {}
         batch, made = {}, {}
-        for turn in range(recipe.discriminator_turns):
-            batch = self.batch(range(self.images, self.images + recipe.batch))
-            # G's turn uses the fakes of D's last turn, as the tutorial does: one forward pass of G serves both.
-            last = turn == recipe.discriminator_turns - 1 and moment.images >= recipe.warmup
-            with torch.set_grad_enabled(last):
-                game.G.requires_grad_(last)
-                made = game.play(batch)
-            result = update(
-                game.D, self.optimizers["discriminator"], partial(discriminator_loss, game, batch, made, moment)
-            )
-            numbers |= result.numbers()
+        for turn in range(for_D):
+            # G's first turn uses the fakes of D's last turn, as the tutorial does: one forward pass of G serves both.
+            batch, made = self.played(self.images, graph=turn == for_D - 1 and for_G > 0)
+            loss = partial(discriminator_loss, game, batch, made, moment)
+            numbers |= update(game.D, self.optimizers["discriminator"], loss, recipe.discriminator_limit).numbers()
             self.images += recipe.batch
-        if moment.images >= recipe.warmup:
-            result = update(game.G, self.optimizers["generator"], partial(generator_loss, game, batch, made, moment))
-            numbers |= result.numbers()
-            self.average.update(game.G, decay(recipe.batch, half_life(self.images, recipe.average)))
+        for turn in range(for_G):
+            if turn or not for_D:
+                batch, made = self.played(moment.images + turn * ASIDE, graph=True)
+            alone = partial(generator_alone, game, batch, made)
+            loss = partial(generator_loss, game, batch, made, moment) if for_D else alone
+            numbers |= update(game.G, self.optimizers["generator"], loss).numbers()
+        if for_G:
+            self.average.update(game.G, decay(recipe.batch, half_life(moment.images + recipe.batch, recipe.average)))
+        self.images = max(self.images, moment.images + recipe.batch)
         self.steps += 1
         return numbers
 
+    def played(self, start: int, graph: bool) -> tuple[Batch, Batch]:
+        """The batch that begins at a position, and what G makes of it; with a graph where G's turn will want one."""
+        batch = self.batch(range(start, start + self.recipe.batch))
+        self.game.G.requires_grad_(graph)
+        with torch.set_grad_enabled(graph):
+            return batch, self.game.play(batch)
+
     def batch(self, positions: range) -> Batch:
         """The real data and the latents of these positions of the run."""
-        return self.data.at(positions) | self.game.latents([stream(self.seed, "z", position) for position in positions])
+        return self.data.at(positions) | self.latents("z", positions)
+
+    def latents(self, purpose: str, positions: Iterable[int]) -> Batch:
+        """The latents of a purpose, each from a stream of its own."""
+        return self.game.latents([stream(self.seed, purpose, position) for position in positions])
 
     # ---- the loop -------------------------------------------------------------------------------------------------------------
 
@@ -125,7 +136,7 @@ class Trainer:
         begun = time.perf_counter() - self.seconds
         with self._signals():
             if self.images == 0:
-                save_png(grid(to_uint8(self.data.referenced(64)["image"]).numpy()), self.folder.samples / "real.png")
+                save_png(grid(self.gallery(real=True)), self.folder.samples / "real.png")
                 yield from self._sample()
             reason = None
             while reason is None:
@@ -159,9 +170,9 @@ class Trainer:
             (self.plan.images - self.images) / rate if self.plan.seconds is None else self.plan.seconds - self.seconds
         )
         means = {name: float(np.mean(values)) for name, values in self.sums.items()}
-        return Tick(
-            self.images, self.plan.images, self.seconds, max(left, 0.0), rate, means, self.images < self.recipe.warmup
-        )
+        for_D, for_G = self.recipe.turns(self.images - 1)
+        who = "" if for_D and for_G else "the discriminator" if for_D else "the generator"
+        return Tick(self.images, self.plan.images, self.seconds, max(left, 0.0), rate, means, who)
 
     def _ended(self) -> tuple[str, str] | None:
         if self.asked:
@@ -191,15 +202,26 @@ class Trainer:
     # ---- looking --------------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def draw(self, first: int, count: int) -> np.ndarray:
-        """What the averaged generator makes of fixed latents first, first + 1, ...: uint8 [count, H, W, C]."""
-        sampled = []
+    def made(self, positions: range) -> Tensor:
+        """What the averaged generator makes of the reference items and latents of these numbers: uint8 [N, ..., C]."""
+        made = []
         with self._averaged():
-            for start in range(first, first + count, MICROBATCH):
-                batch = self.game.latents([stream(self.seed, "sample", start + i) for i in range(MICROBATCH)])
-                made = self.game.play(self.data.referenced(MICROBATCH) | batch)
-                sampled.append(to_uint8(next(iter(made.values()))))
-        return torch.cat(sampled)[:count].numpy()
+            for start in range(positions.start, positions.stop, MICROBATCH):
+                some = range(start, start + MICROBATCH)
+                made.append(to_uint8(self.game.make(self.data.referenced(some) | self.latents("sample", some))))
+        return torch.cat(made)[: len(positions)]
+
+    @torch.no_grad()
+    def gallery(self, count: int = 64, real: bool = False) -> np.ndarray:
+        """Pictures for people, uint8 [count, H, W, C]: what is made of fixed latents, or the real items in its place."""
+        sheets = []
+        with self._averaged():
+            for start in range(0, count, MICROBATCH):
+                some = range(start, start + MICROBATCH)
+                batch = self.data.gallery(some) | self.latents("sample", some)
+                output = batch[self.game.output] if real else self.game.make(batch)
+                sheets.append(side_by_side([to_uint8(part).numpy() for part in self.game.shown(batch, output)]))
+        return np.concatenate(sheets)[:count]
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -218,7 +240,7 @@ class Trainer:
             self.game.train()
 
     def _sample(self) -> Iterator[Event]:
-        pictures = self.draw(0, 64)
+        pictures = self.gallery()
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
         save_png(grid(pictures), path)
         yield Sampled(self.images, pictures, path)
@@ -228,11 +250,12 @@ class Trainer:
             return
         yield Busy("measuring the samples")
         # Latents from a million on: those of the sample grids stay out of the measurement.
-        scores = self.referee.scores(self.draw(1_000_000, self.referee.samples))
+        measured = range(1_000_000, 1_000_000 + self.referee.samples)
+        scores = self.referee.scores(self.made(measured).numpy())
+        if self.game.paired:
+            scores |= self.referee.faithfulness(self.made(measured), self.data.referenced(measured)[self.game.output])
         with self._averaged(), torch.no_grad():
-            count = self.referee.judged
-            latents = self.game.latents([stream(self.seed, "judged", i) for i in range(count)])
-            right, error = accuracy(self.game, self.data.referenced(count) | latents)
+            right, error = accuracy(self.game, self._judged(self.referee.judged))
         check = Check(self.images, scores["mmd"].value, scores["mmd"].error, right, error)
         self.history.append(check)
         line = {"images": self.images, "seconds": round(self.seconds, 1)}
@@ -283,7 +306,11 @@ class Trainer:
             "discriminator": dict(self.game.D.state_dict()),
             "generator_optimizer": checkpoint.optimizer_tensors(self.optimizers["generator"]),
             "discriminator_optimizer": checkpoint.optimizer_tensors(self.optimizers["discriminator"]),
-        }
+        } | ({"memory": memory} if (memory := self._memory()) else {})
+
+    def _memory(self) -> dict[str, Tensor]:
+        """What the game itself remembers beside its players: pools of earlier fakes and the like."""
+        return {name: value for name, value in self.game.state_dict().items() if not name.startswith(("G.", "D."))}
 
     def facts(self) -> dict[str, Any]:
         """The rest of the state, and what those who only sample or judge need to know."""
@@ -301,9 +328,13 @@ class Trainer:
         if self.game.adversarial.neutral is not None:
             return self.game.adversarial.neutral
         with self._averaged():
-            batch = self.data.referenced(256) | self.game.latents([stream(self.seed, "judged", i) for i in range(256)])
+            batch = self._judged(256)
             duel = self.game.duels(batch, self.game.play(batch))[0]
             return (duel.judge(duel.real).mean() + duel.judge(duel.fake).mean()).item() / 2
+
+    def _judged(self, count: int) -> Batch:
+        """Reference items and latents for the discriminator to be tried on."""
+        return self.data.referenced(range(count)) | self.latents("judged", range(count))
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint.
@@ -316,6 +347,8 @@ class Trainer:
             networks["generator"] = self.average.network
         for name, network in networks.items():
             checkpoint.restore_network(network, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
+        for name, value in self._memory().items():
+            value.copy_(saved.tensors["memory"][name])
         for name, optimizer in self.optimizers.items():
             checkpoint.restore_optimizer(optimizer, saved.tensors[f"{name}_optimizer"])
         self.images, self.steps, self.seconds = (saved.facts[key] for key in ("images", "steps", "seconds"))

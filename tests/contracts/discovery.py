@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from types import SimpleNamespace
 
 from organza import losses, networks, penalties, recipe
 from organza.losses import Adversarial
@@ -35,8 +34,3 @@ def small(made: Recipe, width: int = 8) -> Recipe:
         return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
 
     return replace(made, generator=thin(made.generator), discriminator=thin(made.discriminator), batch=8)
-
-
-def data_of(shape: tuple[int, ...]) -> SimpleNamespace:
-    """The least that networks ask of data."""
-    return SimpleNamespace(shape=shape)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from organza.game import Batch, Game, Moment, NonFinite, Turn, discriminator_loss, generator_loss, update
-from tests.contracts.discovery import RECIPES, data_of, small
+from organza.penalties import Penalty, r1
+from organza.recipe import Recipe, find
+from tests.contracts.discovery import RECIPES, small
+from tests.contracts.material import Material
 
-SHAPE = (3, 32, 32)
 
-
-def setting(name: str) -> tuple[Game, Batch]:
+def setting(recipe: Recipe, material: Material) -> tuple[Game, Batch]:
     torch.manual_seed(0)
-    game = small(RECIPES[name]()).build(data_of(SHAPE))
+    data = material.opened(recipe)
+    game = small(recipe).build(data)
     streams = [torch.Generator().manual_seed(item) for item in range(8)]
-    return game, {"image": torch.rand(8, *SHAPE) * 2 - 1} | game.latents(streams)
+    return game, data.at(range(8)) | game.latents(streams)
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -25,9 +28,9 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_each_turn_leaves_the_other_player_untouched(name: str):
-    game, batch = setting(name)
+def test_each_turn_leaves_the_other_player_untouched(name: str, material: Material):
     recipe = RECIPES[name]()
+    game, batch = setting(recipe, material)
     for player, opponent, loss, optimizer in (
         (game.D, game.G, discriminator_loss, recipe.discriminator_optimizer),
         (game.G, game.D, generator_loss, recipe.generator_optimizer),
@@ -47,15 +50,15 @@ def test_each_turn_leaves_the_other_player_untouched(name: str):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_probabilities_are_read_from_the_discriminators_turn(name: str):
-    game, batch = setting(name)
+def test_probabilities_are_read_from_the_discriminators_turn(name: str, material: Material):
+    game, batch = setting(RECIPES[name](), material)
     turn = discriminator_loss(game, batch, game.play(batch))
     assert 0 < turn.readings["D(x)"] < 1
     assert 0 < turn.readings["D(G(z))"] < 1
 
 
-def test_a_term_that_is_not_finite_is_named_and_changes_nothing():
-    game, _ = setting("dcgan")
+def test_a_term_that_is_not_finite_is_named_and_changes_nothing(material: Material):
+    game, _ = setting(find("dcgan"), material)
     before = copy.deepcopy(game.D)
 
     def broken() -> Turn:
@@ -67,18 +70,23 @@ def test_a_term_that_is_not_finite_is_named_and_changes_nothing():
     assert same(game.D, before)
 
 
-def test_a_lazy_penalty_keeps_its_average_weight():
-    from dataclasses import replace
-
-    from organza.penalties import Penalty, r1
-
-    recipe = replace(small(RECIPES["dcgan-r1"]()), penalties=(Penalty(r1, weight=2.0),))
-    torch.manual_seed(0)
-    game = recipe.build(data_of(SHAPE))
-    batch = {"image": torch.rand(8, *SHAPE)} | game.latents([torch.Generator() for _ in range(8)])
+def test_a_lazy_penalty_keeps_its_average_weight(material: Material):
+    recipe = replace(find("dcgan-r1"), penalties=(Penalty(r1, weight=2.0),))
+    game, batch = setting(recipe, material)
     made = game.play(batch)
     always = discriminator_loss(game, batch, made, Moment(step=0)).terms["r1"]
     game.penalties = (Penalty(r1, weight=2.0, every=4),)
     lazy = [discriminator_loss(game, batch, made, Moment(step=step)).terms.get("r1") for step in range(4)]
     assert lazy[1:] == [None, None, None]
     torch.testing.assert_close(lazy[0], 4 * always)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_made_is_measured_against_the_real_of_its_kind(name: str, material: Material):
+    recipe = RECIPES[name]()
+    game, batch = setting(recipe, material)
+    data = material.opened(recipe)
+    made = game.eval().make(batch)
+    assert made.shape == (8, *data.shape) == batch[game.output].shape
+    assert data.real().shape[1:] == (*data.shape[1:], data.shape[0])
+    assert all(len(part) == 8 for part in game.shown(batch, made))

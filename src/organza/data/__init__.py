@@ -10,3 +10,4 @@ from organza.data.pack import distinct as distinct
 from organza.data.pack import open_data as open_data
 from organza.data.size import Size as Size
 from organza.data.size import parse_size as parse_size
+from organza.data.source import Source as Source

@@ -1,4 +1,4 @@
-"""Which image comes when: the split that is held out, the order of the rest, and batches as tensors.
+"""Which item comes when: the split that is held out, the order of the rest, and batches as tensors.
 
 Everything is a function of (seed, position): the k-th image of a run is the same whatever the batch size and the number of processes,
 and a resumed run asks for the image it would have asked for.
@@ -6,13 +6,17 @@ and a resumed run asks for the image it would have asked for.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from organza.data.source import Source
 from organza.seeding import permutation, stream
 
 
@@ -71,36 +75,113 @@ class Order:
         return int(self.items[self._shuffle[place]])
 
 
-class Batches:
-    """The training batches of a pack of images, by name as games ask for them: {"image": float [-1, 1] [N, C, ...]}.
+class Batches(ABC):
+    """What a trainer asks of data, whatever it is made of: batches by position, reference items by number, and what is known of it.
+
+    A layout (single images, labelled ones, pairs, volumes ...) is one subclass in this folder, opened from a `Source`.
 
     Args:
-        images: uint8 [N, ..., C], possibly memory-mapped; only the asked items are read.
-        parts: which items to train on and which are held out.
-        seed: of the order and of the mirroring.
-        mirror: flip each training image left to right with a chance of one half.
+        count: items.
+        seed: of the order.
     """
 
-    def __init__(self, images: np.ndarray, parts: Split, seed: int, mirror: bool = False):
-        self.images, self.parts, self.seed, self.mirror = images, parts, seed, mirror
-        self.order = Order(parts.train, seed)
-        *space, channels = images.shape[1:]
-        self.shape = (channels, *space)
+    unit = "images"  # what its items are called
+    shape: tuple[int, ...]  # of what the generator makes, channels first
+    broken: tuple[tuple[str, str], ...] = ()  # files that were left out, each with its reason
+    fingerprint: str  # of content and settings
+    directory: Path  # in the cache, for what is derived from the data
 
+    def __init__(self, count: int, seed: int):
+        self.count, self.seed = count, seed
+        self.parts = split(count)
+        self.order = Order(self.parts.train, seed)
+
+    @abstractmethod
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """The batch of these positions of the run."""
-        pictures = self.images[self.order.at(positions)]
-        if self.mirror:
-            for row, position in enumerate(positions):
-                if torch.rand((), generator=stream(self.seed, "mirror", position)) < 0.5:
-                    pictures[row] = pictures[row, :, ::-1]
-        return {"image": to_float(pictures)}
+        """The training batch of these positions of the run: float [-1, 1] [N, C, ...] by the names that games ask for."""
+
+    @abstractmethod
+    def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        """Reference items as a batch; their numbers go round."""
+
+    @abstractmethod
+    def real(self) -> np.ndarray:
+        """What the generator's output is compared with: the reference items, uint8 [N, ..., C]."""
+
+    def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        """The batch behind the sample grids: reference items, unless a layout has a better order to look at."""
+        return self.referenced(positions)
 
     @property
     def reference(self) -> np.ndarray:
         """The items that the generator is measured against: the held-out ones, or for very small data those trained on."""
         return self.parts.held_out if len(self.parts.held_out) else self.parts.train[:1000]
 
-    def referenced(self, count: int) -> dict[str, Tensor]:
-        """A batch of `count` reference items, repeated where there are fewer."""
-        return {"image": to_float(self.images[np.resize(self.reference, count)])}
+    def facts(self) -> dict[str, Any]:
+        """What recipe.json keeps: what inference needs, and what a resumed run must find unchanged. JSON."""
+        return {
+            "count": self.count,
+            "held_out": len(self.parts.held_out),
+            "shape": list(self.shape),
+            "fingerprint": self.fingerprint,
+        }
+
+
+class Images(Batches):
+    """Single images, {"image"}: for games that make pictures from noise.
+
+    Args:
+        source: where they are.
+        mirror: flip each training image left to right with a chance of one half.
+
+    >>> data = Images(Source("photos"))                 # doctest: +SKIP
+    >>> data.at(range(64))["image"].shape               # doctest: +SKIP
+    torch.Size([64, 3, 64, 64])
+    """
+
+    def __init__(self, source: Source, *, mirror: bool = False):
+        self.pack = source.pack()
+        super().__init__(len(self.pack), source.seed)
+        self.mirror = mirror
+        self.images = self.pack.images  # uint8 [N, H, W, C], memory-mapped: only the asked items are read
+        self.broken, self.fingerprint, self.directory = self.pack.broken, self.pack.fingerprint, self.pack.directory
+        self.shape = channels_first(self.images)
+
+    def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        return self.items(self.order.at(positions), flips(self.seed, positions) if self.mirror else ())
+
+    def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        return self.items(round_robin(self.reference, positions))
+
+    def items(self, which: np.ndarray, flipped: Sequence[int] = ()) -> dict[str, Tensor]:
+        """These items as a batch, the rows in `flipped` mirrored."""
+        return {"image": to_float(mirrored(self.images[which], flipped))}
+
+    def real(self) -> np.ndarray:
+        return self.images[self.reference]
+
+
+def channels_first(images: np.ndarray) -> tuple[int, ...]:
+    """The shape of one item as networks see it: [N, ..., C] to (C, ...)."""
+    return (images.shape[-1], *images.shape[1:-1])
+
+
+def round_robin(items: np.ndarray, positions: Sequence[int]) -> np.ndarray:
+    """The items of these numbers, beginning anew after the last.
+
+    >>> round_robin(np.array([5, 6, 7]), range(2, 5)).tolist()
+    [7, 5, 6]
+    """
+    return items[np.asarray(positions) % len(items)]
+
+
+def flips(seed: int, positions: Sequence[int], side: str = "") -> list[int]:
+    """The rows of a batch that are shown mirrored: a coin for each position of the run, and each side of it."""
+    return [row for row, k in enumerate(positions) if torch.rand((), generator=stream(seed, f"mirror{side}", k)) < 0.5]
+
+
+def mirrored(images: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    """The images [N, H, W, C], some rows flipped left to right, in place."""
+    for row in rows:
+        images[row] = images[row, :, ::-1].copy()
+    return images

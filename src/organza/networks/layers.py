@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -22,6 +23,41 @@ class Generator(nn.Module):
     def latent(self, stream: torch.Generator) -> Tensor:
         """One z ~ N(0, I) from a stream of its own, [z_dim]."""
         return torch.randn(self.z_dim, generator=stream)
+
+
+class Translator(nn.Module):
+    """What maps data [N, C, H, W] in [-1, 1] to other data of the same height and width; convolutional, so any size will do.
+
+    Sides that are not multiples of `stride` are mirrored out to the next one on their way in, and cut on their way out.
+    """
+
+    stride: int = 1
+
+    def translate(self, x: Tensor) -> Tensor:
+        """The translation of pictures of any size, [N, C, H, W] to [N, C', H, W]."""
+        height, width = x.shape[-2:]
+        below, right = -height % self.stride, -width % self.stride
+        mode = "reflect" if below < height and right < width else "replicate"
+        return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[..., :height, :width]
+
+
+class Several(nn.ModuleDict):
+    """A player of several networks, by name. The first is the main one, which is sampled or translates.
+
+    Args:
+        networks: parts or functions that build them.
+
+    >>> list(Several(b=lambda: nn.Identity(), a=lambda: nn.Identity()))
+    ['b', 'a']
+    """
+
+    def __init__(self, **networks: Callable[[], nn.Module]):
+        super().__init__({name: build() for name, build in networks.items()})
+
+
+def main_network(player: nn.Module) -> nn.Module:
+    """The network itself, or the first of several."""
+    return next(iter(player.values())) if isinstance(player, Several) else player
 
 
 class Discriminator(nn.Module):

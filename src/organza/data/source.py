@@ -1,0 +1,71 @@
+"""Where a run's data comes from, and how it is to be read; not opened yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from organza.data.pack import Pack, Progress, distinct, open_data
+from organza.data.size import Size, parse_size
+from organza.errors import UserError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place with data, and the user's wishes for it.
+
+    Args:
+        path: a folder, a zip or an array file.
+        size: pixels, width x height; None lets the data decide.
+        channels: 1, 3 or 4; None lets the data decide.
+        labels: columns of labels.csv (hair,skin_color), or a table of one's own (my.csv, my.csv:hair); None finds classes by itself.
+        seed: of the order in which items come.
+        progress: is told (what, done, total).
+    """
+
+    path: str | Path
+    size: Size | str | int | None = None
+    channels: int | None = None
+    labels: str | None = None
+    seed: int = 0
+    progress: Progress | None = None
+
+    @property
+    def wanted(self) -> Size | None:
+        """The size asked for.
+
+        Raises:
+            UserError: where it is none.
+        """
+        if self.size is None or isinstance(self.size, Size):
+            return self.size
+        return parse_size(str(self.size))
+
+    def within(self, *folders: str) -> Source | None:
+        """The first of these subfolders that is there, as a source of its own."""
+        for name in folders:
+            if (place := Path(self.path) / name).is_dir():
+                return replace(self, path=place)
+        return None
+
+    def pack(self, size: Size | None = None, channels: int | None = None) -> Pack:
+        """The packed images, enough of them to learn from.
+
+        Args:
+            size, channels: in the place of the wishes above.
+
+        Raises:
+            UserError: whatever `open_data` raises; where there is one image, or all are alike.
+        """
+        pack = open_data(
+            self.path, size=size or self.wanted, channels=channels or self.channels, progress=self.progress
+        )
+        if len(pack) < 2:
+            raise UserError(
+                f"{self.path} has one usable image; a GAN learns from many: 500 is a good beginning, 2 the least."
+            )
+        if distinct(pack, 2) < 2:
+            raise UserError(
+                f"The {len(pack)} images in {self.path} are all alike; there is nothing to learn but a copy. Check the folder."
+            )
+        return pack

@@ -1,0 +1,89 @@
+"""How near each picture is to the very one it should be: for translations whose target is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from organza.errors import UserError
+from organza.metrics.features import Extractor
+from organza.metrics.kernels import Estimate
+
+
+def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = None) -> dict[str, Estimate]:
+    """Mean and standard error over pairs of L1, PSNR and SSIM, and of a perceptual distance where an extractor is given.
+
+    Args:
+        made, target: uint8 [N, H, W, C], item by item.
+        extractor: pictures to features.
+
+    Raises:
+        UserError: unlike shapes.
+
+    >>> same = torch.zeros(2, 16, 16, 1, dtype=torch.uint8)
+    >>> faithfulness(same, same)["l1"].value, faithfulness(same, same)["ssim"].value
+    (0.0, 1.0)
+    """
+    if made.shape != target.shape:
+        raise UserError(f"Pairs must be of one shape; {list(made.shape)} and {list(target.shape)} cannot be compared.")
+    x, y = (images.movedim(-1, 1).double() / 255 for images in (made, target))
+    values = {"l1": l1(x, y), "psnr": psnr(x, y), "ssim": ssim(x, y)}
+    if extractor is not None:
+        values["perceptual"] = perceptual(extractor(made), extractor(target))
+    return {name: _mean(value) for name, value in values.items()}
+
+
+def l1(x: Tensor, y: Tensor) -> Tensor:
+    """Mean absolute difference of pixels in [0, 1]: [N, ...], [N, ...] -> [N]."""
+    return (x - y).abs().flatten(1).mean(1)
+
+
+def psnr(x: Tensor, y: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio, 10 log10(1 / MSE) in dB for pixels in [0, 1], at most 100: [N, ...], [N, ...] -> [N].
+
+    >>> psnr(torch.zeros(1, 4), torch.full((1, 4), 0.1))
+    tensor([20.])
+    """
+    return -10 * (x - y).square().flatten(1).mean(1).clamp(min=1e-10).log10()
+
+
+def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
+    """Structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W] -> [N].
+
+    (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)) in Gaussian windows, averaged.
+    Wang et al. 2004, IEEE TIP 13(4), eq. 13, with c1 = 0.01^2, c2 = 0.03^2.
+    """
+    window = min(window, (min(x.shape[-2:]) - 1) // 2 * 2 + 1)
+    place = torch.arange(window, dtype=x.dtype) - window // 2
+    bell = (-(place**2) / (2 * sigma**2)).exp()
+    bell = bell / bell.sum()
+    kernel = (bell[:, None] * bell).expand(x.shape[1], 1, window, window)
+
+    def blurred(z: Tensor) -> Tensor:
+        return F.conv2d(z, kernel, groups=x.shape[1])
+
+    mean_x, mean_y = blurred(x), blurred(y)
+    var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
+    both = blurred(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    likeness = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    return (likeness / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).flatten(1).mean(1)
+
+
+def perceptual(x: Tensor, y: Tensor) -> Tensor:
+    """One minus the cosine of the features of two pictures: [N, d], [N, d] -> [N], from 0 (alike) to 2.
+
+    In the spirit of LPIPS (Zhang et al. 2018, arXiv:1801.03924), on pooled features without learned weights: name the extractor.
+    """
+    return 1 - F.cosine_similarity(x.double(), y.double(), dim=1)
+
+
+def _mean(values: Tensor) -> Estimate:
+    array = values.numpy()
+    return Estimate(
+        float(array.mean()), float(np.std(array, ddof=1) / math.sqrt(len(array))) if len(array) > 1 else 0.0
+    )

@@ -1,0 +1,78 @@
+"""Small real data for every layout that a recipe may ask for: a new layout adds one function here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import ImageOps
+
+from organza import Batches, Images, Labelled, Pairs, Source, Unpaired
+from organza.recipe import Recipe
+from tests.drawings import drawing
+
+SIZE = 32
+
+
+def single(folder: Path, count: int = 120) -> None:
+    """Drawings in one folder."""
+    for item in range(count):
+        drawing(item).save(folder / f"{item:03d}.png")
+
+
+def classes(folder: Path) -> None:
+    """Drawings in three folders: as they are, grey, and upside down."""
+    for name, change in (("plain", lambda x: x), ("grey", ImageOps.grayscale), ("flipped", ImageOps.flip)):
+        (folder / name).mkdir()
+        for item in range(40):
+            change(drawing(item)).save(folder / name / f"{item:03d}.png")
+
+
+def pairs(folder: Path) -> None:
+    """Grey drawings in a, the same in colour in b."""
+    for name in "ab":
+        (folder / name).mkdir()
+    for item in range(60):
+        drawing(item).convert("L").save(folder / "a" / f"{item:03d}.png")
+        drawing(item).save(folder / "b" / f"{item:03d}.png")
+
+
+def domains(folder: Path) -> None:
+    """Drawings in a, other drawings with inverted colours in b."""
+    for name in "ab":
+        (folder / name).mkdir()
+    for item in range(60):
+        drawing(item).save(folder / "a" / f"{item:03d}.png")
+        ImageOps.invert(drawing(1000 + item)).save(folder / "b" / f"{item:03d}.png")
+
+
+MATERIAL: dict[type[Batches], Callable[[Path], None]] = {
+    Images: single,
+    Labelled: classes,
+    Pairs: pairs,
+    Unpaired: domains,
+}
+
+
+class Material:
+    """Folders of data by layout, each made once.
+
+    Args:
+        root: where they are made.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def __call__(self, recipe: Recipe) -> Path:
+        """The folder with what this recipe is trained on."""
+        layout = recipe.data.make
+        folder = self.root / layout.__name__
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            MATERIAL[layout](folder)
+        return folder
+
+    def opened(self, recipe: Recipe) -> Batches:
+        """The data as the recipe lays it out."""
+        return recipe.data(Source(self(recipe), size=SIZE))
