@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from organza import losses, networks, penalties, recipe
 from organza.losses import Adversarial
+from organza.networks.layers import Discriminator, Generator, Translator
 from organza.part import Part, walk
 from organza.recipe import Recipe
 
@@ -19,10 +21,13 @@ NETWORKS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
     for module in walk(networks)
     for name, value in vars(module).items()
-    if name in ("Generator", "Discriminator")
+    if inspect.isclass(value)
+    and issubclass(value, Generator | Translator | Discriminator)
     and value.__module__ == module.__name__
     and not module.__name__.endswith("layers")
 }
+SMALLEST: dict[str, dict[str, Any]] = {}
+"""What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
 RECIPES = recipe.everything()
 
 

@@ -63,9 +63,9 @@ def main_network(player: nn.Module) -> nn.Module:
 class Discriminator(nn.Module):
     """What maps data [N, *shape] in [-1, 1] to logits [N, ...]."""
 
-    def probability(self, x: Tensor, neutral: float = 0.0) -> Tensor:
-        """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), [N]."""
-        return probability(self(x), neutral)
+    def probability(self, x: Tensor, condition: Tensor | None = None, neutral: float = 0.0) -> Tensor:
+        """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), mean over a map of logits, [N]."""
+        return probability(self(x) if condition is None else self(x, condition), neutral)
 
 
 def channels_last(network: Module) -> Module:
