@@ -11,7 +11,7 @@ from torch import nn
 from organza.errors import UserError
 from organza.networks import dcgan
 from organza.networks.layers import Discriminator, Generator, no_norm
-from tests.contracts.discovery import NETWORKS
+from tests.contracts.discovery import NETWORKS, SMALLEST
 
 SHAPES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator)}

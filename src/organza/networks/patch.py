@@ -1,7 +1,7 @@
 """PatchGAN: a discriminator that judges every patch of a picture by itself. Isola et al. 2017, arXiv:1611.07004, section 3.2.2.
 
-Symbols: x [N, channels, H, W] in [-1, 1]; the result is a map of logits [N, 1, h, w], one for each patch. With three layers a patch is 70x70
-pixels, with two 34x34, with one 16x16; with none each pixel is judged alone.
+Symbols: x [N, channels, H, W] in [-1, 1]; the result is a map of logits [N, 1, h, w], one for each patch. With three layers of stride 2 a
+patch is 70x70 pixels, with two 34x34, with one 16x16; with none each pixel is judged alone.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ class Discriminator(layers.Discriminator):
                 f"use larger ones, or --set discriminator.depth={max(min(shape[1:]).bit_length() - 3, 0)}."
             )
         maps = [shape[0] + condition, *(width * min(2**i, 8) for i in range(depth + 1))]
+        kernel, pad = (4, 1) if depth else (1, 0)
         stack: list[nn.Module] = []
+        unbiased = not isinstance(norm(1), nn.Identity)  # a normalisation would undo a bias
         for i in range(depth + 1):
-            last = i == depth  # of the layers before the verdict: the only one with stride 1
-            stack.append(nn.Conv2d(maps[i], maps[i + 1], 4 if depth else 1, 1 if last else 2, 1 if depth else 0))
+            stride = 2 if i < depth else 1  # the layer before the verdict keeps its size
+            bias = i == 0 or not unbiased
+            stack.append(nn.Conv2d(maps[i], maps[i + 1], kernel, stride, pad, bias=bias))
             stack += [norm(maps[i + 1])] if i else []
             stack.append(nn.LeakyReLU(0.2, True))
-        stack.append(nn.Conv2d(maps[-1], 1, 4 if depth else 1, 1, 1 if depth else 0))
+        stack.append(nn.Conv2d(maps[-1], 1, kernel, 1, pad))
         self.layers = normal(nn.Sequential(*stack))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
