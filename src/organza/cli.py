@@ -33,7 +33,7 @@ def train(
     data: Data,
     /,
     run: Annotated[str | None, _arg("FOLDER", "runs/NAME-OF-DATA")] = None,
-    recipe: Annotated[str | None, _arg("NAME", "dcgan-r1")] = None,
+    recipe: Annotated[str | None, _arg("NAME", "resize-r1")] = None,
     budget: Annotated[str | None, _arg("BUDGET", "20m")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     size: Annotated[str | None, _arg("SIZE", "chosen from the data")] = None,
