@@ -147,7 +147,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         for penalty in due:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
-        readings = _readings(real.detach(), fake.detach(), game.adversarial.neutral)
+        readings = readings or _readings(real.detach(), fake.detach(), game.adversarial.neutral)
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
 
 
