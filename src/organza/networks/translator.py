@@ -19,7 +19,7 @@ Upsampling = Callable[[int, int], nn.Module]
 
 
 def transposed(wide: int, narrow: int) -> nn.Module:
-    """The paper's doubling: a transposed 3x3 convolution with stride 2. It reaches every second pixel more often: a checkerboard at first."""
+    """The doubling of the paper: a transposed 3x3 convolution with stride 2. It reaches every second pixel more often: a checkerboard."""
     return nn.ConvTranspose2d(wide, narrow, 3, 2, 1, output_padding=1, bias=False)
 
 
