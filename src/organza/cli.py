@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -308,6 +309,16 @@ ABOUT = "Generative adversarial networks: a folder of images in, a generator out
 ABOUT_DATA = "Look at data, and make some."
 
 
+_PLACES = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}  # a disk's state, not our mistake
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: exit code 0 for success, 2 for a mistake of the user's, 1 for one of ours, 130 after Ctrl-C."""
     try:
@@ -315,12 +326,19 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         _say(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say("Interrupted.")
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _PLACES or error.filename is None:
+            raise
+        _say(
+            f"{error.filename} cannot be written or read: {error.strerror}; make room, mend its permissions, or name another place."
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        sys.exit(130)
 
 
 def _parsed(arguments: list[str]) -> Callable[[], int]:
