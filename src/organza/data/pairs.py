@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ class Domains(Batches):
         self.source_shape, self.shape = map(channels_first, self.images)
         self.broken = self._broken(packs)
         prints = [pack.fingerprint for side in packs for pack in side]
-        self.fingerprint = hashlib.sha256(repr(prints).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(repr((type(self).__name__, prints)).encode()).hexdigest()
         self.directory = packs[0].plain.directory
 
     def _parts(self, side: str, packs: Packs) -> tuple[np.ndarray, np.ndarray]:
@@ -145,6 +146,8 @@ class Pairs(Domains):
 class Unpaired(Domains):
     """Two folders of pictures that know nothing of each other, {"a", "b"}: for CycleGAN, CUT and SimGAN.
 
+    Where one domain is grey and the other in colour, both are read in colour.
+
     Args:
         source: a folder with the subfolders a and b.
         size: pixels of a side, where the source has no wish.
@@ -157,11 +160,18 @@ class Unpaired(Domains):
     def __init__(self, source: Source, *, size: int = 64, jitter: int = 0, mirror: bool = False):
         a, b = source.within(*A), source.within(*B)
         if a is None or b is None:
+            lacking = " and ".join(name for name, place in (("a", a), ("b", b)) if place is None)
             raise UserError(
-                f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {'a' if a is None else 'b'}."
+                f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {lacking}."
             )
         wanted = source.wanted or Size(size, size)
         packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
+        most = max(side.plain.channels for side in packs)
+        if any(side.plain.channels < most for side in packs):  # translators that are shown both domains need them alike
+            packs = (
+                _opened(replace(a, channels=most), wanted, jitter),
+                _opened(replace(b, channels=most), wanted, jitter),
+            )
         super().__init__(source, packs, len(packs[1].plain), jitter, mirror)
         self.others = split(len(packs[0].plain))
         self.order_a = Order(self.others.train, source.seed + 1)  # another shuffle than that of b

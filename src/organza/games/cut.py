@@ -38,6 +38,7 @@ class CUT(Game):
         UserError: for an identity loss between domains of unlike channels.
     """
 
+    G: Any
     output = "b"
 
     def __init__(

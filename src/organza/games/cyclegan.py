@@ -37,6 +37,9 @@ class CycleGAN(Game):
         UserError: for an identity loss between domains of unlike channels.
     """
 
+    G: Any
+    D: Any
+    pools: Any
     output = "b"
 
     def __init__(
@@ -84,6 +87,6 @@ class CycleGAN(Game):
         cycle = l1_loss(self.G["a"](made["b"]), batch["a"]) + l1_loss(self.G["b"](made["a"]), batch["b"])
         terms = {"cycle": self.cycle * cycle}
         if self.identity:
-            same = sum(l1_loss(self.G[name](batch[name]), batch[name]) for name in "ba")
+            same = l1_loss(self.G["b"](batch["b"]), batch["b"]) + l1_loss(self.G["a"](batch["a"]), batch["a"])
             terms["identity"] = self.cycle * self.identity * same
         return terms
