@@ -57,8 +57,8 @@ class Run:
 
     @cached_property
     def discriminator(self) -> nn.Module:
-        """The discriminator, ready to be called: images [N, C, H, W] in [-1, 1] to logits."""
-        return self._network("discriminator")
+        """The discriminator, ready to be called: images [N, C, H, W] in [-1, 1] to logits. Of several, the main one."""
+        return main_network(self._network("discriminator"))
 
     def sample(
         self, count: int = 16, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None

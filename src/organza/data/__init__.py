@@ -11,3 +11,4 @@ from organza.data.pack import open_data as open_data
 from organza.data.size import Size as Size
 from organza.data.size import parse_size as parse_size
 from organza.data.source import Source as Source
+from organza.data.styles import render_styles as render_styles
