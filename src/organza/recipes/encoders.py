@@ -23,8 +23,8 @@ def bigan() -> Recipe:
     rate = Linear(2e-4, 2e-6, begin=0.5)
     return Recipe(
         name="bigan",
-        source="Donahue et al. 2017, arXiv:1605.09782: z ~ U(-1, 1) of 200 numbers, batch 128, Adam 2e-4 (0.5, 0.999) whose rate falls in the "
-        "second half (there exponentially, here in a line); E is DCGAN's pyramid instead of an AlexNet.",
+        source="Donahue et al. 2017, arXiv:1605.09782: z ~ U(-1, 1) of 200 numbers, batch 128, Adam 2e-4 (0.5, 0.999) whose rate falls in "
+        "the second half (there exponentially, here in a line); E is DCGAN's pyramid instead of an AlexNet.",
         expect="Not tried to its end here: the paper trains for 400 passes over ImageNet. bigan-light is what was looked at.",
         game=Part(BiGAN),
         generator=Part(
@@ -44,7 +44,7 @@ def bigan_light() -> Recipe:
     return replace(
         bigan(),
         name="bigan-light",
-        source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the relativistic "
+        source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, the relativistic "
         "loss with R1 and R2 of dcgan-r1, on pairs; Adam 5e-4 (0, 0.99), batch 32.",
         expect="",
         generator=Part(
@@ -87,12 +87,12 @@ def aae_light() -> Recipe:
     return replace(
         aae(),
         name="aae-light",
-        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as the decoder and its mirror image as the encoder, "
-        "z ~ N(0, I) of 64 numbers, R1 on D, Adam 1e-3 (0.5, 0.99), batch 32.",
+        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as decoder, its mirror image as encoder, "
+        "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99), batch 32.",
         expect="",
         generator=Part(
             Several,
-            generator=Part(dcgan_networks.Generator, z_dim=64, width=32),
+            generator=Part(dcgan_networks.Generator, z_dim=32, width=32),
             encoder=Part(bigan_networks.Encoder, width=32),
         ),
         discriminator=Part(aae_networks.Discriminator, width=512),
