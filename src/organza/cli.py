@@ -162,6 +162,43 @@ def judge(
     return 0
 
 
+def encode(
+    run: RunPath,
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
+    /,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/encoded")] = None,
+    between: Annotated[int, _arg("N", "no way is drawn")] = 0,
+    checkpoint: Which = "best",
+) -> int:
+    """Map pictures back to latents, and those to pictures again. For runs with an encoder, such as aae-light's.
+
+    Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
+
+    Args:
+        run: the run's folder.
+        images: picture files and folders of them.
+        out: the folder to write to.
+        between: of two pictures, draw the way from one to the other in so many pictures: between.png.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.encoding import encode_files, write, write_way
+    from organza.infer import load
+
+    trained = load(run, checkpoint)
+    encoded = encode_files(trained, images)
+    _notes(encoded.notes)
+    folder = out or Path(run) / "encoded"
+    if between:
+        write_way(trained, encoded, folder, between)
+    write(trained, encoded, folder)
+    count, z_dim = encoded.latents.shape
+    print(
+        f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
+        f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
+    )
+    return 0
+
+
 def recipes(name: Annotated[str | None, tyro.conf.Positional, _arg("NAME")] = None, /) -> int:
     """List the recipes with their sources and what to expect, or print one whole.
 
@@ -298,7 +335,13 @@ def _labels(settings: tuple[str, ...]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
 
 
-VERBS: dict[str, Callable[..., int]] = {"train": train, "sample": sample, "judge": judge, "recipes": recipes}
+VERBS: dict[str, Callable[..., int]] = {
+    "train": train,
+    "sample": sample,
+    "judge": judge,
+    "encode": encode,
+    "recipes": recipes,
+}
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
     "faces": data_faces,

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, nearest
 from organza.losses import probability
-from organza.networks.layers import channels_last, main_network
+from organza.networks.layers import Several, channels_last, main_network
 from organza.part import decode
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
@@ -53,7 +53,20 @@ class Run:
     @cached_property
     def generator(self) -> nn.Module:
         """The averaged generator, ready to be called: z [N, z_dim] to data [N, C, ...] in [-1, 1]. Of several networks, the main one."""
-        return main_network(self._network("generator"))
+        return main_network(self._player)
+
+    @cached_property
+    def encoder(self) -> nn.Module:
+        """The averaged encoder, ready to be called: data [N, C, ...] in [-1, 1] to latents [N, z_dim].
+
+        Raises:
+            UserError: where the run has none.
+        """
+        if not (isinstance(self._player, Several) and "encoder" in self._player):
+            raise UserError(
+                f"{self.path} has no encoder, so it cannot map pictures to latents; train one with --recipe aae-light or bigan-light."
+            )
+        return self._player["encoder"]
 
     @cached_property
     def discriminator(self) -> nn.Module:
@@ -105,11 +118,42 @@ class Run:
         return self.generator(z) if label is None else self.generator(z, label)
 
     @torch.no_grad()
+    def encode(self, pictures: np.ndarray) -> Tensor:
+        """The latent of each picture, E(x): `generate` makes pictures of them again. [N, z_dim].
+
+        Args:
+            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+
+        Raises:
+            UserError: where the run has no encoder, or for another size or number of channels.
+        """
+        return self._each(self.encoder, pictures, "encode")
+
+    @torch.no_grad()
+    def reconstruct(self, pictures: np.ndarray) -> np.ndarray:
+        """What becomes of pictures on their way through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
+        encoder, generator = self.encoder, self.generator
+        return to_uint8(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct")).numpy()
+
+    def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> np.ndarray:
+        """The way from one picture to another along a straight line between their latents: uint8 [steps, H, W, C].
+
+        Args:
+            first, last: uint8 [H, W, C]; the way begins and ends with their reconstructions.
+            steps: pictures on the way, 2 or more.
+        """
+        if steps < 2:
+            raise UserError(f"An interpolation of {steps} pictures is none; it needs 2 at least.")
+        z = self.encode(np.stack([first, last]))
+        return to_uint8(self.generate(torch.lerp(z[:1], z[1:], torch.linspace(0, 1, steps)[:, None]))).numpy()
+
+    @torch.no_grad()
     def judge(self, pictures: np.ndarray) -> np.ndarray:
         """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
         Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
+        A discriminator of pairs judges (x, E(x)); one of latents, E(x): is this one that the prior would draw?
 
         Args:
             pictures: uint8 [N, H, W, C] of the size that the run was trained on.
@@ -117,17 +161,32 @@ class Run:
         Raises:
             UserError: for another size or number of channels.
         """
+
+        def authentic(x: Tensor) -> Tensor:
+            return probability(
+                self.discriminator(self.discriminator.evidence(x, lambda x: self.encoder(x))),
+                self.saved.facts["neutral"],
+            )
+
+        return self._each(authentic, pictures, "judge").numpy()
+
+    def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
+        """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
         expected = (self.height, self.width, self.channels)
         if pictures.ndim != 4 or pictures.shape[1:] != expected:
             raise UserError(
-                f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
+                f"{who} takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
             )
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = pictures[start : start + MICROBATCH]
             padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
-            found.append(probability(self.discriminator(to_float(padded)), self.saved.facts["neutral"])[: len(some)])
-        return torch.cat(found).numpy()
+            found.append(network(to_float(padded))[: len(some)])
+        return torch.cat(found)
+
+    @cached_property
+    def _player(self) -> nn.Module:
+        return self._network("generator")
 
     def _network(self, name: str) -> nn.Module:
         network = decode(self.content["players"][name])()

@@ -63,11 +63,8 @@ def judge_files(
         )
         waiting.clear()
 
-    for name, content in _contents(paths, notes):
-        try:
-            waiting.append((name, decode(content, size, trained.channels), _note(content, size)))
-        except Unreadable as reason:
-            notes.append(f"{name} is left out: {reason}")
+    for found in pictures_at(paths, size, trained.channels, notes):
+        waiting.append(found)
         if len(waiting) == AT_ONCE:
             settle()
     if waiting:
@@ -77,6 +74,26 @@ def judge_files(
             f"None of {', '.join(map(str, paths))} can be judged: {'; '.join(notes) or 'nothing is there'}."
         )
     return sorted(verdicts, key=lambda verdict: verdict.probability), tuple(notes)
+
+
+def pictures_at(
+    paths: Sequence[Path], size: Size, channels: int, notes: list[str]
+) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Every picture of files and folders, cropped and scaled as training images are: its name, uint8 [H, W, C], what was done to it.
+
+    Args:
+        paths: picture files, and folders or zips of them.
+        size, channels: what each is brought to.
+        notes: is given a line for each that is left out.
+
+    Raises:
+        UserError: where there is no such path.
+    """
+    for name, content in _contents(paths, notes):
+        try:
+            yield name, decode(content, size, channels), _note(content, size)
+        except Unreadable as reason:
+            notes.append(f"{name} is left out: {reason}")
 
 
 def as_json(verdicts: Sequence[Verdict]) -> str:

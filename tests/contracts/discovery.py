@@ -7,7 +7,7 @@ from typing import Any
 
 from organza import losses, networks, penalties, recipe
 from organza.losses import Adversarial
-from organza.networks.layers import Discriminator, Generator, Translator
+from organza.networks.layers import Discriminator, Encoder, Generator, Translator
 from organza.part import Part, walk
 from organza.recipe import Recipe
 
@@ -22,11 +22,16 @@ NETWORKS = {
     for module in walk(networks)
     for name, value in vars(module).items()
     if inspect.isclass(value)
-    and issubclass(value, Generator | Translator | Discriminator)
+    and issubclass(value, Generator | Encoder | Translator | Discriminator)
     and value.__module__ == module.__name__
     and not module.__name__.endswith("layers")
 }
-SMALLEST: dict[str, dict[str, Any]] = {}
+SMALLEST: dict[str, dict[str, Any]] = {
+    "bigan.Encoder": {"z_dim": 5},
+    "bigan.Discriminator": {"z_dim": 5},
+    "aae.Encoder": {"z_dim": 5},
+    "aae.Discriminator": {"z_dim": 5},
+}
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
 RECIPES = recipe.everything()
 
@@ -36,6 +41,7 @@ def small(made: Recipe, width: int = 8) -> Recipe:
     from dataclasses import replace
 
     def thin(part: Part) -> Part:
+        part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Part)})
         return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
 
     return replace(made, generator=thin(made.generator), discriminator=thin(made.discriminator), batch=8)

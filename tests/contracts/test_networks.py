@@ -10,11 +10,12 @@ from torch import nn
 
 from organza.errors import UserError
 from organza.networks import dcgan
-from organza.networks.layers import Discriminator, Generator, no_norm
+from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
 from tests.contracts.discovery import NETWORKS, SMALLEST
 
 SHAPES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
-MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator)}
+MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator | Encoder)}
+ENCODERS = {name: make for name, make in NETWORKS.items() if issubclass(make, Encoder)}
 DISCRIMINATORS = {name: make for name, make in NETWORKS.items() if issubclass(make, Discriminator)}
 
 
@@ -29,6 +30,8 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:
         x = torch.rand(count, *shape) * 2 - 1
+    if isinstance(network, Discriminator):  # one that judges latents too takes them from the first pixels here
+        x = network.evidence(x, lambda x: x.flatten(1)[:, : network.z_dim])
     labels = getattr(network, "labels", 0)
     return (x, torch.eye(labels)[torch.arange(count) % labels]) if labels else (x,)
 
@@ -56,6 +59,15 @@ def test_discriminator_gives_logits_and_one_probability_an_item(name: str, shape
     chance = network.probability(*given)
     assert chance.shape == (4,)
     assert ((chance > 0) & (chance < 1)).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_gives_a_latent_for_each_item(name: str, shape: tuple[int, ...]):
+    network = built(name, shape)
+    z = network(*inputs(network, shape))
+    assert z.shape == (4, network.z_dim)
+    assert z.std(0).min() > 0
 
 
 @pytest.mark.parametrize("name", NETWORKS)

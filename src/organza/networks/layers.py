@@ -42,6 +42,12 @@ class Translator(nn.Module):
         return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[..., :height, :width]
 
 
+class Encoder(nn.Module):
+    """What maps data [N, C, ...] in [-1, 1] back to latents [N, z_dim]: the generator's inverse, as far as one was learnt."""
+
+    z_dim: int
+
+
 class Several(nn.ModuleDict):
     """A player of several networks, by name. The first is the main one, which is sampled or translates.
 
@@ -67,6 +73,15 @@ class Discriminator(nn.Module):
     def probability(self, x: Tensor, condition: Tensor | None = None, neutral: float = 0.0) -> Tensor:
         """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), mean over a map of logits, [N]."""
         return probability(self(x) if condition is None else self(x, condition), neutral)
+
+    def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is judged where data x is to be judged: x itself, unless this discriminator judges latents, or x with its latent.
+
+        Args:
+            x: data, [N, *shape].
+            encode: data to latents, [N, *shape] to [N, z_dim].
+        """
+        return x
 
 
 def channels_last(network: Module) -> Module:
