@@ -32,6 +32,7 @@ class Translator(nn.Module):
     """
 
     stride: int = 1
+    shape: Shape  # of what it made in training, (C', H, W): what a pool of its fakes has room for
 
     def translate(self, x: Tensor) -> Tensor:
         """The translation of pictures of any size, [N, C, H, W] to [N, C', H, W]."""
