@@ -88,7 +88,7 @@ def _backwards(chosen: Look, side: int) -> tuple[float, ...]:
 
 
 def system_fonts(size: int) -> list[tuple[str, Font]]:
-    """The text fonts of this system by name, set so that a digit is HEIGHT of a picture of `size` pixels; Pillow's own if there are none."""
+    """The text fonts of this system by name, set so that a digit is HEIGHT of `size` pixels; Pillow's own if there are none."""
     found: dict[str, Font] = {}
     for path in sorted(
         (
