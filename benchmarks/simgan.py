@@ -85,6 +85,7 @@ def measured(run: Run, a: Pack, b: Pack, steps: int) -> dict[str, tuple[float, f
     made = refined(run, held_a)
     changed = np.abs(made.astype(int) - held_a) / 255
     features = offline_extractor()(held_b)
+    others = real.train[permutation(len(real.train), "others")[: len(held_b)].numpy()]  # files are sorted by class
     everyone, labels = np.array(b.images), b.labels
     judge = classifier(b.images[real.train], b.labels[real.train], steps)
     train_a, of_train = a.images[synthetic.train], a.labels[synthetic.train]
@@ -94,7 +95,7 @@ def measured(run: Run, a: Pack, b: Pack, steps: int) -> dict[str, tuple[float, f
         "change: mean |R(a) - a|, of 1": (changed.mean(), changed.mean((1, 2, 3)).std() / len(changed) ** 0.5),
         "distance to real: synthetic": distance(features, held_a),
         "distance to real: refined": distance(features, made),
-        "distance to real: other real ones": distance(features, b.images[real.train[: len(held_b)]]),
+        "distance to real: other real ones": distance(features, b.images[others]),
         "class found (learned from real): synthetic": accuracy(judge, held_a, labels_a),
         "class found (learned from real): refined": accuracy(judge, made, labels_a),
         "class found (learned from real): held-out real": accuracy(judge, held_b, labels_b),
