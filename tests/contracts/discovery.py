@@ -37,11 +37,20 @@ RECIPES = recipe.everything()
 
 
 def small(made: Recipe, width: int = 8) -> Recipe:
-    """A recipe's smallest variant: the same in all but its width and batch."""
+    """A recipe's smallest variant: the same in all but its width, batch, pool, and the length of its warm-ups."""
     from dataclasses import replace
 
     def thin(part: Part) -> Part:
         part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Part)})
         return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
 
-    return replace(made, generator=thin(made.generator), discriminator=thin(made.discriminator), batch=8)
+    game = made.game.given(pool=16) if "pool" in inspect.signature(made.game.make).parameters else made.game
+    return replace(
+        made,
+        game=game,
+        generator=thin(made.generator),
+        discriminator=thin(made.discriminator),
+        batch=8,
+        generator_warmup=min(made.generator_warmup, 16),
+        warmup=min(made.warmup, 16),
+    )
