@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,18 @@ class Run:
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
-            rows = [self.labels.draw(stream(seed, "label", item), labels) for item in series] if self.labels else None
-            made = self.generate(z, torch.stack(rows) if rows else None)
+            made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
             yield to_uint8(made)[: first + count - start].numpy()
+
+    def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
+        """The labels that pictures of these numbers of a series are made with, [N, width]: those asked for, the rest drawn.
+
+        Raises:
+            UserError: where the run knows no labels, or no such label.
+        """
+        if self.labels is None:
+            raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
+        return torch.stack([self.labels.draw(stream(seed, "label", item), labels) for item in series])
 
     def latent(self, seed: int, index: int) -> Tensor:
         """The latent of picture `index` of a series, [z_dim]."""
@@ -147,28 +156,37 @@ class Run:
         z = self.encode(np.stack([first, last]))
         return to_uint8(self.generate(torch.lerp(z[:1], z[1:], torch.linspace(0, 1, steps)[:, None]))).numpy()
 
-    @torch.no_grad()
-    def judge(self, pictures: np.ndarray) -> np.ndarray:
+    def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
         """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
         Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
         A discriminator of pairs judges (x, E(x)); one of latents, E(x): is this one that the prior would draw?
 
+        A discriminator that needs a label asks whether a picture is an authentic dress, not whether it is authentic. Where a class
+        is left open, each one is tried and the most favourable counts: the picture is as authentic as it could be of anything. That
+        is the larger of several numbers, so it leans towards 1: compare it with such numbers only.
+
         Args:
             pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+            labels: what all of them should show, by field: {"class": "dress"}; for discriminators that need it.
 
         Raises:
-            UserError: for another size or number of channels.
+            UserError: for another size or number of channels; for unknown labels, or where numbers or tags that D needs are missing.
         """
+        return self.verdicts(pictures, labels)[0]
 
-        def authentic(x: Tensor) -> Tensor:
-            return probability(
-                self.discriminator(self.discriminator.evidence(x, lambda x: self.encoder(x))),
-                self.saved.facts["neutral"],
-            )
+    @torch.no_grad()
+    def verdicts(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> tuple[np.ndarray, list[str]]:
+        """As `judge`, and beside each probability the classes that were the most favourable, "" where none were left open."""
+        rows, names = self._fitting(labels)
+        each = [self._each(partial(self._authentic, row), pictures, "judge") for row in rows]
+        chances, chosen = torch.stack(each).max(0)
+        return chances.numpy(), [names[choice] for choice in chosen]
 
-        return self._each(authentic, pictures, "judge").numpy()
+    def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
+        evidence = self.discriminator.evidence(x, lambda x: self.encoder(x))  # type: ignore[operator]
+        return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
         """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
@@ -187,6 +205,15 @@ class Run:
     @cached_property
     def _player(self) -> nn.Module:
         return self._network("generator")
+
+    def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
+        """What to tell the discriminator beside the pictures, one of several ways, and their names."""
+        if getattr(self.discriminator, "labels", 0) and self.labels is not None:
+            rows, names = self.labels.fitting(labels)
+            return [(row.expand(MICROBATCH, -1),) for row in rows], names
+        if labels:
+            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels.")
+        return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
         network = decode(self.content["players"][name])()

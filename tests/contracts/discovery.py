@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from organza import losses, networks, penalties, recipe
+from organza.data.labels import Field, Labels
 from organza.losses import Adversarial
 from organza.networks.layers import Discriminator, Encoder, Generator, Translator
 from organza.part import Part, walk
@@ -31,6 +32,10 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "bigan.Discriminator": {"z_dim": 5},
     "aae.Encoder": {"z_dim": 5},
     "aae.Discriminator": {"z_dim": 5},
+    "conditional.Generator": {"labels": 5},
+    "conditional.Concatenation": {"labels": 5},
+    "conditional.Projection": {"labels": 5},
+    "conditional.AuxiliaryClassifier": {"fields": Labels((Field("class", ("a", "b", "c"), (0.3, 0.3, 0.4)),))},
 }
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
 RECIPES = recipe.everything()

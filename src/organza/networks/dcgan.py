@@ -69,12 +69,13 @@ class Discriminator(layers.Discriminator):
         channels, height, across = shape
         doublings, base = halvings(height, across)
         maps = [width * 2**i for i in range(doublings)]
-        self.layers = normal(
-            nn.Sequential(*pyramid(channels, maps, norm), nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False))
-        )
+        self.features = nn.Sequential(*pyramid(channels, maps, norm))  # x to h, [N, maps, *base]
+        self.head = nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)
+        self.maps, self.base = maps[-1], base
+        normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten()
+        return self.head(self.features(x)).flatten()
 
 
 def pyramid(channels: int, maps: Sequence[int], norm: Norm) -> list[nn.Module]:
