@@ -28,6 +28,8 @@ NETWORKS = {
 }
 SMALLEST: dict[str, dict[str, Any]] = {}
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
+HEADS: dict[str, tuple[str, ...]] = {"infogan.Discriminator": ("recognise",)}
+"""What a network offers beside `forward` with weights of its own, by name: methods of its input."""
 RECIPES = recipe.everything()
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from organza.errors import UserError
 from organza.networks import dcgan
 from organza.networks.layers import Discriminator, Generator, no_norm
-from tests.contracts.discovery import NETWORKS, SMALLEST
+from tests.contracts.discovery import HEADS, NETWORKS, SMALLEST
 
 SHAPES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator)}
@@ -61,7 +61,9 @@ def test_discriminator_gives_logits_and_one_probability_an_item(name: str, shape
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_weight_gets_a_gradient(name: str):
     network = built(name)
-    network(*inputs(network, count=8)).square().sum().backward()
+    given = inputs(network, count=8)
+    said = [network(*given), *(getattr(network, head)(*given) for head in HEADS.get(name, ()))]
+    sum(values.square().sum() for values in said).backward()
     for weight, value in network.named_parameters():
         assert value.grad is not None, weight
         assert value.grad.abs().sum() > 0, weight

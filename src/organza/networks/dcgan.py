@@ -13,9 +13,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from organza.networks import layers
-from organza.networks.layers import Shape, batch_norm, halvings, normal
+from organza.networks.layers import Shape, as_is, batch_norm, halvings, normal
 
 Norm = Callable[[int], nn.Module]
+Wrap = Callable[[nn.Module], nn.Module]
 
 
 class Generator(layers.Generator):
@@ -59,12 +60,14 @@ class Discriminator(layers.Discriminator):
         width: feature maps of the first layer; doubled with each halving of the resolution.
         norm: the normalisation behind each layer but the first and the last. With `no_norm`, D scores each item alone.
 
+        around: what is put around each layer: `spectral_norm`, or nothing.
+
     >>> import torch; D = Discriminator((3, 64, 64), width=8); x = torch.zeros(2, 3, 64, 64)
     >>> D(x).shape, D.probability(x).shape
     (torch.Size([2]), torch.Size([2]))
     """
 
-    def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm):
+    def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm, around: Wrap = as_is):
         super().__init__()
         channels, height, across = shape
         doublings, base = halvings(height, across)
@@ -75,7 +78,7 @@ class Discriminator(layers.Discriminator):
         for narrow, wide in pairwise(maps):
             stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
         stack += [nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)]
-        self.layers = normal(nn.Sequential(*stack))
+        self.layers = layers.around(normal(nn.Sequential(*stack)), around)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten()

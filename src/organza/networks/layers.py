@@ -101,6 +101,28 @@ def no_norm(channels: int) -> nn.Module:
     return nn.Identity()
 
 
+def as_is(module: nn.Module) -> nn.Module:
+    """The layer as it is."""
+    return module
+
+
+def spectral_norm(module: nn.Module) -> nn.Module:
+    """The layer with its weight divided by its largest singular value, so that it stretches nothing: it is 1-Lipschitz.
+
+    One step of the power iteration for each pass in training mode; the vectors are saved with the weights.
+    Miyato et al. 2018, arXiv:1802.05957, eq. 8 and algorithm 1. A convolution counts as the matrix [out, in * height * width].
+    """
+    return nn.utils.parametrizations.spectral_norm(module)
+
+
+def around(network: nn.Module, wrap: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """The network with `wrap` around each of its linear and convolutional layers, which are initialised before."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            wrap(module)
+    return network
+
+
 def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
     """How often an image can be halved until its shorter side is 4 to 7, and the size that is left.
 
