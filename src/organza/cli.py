@@ -87,6 +87,7 @@ def sample(
     out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
     of_class: Annotated[str | None, _arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
+    traverse: Annotated[int | None, _arg("CODE", "no table")] = None,
     grid: bool = False,
     show: bool = False,
     checkpoint: Which = "best",
@@ -100,6 +101,7 @@ def sample(
         settings: of a conditional run: labels by field, such as hair=long01.
         seed: which series of pictures.
         out: the folder to write to.
+        traverse: of an InfoGAN: one table instead, a row for each category, columns along this continuous code (0 is the first).
         grid: write one picture with all of them instead of single files.
         show: draw them in the terminal as well.
         checkpoint: best, latest, or one's name such as 00012000.
@@ -114,6 +116,13 @@ def sample(
     labels = _labels(settings, of_class)
     asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
     folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
+    if traverse is not None:
+        table = arrange(trained.traversal(traverse, steps=10, seed=seed), columns=10)
+        save_png(table, folder / f"traversal-{traverse}.png")
+        if show:
+            draw(table)
+        print(f"{folder / f'traversal-{traverse}.png'}: a row for each category, code {traverse} from left to right")
+        return 0
     kept, done = [], 0
     for pictures in trained.sampled(count, seed, labels=labels):
         if grid or show or done < 256:

@@ -117,6 +117,27 @@ class Run:
             raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
         return torch.stack([self.labels.draw(stream(seed, "label", item), labels) for item in series])
 
+    def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> np.ndarray:
+        """What the codes of an InfoGAN mean: a table with a row for each category, and columns along a continuous code.
+
+        Args:
+            along: which continuous code, from 0.
+            steps: columns.
+            seed: of the noise, which is the same in all cells.
+            reach: the code goes from -reach to reach; it was trained on [-1, 1], so beyond that G goes on by itself.
+
+        Returns:
+            uint8 [rows * steps, H, W, C], row by row.
+
+        Raises:
+            UserError: where the run has no codes, or not this one.
+        """
+        codes = getattr(self.generator, "codes", None)
+        if codes is None:
+            raise UserError(f"{self.path} has no codes to go along; train one that has, with --recipe infogan-light.")
+        table = codes.traversal(self.latent(seed, 0), along, steps, reach)
+        return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
+
     def latent(self, seed: int, index: int) -> Tensor:
         """The latent of picture `index` of a series, [z_dim]."""
         return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]

@@ -38,6 +38,11 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "conditional.AuxiliaryClassifier": {"fields": Labels((Field("class", ("a", "b", "c"), (0.3, 0.3, 0.4)),))},
 }
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
+HEADS: dict[str, tuple[str, ...]] = {
+    "infogan.Discriminator": ("recognise",),
+    "conditional.AuxiliaryClassifier": ("guesses",),
+}
+"""What a network offers beside `forward` with weights of its own, by name: methods of its input."""
 RECIPES = recipe.everything()
 
 

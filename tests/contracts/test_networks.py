@@ -10,9 +10,8 @@ from torch import nn
 
 from organza.errors import UserError
 from organza.networks import dcgan
-from organza.networks.conditional import AuxiliaryClassifier
 from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
-from tests.contracts.discovery import NETWORKS, SMALLEST
+from tests.contracts.discovery import HEADS, NETWORKS, SMALLEST
 
 SHAPES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator | Encoder)}
@@ -75,10 +74,8 @@ def test_an_encoder_gives_a_latent_for_each_item(name: str, shape: tuple[int, ..
 def test_every_weight_gets_a_gradient(name: str):
     network = built(name)
     given = inputs(network, count=8)
-    said = network(*given).square().sum()
-    if isinstance(network, AuxiliaryClassifier):  # it says more of a picture than its verdict
-        said = said + network.guesses(*given).square().sum()
-    said.backward()
+    said = [network(*given), *(getattr(network, head)(*given) for head in HEADS.get(name, ()))]
+    sum(values.square().sum() for values in said).backward()
     for weight, value in network.named_parameters():
         assert value.grad is not None, weight
         assert value.grad.abs().sum() > 0, weight

@@ -117,7 +117,7 @@ def _fitted(path: Path, size: int) -> Font | None:
     """The font of a file at the right size, if it can be read and has ten digits of its own."""
     try:
         font = ImageFont.truetype(str(path), 100)
-        pictures = {bytes(font.getmask(digit)) for digit in DIGITS}
+        pictures = {bytes(font.getmask(digit)) for digit in DIGITS}  # type: ignore[arg-type]
     except (OSError, ValueError):
         return None
     return _scaled(font, size) if len(pictures) == len(DIGITS) else None

@@ -13,7 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from organza.networks import layers
-from organza.networks.layers import Shape, batch_norm, halvings, normal
+from organza.networks.layers import Constraint, Shape, batch_norm, free, halvings, normal
 
 Norm = Callable[[int], nn.Module]
 
@@ -58,13 +58,14 @@ class Discriminator(layers.Discriminator):
         shape: of the images, (channels, height, width).
         width: feature maps of the first layer; doubled with each halving of the resolution.
         norm: the normalisation behind each layer but the first and the last. With `no_norm`, D scores each item alone.
+        constraint: of all weights, `free` or `spectral`.
 
     >>> import torch; D = Discriminator((3, 64, 64), width=8); x = torch.zeros(2, 3, 64, 64)
     >>> D(x).shape, D.probability(x).shape
     (torch.Size([2]), torch.Size([2]))
     """
 
-    def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm):
+    def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm, constraint: Constraint = free):
         super().__init__()
         channels, height, across = shape
         doublings, base = halvings(height, across)
@@ -72,7 +73,7 @@ class Discriminator(layers.Discriminator):
         self.features = nn.Sequential(*pyramid(channels, maps, norm))  # x to h, [N, maps, *base]
         self.head = nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)
         self.maps, self.base = maps[-1], base
-        normal(self)
+        constraint(normal(self))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)).flatten()
