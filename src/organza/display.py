@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ class Screen:
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
+    extractor: str = ""  # of the features that distances are measured on
 
     def after(self, event: Event) -> Screen:
         """What is known after one more event."""
@@ -53,7 +54,7 @@ class Screen:
         if isinstance(event, Busy):
             return replace(self, busy=event.what)
         if isinstance(event, Evaluated):
-            return replace(self, checks=(*self.checks, event.check), busy="")
+            return replace(self, checks=(*self.checks, event.check), busy="", extractor=_extractor(event.line))
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
@@ -239,6 +240,10 @@ def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
     yield from events
 
 
+def _extractor(line: Mapping[str, Any]) -> str:
+    return str(line["card"]["extractor"]["name"])
+
+
 def _share(tick: Tick) -> float:
     """How much of the run is done. Where the clock decides, the planned images are a guess, so time tells."""
     whole = tick.seconds + tick.seconds_left
@@ -266,7 +271,7 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         least = best(screen.checks)
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
-            "(0 = as real images are; Gaussian-kernel MMD on EfficientNet-Lite0 features)"
+            f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
         )
     if last.kind == "non-finite":
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"

@@ -112,13 +112,13 @@ class Run:
         Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
 
         Args:
-            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+            pictures: uint8 [N, H, W, C], or volumes [N, D, H, W, C], of the size that the run was trained on.
 
         Raises:
             UserError: for another size or number of channels.
         """
-        expected = (self.height, self.width, self.channels)
-        if pictures.ndim != 4 or pictures.shape[1:] != expected:
+        expected = (*self.shape[1:], self.channels)
+        if pictures.shape[1:] != expected:
             raise UserError(
                 f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
             )
@@ -187,7 +187,7 @@ def describe(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "checkpoint": run.saved.directory.name,
         "recipe": run.content["recipe"]["name"],
-        "size": f"{run.width}x{run.height}",
+        "size": "x".join(map(str, reversed(run.shape[1:]))),
         "channels": run.channels,
         "images seen": run.images,
     }
