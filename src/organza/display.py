@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
-from organza.pictures import grid, half_blocks
+from organza.pictures import grid, half_blocks, shrunk
 from organza.stop import Check, best
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
@@ -104,18 +104,16 @@ def preparing() -> Iterator[Callable[[str, int, int], None]]:
 def draw(picture: np.ndarray, console: Console | None = None, width: int | None = None) -> None:
     """Draw a uint8 [H, W, C] picture in the terminal, two pixels in each character cell."""
     console = console or Console()
-    console.print(blocks(picture, min(width or console.width, picture.shape[1], console.width)))
+    console.print(blocks(shrunk(picture[None], min(width or console.width, picture.shape[1], console.width))[0]))
 
 
-def blocks(picture: np.ndarray, width: int) -> Text:
-    """A picture as coloured half-block characters, `width` cells wide."""
-    text = Text(no_wrap=True, end="")
-    for row in half_blocks(picture, width):
-        for (r, g, b), (r2, g2, b2) in row:
-            text.append("▀", style=f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})")
-        text.append("\n")
-    text.rstrip()
-    return text
+def blocks(picture: np.ndarray) -> Text:
+    """A picture of an even height as coloured half-block characters, one cell for each pixel of a row."""
+    lines = []
+    for row in half_blocks(picture):
+        cells = [("▀", f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})") for (r, g, b), (r2, g2, b2) in row]
+        lines.append(Text.assemble(*cells, no_wrap=True))
+    return Text("\n", no_wrap=True).join(lines)
 
 
 def can_draw(console: Console) -> bool:
@@ -189,15 +187,15 @@ def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
 def _preview(screen: Screen, console: Console) -> list[RenderableType]:
     if screen.pictures is None or not can_draw(console):
         return []
-    across = max(1, min(len(screen.pictures), (console.width - 1) // (CELLS + 1)))
-    height, width = screen.pictures.shape[1:3]
-    lines = round(CELLS * height / width / 2)
+    across = max(1, min(len(screen.pictures), (console.width + 1) // (CELLS + 2)))
+    pictures = shrunk(screen.pictures[: 2 * across], CELLS)
+    lines = pictures.shape[1] // 2
     rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
     if console.height < rows * lines + 12:  # a small window keeps the numbers
         return []
-    sheet = grid(screen.pictures[: rows * across], across, gap=max(1, width // CELLS), paper=0)
+    sheet = grid(pictures[: rows * across], across, paper=0)
     caption = Text(f"the same {rows * across} latents at {screen.drawn_at:,} images seen", style="dim")
-    return [Text(""), blocks(sheet, across * (CELLS + 1) - 1), caption]
+    return [Text(""), blocks(sheet), caption]
 
 
 # ---- plain --------------------------------------------------------------------------------------------------------------------
