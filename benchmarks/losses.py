@@ -87,7 +87,7 @@ def main() -> None:
         turns = run.steps * run.recipe.generator_turns
         print(f"{name:14s}{last[1]:10.3f}{last[2]:8.3f}{run.images / seconds[name]:10.0f}{turns:12,d}  {way}")
         if asked.pictures:
-            save_png(grid(np.asarray(run.gallery(32)), columns=8), asked.pictures / f"{name}.png")
+            save_png(grid(np.asarray(run.gallery()), columns=8), asked.pictures / f"{name}.png")
     if asked.out:
         found = {n: {"distances": distances[n], "seconds": seconds[n], "trouble": troubles[n]} for n in runs}
         what = vars(asked) | {"out": None, "pictures": None}

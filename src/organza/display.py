@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +44,7 @@ class Screen:
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
+    extractor: str = ""  # of the features that distances are measured on
 
     def after(self, event: Event) -> Screen:
         """What is known after one more event."""
@@ -55,7 +56,8 @@ class Screen:
             return replace(self, busy=event.what)
         if isinstance(event, Evaluated):
             against = event.line.get("card", {}).get("split", self.against)
-            return replace(self, checks=(*self.checks, event.check), against=against, busy="")
+            named = _extractor(event.line)
+            return replace(self, checks=(*self.checks, event.check), against=against, extractor=named, busy="")
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
@@ -240,6 +242,10 @@ def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
     yield from events
 
 
+def _extractor(line: Mapping[str, Any]) -> str:
+    return str(line["card"]["extractor"]["name"])
+
+
 def _share(tick: Tick) -> float:
     """How much of the run is done. Where the clock decides, the planned images are a guess, so time tells."""
     whole = tick.seconds + tick.seconds_left
@@ -267,7 +273,7 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         least = best(screen.checks)
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
-            "(0 = as real images are; Gaussian-kernel MMD on EfficientNet-Lite0 features)"
+            f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
         )
     if last.kind == "non-finite":
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"

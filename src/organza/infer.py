@@ -189,7 +189,7 @@ class Run:
         is the larger of several numbers, so it leans towards 1: compare it with such numbers only.
 
         Args:
-            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+            pictures: uint8 [N, H, W, C], or volumes [N, D, H, W, C], of the size that the run was trained on.
             labels: what all of them should show, by field: {"class": "dress"}; for discriminators that need it.
 
         Raises:
@@ -211,8 +211,8 @@ class Run:
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
         """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
-        expected = (self.height, self.width, self.channels)
-        if pictures.ndim != 4 or pictures.shape[1:] != expected:
+        expected = (*self.shape[1:], self.channels)
+        if pictures.shape[1:] != expected:
             raise UserError(
                 f"{who} takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
             )
@@ -294,7 +294,7 @@ def describe(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "checkpoint": run.saved.directory.name,
         "recipe": run.content["recipe"]["name"],
-        "size": f"{run.width}x{run.height}",
+        "size": "x".join(map(str, reversed(run.shape[1:]))),
         "channels": run.channels,
         "images seen": run.images,
     }

@@ -30,6 +30,7 @@ from organza.pictures import grid, save_png, side_by_side
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import Referee, accuracy
+from organza.rendering import pictured
 from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
@@ -228,7 +229,9 @@ class Trainer:
                 some = range(start, start + MICROBATCH)
                 batch = self.data.gallery(some) | self.latents("sample", some)
                 output = batch[self.game.output] if real else self.game.make(batch)
-                sheets.append(side_by_side([to_uint8(part).numpy() for part in self.game.shown(batch, output)]))
+                sheets.append(
+                    side_by_side([pictured(to_uint8(part).numpy()) for part in self.game.shown(batch, output)])
+                )
         return np.concatenate(sheets)[:count]
 
     @contextmanager
