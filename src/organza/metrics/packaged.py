@@ -58,6 +58,14 @@ class Weights:
     sha256: str
     epsilon: float
 
+    def installed(self) -> bool:
+        """Is the package there? Its file is not looked at."""
+        try:
+            distribution(self.package)
+        except PackageNotFoundError:
+            return False
+        return True
+
     def published_file(self) -> Path:
         """The file inside the installed package; nothing of the package is run.
 
@@ -125,8 +133,8 @@ def converted(network: nn.Module, published: Mapping[str, Tensor], epsilon: floa
     *folded, classifier, bias = kept
     state = {"classifier.weight": classifier, "classifier.bias": bias}
     for index, name in enumerate(names):
-        weight, *norm = folded[5 * index : 5 * index + 5]
-        state[f"{name}.weight"], state[f"{name}.bias"] = fold(weight, *norm, epsilon)
+        weight, gamma, beta, mean, variance = folded[5 * index : 5 * index + 5]
+        state[f"{name}.weight"], state[f"{name}.bias"] = fold(weight, gamma, beta, mean, variance, epsilon)
     return state
 
 
