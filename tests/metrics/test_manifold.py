@@ -1,5 +1,7 @@
 """Precision, recall, density and coverage: the definitions written out, and what they must see."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -70,3 +72,22 @@ def test_wrong_fakes_lower_precision_and_density_only():
 def test_too_few_for_k(count: int, k: int, word: str):
     with pytest.raises(UserError, match=word):
         precision_recall_density_coverage(draw(count, 0), draw(50, 1), k)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(60, 60, 3), (40, 90, 5), (90, 40, 2)])
+def test_alike_sets_score_on_average_what_the_closed_forms_say(m: int, n: int, k: int):
+    """Naeem et al. 2020, section 3: E density = 1, E coverage = 1 - (m-1)...(m-k) / (m+n-1)...(m+n-k)."""
+    found = [precision_recall_density_coverage(draw(m, 2 * i), draw(n, 2 * i + 1), k) for i in range(200)]
+    none_near = math.prod((m - j) / (m + n - j) for j in range(1, k + 1))
+    for name, expected in (("density", n / n), ("coverage", 1 - none_near)):
+        seen = torch.tensor([getattr(scores, name).value for scores in found])
+        assert abs(seen.mean() - expected) < 4 * seen.std() / math.sqrt(len(seen)) + 0.03 * (name == "density")
+
+
+def test_errors_are_those_of_the_fakes_given_the_balls():
+    real = draw(200, 0)
+    found = [precision_recall_density_coverage(real, draw(100, 1 + i) * 1.5) for i in range(100)]
+    for name in ("precision", "density"):
+        seen = torch.tensor([getattr(scores, name).value for scores in found]).std()
+        told = torch.tensor([getattr(scores, name).error for scores in found]).mean()
+        assert 0.75 * seen < told < 1.3 * seen

@@ -16,7 +16,7 @@ from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
 
-LEAST = 20
+LEAST = 10
 """Images on each side of a thorough evaluation."""
 LEAST_OF_CLASS = 10
 """Images of a class on each side, for numbers of its own."""
@@ -92,8 +92,8 @@ def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
     counts they would depend on the counts.
 
     Args:
-        real_features: [m, d], m >= 20.
-        fake_features: [n, d], n >= 20, of the same extractor.
+        real_features: [m, d], m >= 10.
+        fake_features: [n, d], n >= 10, of the same extractor.
 
     Raises:
         UserError: too few rows, unlike or non-finite features, or reals that are all alike.

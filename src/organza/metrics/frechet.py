@@ -61,8 +61,8 @@ def frechet(real: Tensor, fake: Tensor) -> Frechet:
     The errors are of leaving out a tenth of a side at a time.
 
     Args:
-        real: features [m, d], m >= 20.
-        fake: features [n, d], n >= 20.
+        real: features [m, d], m >= 10.
+        fake: features [n, d], n >= 10.
 
     Raises:
         UserError: too few rows, or unlike or non-finite features.
@@ -73,7 +73,7 @@ def frechet(real: Tensor, fake: Tensor) -> Frechet:
     >>> measured.distance.value > 0.1 > abs(measured.infinite.value)
     True
     """
-    real, fake = checked(real, fake, least=2 * BLOCKS)
+    real, fake = checked(real, fake, least=BLOCKS)
     whole, infinite, errors = frechet_distance(real, fake), 0.0, []
     for fixed, varying in ((real, fake), (fake, real)):
         distances, biases = _jackknifed(fixed, varying)
