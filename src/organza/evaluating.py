@@ -284,7 +284,7 @@ def _volume_extractor() -> Extractor:
     """The extractor of volumes, where there is one."""
     if importlib.util.find_spec("organza.metrics.shapes") is None:
         raise UserError("Volumes cannot be measured: the feature networks see pictures; look at samples/ instead.")
-    return importlib.import_module("organza.metrics.shapes").volume_extractor()
+    return importlib.import_module("organza.metrics.shapes").ShapeStatistics()
 
 
 def named_extractor(name: str) -> Extractor:
