@@ -17,7 +17,7 @@ from organza.checkpoint import Damaged
 from organza.data.batches import Batches, Split, to_uint8
 from organza.data.choice import sampled
 from organza.data.folder import listing
-from organza.data.labels import Field, Labelled, Labels
+from organza.data.labels import Field, Labels
 from organza.data.pack import Progress, open_data
 from organza.data.size import Size
 from organza.data.source import Source
@@ -198,15 +198,12 @@ class Trained:
     def real(self) -> Side:
         """Its held-out images; those that it was trained on where none were held out."""
         split = "held-out" if len(self.data.parts.held_out) else "training"
-        count, labels = len(self.data.reference), None
-        if self._labelled:
-            labels = np.concatenate([self.data.referenced(some)["label"].numpy() for some in _chunks(count)])[:count]
         return Side(
             str(self.run.content["data"]["source"]),
             self.data.real(),
             f"{self.data.fingerprint}-{split}",  # as the referee's: its features are used again
             self.data.directory.parent,
-            labels=labels,
+            labels=self._labels(self.data),
             fields=self.run.labels,
             split=split,
         )
@@ -217,7 +214,6 @@ class Trained:
         as_reference = copy.copy(self.data)  # `real` of a layout knows how its items look; it is asked for others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())
-        labels = self.data.rows[which] if isinstance(self.data, Labelled) else None
         note = f"samples are looked for in {len(which):,} of {len(self.data.parts.train):,} training images"
         return Side(
             str(self.run.content["data"]["source"]),
@@ -225,7 +221,7 @@ class Trained:
             f"{self.data.fingerprint}-training-{len(which)}",
             self.data.directory.parent,
             tuple(names[index] for index in which) if names else (),
-            labels,
+            self._labels(as_reference),
             self.run.labels,
             "training",
             notes=(note,) if len(which) < len(self.data.parts.train) else (),
@@ -274,6 +270,13 @@ class Trained:
     @property
     def _labelled(self) -> bool:
         return self.run.labels is not None
+
+    def _labels(self, data: Batches) -> np.ndarray | None:
+        """What is known of each reference item, [N, width]; None where the run knows no labels."""
+        count = len(data.reference)
+        if not self._labelled:
+            return None
+        return np.concatenate([data.referenced(some)["label"].numpy() for some in _chunks(count)])[:count]
 
     def _game(self) -> Game:
         game = channels_last(self.recipe.build(self.data)).eval().requires_grad_(False)
