@@ -93,7 +93,7 @@ def main() -> None:
 
     true = data.rows[data.reference].argmax(1)
     found = categories(run, data.real())
-    groups = networks(run)[0].codes.categories[0]
+    groups = networks(run)[0].codes.categories[0]  # type: ignore[index]
     train = data.parts.train[permutation(len(data.parts.train), "k-means").numpy()[:6000]]
     pixels = data.images[train].reshape(len(train), -1).astype(np.float32)
     held_out = data.real().reshape(len(true), -1).astype(np.float32)

@@ -213,6 +213,48 @@ def encode(
     return 0
 
 
+def evaluate(
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, _arg("RUN|FOLDER ...")],
+    /,
+    against: Annotated[str | None, _arg("DATA", "a run's own held-out images")] = None,
+    count: Annotated[int | None, _arg("N", "1000 of a run, all of a folder")] = None,
+    extractor: Annotated[tuple[str, ...], _arg("lite0|mobilenet ...", "all that are installed")] = (),
+    seed: Annotated[int, _arg("N", "0")] = 0,
+    json: bool = False,
+    checkpoint: Which = "best",
+) -> int:
+    """Measure how good pictures are: of a run, or of any folder against another.
+
+    Args:
+        targets: a run's folder, or a folder or zip of pictures; several are put side by side.
+        against: the real pictures: a folder, a zip or an array file.
+        count: how many pictures to make, or to take from a folder.
+        extractor: the networks to look with, or my_module:my_extractor.
+        seed: of the latents.
+        json: print JSON instead of a table.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from rich.console import Console
+
+    from organza.display import preparing
+    from organza.evaluating import evaluate as measure
+    from organza.evaluating import named_extractor
+    from organza.scorecard import as_json, as_table
+
+    extractors = [named_extractor(name) for name in extractor]
+    with preparing() as progress:
+        found = [
+            evaluation
+            for target in targets
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress)
+        ]
+    if json:
+        print(as_json(found))
+    else:
+        Console().print(as_table(found))
+    return 0
+
+
 def recipes(name: Annotated[str | None, tyro.conf.Positional, _arg("NAME")] = None, /) -> int:
     """List the recipes with their sources and what to expect, or print one whole.
 
@@ -416,6 +458,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "sample": sample,
     "judge": judge,
     "encode": encode,
+    "evaluate": evaluate,
     "recipes": recipes,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {

@@ -105,8 +105,8 @@ def pieces_of(catalogue: Path) -> list[Piece]:
     for n in numbers:
         turned = np.array(facts.get(f"modelRotation#{n}", "1 0 0 0 1 0 0 0 1").split(), float).reshape(3, 3)
         size = np.array([float(facts.get(f"{side}#{n}", 100)) for side in ("width", "height", "depth")])
-        words = (facts.get(f"{key}#{n}", "") for key in ("name", "category", "creator"))
-        found.append(Piece(catalogue.stem, *words, facts[f"model#{n}"].lstrip("/"), turned, size))
+        name, category, creator = (facts.get(f"{key}#{n}", "") for key in ("name", "category", "creator"))
+        found.append(Piece(catalogue.stem, name, category, creator, facts[f"model#{n}"].lstrip("/"), turned, size))
     return found
 
 
