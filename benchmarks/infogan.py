@@ -91,9 +91,9 @@ def main() -> None:
         raise SystemExit(f"{asked.data} is not what {asked.run} was trained on.")
     numbers = recovered(run, asked.count)
 
-    true = data.rows[data.reference].argmax(1)
+    true = data.known[data.reference].argmax(1)
     found = categories(run, data.real())
-    groups = networks(run)[0].codes.categories[0]  # type: ignore[index]
+    groups = networks(run)[0].codes.categories[0]
     train = data.parts.train[permutation(len(data.parts.train), "k-means").numpy()[:6000]]
     pixels = data.images[train].reshape(len(train), -1).astype(np.float32)
     held_out = data.real().reshape(len(true), -1).astype(np.float32)

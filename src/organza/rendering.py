@@ -27,7 +27,10 @@ class View(NamedTuple):
     elevation: float = 25.0
 
 
-def render(volumes: np.ndarray, size: int = 96, view: View = View()) -> np.ndarray:
+FRONT = View()
+
+
+def render(volumes: np.ndarray, size: int = 96, view: View = FRONT) -> np.ndarray:
     """Volumes as pictures in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
 
     A ray for each pixel walks through the volume until it meets something solid; the slope there meets the light. A hundredth of a second
@@ -142,7 +145,7 @@ def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         around = []
         for b, c in ((0, 0), (-1, 0), (-1, -1), (0, -1)):
             cell = np.empty_like(at)
-            cell[:, order] = at + [0, b, c]
+            cell[:, order] = at + np.array([0, b, c])
             point = np.empty((len(at), 3))
             point[:, order] = at
             point[:, axis] += share

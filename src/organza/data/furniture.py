@@ -177,8 +177,9 @@ def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _attribution(pieces: dict[Path, list[Piece]]) -> Iterator[str]:
-    yield "Meshes from the catalogues of Sweet Home 3D (http://www.sweethome3d.com), as Debian packages them. Each catalogue's licence stands"
-    yield "beside this file. The meshes were changed: reduced to their surface, turned upright and stretched to the size that the catalogue names."
+    yield "Meshes from the catalogues of Sweet Home 3D (http://www.sweethome3d.com), as Debian packages them."
+    yield "Each catalogue's licence stands beside this file."
+    yield "The meshes were changed: reduced to their surface, turned upright and stretched to the size that the catalogue names."
     for catalogue, some in pieces.items():
         makers = sorted({piece.creator for piece in some if piece.creator})
         yield f"\n{catalogue.stem} (LICENSE-{catalogue.stem}.txt): {len(some)} objects, by {', '.join(makers) or 'unnamed authors'}."

@@ -117,21 +117,21 @@ class Pairs(Domains):
             both = _opened(source, wanted, jitter, across=2)
             packs, first = (both, both), np.arange(len(both.plain))
             second = first
-        self.rows = (first, second)
+        self.matched = (first, second)
         super().__init__(source, packs, len(first), jitter, mirror)
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = self.order.at(positions)
-        sides = zip("ab", self.grown, self.rows, strict=True)
+        sides = zip("ab", self.grown, self.matched, strict=True)
         return {name: self.shown(images[rows[which]], positions) for name, images, rows in sides}
 
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = round_robin(self.reference, positions)
-        sides = zip("ab", self.images, self.rows, strict=True)
+        sides = zip("ab", self.images, self.matched, strict=True)
         return {name: to_float(images[rows[which]]) for name, images, rows in sides}
 
     def real(self) -> np.ndarray:
-        return self.images[1][self.rows[1][self.reference]]
+        return self.images[1][self.matched[1][self.reference]]
 
     def _parts(self, side: str, packs: Packs) -> tuple[np.ndarray, np.ndarray]:
         plain, grown = super()._parts(side, packs)

@@ -30,8 +30,8 @@ class ShapeStatistics:
 
     occupancy: the solid share of each of 4x4x4 blocks. profiles: the solid share of slices along each axis. outlines: the shadows that it
     casts along each axis, 8x8. distances: the histogram of distances between random pairs of its voxels (D2: Osada et al. 2002, Shape
-    Distributions, ACM TOG 21(4)). symmetry: how well it agrees with its mirror images. parts: how many pieces it falls into, how much of it is
-    the largest, and its surface. extent: its bounding box, volume and footprint.
+    Distributions, ACM TOG 21(4)). symmetry: how well it agrees with its mirror images. parts: how many pieces it falls into, how much of
+    it is the largest, and its surface. extent: its bounding box, volume and footprint.
 
     >>> ball = np.zeros((2, 16, 16, 16, 1), np.uint8); ball[:, 4:12, 4:12, 4:12] = 255
     >>> ShapeStatistics()(ball).shape
@@ -78,9 +78,9 @@ def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
 
 
 def distances(x: Tensor) -> Tensor:
-    """D2: the shares of random pairs of solid voxels whose distance, over the longest diagonal, falls into each bin: [N, D, H, W] to [N, 16].
+    """D2: the shares of random pairs of solid voxels whose distance, over the longest diagonal, falls into each of 16 bins.
 
-    The pairs are the same for every volume: the same places in the list of its solid voxels.
+    [N, D, H, W] to [N, 16]. The pairs are the same for every volume: the same places in the list of its solid voxels.
     """
     draws = torch.rand(2, PAIRS, generator=torch.Generator().manual_seed(0))
     diagonal = torch.tensor(x.shape[1:]).float().norm()
