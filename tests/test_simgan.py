@@ -27,6 +27,7 @@ from organza.recipe import Recipe, find
 from organza.run import RunFolder, lines_of
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
+from tests.test_runs import train
 
 SHAPE = (1, 16, 16)
 
@@ -192,10 +193,9 @@ def test_the_warm_ups_are_one_player_alone_and_the_run_ends_with_its_budget(grey
 def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp_path: Path):
     recipe = small(find(name))
     recipe = replace(recipe, generator_warmup=16, warmup=16, game=recipe.game.given(pool=12))
-    request = {"recipe": recipe, "size": 32, "stop": (), "evaluate": False}
-    organza.train(material(recipe), tmp_path / "whole", budget="96img", **request)
-    for budget in ("24img", "40img", "64img", "96img"):
-        organza.train(material(recipe), tmp_path / "parts", budget=budget, **request)
+    train(material(recipe), tmp_path / "whole", recipe, budget="96img")
+    for images in (24, 40, 64, 96):  # the same budget throughout, since schedules are fractions of it
+        train(material(recipe), tmp_path / "parts", recipe, until=images, budget="96img")
     whole, parts = (
         checkpoint.load(checkpoint.existing(tmp_path / run / "checkpoints")[-1]).tensors for run in ("whole", "parts")
     )

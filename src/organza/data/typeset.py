@@ -117,10 +117,16 @@ def _fitted(path: Path, size: int) -> Font | None:
     """The font of a file at the right size, if it can be read and has ten digits of its own."""
     try:
         font = ImageFont.truetype(str(path), 100)
-        pictures = {bytes(font.getmask(digit)) for digit in DIGITS}  # type: ignore[arg-type]
+        pictures = {_shape(font, digit) for digit in DIGITS}
     except (OSError, ValueError):
         return None
     return _scaled(font, size) if len(pictures) == len(DIGITS) else None
+
+
+def _shape(font: Font, digit: str) -> bytes:
+    picture = Image.new("L", (200, 200))
+    ImageDraw.Draw(picture).text((50, 50), digit, 255, font)
+    return picture.tobytes()
 
 
 def _scaled(font: Font, size: int) -> Font:
