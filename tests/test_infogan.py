@@ -14,11 +14,12 @@ from torch import nn
 import organza
 from organza import cli
 from organza.errors import UserError
-from organza.game import Turn, update
+from organza.game import Turn, discriminator_loss, generator_loss, update
 from organza.games.infogan import InfoGAN
-from organza.losses import nonsaturating
+from organza.losses import Adversarial, nonsaturating, relativistic
 from organza.metrics.clusters import normalised_information, purity
 from organza.networks.infogan import MNIST, Codes, Discriminator, Generator
+from organza.networks.layers import no_norm
 from organza.recipe import Recipe, apply, find
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
@@ -66,10 +67,26 @@ class Reader(nn.Module):
 
     def __init__(self, said: torch.Tensor):
         super().__init__()
-        self.said = said
+        self.trunk, self.said = nn.Identity(), said
 
-    def recognise(self, x: torch.Tensor) -> torch.Tensor:
+    def recogniser(self, features: torch.Tensor) -> torch.Tensor:
         return self.said
+
+
+@pytest.mark.parametrize("adversarial", [nonsaturating, relativistic])
+def test_features_shared_by_the_two_heads_give_the_terms_of_two_passes(adversarial: Adversarial):
+    torch.manual_seed(0)
+    game = InfoGAN(Generator((1, 16, 16), width=8), Discriminator((1, 16, 16), width=8, norm=no_norm), adversarial)
+    batch = {"z": latents(MNIST, 8), "image": torch.rand(8, 1, 16, 16)}
+    passes = []
+    game.D.trunk.register_forward_hook(lambda *call: passes.append(1))
+    made = game.play(batch)
+    apart = game.unread(batch, made)
+    for loss in (discriminator_loss, generator_loss):
+        passes.clear()
+        terms = loss(game, batch, made).terms
+        assert {name: terms[name].item() for name in apart} == {name: apart[name].item() for name in apart}
+        assert len(passes) == {discriminator_loss: 2, generator_loss: 3 if adversarial is relativistic else 1}[loss]
 
 
 def test_the_information_terms_by_hand():

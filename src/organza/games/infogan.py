@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from organza.game import Batch
+from organza.game import Batch, Duel
 from organza.games.unconditional import Unconditional
 from organza.losses import Adversarial
 from organza.part import settings_of
@@ -46,16 +46,32 @@ class InfoGAN(Unconditional):
     ):
         super().__init__(G, D, adversarial, penalties)
         self.categorical, self.continuous = categorical, continuous
+        self._judged: tuple[Tensor, Tensor] | None = None  # what D judged last, and its features
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
         generator, discriminator = super().players(generator, discriminator, data)
         return generator, discriminator.given(codes=(settings_of(generator) or {})["codes"])
 
+    def duels(self, batch: Batch, made: Batch) -> list[Duel]:
+        return [Duel(self.judge, batch["image"], made["image"])]
+
+    def judge(self, x: Tensor) -> Tensor:
+        """D's logits; the features behind them are kept for Q, which mostly asks for the same fakes next: a third of the time is saved."""
+        features = self.D.trunk(x)  # type: ignore[operator]
+        self._judged = x, features
+        return self.D.decide(features)  # type: ignore[operator]
+
+    def recognise(self, x: Tensor) -> Tensor:
+        """What Q says of x, from the features that were just computed for D if they are there."""
+        judged, self._judged = self._judged, None
+        features = judged[1] if judged and judged[0] is x else self.D.trunk(x)  # type: ignore[operator]
+        return self.D.recogniser(features)  # type: ignore[operator]
+
     def unread(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         """-lambda log Q(c | x), the information about each kind of code that Q does not find in x: nats, up to a constant."""
         codes = self.G.codes
-        guesses, means = codes.split(self.D.recognise(made["image"]))  # type: ignore[operator,union-attr]
+        guesses, means = codes.split(self.recognise(made["image"]))  # type: ignore[operator,union-attr]
         chosen, values = codes.split(codes.of(batch["z"]))  # type: ignore[operator,union-attr]
         terms: dict[str, Tensor] = {}
         if guesses:

@@ -164,7 +164,11 @@ class Discriminator(layers.Discriminator):
         self.recogniser = normal(nn.Sequential(*_dense(16 * width, 2 * width, norm), nn.Linear(2 * width, codes.width)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.verdict(self.trunk(x)).flatten()
+        return self.decide(self.trunk(x))
+
+    def decide(self, features: Tensor) -> Tensor:
+        """The logits [N] for features of the trunk."""
+        return self.verdict(features).flatten()
 
     def recognise(self, x: Tensor) -> Tensor:
         """What x tells of its codes, [N, codes.width]: logits for each categorical code, the means of the continuous ones."""
