@@ -334,7 +334,7 @@ def data_styles(
     /,
     a: Annotated[str, _arg("NAME", "lorelei")] = "lorelei",
     b: Annotated[str, _arg("NAME", "open-peeps")] = "open-peeps",
-    count: Annotated[int, _arg("N", "2000")] = 2_000,
+    count: Annotated[int, _arg("N", "5000")] = 5_000,
     size: Annotated[int, _arg("PIXELS", "64")] = 64,
     seed: Annotated[int, _arg("N", "0")] = 0,
 ) -> int:
@@ -519,7 +519,7 @@ def _parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Look at data, and make some: check, digits, faces, pairs, styles, fashion-mnist."""
+    """Look at data, and make some: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
     return 0
 
 

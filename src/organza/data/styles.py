@@ -12,7 +12,7 @@ def render_styles(
     out: str | Path,
     a: str = "lorelei",
     b: str = "open-peeps",
-    count: int = 2_000,
+    count: int = 5_000,
     size: int = 64,
     seed: int = 0,
     workers: int | None = None,

@@ -35,7 +35,7 @@ class CUT(Game):
         flip: the chance that a is mirrored on its way into G, and the features of G(a) back: FastCUT has 0.5.
 
     Raises:
-        UserError: for an identity loss between domains of unlike channels.
+        UserError: for domains of unlike channels, which one encoder cannot both look at.
     """
 
     G: Any
@@ -57,10 +57,10 @@ class CUT(Game):
         super().__init__(G, D, adversarial, penalties)
         self.nce, self.identity, self.tau, self.patches, self.flip = nce, identity, tau, patches, flip
         a, b = G["b"].feature_maps[0], G["b"].shape[0]
-        if identity and a != b:
+        if a != b:
             raise UserError(
-                f"The pictures in a have {a} channels and those in b {b}: the identity loss needs the same number; "
-                "make them alike with --channels 3, or leave it out with --set game.identity=0."
+                f"The pictures in a have {a} channels and those in b {b}: CUT looks at both with one encoder: "
+                "make them alike with --channels 3."
             )
 
     @classmethod

@@ -37,7 +37,7 @@ def cyclegan() -> Recipe:
         game=Part(CycleGAN, cycle=10.0, identity=0.5, pool=50),
         generator=Part(translator.Generator, width=64, blocks=9),
         discriminator=Part(patch.Discriminator),
-        data=Part(Unpaired, jitter=30, mirror=True),
+        data=Part(Unpaired, size=256, jitter=30, mirror=True),
         adversarial=whole_lsgan,
         generator_optimizer=Adam(LATE, 0.5, 0.999),
         discriminator_optimizer=Adam(LATE, 0.5, 0.999),
