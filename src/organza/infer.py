@@ -163,10 +163,8 @@ class Run:
         """
 
         def authentic(x: Tensor) -> Tensor:
-            return probability(
-                self.discriminator(self.discriminator.evidence(x, lambda x: self.encoder(x))),
-                self.saved.facts["neutral"],
-            )
+            seen = self.discriminator.evidence(x, lambda x: self.encoder(x))  # type: ignore[operator]
+            return probability(self.discriminator(seen), self.saved.facts["neutral"])
 
         return self._each(authentic, pictures, "judge").numpy()
 
