@@ -7,7 +7,7 @@ until the size is reached, and the width halves (in D doubles) each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -69,25 +69,13 @@ class Discriminator(layers.Discriminator):
         channels, height, across = shape
         doublings, base = halvings(height, across)
         maps = [width * 2**i for i in range(doublings)]
-        self.layers = normal(
-            nn.Sequential(*pyramid(channels, maps, norm), nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False))
-        )
+        # Without a normalisation the layers have biases, which a batch norm would undo.
+        biased = isinstance(norm(1), nn.Identity)
+        stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
+        for narrow, wide in pairwise(maps):
+            stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
+        stack += [nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)]
+        self.layers = normal(nn.Sequential(*stack))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten()
-
-
-def pyramid(channels: int, maps: Sequence[int], norm: Norm) -> list[nn.Module]:
-    """The layers x -> ... -> 8x8 -> 4x4: 4x4 convolutions with stride 2, each but the first normalised, LeakyReLU 0.2.
-
-    Args:
-        channels: of x.
-        maps: feature maps behind each layer.
-        norm: a function of the number of feature maps.
-    """
-    # Without a normalisation the layers have biases, which a batch norm would undo.
-    biased = isinstance(norm(1), nn.Identity)
-    stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
-    for narrow, wide in pairwise(maps):
-        stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
-    return stack
