@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from organza.networks import dcgan, layers
-from organza.networks.dcgan import Norm, pyramid
-from organza.networks.layers import Shape, batch_norm, halvings, normal
+from organza.networks.dcgan import Norm
+from organza.networks.layers import Shape, batch_norm, normal
 
 
 def pair(x: Tensor, z: Tensor) -> Tensor:
@@ -54,11 +54,9 @@ class Encoder(layers.Encoder):
 
     def __init__(self, shape: Shape, *, z_dim: int, width: int = 64, norm: Norm = batch_norm):
         super().__init__()
-        channels, height, across = shape
-        doublings, base = halvings(height, across)
-        maps = [width * 2**i for i in range(doublings)]
+        features, (maps, *base) = pyramid(shape, width, norm)
         self.z_dim = z_dim
-        self.layers = normal(nn.Sequential(*pyramid(channels, maps, norm), nn.Conv2d(maps[-1], z_dim, base)))
+        self.layers = nn.Sequential(*features, normal(nn.Conv2d(maps, z_dim, (base[0], base[1]))))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten(1)
@@ -80,15 +78,14 @@ class Discriminator(layers.Discriminator):
 
     def __init__(self, shape: Shape, *, z_dim: int, width: int = 64, norm: Norm = batch_norm):
         super().__init__()
-        channels, height, across = shape
-        doublings, base = halvings(height, across)
-        maps, units = [width * 2**i for i in range(doublings)], 16 * width
+        features, reached = pyramid(shape, width, norm)
+        units = 16 * width
         self.shape, self.z_dim = tuple(shape), z_dim
-        self.of_x = normal(nn.Sequential(*pyramid(channels, maps, norm), nn.Flatten()))
+        self.of_x = nn.Sequential(*features, nn.Flatten())
         self.of_z = normal(nn.Sequential(nn.Linear(z_dim, units), nn.LeakyReLU(0.2, True)))
         self.of_both = normal(
             nn.Sequential(
-                nn.Linear(maps[-1] * prod(base) + units, units),
+                nn.Linear(prod(reached) + units, units),
                 nn.LeakyReLU(0.2, True),
                 nn.Linear(units, 1),
             )
@@ -101,3 +98,13 @@ class Discriminator(layers.Discriminator):
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         return pair(x, encode(x))
+
+
+def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]:
+    """DCGAN's discriminator without its last layer, and the shape of what comes out of it, (feature maps, height, width).
+
+    >>> pyramid((3, 64, 64), 8, batch_norm)[1]
+    (64, 4, 4)
+    """
+    *features, last = dcgan.Discriminator(shape, width=width, norm=norm).layers
+    return nn.Sequential(*features), tuple(last.weight.shape[1:])  # type: ignore[arg-type, union-attr]

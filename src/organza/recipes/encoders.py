@@ -9,13 +9,13 @@ from organza.games.bigan import BiGAN
 from organza.losses import relativistic
 from organza.networks import aae as aae_networks
 from organza.networks import bigan as bigan_networks
-from organza.networks import dcgan as dcgan_networks
+from organza.networks import resize as resize_networks
 from organza.networks.layers import Several, no_norm
 from organza.optimizers import SGD, Adam
 from organza.part import Part
 from organza.penalties import Penalty, r1, r1_finite, r2_finite
 from organza.recipe import Recipe
-from organza.schedule import Linear
+from organza.schedule import Cosine, Linear
 
 
 def bigan() -> Recipe:
@@ -44,19 +44,19 @@ def bigan_light() -> Recipe:
     return replace(
         bigan(),
         name="bigan-light",
-        source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, the relativistic "
-        "loss with R1 and R2 of dcgan-r1, on pairs; Adam 5e-4 (0, 0.99), batch 32.",
+        source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
+        "penalties (on pairs), rates and generator of resize-r1.",
         expect="",
         generator=Part(
             Several,
-            generator=Part(dcgan_networks.Generator, z_dim=32, width=48),
-            encoder=Part(bigan_networks.Encoder, width=48),
+            generator=Part(resize_networks.Generator, z_dim=32, width=40),
+            encoder=Part(bigan_networks.Encoder, width=40),
         ),
-        discriminator=Part(bigan_networks.Discriminator, width=48, norm=no_norm),
+        discriminator=Part(bigan_networks.Discriminator, width=40, norm=no_norm),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
-        generator_optimizer=Adam(5e-4, 0.0, 0.99),
-        discriminator_optimizer=Adam(5e-4, 0.0, 0.99),
+        generator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99),
+        discriminator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99),
         batch=32,
         average=5_000,
     )
@@ -87,18 +87,18 @@ def aae_light() -> Recipe:
     return replace(
         aae(),
         name="aae-light",
-        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as decoder, its mirror image as encoder, "
-        "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99), batch 32.",
+        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with the convolutions of resize-r1 as decoder and DCGAN's as encoder, "
+        "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
         expect="",
         generator=Part(
             Several,
-            generator=Part(dcgan_networks.Generator, z_dim=32, width=32),
+            generator=Part(resize_networks.Generator, z_dim=32, width=32),
             encoder=Part(bigan_networks.Encoder, width=32),
         ),
         discriminator=Part(aae_networks.Discriminator, width=512),
         penalties=(Penalty(r1, weight=0.1),),
-        generator_optimizer=Adam(1e-3, 0.5, 0.99),
-        discriminator_optimizer=Adam(1e-3, 0.5, 0.99),
+        generator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.3), 0.5, 0.99),
+        discriminator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.3), 0.5, 0.99),
         batch=32,
         average=5_000,
     )
