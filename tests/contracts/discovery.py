@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from organza import losses, networks, penalties, recipe
+from organza.data.labels import Field, Labels
 from organza.losses import Adversarial
 from organza.networks.layers import Discriminator, Generator, Translator
 from organza.part import Part, walk
@@ -26,7 +27,12 @@ NETWORKS = {
     and value.__module__ == module.__name__
     and not module.__name__.endswith("layers")
 }
-SMALLEST: dict[str, dict[str, Any]] = {}
+SMALLEST: dict[str, dict[str, Any]] = {
+    "conditional.Generator": {"labels": 5},
+    "conditional.Concatenation": {"labels": 5},
+    "conditional.Projection": {"labels": 5},
+    "conditional.AuxiliaryClassifier": {"fields": Labels((Field("class", ("a", "b", "c"), (0.3, 0.3, 0.4)),))},
+}
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
 RECIPES = recipe.everything()
 

@@ -74,8 +74,10 @@ class Discriminator(layers.Discriminator):
         stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
         for narrow, wide in pairwise(maps):
             stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
-        stack += [nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)]
-        self.layers = normal(nn.Sequential(*stack))
+        self.features = nn.Sequential(*stack)  # x to h, [N, maps, *base]
+        self.head = nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)
+        self.maps, self.base = maps[-1], base
+        normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten()
+        return self.head(self.features(x)).flatten()
