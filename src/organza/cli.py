@@ -84,7 +84,7 @@ def sample(
     /,
     count: Annotated[int, _arg("N", "64")] = 64,
     seed: Annotated[int, _arg("N", "0")] = 0,
-    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED")] = None,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
     of_class: Annotated[str | None, _arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     grid: bool = False,
@@ -111,8 +111,9 @@ def sample(
 
     trained = load(run, checkpoint)
     _notes(trained.notes)
-    labels = _labels(settings) | ({"class": of_class} if of_class is not None else {})
-    folder = out or Path(run) / "generated" / f"seed-{seed}"
+    labels = _labels(settings, of_class)
+    asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
+    folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
     kept, done = [], 0
     for pictures in trained.sampled(count, seed, labels=labels):
         if grid or show or done < 256:
@@ -138,6 +139,8 @@ def judge(
     run: RunPath,
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
     /,
+    of_class: Annotated[str | None, _arg("NAME", "the most favourable", name="class")] = None,
+    settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     json: bool = False,
     checkpoint: Which = "best",
 ) -> int:
@@ -146,6 +149,8 @@ def judge(
     Args:
         run: the run's folder.
         images: picture files and folders of them.
+        of_class: of a conditional run: the class that they should show.
+        settings: of a conditional run: what else they should show, by field.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
@@ -153,7 +158,7 @@ def judge(
 
     from organza.judging import as_json, as_table, judge_files
 
-    verdicts, notes = judge_files(run, images, checkpoint)
+    verdicts, notes = judge_files(run, images, checkpoint, _labels(settings, of_class))
     _notes(notes)
     if json:
         print(as_json(verdicts))
@@ -260,11 +265,12 @@ def data_fashion_mnist(
     return 0
 
 
-def _labels(settings: tuple[str, ...]) -> dict[str, str]:
+def _labels(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
     for setting in settings:
         if "=" not in setting:
             raise UserError(f"--set {setting} is not of the form field=value, for example hair=long01.")
-    return {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    labels = {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    return labels | ({"class": of_class} if of_class is not None else {})
 
 
 VERBS: dict[str, Callable[..., int]] = {"train": train, "sample": sample, "judge": judge, "recipes": recipes}

@@ -189,7 +189,8 @@ def _preview(screen: Screen, console: Console) -> list[RenderableType]:
     if screen.pictures is None or not can_draw(console):
         return []
     across = max(1, min(len(screen.pictures), (console.width + 1) // (CELLS + 2)))
-    pictures = shrunk(screen.pictures[: 2 * across], CELLS)
+    some = np.linspace(0, len(screen.pictures) - 1, min(2 * across, len(screen.pictures))).astype(int)
+    pictures = shrunk(screen.pictures[some], CELLS)  # from all over the grid, whose rows may be classes
     lines = pictures.shape[1] // 2
     rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
     if console.height < rows * lines + 12:  # a small window keeps the numbers

@@ -91,9 +91,18 @@ class Run:
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
-            rows = [self.labels.draw(stream(seed, "label", item), labels) for item in series] if self.labels else None
-            made = self.generate(z, torch.stack(rows) if rows else None)
+            made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
             yield to_uint8(made)[: first + count - start].numpy()
+
+    def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
+        """The labels that pictures of these numbers of a series are made with, [N, width]: those asked for, the rest drawn.
+
+        Raises:
+            UserError: where the run knows no labels, or no such label.
+        """
+        if self.labels is None:
+            raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
+        return torch.stack([self.labels.draw(stream(seed, "label", item), labels) for item in series])
 
     def latent(self, seed: int, index: int) -> Tensor:
         """The latent of picture `index` of a series, [z_dim]."""
@@ -104,30 +113,51 @@ class Run:
         """G(z) or G(z, label) for latents and label rows of your own, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1]."""
         return self.generator(z) if label is None else self.generator(z, label)
 
-    @torch.no_grad()
-    def judge(self, pictures: np.ndarray) -> np.ndarray:
+    def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
         """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
         Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
 
+        A discriminator that needs a label asks whether a picture is an authentic dress, not whether it is authentic. Where a class
+        is left open, each one is tried and the most favourable counts: the picture is as authentic as it could be of anything. That
+        is the larger of several numbers, so it leans towards 1: compare it with such numbers only.
+
         Args:
             pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+            labels: what all of them should show, by field: {"class": "dress"}; for discriminators that need it.
 
         Raises:
-            UserError: for another size or number of channels.
+            UserError: for another size or number of channels; for unknown labels, or where numbers or tags that D needs are missing.
         """
+        return self.verdicts(pictures, labels)[0]
+
+    @torch.no_grad()
+    def verdicts(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> tuple[np.ndarray, list[str]]:
+        """As `judge`, and beside each probability the classes that were the most favourable, "" where none were left open."""
         expected = (self.height, self.width, self.channels)
         if pictures.ndim != 4 or pictures.shape[1:] != expected:
             raise UserError(
                 f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
             )
+        rows, names = self._fitting(labels)
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = pictures[start : start + MICROBATCH]
-            padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
-            found.append(probability(self.discriminator(to_float(padded)), self.saved.facts["neutral"])[: len(some)])
-        return torch.cat(found).numpy()
+            x = to_float(np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)]))
+            logits = [self.discriminator(x, *row) for row in rows]
+            found.append(torch.stack([probability(r, self.saved.facts["neutral"]) for r in logits])[:, : len(some)])
+        chances, chosen = torch.cat(found, 1).max(0)
+        return chances.numpy(), [names[choice] for choice in chosen]
+
+    def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
+        """What to tell the discriminator beside the pictures, one of several ways, and their names."""
+        if getattr(self.discriminator, "labels", 0) and self.labels is not None:
+            rows, names = self.labels.fitting(labels)
+            return [(row.expand(MICROBATCH, -1),) for row in rows], names
+        if labels:
+            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels.")
+        return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
         network = decode(self.content["players"][name])()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Verdict:
 
 
 def judge_files(
-    run: str | Path, paths: Sequence[Path], checkpoint: str = "best"
+    run: str | Path, paths: Sequence[Path], checkpoint: str = "best", labels: Mapping[str, str] | None = None
 ) -> tuple[list[Verdict], tuple[str, ...]]:
     """Verdicts on every picture of files and folders, the least authentic first, and what the user should know.
 
@@ -48,6 +48,7 @@ def judge_files(
         run: the run's folder.
         paths: picture files, and folders or zips of them.
         checkpoint: best, latest, or a checkpoint's name.
+        labels: what the pictures should show, for a conditional run: see `Run.judge`.
 
     Raises:
         UserError: where there is no run, no such path, or nothing among them that can be read.
@@ -57,10 +58,10 @@ def judge_files(
     verdicts, notes, waiting = [], list(trained.notes), []
 
     def settle() -> None:
-        chances = trained.judge(np.stack([picture for _, picture, _ in waiting]))
-        verdicts.extend(
-            Verdict(name, float(chance), note) for (name, _, note), chance in zip(waiting, chances, strict=True)
-        )
+        chances, shown = trained.verdicts(np.stack([picture for _, picture, _ in waiting]), labels)
+        for (name, _, note), chance, kind in zip(waiting, chances, shown, strict=True):
+            told = [f"as {kind}" if kind else "", note]
+            verdicts.append(Verdict(name, float(chance), "; ".join(filter(None, told))))
         waiting.clear()
 
     for name, content in _contents(paths, notes):

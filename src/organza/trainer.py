@@ -136,7 +136,7 @@ class Trainer:
         begun = time.perf_counter() - self.seconds
         with self._signals():
             if self.images == 0:
-                save_png(grid(self.gallery(real=True)), self.folder.samples / "real.png")
+                save_png(grid(self.gallery(real=True), self.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
             reason = None
             while reason is None:
@@ -212,9 +212,9 @@ class Trainer:
         return torch.cat(made)[: len(positions)]
 
     @torch.no_grad()
-    def gallery(self, count: int = 64, real: bool = False) -> np.ndarray:
-        """Pictures for people, uint8 [count, H, W, C]: what is made of fixed latents, or the real items in its place."""
-        sheets = []
+    def gallery(self, real: bool = False) -> np.ndarray:
+        """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
+        sheets, count = [], self.data.rows * self.data.columns
         with self._averaged():
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
@@ -242,7 +242,7 @@ class Trainer:
     def _sample(self) -> Iterator[Event]:
         pictures = self.gallery()
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
-        save_png(grid(pictures), path)
+        save_png(grid(pictures, self.data.columns), path)
         yield Sampled(self.images, pictures, path)
 
     def _evaluate(self) -> Iterator[Event]:
