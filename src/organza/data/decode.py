@@ -114,6 +114,16 @@ def opened(content: bytes) -> Image.Image:
     return image
 
 
+def size_of(content: bytes) -> Size:
+    """The size of a picture as it stands upright, from its header alone.
+
+    Raises:
+        Unreadable: as `opened`.
+    """
+    image = opened(content)
+    return Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
+
+
 def upright(content: bytes, size: Size) -> Image.Image:
     """The first frame as L, RGB or RGBA, standing as it was taken; a JPEG comes shrunk, still larger than `size`."""
     image = opened(content)
