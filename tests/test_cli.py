@@ -211,3 +211,26 @@ def test_a_recipe_of_ones_own(pictures: Path, tmp_path: Path):
         assert result.returncode == 0, result.stderr
     content = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert content["recipe"]["adversarial"] == {"the": "mine:cautious"}
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    shown = subprocess.run(
+        f"{sys.executable} -m organza.cli recipes dcgan | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_full_disk_is_told_in_a_sentence(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = tmp_path / "run"
+    assert call(capsys, "train", pictures, "--run", run, "--no-evaluate", *TINY)[0] == 0
+    (run / "stats.jsonl").unlink()
+    (run / "stats.jsonl").symlink_to("/dev/full")  # every write to it fails as on a full disk
+    code, _, error = call(capsys, "train", pictures, "--run", run, "--no-evaluate", *TINY[:-1], "32img")
+    assert code == 2
+    assert "the disk is full" in error
+    assert "Traceback" not in error

@@ -198,10 +198,19 @@ def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: s
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a small JSON file aside and rename it, so that a reader sees the old or the new one, never half."""
+    """Write a small JSON file: see `write_whole`."""
+    write_whole(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file aside and rename it, so that a reader sees the old or the new one, never half.
+
+    Raises:
+        UserError: where the disk is full or the folder cannot be written.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write(aside, (json.dumps(value, indent=1) + "\n").encode())
+        _write(aside, text.encode())
         aside.replace(path)
         _flush_folder(path.parent)
     except OSError as error:

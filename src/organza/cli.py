@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import os
@@ -32,7 +33,7 @@ def train(
     data: Data,
     /,
     run: Annotated[str | None, _arg("FOLDER", "runs/NAME-OF-DATA")] = None,
-    recipe: Annotated[str | None, _arg("NAME", "dcgan-r1")] = None,
+    recipe: Annotated[str | None, _arg("NAME", "resize-r1")] = None,
     budget: Annotated[str | None, _arg("BUDGET", "20m")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     size: Annotated[str | None, _arg("SIZE", "chosen from the data")] = None,
@@ -356,6 +357,16 @@ ABOUT = "Generative adversarial networks: a folder of images in, a generator out
 ABOUT_DATA = "Look at data, and make some."
 
 
+_PLACES = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}  # a disk's state, not our mistake
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: exit code 0 for success, 2 for a mistake of the user's, 1 for one of ours, 130 after Ctrl-C."""
     try:
@@ -363,12 +374,19 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         _say(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say("Interrupted.")
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _PLACES or error.filename is None:
+            raise
+        _say(
+            f"{error.filename} cannot be written or read: {error.strerror}; make room, mend its permissions, or name another place."
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        sys.exit(130)
 
 
 def _parsed(arguments: list[str]) -> Callable[[], int]:

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
-from organza.pictures import grid, half_blocks
+from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
 from organza.stop import Check, best
 
@@ -41,6 +41,7 @@ class Screen:
     tick: Tick | None = None
     busy: str = ""
     checks: tuple[Check, ...] = ()
+    against: str = "held-out"  # which real images the distance is from
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
@@ -54,7 +55,8 @@ class Screen:
         if isinstance(event, Busy):
             return replace(self, busy=event.what)
         if isinstance(event, Evaluated):
-            return replace(self, checks=(*self.checks, event.check), busy="")
+            against = event.line.get("card", {}).get("split", self.against)
+            return replace(self, checks=(*self.checks, event.check), against=against, busy="")
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
@@ -104,18 +106,16 @@ def preparing() -> Iterator[Callable[[str, int, int], None]]:
 def draw(picture: np.ndarray, console: Console | None = None, width: int | None = None) -> None:
     """Draw a uint8 [H, W, C] picture in the terminal, two pixels in each character cell."""
     console = console or Console()
-    console.print(blocks(picture, min(width or console.width, picture.shape[1], console.width)))
+    console.print(blocks(shrunk(picture[None], min(width or console.width, picture.shape[1], console.width))[0]))
 
 
-def blocks(picture: np.ndarray, width: int) -> Text:
-    """A picture as coloured half-block characters, `width` cells wide."""
-    text = Text(no_wrap=True, end="")
-    for row in half_blocks(picture, width):
-        for (r, g, b), (r2, g2, b2) in row:
-            text.append("▀", style=f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})")
-        text.append("\n")
-    text.rstrip()
-    return text
+def blocks(picture: np.ndarray) -> Text:
+    """A picture of an even height as coloured half-block characters, one cell for each pixel of a row."""
+    lines = []
+    for row in half_blocks(picture):
+        cells = [("▀", f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})") for (r, g, b), (r2, g2, b2) in row]
+        lines.append(Text.assemble(*cells, no_wrap=True))
+    return Text("\n", no_wrap=True).join(lines)
 
 
 def can_draw(console: Console) -> bool:
@@ -183,21 +183,21 @@ def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
         yield "warm-up", Text(f"{tick.alone} trains alone")
     yield "authentic?", Text("   ".join(_readings(tick)) or "-")
     yield "losses", Text("   ".join(_losses(tick)) or "-")
-    yield "distance", Text(_distance(screen.checks) if screen.checks else "not measured yet")
+    yield "distance", Text(_distance(screen) if screen.checks else "not measured yet")
 
 
 def _preview(screen: Screen, console: Console) -> list[RenderableType]:
     if screen.pictures is None or not can_draw(console):
         return []
-    across = max(1, min(len(screen.pictures), (console.width - 1) // (CELLS + 1)))
-    height, width = screen.pictures.shape[1:3]
-    lines = round(CELLS * height / width / 2)
+    across = max(1, min(len(screen.pictures), (console.width + 1) // (CELLS + 2)))
+    pictures = shrunk(screen.pictures[: 2 * across], CELLS)
+    lines = pictures.shape[1] // 2
     rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
     if console.height < rows * lines + 12:  # a small window keeps the numbers
         return []
-    sheet = grid(screen.pictures[: rows * across], across, gap=max(1, width // CELLS), paper=0)
+    sheet = grid(pictures[: rows * across], across, paper=0)
     caption = Text(f"the same {rows * across} latents at {screen.drawn_at:,} images seen", style="dim")
-    return [Text(""), blocks(sheet, across * (CELLS + 1) - 1), caption]
+    return [Text(""), blocks(sheet), caption]
 
 
 # ---- plain --------------------------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
         elif isinstance(event, Busy) and screen.tick is None:
             line = f"{event.what} ..."
         elif isinstance(event, Evaluated):
-            line = f"{event.check.images:>10,}  distance {_distance(screen.checks)}"
+            line = f"{event.check.images:>10,}  distance {_distance(screen)}"
         elif isinstance(event, Tick) and time.monotonic() - said > max(QUIET, (time.monotonic() - begun) / 30):
             line, said = status(event), time.monotonic()
         if line:
@@ -254,10 +254,10 @@ def _losses(tick: Tick) -> list[str]:
     return [f"{name} {value:.3f}" for name, value in tick.means.items() if name not in READINGS]
 
 
-def _distance(checks: tuple[Check, ...]) -> str:
-    now, least = checks[-1], best(checks)
+def _distance(screen: Screen) -> str:
+    now, least = screen.checks[-1], best(screen.checks)
     rest = "the best so far" if now is least else f"the best was {least.distance:.4f} at {least.images:,}"
-    return f"{now.distance:.4f} ± {now.error:.4f} from held-out images; {rest}"
+    return f"{now.distance:.4f} ± {now.error:.4f} from {screen.against} images; {rest}"
 
 
 def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:

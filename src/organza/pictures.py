@@ -83,21 +83,27 @@ def save_png(picture: np.ndarray, path: Path) -> None:
         raise UserError(cannot_write(path, error)) from error
 
 
-def half_blocks(picture: np.ndarray, width: int) -> list[list[tuple[Colour, Colour]]]:
-    """A picture as rows of (upper, lower) colours, two pixels for each character cell of a terminal.
+def shrunk(pictures: np.ndarray, width: int) -> np.ndarray:
+    """Pictures for a terminal: RGB on white, `width` pixels wide and of an even height, [N, h, width, 3].
 
-    Args:
-        picture: uint8 [H, W, C].
-        width: character cells in a row.
+    >>> shrunk(np.zeros((2, 64, 48, 1), np.uint8), 20).shape
+    (2, 26, 20, 3)
     """
+    height = max(2, round(width * pictures.shape[1] / pictures.shape[2] / 2) * 2)
+    return np.stack([_small(picture, (width, height)) for picture in pictures])
+
+
+def _small(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     image = to_image(picture)
     if image.mode == "RGBA":
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    height = max(2, round(width * image.height / image.width / 2) * 2)
-    small = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BOX))
-    pairs = small.reshape(height // 2, 2, width, 3)
-    return [[(_colour(cell[0]), _colour(cell[1])) for cell in row.transpose(1, 0, 2)] for row in pairs]
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BOX))
+
+
+def half_blocks(picture: np.ndarray) -> list[list[tuple[Colour, Colour]]]:
+    """A picture, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each character cell of a terminal."""
+    pairs = picture.reshape(-1, 2, picture.shape[1], 3)
+    return [[(_colour(upper), _colour(lower)) for upper, lower in row.transpose(1, 0, 2)] for row in pairs]
 
 
 def _colour(pixel: np.ndarray) -> Colour:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from organza.checkpoint import cannot_write, write_json
+from organza.checkpoint import cannot_write, write_json, write_whole
 from organza.errors import UserError
 
 
@@ -107,9 +107,7 @@ class RunFolder:
             lines = list(lines_of(file))
             kept = [line for line in lines if line.get("images", 0) <= images]
             if len(kept) < len(lines):
-                aside = file.with_name(f".{file.name}")
-                aside.write_text("".join(json.dumps(line) + "\n" for line in kept))
-                aside.replace(file)
+                write_whole(file, "".join(json.dumps(line) + "\n" for line in kept))
 
     @contextmanager
     def hold(self) -> Iterator[None]:

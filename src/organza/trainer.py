@@ -176,7 +176,7 @@ class Trainer:
 
     def _ended(self) -> tuple[str, str] | None:
         if self.asked:
-            return self.asked, f"asked to stop by {self.asked}"
+            return self.asked, f"asked to stop ({self.asked})"
         if self.plan.seconds is not None and self.seconds >= self.plan.seconds:
             return "budget", f"the budget of {self.plan.budget} is spent"
         if self.plan.seconds is None and self.images >= self.plan.images:

@@ -8,11 +8,13 @@ from organza.games.unconditional import Unconditional
 from organza.losses import relativistic
 from organza.networks import dcgan as dcgan_networks
 from organza.networks import mlp as mlp_networks
+from organza.networks import resize as resize_networks
 from organza.networks.layers import no_norm
 from organza.optimizers import Adam
 from organza.part import Part
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
+from organza.schedule import Cosine
 
 
 def mlp() -> Recipe:
@@ -42,7 +44,7 @@ def dcgan() -> Recipe:
 
 
 def dcgan_r1() -> Recipe:
-    """The tutorial's convolutions with the loss and penalties of 2024: stable, and the faster start."""
+    """The tutorial's convolutions with the loss and penalties of 2024: stable."""
     return replace(
         dcgan(),
         name="dcgan-r1",
@@ -56,4 +58,20 @@ def dcgan_r1() -> Recipe:
         discriminator_optimizer=Adam(5e-4, 0.0, 0.99),
         batch=32,
         average=5_000,
+    )
+
+
+def resize_r1() -> Recipe:
+    """`dcgan_r1` without transposed convolutions, narrower, and with a rate that falls: the furthest in minutes."""
+    falling = Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99)
+    plain = dcgan_r1()
+    return replace(
+        plain,
+        name="resize-r1",
+        source="dcgan-r1 with resize-convolutions in G (Odena et al. 2016, Distill), width 40 in both players, Adam 5e-4 falling to 5e-5.",
+        expect="Faces at 64x64: recognisable at a glance in about four minutes on 2 cores.",
+        generator=Part(resize_networks.Generator),
+        discriminator=plain.discriminator.given(width=40),
+        generator_optimizer=falling,
+        discriminator_optimizer=falling,
     )
