@@ -255,6 +255,48 @@ def evaluate(
     return 0
 
 
+def translate(
+    run: RunPath,
+    source: Annotated[Path, tyro.conf.Positional, _arg("INPUT")],
+    out: Annotated[Path, tyro.conf.Positional, _arg("OUTPUT")],
+    /,
+    direction: Annotated[Literal["b", "a"], _arg("b|a", "b")] = "b",
+    size: Annotated[str | None, _arg("SIZE", "each as large as it is")] = None,
+    overwrite: bool = False,
+    checkpoint: Which = "best",
+) -> int:
+    """Translate pictures with a run that was trained on pairs or on two sets of pictures.
+
+    Args:
+        run: the run's folder.
+        source: a picture, or a folder or zip of them.
+        out: a folder, or a file.png for one picture. Names are kept, and the results are PNG.
+        direction: b as trained, from a to b; or a, the way back, for runs that learned both.
+        size: crop and scale pictures first, 64 or 96x64: a network knows things of the size that it was trained on.
+        overwrite: replace results that are there already.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.data import parse_size
+    from organza.display import preparing
+    from organza.translating import translate_files
+
+    wanted = parse_size(size) if size else None
+    with preparing() as progress:
+        written, notes = translate_files(
+            run,
+            source,
+            out,
+            to=direction,
+            size=wanted,
+            overwrite=overwrite,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    _notes(notes)
+    print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")
+    return 0
+
+
 def recipes(name: Annotated[str | None, tyro.conf.Positional, _arg("NAME")] = None, /) -> int:
     """List the recipes with their sources and what to expect, or print one whole.
 
@@ -459,6 +501,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "judge": judge,
     "encode": encode,
     "evaluate": evaluate,
+    "translate": translate,
     "recipes": recipes,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {

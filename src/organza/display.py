@@ -24,6 +24,7 @@ from rich.text import Text
 
 from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
+from organza.run import RunFolder
 from organza.stop import Check, best
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
@@ -282,5 +283,8 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         yield "saved; the same command goes on from here"
     place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
     yield f"pictures: {Path(place) / 'samples'}"
+    if (folder := RunFolder(run)).exists and "source_shape" in folder.read()["data"]:
+        yield f"next: organza translate {place} INPUT OUTPUT"
+        return
     yield f"next: organza sample {place} --count 64 --seed 7 --show"
     yield f"      organza judge {place} PICTURE-OR-FOLDER"
