@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.data.decode import Unreadable, decode, opened, orientation
-from organza.data.folder import listing, printable
+from organza.data.folder import ARRAYS, listing, printable
 from organza.data.size import Size
+from organza.data.volumes import volumes_in
 from organza.errors import UserError
-from organza.infer import load
+from organza.infer import Run, load
 
 AT_ONCE = 256  # pictures in memory at a time
 
@@ -53,7 +54,6 @@ def judge_files(
         UserError: where there is no run, no such path, or nothing among them that can be read.
     """
     trained = load(run, checkpoint)
-    size = Size(trained.width, trained.height)
     verdicts, notes, waiting = [], list(trained.notes), []
 
     def settle() -> None:
@@ -63,11 +63,8 @@ def judge_files(
         )
         waiting.clear()
 
-    for name, content in _contents(paths, notes):
-        try:
-            waiting.append((name, decode(content, size, trained.channels), _note(content, size)))
-        except Unreadable as reason:
-            notes.append(f"{name} is left out: {reason}")
+    for item in (_volumes if len(trained.shape) == 4 else _pictures)(trained, paths, notes):
+        waiting.append(item)
         if len(waiting) == AT_ONCE:
             settle()
     if waiting:
@@ -95,6 +92,27 @@ def as_table(verdicts: Sequence[Verdict]) -> RenderableType:
         row = [Text(f"{verdict.probability:.3f}"), Text(verdict.file), Text(verdict.note)]
         table.add_row(*row[: len(table.columns)])
     return table
+
+
+def _pictures(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, np.ndarray, str]]:
+    """The name of each picture, itself as the run takes it, and what was done to it; what cannot be used becomes a note."""
+    size = Size(trained.width, trained.height)
+    for name, content in _contents(paths, notes):
+        try:
+            yield name, decode(content, size, trained.channels), _note(content, size)
+        except Unreadable as reason:
+            notes.append(f"{name} is left out: {reason}")
+
+
+def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, np.ndarray, str]]:
+    """The same of volumes: array files, meshes, and folders of them."""
+    for path in paths:
+        for name, one in volumes_in(path, trained.width):
+            place = str(path / name) if path.is_dir() or path.suffix in (".zip", *ARRAYS) else str(path)
+            if isinstance(one, str):
+                notes.append(f"{place} is left out: {one}")
+            else:
+                yield place, one[..., None] * np.uint8(255), ""
 
 
 def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, bytes]]:

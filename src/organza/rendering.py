@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 LEVEL = 127.5
-LIGHT = np.array([-0.35, -0.75, -0.55])  # where the light comes from: left, above, before (x, y, z as width, height, depth run)
+LIGHT = np.array(
+    [-0.35, -0.75, -0.55]
+)  # where the light comes from: left, above, before (x, y, z as width, height, depth run)
 CLAY = np.array([236.0, 176.0, 120.0])
 PAPER = 255
 FINE = 64  # voxels a side to which small volumes are smoothed before they are looked at
@@ -25,7 +27,10 @@ class View(NamedTuple):
     elevation: float = 25.0
 
 
-def render(volumes: np.ndarray, size: int = 96, view: View = View()) -> np.ndarray:
+ASIDE = View()
+
+
+def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarray:
     """Volumes as pictures in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
 
     A ray for each pixel walks through the volume until it meets something solid; the slope there meets the light. A hundredth of a second
@@ -58,7 +63,9 @@ def _seen(volume: np.ndarray, size: int, view: View) -> np.ndarray:
     factor = max(1, FINE // max(volume.shape))
     fine = _smoothed(np.pad((volume > LEVEL).astype(np.float32), 2), factor)
     rays = _rays(fine.shape, size, view)
-    met = fine.reshape(-1).take(rays) > 0.4  # [steps, pixels]; the rim is empty, so that a ray that leaves meets nothing
+    met = (
+        fine.reshape(-1).take(rays) > 0.4
+    )  # [steps, pixels]; the rim is empty, so that a ray that leaves meets nothing
     hit = met.argmax(0)
     found = met[hit, np.arange(met.shape[1])]
     where = rays[hit, np.arange(met.shape[1])][found]
@@ -138,7 +145,7 @@ def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         around = []
         for b, c in ((0, 0), (-1, 0), (-1, -1), (0, -1)):
             cell = np.empty_like(at)
-            cell[:, order] = at + [0, b, c]
+            cell[:, order] = at + np.array([0, b, c])
             point = np.empty((len(at), 3))
             point[:, order] = at
             point[:, axis] += share
@@ -151,7 +158,9 @@ def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     square = np.concatenate(quads)
     used, numbered = np.unique(square, return_inverse=True)
     square = numbered.reshape(square.shape)
-    middle = total.reshape(-1, 3)[used] / crossings.reshape(-1)[used, None]
+    middle = (
+        total.reshape(-1, 3)[used] / crossings.reshape(-1)[used, None] - 0.5
+    )  # the rim is one wide, a voxel's middle at its half
     depth, height = volume.shape[0], volume.shape[1]
     vertices = np.stack([middle[:, 2], height - middle[:, 1], depth - middle[:, 0]], 1)
     return vertices, np.concatenate([square[:, [0, 1, 2]], square[:, [0, 2, 3]]])

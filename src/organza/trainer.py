@@ -221,7 +221,9 @@ class Trainer:
                 some = range(start, start + MICROBATCH)
                 batch = self.data.gallery(some) | self.latents("sample", some)
                 output = batch[self.game.output] if real else self.game.make(batch)
-                sheets.append(side_by_side([pictured(to_uint8(part).numpy()) for part in self.game.shown(batch, output)]))
+                sheets.append(
+                    side_by_side([pictured(to_uint8(part).numpy()) for part in self.game.shown(batch, output)])
+                )
         return np.concatenate(sheets)[:count]
 
     @contextmanager

@@ -28,6 +28,10 @@ NETWORKS = {
 }
 SMALLEST: dict[str, dict[str, Any]] = {}
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
+PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
+CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
+SHAPES = {name: CUBES if name.startswith("voxel.") else PICTURES for name in NETWORKS}
+"""The shapes of data that each network is tried on."""
 RECIPES = recipe.everything()
 
 

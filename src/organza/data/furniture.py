@@ -1,7 +1,8 @@
 """Furniture: 920 meshes of chairs, tables, beds, lamps, cups, cars ... from Debian's packages sweethome3d and sweethome3d-furniture.
 
-The catalogues are zips with a table of properties and OBJ files; each names its own licence (CC BY 3.0, CC0; see ATTRIBUTION.txt in what is
-written). Sweet Home 3D, Copyright (c) 2024 Space Mushrooms, http://www.sweethome3d.com.
+The catalogues are zips with a table of properties and OBJ files. Licences: CC BY 3.0 (Scopia, Kator Legaz, Reallusion, BlendSwap-CC-BY),
+public domain (BlendSwap-CC-0), GPL 2 or later (the program's own hundred, Copyright (c) Emmanuel Puybaret / eTeks). Each is written beside
+the meshes. http://www.sweethome3d.com.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def furniture(
     pieces = {path: [p for p in pieces_of(path) if _asked(p.name, only)] for path in catalogues}
     total = sum(map(len, pieces.values()))
     if not total:
-        raise UserError(f"No object in {place} has any of the words {', '.join(only)} in its name; try chair, table, sofa.")
+        raise UserError(
+            f"No object in {place} has any of the words {', '.join(only)} in its name; try chair, table, sofa."
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -95,14 +98,16 @@ def pieces_of(catalogue: Path) -> list[Piece]:
             table = next(name for name in TABLES if name in archive.namelist())
             facts = properties(archive.read(table).decode("latin-1"))
     except (zipfile.BadZipFile, OSError, StopIteration):
-        raise UserError(f"{catalogue} is no furniture catalogue: it is damaged or has no table; get it again.") from None
+        raise UserError(
+            f"{catalogue} is no furniture catalogue: it is damaged or has no table; get it again."
+        ) from None
     numbers = sorted(int(key.split("#")[1]) for key in facts if key.startswith("model#"))
     found = []
     for n in numbers:
         turned = np.array(facts.get(f"modelRotation#{n}", "1 0 0 0 1 0 0 0 1").split(), float).reshape(3, 3)
         size = np.array([float(facts.get(f"{side}#{n}", 100)) for side in ("width", "height", "depth")])
-        words = (facts.get(f"{key}#{n}", "") for key in ("name", "category", "creator"))
-        found.append(Piece(catalogue.stem, *words, facts[f"model#{n}"].lstrip("/"), turned, size))
+        name, category, creator = (facts.get(f"{key}#{n}", "") for key in ("name", "category", "creator"))
+        found.append(Piece(catalogue.stem, name, category, creator, facts[f"model#{n}"].lstrip("/"), turned, size))
     return found
 
 
@@ -114,7 +119,10 @@ def properties(text: str) -> dict[str, str]:
     """
     lines = re.sub(r"\\\r?\n\s*", "", text).splitlines()
     pairs = (line.partition("=") for line in lines if line.strip() and line.lstrip()[0] not in "#!")
-    return {key.strip(): re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), value.strip()) for key, _, value in pairs}
+    return {
+        key.strip(): re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), value.strip())
+        for key, _, value in pairs
+    }
 
 
 def upright(obj: str, turned: np.ndarray, size: np.ndarray) -> str:
@@ -125,7 +133,9 @@ def upright(obj: str, turned: np.ndarray, size: np.ndarray) -> str:
     """
     lines = obj.replace("\\\n", " ").splitlines()
     words = " ".join(line.lstrip("v ") for line in lines if line.startswith("v ")).split()
-    each = len(words) // max(1, sum(line.startswith("v ") for line in lines))  # some files add a fourth number, or a colour
+    each = len(words) // max(
+        1, sum(line.startswith("v ") for line in lines)
+    )  # some files add a fourth number, or a colour
     vertices = np.array(words, float).reshape(-1, max(each, 3))[:, :3] @ turned.T
     low, extent = (vertices.min(0), np.ptp(vertices, axis=0)) if len(vertices) else (0, np.ones(3))
     vertices = (vertices - low) * np.divide(size, extent, out=np.zeros(3), where=extent > 0)
@@ -168,8 +178,9 @@ def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _attribution(pieces: dict[Path, list[Piece]]) -> Iterator[str]:
-    yield "Meshes from the catalogues of Sweet Home 3D (http://www.sweethome3d.com), as Debian packages them. Each catalogue's licence stands"
-    yield "beside this file. The meshes were changed: reduced to their surface, turned upright and stretched to the size that the catalogue names."
+    yield "Meshes from the catalogues of Sweet Home 3D (http://www.sweethome3d.com), as Debian packages them."
+    yield "Each catalogue's licence stands beside this file. The meshes were changed: reduced to their surface,"
+    yield "turned upright and stretched to the size that the catalogue names."
     for catalogue, some in pieces.items():
         makers = sorted({piece.creator for piece in some if piece.creator})
         yield f"\n{catalogue.stem} (LICENSE-{catalogue.stem}.txt): {len(some)} objects, by {', '.join(makers) or 'unnamed authors'}."

@@ -11,7 +11,6 @@ import numpy as np
 from organza.data.decode import Unreadable
 from organza.errors import UserError
 
-ENDINGS = (".obj", ".stl")
 STEP = 0.5  # voxels between neighbouring points on a surface: no voxel that it crosses squarely is missed
 AT_ONCE = 2**20  # points in memory at a time
 

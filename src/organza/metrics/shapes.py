@@ -30,8 +30,8 @@ class ShapeStatistics:
 
     occupancy: the solid share of each of 4x4x4 blocks. profiles: the solid share of slices along each axis. outlines: the shadows that it
     casts along each axis, 8x8. distances: the histogram of distances between random pairs of its voxels (D2: Osada et al. 2002, Shape
-    Distributions, ACM TOG 21(4)). symmetry: how well it agrees with its mirror images. parts: how many pieces it falls into, how much of it is
-    the largest, and its surface. extent: its bounding box, volume and footprint.
+    Distributions, ACM TOG 21(4)). symmetry: how well it agrees with its mirror images. parts: how many pieces it falls into, how much of
+    it is the largest, and its surface. extent: its bounding box, volume and footprint.
 
     >>> ball = np.zeros((2, 16, 16, 16, 1), np.uint8); ball[:, 4:12, 4:12, 4:12] = 255
     >>> ShapeStatistics()(ball).shape
@@ -78,7 +78,7 @@ def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
 
 
 def distances(x: Tensor) -> Tensor:
-    """D2: the shares of random pairs of solid voxels whose distance, over the longest diagonal, falls into each bin: [N, D, H, W] to [N, 16].
+    """D2: the shares of random pairs of solid voxels whose distance, over the diagonal, falls into each bin: [N, D, H, W] to [N, 16].
 
     The pairs are the same for every volume: the same places in the list of its solid voxels.
     """
@@ -98,18 +98,20 @@ def distances(x: Tensor) -> Tensor:
 def pieces(x: Tensor) -> tuple[Tensor, Tensor]:
     """How many pieces each volume falls into, and the share of its voxels in the largest: [N, D, H, W] of 0 and 1 to [N], [N].
 
-    Voxels that touch, be it at a corner, belong together.
+    Voxels that touch with a side belong together.
 
-    >>> two = torch.zeros(1, 4, 4, 4); two[0, 0, 0, 0] = two[0, 3, 3, 2:] = 1
+    >>> two = torch.zeros(1, 4, 4, 4); two[0, 0, 0, 0] = 1; two[0, 3, 3, 2:] = 1
     >>> [value.item() for value in pieces(two)]
     [2.0, 0.6666666865348816]
     """
     labels = torch.arange(1.0, x[0].numel() + 1).reshape(x[0].shape) * x
-    while True:  # the largest number of a piece spreads over it
-        spread = F.max_pool3d(labels[:, None], 3, 1, 1)[:, 0] * x
-        if torch.equal(spread, labels):
-            break
-        labels = spread
+    total = None
+    while total != (total := labels.sum(dtype=torch.float64).item()):  # the largest number of a piece spreads over it
+        for axis in (1, 2, 3):
+            length = x.shape[axis]
+            for one, other in ((0, 1), (1, 0)):
+                here, there = labels.narrow(axis, one, length - 1), labels.narrow(axis, other, length - 1)
+                here.copy_(torch.maximum(here, there) * x.narrow(axis, one, length - 1))
     counts, largest = [], []
     for row in labels.flatten(1):
         sizes = row[row > 0].unique(return_counts=True)[1]
@@ -145,7 +147,9 @@ def _overlap(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _parts(x: Tensor) -> Tensor:
-    coarse = F.max_pool3d(x[:, None], 2)[:, 0] if min(x.shape[1:]) >= 32 else x  # an eighth of the work, and no gaps of one voxel
+    coarse = (
+        F.max_pool3d(x[:, None], 2)[:, 0] if min(x.shape[1:]) >= 32 else x
+    )  # an eighth of the work, and no gaps of one voxel
     count, largest = pieces(coarse)
     exposed = sum(x.diff(dim=axis).abs().flatten(1).sum(1) for axis in (1, 2, 3))
     return torch.stack([count.log1p(), largest, exposed / (6 * x.flatten(1).sum(1).clamp_min(1) ** (2 / 3))], 1)
