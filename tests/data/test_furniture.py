@@ -72,7 +72,7 @@ def test_meshes_are_written_by_category_upright_in_centimetres_with_their_licenc
 
 def test_some_of_them_by_words_of_their_names(catalogues: Path, tmp_path: Path):
     assert furniture(tmp_path / "out", catalogues, only=["table"]) == 1
-    with pytest.raises(UserError, match="No object in .* words tab"):
+    with pytest.raises(UserError, match=r"No object in .* words tab"):
         furniture(tmp_path / "none", catalogues, only=["tab"])
     assert not (tmp_path / "none").exists()
 

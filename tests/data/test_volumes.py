@@ -122,8 +122,8 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
         opened(tmp_path / "same.npy")
     with pytest.raises(UserError, match=r"no volumes in .* no .npy"):
         opened(pictures)
+    np.save(tmp_path / "grey.npy", np.zeros((5, 8, 8), np.uint8))
     with pytest.raises(UserError, match="For pictures use"):
-        np.save(tmp_path / "grey.npy", np.zeros((5, 8, 8), np.uint8))
         opened(tmp_path / "grey.npy")
     with pytest.raises(UserError, match="no cube"):
         Volumes(Source(tmp_path / "same.npy", size="32x16"))
