@@ -11,11 +11,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from organza.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from organza.infer import Run
 
 
 def _arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
@@ -90,6 +93,7 @@ def sample(
     traverse: Annotated[int | None, _arg("CODE", "no table")] = None,
     grid: bool = False,
     show: bool = False,
+    stl: bool = False,
     checkpoint: Which = "best",
 ) -> int:
     """Make new pictures with a trained generator. The same seed makes the same pictures.
@@ -104,6 +108,7 @@ def sample(
         traverse: of an InfoGAN: one table instead, a row for each category, columns along this continuous code (0 is the first).
         grid: write one picture with all of them instead of single files.
         show: draw them in the terminal as well.
+        stl: of a run on volumes: write a surface for 3-D printers of each.
         checkpoint: best, latest, or one's name such as 00012000.
     """
     from organza.display import draw
@@ -123,6 +128,10 @@ def sample(
             draw(table)
         print(f"{folder / f'traversal-{traverse}.png'}: a row for each category, code {traverse} from left to right")
         return 0
+    if len(trained.shape) == 4:
+        return _sample_volumes(trained, count, seed, folder, not grid, show, stl)
+    if stl:
+        raise UserError(f"--stl: {run} makes pictures, which have no surface; leave it out.")
     kept, done = [], 0
     for pictures in trained.sampled(count, seed, labels=labels):
         if grid or show or done < 256:
@@ -140,6 +149,22 @@ def sample(
     told = f"a grid of {count} pictures" if grid else f"{count} pictures and grid.png"
     print(
         f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
+    )
+    return 0
+
+
+def _sample_volumes(trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool) -> int:
+    from organza.display import draw
+    from organza.exhibit import write_volumes
+    from organza.pictures import grid
+    from organza.rendering import render
+
+    volumes = trained.sample(count, seed)
+    told = ", ".join(write_volumes(folder, volumes, singly, stl))
+    if show:
+        draw(grid(render(volumes[:64])))
+    print(
+        f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {trained.images:,} volumes seen)"
     )
     return 0
 
@@ -487,6 +512,31 @@ def data_digits(
     return 0
 
 
+def data_furniture(
+    out: Out,
+    /,
+    only: Annotated[tuple[str, ...], _arg("WORD ...", "all 920")] = (),
+    source: Annotated[Path | None, _arg("FOLDER", "where Debian's packages put the catalogues")] = None,
+) -> int:
+    """Write furniture as meshes, from the catalogues of Debian's sweethome3d and sweethome3d-furniture.
+
+    Args:
+        out: the folder to write to.
+        only: objects with one of these words in their names: chair table sofa ...
+        source: the folder with the catalogues (.sh3f files and sweethome3d.jar).
+    """
+    from organza.data.furniture import furniture
+    from organza.display import preparing
+
+    with preparing() as progress:
+        count = furniture(out, source=source, only=only, progress=progress)
+    print(
+        f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt\n"
+        f"next: organza train {out} --recipe gan3d-light --size 32"
+    )
+    return 0
+
+
 def _labels(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
     for setting in settings:
         if "=" not in setting:
@@ -511,6 +561,7 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "styles": data_styles,
     "pairs": data_pairs,
     "fashion-mnist": data_fashion_mnist,
+    "furniture": data_furniture,
 }
 ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
 ABOUT_DATA = "Look at data, and make some."

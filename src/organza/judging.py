@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.data.decode import Unreadable, decode, size_of
-from organza.data.folder import listing, printable
+from organza.data.folder import ARRAYS, listing, printable
 from organza.data.size import Size
+from organza.data.volumes import volumes_in
 from organza.errors import UserError
-from organza.infer import load
+from organza.infer import Run, load
 
 AT_ONCE = 256  # pictures in memory at a time
 
@@ -54,7 +55,6 @@ def judge_files(
         UserError: where there is no run, no such path, or nothing among them that can be read.
     """
     trained = load(run, checkpoint)
-    size = Size(trained.width, trained.height)
     verdicts, notes, waiting = [], list(trained.notes), []
 
     def settle() -> None:
@@ -64,8 +64,13 @@ def judge_files(
             verdicts.append(Verdict(name, float(chance), "; ".join(filter(None, told))))
         waiting.clear()
 
-    for found in pictures_at(paths, size, trained.channels, notes):
-        waiting.append(found)
+    found = (
+        _volumes(trained, paths, notes)
+        if len(trained.shape) == 4
+        else pictures_at(paths, Size(trained.width, trained.height), trained.channels, notes)
+    )
+    for item in found:
+        waiting.append(item)
         if len(waiting) == AT_ONCE:
             settle()
     if waiting:
@@ -113,6 +118,17 @@ def as_table(verdicts: Sequence[Verdict]) -> RenderableType:
         row = [Text(f"{verdict.probability:.3f}"), Text(verdict.file), Text(verdict.note)]
         table.add_row(*row[: len(table.columns)])
     return table
+
+
+def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Every volume of array files, meshes, and folders of them."""
+    for path in paths:
+        for name, one in volumes_in(path, trained.width):
+            place = str(path / name) if path.is_dir() or path.suffix in (".zip", *ARRAYS) else str(path)
+            if isinstance(one, str):
+                notes.append(f"{place} is left out: {one}")
+            else:
+                yield place, one[..., None] * np.uint8(255), ""
 
 
 def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -27,10 +27,10 @@ class View(NamedTuple):
     elevation: float = 25.0
 
 
-FRONT = View()
+ASIDE = View()
 
 
-def render(volumes: np.ndarray, size: int = 96, view: View = FRONT) -> np.ndarray:
+def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarray:
     """Volumes as pictures in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
 
     A ray for each pixel walks through the volume until it meets something solid; the slope there meets the light. A hundredth of a second
@@ -158,7 +158,9 @@ def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     square = np.concatenate(quads)
     used, numbered = np.unique(square, return_inverse=True)
     square = numbered.reshape(square.shape)
-    middle = total.reshape(-1, 3)[used] / crossings.reshape(-1)[used, None]
+    middle = (
+        total.reshape(-1, 3)[used] / crossings.reshape(-1)[used, None] - 0.5
+    )  # the rim is one wide, a voxel's middle at its half
     depth, height = volume.shape[0], volume.shape[1]
     vertices = np.stack([middle[:, 2], height - middle[:, 1], depth - middle[:, 0]], 1)
     return vertices, np.concatenate([square[:, [0, 1, 2]], square[:, [0, 2, 3]]])

@@ -43,6 +43,10 @@ HEADS: dict[str, tuple[str, ...]] = {
     "conditional.AuxiliaryClassifier": ("guesses",),
 }
 """What a network offers beside `forward` with weights of its own, by name: methods of its input."""
+PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
+CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
+SHAPES = {name: CUBES if name.startswith("voxel.") else PICTURES for name in NETWORKS}
+"""The shapes of data that each network is tried on."""
 RECIPES = recipe.everything()
 
 

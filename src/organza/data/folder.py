@@ -19,6 +19,7 @@ from organza.errors import UserError, nearest
 
 LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
 ARRAYS = (".npy", ".npz")
+MESHES = (".obj", ".stl")
 FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".tga", ".dng", ".cr2", ".nef", ".arw")
 
 
@@ -28,10 +29,17 @@ class Kind(NamedTuple):
     name: str
     endings: tuple[str, ...]
     foreign: tuple[str, ...]
-    formats: str
+    formats: str  # what was not found, in words
 
 
 PICTURES = Kind("pictures", ENDINGS, FOREIGN, "no JPEG, PNG, WebP, BMP, GIF or TIFF file")
+VOLUMES = Kind(
+    "volumes",
+    (*ARRAYS, *MESHES),
+    (".ply", ".off", ".glb", ".gltf", ".fbx", ".3ds", ".dae", ".step"),
+    "no .npy, .npz, .obj or .stl file",
+)
+ADVICE = "they are trained with --recipe gan3d-light"
 
 
 class Entry(NamedTuple):
@@ -83,8 +91,14 @@ def listing(source: str | Path, kind: Kind = PICTURES) -> Listing:
         )
     if not found.entries:
         reasons = "".join(f" {name}: {reason}." for name, reason in found.problems[:3])
+        if kind is PICTURES and (volumes := _volumes(path)):
+            raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no pictures; {ADVICE}.")
         raise UserError(f"There are no {kind.name} in {path}: {kind.formats}.{reasons}")
     return found
+
+
+def _volumes(path: Path) -> tuple[Entry, ...]:
+    return (_folder if path.is_dir() else _zip)(path, VOLUMES).entries if path.suffix not in ARRAYS else ()
 
 
 def printable(name: str) -> str:
@@ -237,7 +251,8 @@ def _loaded(path: Path) -> np.ndarray:
         or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (3, 4)))
         or not images.size
     ):
-        raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.")
+        volumes = f" If these are volumes, {ADVICE}." if images.ndim in (4, 5) else ""
+        raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.{volumes}")
     return images
 
 
@@ -248,4 +263,5 @@ def _skipped(part: str) -> bool:
 
 def _foreign(name: str, kind: Kind) -> str | None:
     ending = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a million times: a path object costs ten times as much
-    return f"{ending} is not among the formats; convert it to PNG or JPEG" if ending in kind.foreign else None
+    other = "PNG or JPEG" if kind is PICTURES else "OBJ or STL"
+    return f"{ending} is not among the formats; convert it to {other}" if ending in kind.foreign else None

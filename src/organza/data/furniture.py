@@ -1,7 +1,8 @@
 """Furniture: 920 meshes of chairs, tables, beds, lamps, cups, cars ... from Debian's packages sweethome3d and sweethome3d-furniture.
 
-The catalogues are zips with a table of properties and OBJ files; each names its own licence (CC BY 3.0, CC0; see ATTRIBUTION.txt in what is
-written). Sweet Home 3D, Copyright (c) 2024 Space Mushrooms, http://www.sweethome3d.com.
+The catalogues are zips with a table of properties and OBJ files. Licences: CC BY 3.0 (Scopia, Kator Legaz, Reallusion, BlendSwap-CC-BY),
+public domain (BlendSwap-CC-0), GPL 2 or later (the program's own hundred, Copyright (c) Emmanuel Puybaret / eTeks). Each is written beside
+the meshes. http://www.sweethome3d.com.
 """
 
 from __future__ import annotations
@@ -178,8 +179,8 @@ def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
 
 def _attribution(pieces: dict[Path, list[Piece]]) -> Iterator[str]:
     yield "Meshes from the catalogues of Sweet Home 3D (http://www.sweethome3d.com), as Debian packages them."
-    yield "Each catalogue's licence stands beside this file."
-    yield "The meshes were changed: reduced to their surface, turned upright and stretched to the size that the catalogue names."
+    yield "Each catalogue's licence stands beside this file. The meshes were changed: reduced to their surface,"
+    yield "turned upright and stretched to the size that the catalogue names."
     for catalogue, some in pieces.items():
         makers = sorted({piece.creator for piece in some if piece.creator})
         yield f"\n{catalogue.stem} (LICENSE-{catalogue.stem}.txt): {len(some)} objects, by {', '.join(makers) or 'unnamed authors'}."

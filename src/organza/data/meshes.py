@@ -11,7 +11,6 @@ import numpy as np
 from organza.data.decode import Unreadable
 from organza.errors import UserError
 
-ENDINGS = (".obj", ".stl")
 STEP = 0.5  # voxels between neighbouring points on a surface: no voxel that it crosses squarely is missed
 AT_ONCE = 2**20  # points in memory at a time
 
@@ -77,12 +76,12 @@ def voxelised(mesh: Mesh, side: int) -> np.ndarray:
     if extent.max() <= 0:
         raise Unreadable("it has no extent")
     margin = 1 if side >= 16 else 0
-    scale = (side - 2 * margin) / extent.max()
+    scale = (side - 2 * margin) * (1 - 1e-6) / extent.max()  # so that the far end falls into the last voxel
     points = (mesh.vertices - low) * scale
     points[:, [0, 2]] += (side - extent[[0, 2]] * scale) / 2  # centred; y, the height, begins at the floor
     grid = np.zeros((side, side, side), bool)
     for some in _points(points[mesh.triangles]):
-        x, y, z = np.clip((some - 1e-6).astype(np.int64), 0, side - 1).T
+        x, y, z = np.clip(some.astype(np.int64), 0, side - 1).T
         grid[side - 1 - z, side - 1 - y, x] = True
     return filled(grid)
 

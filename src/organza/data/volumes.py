@@ -17,14 +17,12 @@ from organza.data import meshes
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
 from organza.data.cache import Damage, PixelFile, cache_folder, digest, load, recall, remember, store
 from organza.data.decode import Unreadable
-from organza.data.folder import ARRAYS, Entry, Kind, Listing, listing, printable
+from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing, printable
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
 
-VOLUMES = Kind("volumes", (*ARRAYS, *meshes.ENDINGS), (".ply", ".off", ".glb", ".gltf", ".fbx", ".3ds", ".dae", ".step"),
-               "no .npy, .npz, .obj or .stl file")  # fmt: skip
 FORMAT = 1  # of packs: one higher whenever the same files would give other bytes
 USUAL = 32  # voxels a side that meshes get where nobody asks
 LARGEST = 256  # voxels a side
@@ -100,7 +98,7 @@ def volumes_in(path: str | Path, side: int | None = None) -> Iterator[Volume]:
     if Path(path).suffix.lower() in ARRAYS and Path(path).is_file():
         for index, one in enumerate(arrays := _array(Path(path))):
             yield Volume(f"{index:0{len(str(len(arrays) - 1))}d}", _told(lambda one=one: fitted(solid(one), side)))
-    elif Path(path).suffix.lower() in meshes.ENDINGS and Path(path).is_file():
+    elif Path(path).suffix.lower() in MESHES and Path(path).is_file():
         entry = Entry(Path(path).name, 0, 0)
         yield Volume(entry.name, _read(lambda _: Path(path).read_bytes(), entry, side))
     else:
@@ -261,7 +259,7 @@ def _read(read: Callable[[Entry], bytes], entry: Entry, side: int | None) -> np.
     ending = Path(entry.name).suffix.lower()
 
     def made() -> np.ndarray:
-        if ending in meshes.ENDINGS:
+        if ending in MESHES:
             return meshes.voxelised(meshes.read_mesh(read(entry), ending), side or USUAL)
         return fitted(solid(_loaded(io.BytesIO(read(entry)))), side)
 
