@@ -106,5 +106,5 @@ def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]
     >>> pyramid((3, 64, 64), 8, batch_norm)[1]
     (64, 4, 4)
     """
-    *features, last = dcgan.Discriminator(shape, width=width, norm=norm).layers
-    return nn.Sequential(*features), tuple(last.weight.shape[1:])  # type: ignore[arg-type, union-attr]
+    *features, last = dcgan.Discriminator(shape, width=width, norm=norm).layers.children()
+    return nn.Sequential(*features), tuple(last.weight.shape[1:])  # type: ignore[arg-type]
