@@ -244,7 +244,7 @@ def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _extractor(line: Mapping[str, Any]) -> str:
-    return str(line["card"]["extractor"]["name"])
+    return str(line.get("card", {}).get("extractor", {}).get("name", ""))
 
 
 def _share(tick: Tick) -> float:

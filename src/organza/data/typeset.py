@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
-
-from organza.seeding import stream
 
 Font = ImageFont.FreeTypeFont
 DIGITS = "0123456789"
@@ -53,6 +50,10 @@ def look(k: int, fonts: int, seed: int) -> Look:
     >>> look(13, 21, seed=0).digit
     3
     """
+    import torch  # here, since looking at data should not wait for it
+
+    from organza.seeding import stream
+
     chance = torch.rand(6, generator=stream(seed, "typeset", k)).tolist()
     angle, scale, right, down = (2 * value - 1 for value in chance[:4])
     return Look(

@@ -12,11 +12,9 @@ real. Its sums over pixels and patches are means here: lambda = (the paper's) x 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
-from organza.errors import UserError
 from organza.game import Batch, Duel, Game
 from organza.losses import Adversarial
 from organza.penalties import Penalty
@@ -47,15 +45,6 @@ class SimGAN(Game):
     ):
         super().__init__(G, D, adversarial, penalties)
         self.fidelity, self.pool = fidelity, Pool(pool, G.shape)  # type: ignore[arg-type]
-
-    @classmethod
-    def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
-        if data.source_shape[0] != data.shape[0]:
-            raise UserError(
-                f"The synthetic pictures (a) have {data.source_shape[0]} channels and the real ones (b) {data.shape[0]}, and a refined "
-                "picture is compared with both; ask for the same with --channels 1 (grey) or --channels 3 (colour)."
-            )
-        return super().players(generator, discriminator, data)
 
     def play(self, batch: Batch) -> Batch:
         return {"b": self.G(batch["a"])}

@@ -24,6 +24,7 @@ def diversity(real: Tensor, fake: Tensor) -> Estimate:
     Raises:
         UserError: too few rows, or unlike or non-finite features.
 
+    >>> import torch
     >>> diversity(torch.eye(4), torch.eye(4)[[0, 0, 1, 1]]).value  # of six pairs, two are alike
     0.6666666666666667
     """
@@ -38,6 +39,7 @@ def diversity(real: Tensor, fake: Tensor) -> Estimate:
 def pairwise(x: Tensor) -> Estimate:
     """The mean of 1 - cos(x_i, x_j) over pairs i != j of rows [n, d], and its jackknife error.
 
+    >>> import torch
     >>> pairwise(torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 3.0]])).value
     0.6666666666666667
     """

@@ -46,7 +46,7 @@ def bigan_light() -> Recipe:
         name="bigan-light",
         source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
         "penalties (on pairs), rates and generator of resize-r1.",
-        expect="",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(
             Several,
             generator=Part(resize_networks.Generator, z_dim=32, width=40),
@@ -68,7 +68,7 @@ def aae() -> Recipe:
         name="aae",
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
         "numbers, batch 100, SGD; both phases of a step in one turn.",
-        expect="",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         game=Part(AAE),
         generator=Part(
             Several,
@@ -89,7 +89,7 @@ def aae_light() -> Recipe:
         name="aae-light",
         source="The game of Makhzani et al. 2015, arXiv:1511.05644, with the convolutions of resize-r1 as decoder and DCGAN's as encoder, "
         "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
-        expect="",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(
             Several,
             generator=Part(resize_networks.Generator, z_dim=32, width=32),

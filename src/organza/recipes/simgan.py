@@ -10,7 +10,6 @@ from organza.networks import refiner
 from organza.optimizers import SGD, Adam
 from organza.part import Part
 from organza.recipe import Recipe
-from organza.schedule import Linear
 
 
 def simgan() -> Recipe:
@@ -21,7 +20,7 @@ def simgan() -> Recipe:
         source="Shrivastava et al. 2017, arXiv:1612.07828, with its numbers for gaze (grey, --size 55x35): batch 512, SGD 1e-3 (times the "
         "126 patches, over which it sums and a mean is taken here), R alone for 1,000 updates and D alone for 200, then two turns of R "
         "to one of D. It prints neither lambda (0.5 of its sums is taken) nor the pool's size (ten batches).",
-        expect="",
+        expect="Not trained to its end here; `--dry-run` says how long that takes. simgan-light shows the method.",
         game=Part(SimGAN, fidelity=round(0.5 * pixels / patches, 2), pool=10 * batch),
         generator=Part(refiner.Refiner),
         discriminator=Part(refiner.Discriminator),
@@ -41,16 +40,17 @@ def simgan_light() -> Recipe:
     return replace(
         simgan(),
         name="simgan-light",
-        source="SimGAN (arXiv:1612.07828) with 24 of 64 feature maps in R, three quarters of D's, batch 16, and Adam (0.5, 0.99) at 1e-3, "
-        "falling to 1e-4 over the second half, in the place of SGD; an average of R's weights is kept.",
-        expect="",
-        game=Part(SimGAN, fidelity=3.0, pool=512),
-        generator=Part(refiner.Refiner, width=24),
+        source="SimGAN (arXiv:1612.07828) with 24 of 64 feature maps and 3 of 4 blocks in R, three quarters of D's maps, batch 16, and "
+        "Adam 1e-3 (0.5, 0.99) in the place of SGD; an average of R's weights is kept.",
+        expect="`organza data digits` at 32x32: typeset digits look drawn with a pen after 20,000 images, four minutes on 2 cores; the "
+        "distance to real ones falls from 0.12 to 0.02, and their classes stay legible.",
+        game=Part(SimGAN, fidelity=2.0, pool=512),
+        generator=Part(refiner.Refiner, width=24, blocks=3),
         discriminator=Part(refiner.Discriminator, width=48),
-        generator_optimizer=Adam(Linear(1e-3, 1e-4, begin=0.5), 0.5, 0.99),
-        discriminator_optimizer=Adam(Linear(1e-3, 1e-4, begin=0.5), 0.5, 0.99),
+        generator_optimizer=Adam(1e-3, 0.5, 0.99),
+        discriminator_optimizer=Adam(1e-3, 0.5, 0.99),
         batch=16,
         generator_warmup=50 * 16,
         warmup=30 * 16,
-        average=5_000,
+        average=2_000,
     )

@@ -76,7 +76,7 @@ def cyclegan_light() -> Recipe:
         cyclegan(),
         name="cyclegan-light",
         source="CycleGAN's game and weights with width 16 and 4 blocks, patches of 34x34, batch 4.",
-        expect="To be measured.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(translator.Generator, width=16, blocks=4),
         discriminator=Part(patch.Discriminator, width=32, depth=2),
         data=Part(Unpaired),
@@ -90,6 +90,6 @@ def cut_light() -> Recipe:
         cyclegan_light(),
         name="cut-light",
         source="CUT's game and weights with the networks of cyclegan-light, and 64 patches.",
-        expect="To be measured.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         game=Part(CUT, nce=1.0, identity=1.0, patches=64),
     )
