@@ -73,7 +73,8 @@ def cgan_light() -> Recipe:
         source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z, and "
         "resize-convolutions; loss, penalties, optimiser and schedule of resize-r1, the penalties a tenth for pictures of 32x32: at "
         "64x64 use --set penalties.0.weight=1 penalties.1.weight=1.",
-        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        expect="Fashion-MNIST at 32x32: after 14,000 images, five minutes on 2 cores, each class has its own outline; "
+        "within a class the pictures are nearly the same, and striped.",
         generator=Part(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
         discriminator=Part(networks.Projection, norm=no_norm, width=40),
         adversarial=relativistic,
