@@ -100,7 +100,7 @@ def test_a_run_of_every_layout(name: str, material: Material, extractor: Extract
     folder = trained(material(recipe), tmp_path / "run", recipe, evaluate=False)
     side = Trained(folder)
     real, training = side.real(), side.training()
-    made = side.made(40, seed=3)
+    made = side.made(len(real) + 20, seed=3)
     assert len(real) == len(side.data.reference)
     assert len(training) == len(side.data.parts.train)
     assert made.images.dtype == np.uint8
