@@ -17,6 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 import organza
+from organza import cli
 from organza.errors import UserError
 from organza.evaluating import Evaluation, evaluate, named_extractor, suited
 from organza.infer import load
@@ -100,7 +101,7 @@ def test_a_run_of_every_layout(name: str, material: Material, extractor: Extract
     folder = trained(material(recipe), tmp_path / "run", recipe, evaluate=False)
     side = Trained(folder)
     real, training = side.real(), side.training()
-    made = side.made(40, seed=3)
+    made = side.made(len(real) + 20, seed=3)
     assert len(real) == len(side.data.reference)
     assert len(training) == len(side.data.parts.train)
     assert made.images.dtype == np.uint8
@@ -109,7 +110,7 @@ def test_a_run_of_every_layout(name: str, material: Material, extractor: Extract
     assert (made.targets is not None) == side.recipe.game.make.paired
     if made.targets is not None:
         assert made.targets.shape == made.images.shape
-        assert len(made) == min(40, len(side.data.reference))  # each input once
+        assert len(made) == len(side.data.reference)  # each input once
     if side.run.labels is not None:
         assert real.classes().keys() == made.classes().keys() == training.classes().keys() != set()
 
@@ -270,3 +271,25 @@ def test_labels_are_judged_once_a_classifier_is_there(extractor: Extractor, tmp_
     images = torch.zeros(80, 32, 32, 3, dtype=torch.uint8).numpy()
     names = labels.label_accuracy(images, asked, images, asked).keys()
     assert names <= found.metrics.keys()
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    one, other = drawings(tmp_path / "one", range(30)), drawings(tmp_path / "two", range(30, 60))
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main(["evaluate", *map(str, arguments)])
+        told = capsys.readouterr()
+        return int(end.value.code or 0), told.out, told.err
+
+    code, out, _ = call(one, "--against", other, "--extractor", "lite0", "--json")
+    assert code == 0
+    assert [read["of"] for read in json.loads(out)] == [str(one)]
+    code, out, _ = call(one, other, "--against", other, "--extractor", "lite0")
+    assert code == 0
+    assert "may copy" in out  # the second is what it is held against
+    for arguments, said in (((one,), "--against DATA"), ((one, "--extractor", "lite"), "Did you mean lite0?")):
+        code, _, told = call(*arguments)
+        assert code == 2
+        assert said in told
+        assert len(told.strip().splitlines()) == 1

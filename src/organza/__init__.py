@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from organza.data.pairs import Pairs as Pairs
     from organza.data.pairs import Unpaired as Unpaired
     from organza.errors import UserError as UserError
+    from organza.evaluating import Evaluation as Evaluation
+    from organza.evaluating import evaluate as evaluate
     from organza.infer import Run as Run
     from organza.infer import load as load
     from organza.recipe import Recipe as Recipe
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Batches": "organza.data.batches",
+    "Evaluation": "organza.evaluating",
     "Images": "organza.data.batches",
     "Labelled": "organza.data.labels",
     "Pairs": "organza.data.pairs",
@@ -37,6 +40,7 @@ _PUBLIC = {
     "Request": "organza.start",
     "Run": "organza.infer",
     "UserError": "organza.errors",
+    "evaluate": "organza.evaluating",
     "load": "organza.infer",
     "open_data": "organza.data",
     "train": "organza.start",
@@ -44,6 +48,7 @@ _PUBLIC = {
 }
 __all__ = [
     "Batches",
+    "Evaluation",
     "Images",
     "Labelled",
     "Pairs",
@@ -53,6 +58,7 @@ __all__ = [
     "Source",
     "Unpaired",
     "UserError",
+    "evaluate",
     "load",
     "open_data",
     "train",

@@ -158,14 +158,16 @@ def _sides_of_run(
     run, missing = trained.run, trained.missing()
     if missing and against is None:
         raise UserError(f"{missing} Put the data back, or name real pictures to measure against with --against.")
-    named = against and folder_side(against, Size(run.width, run.height), run.channels, progress=progress)
+    size = Size(run.width, run.height)
+    named = None if against is None else folder_side(against, size, run.channels, progress=progress)
     if missing:
         note = f"{missing} So memorisation is not measured, and labels are drawn as often as the data had them"
         fake, real, training, unseen, notes = trained.sampled(count, seed), named, None, None, (note,)
     else:
         fake, own, training = trained.made(count, seed), trained.real(), trained.training()
-        real, unseen, notes = named or own, own if own.split == "held-out" else None, training.notes
-    assert isinstance(real, Side)
+        real = own if named is None else named
+        unseen, notes = own if own.split == "held-out" else None, training.notes
+    assert real is not None  # without data, something was named
     return _Sides(fake, real, training, unseen, (*fake.notes, *real.notes, *notes, *_differences(fake, real)))
 
 

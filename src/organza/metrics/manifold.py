@@ -65,11 +65,17 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
         covered.append(inside.any(1))
         recalled.append((distances <= fake_radius).any(1))
     return Manifold(
-        _mean((around_fake > 0).double()),
-        _mean(torch.cat(recalled).double()),
+        _share(around_fake > 0),
+        _share(torch.cat(recalled)),
         _mean(around_fake.double() / k),
-        _mean(torch.cat(covered).double()),
+        _share(torch.cat(covered)),
     )
+
+
+def _share(yes: Tensor) -> Estimate:
+    """A share and its binomial error, which half a success and half a failure more keep from being 0 where all are alike."""
+    near = (yes.sum().item() + 0.5) / (len(yes) + 1)
+    return Estimate(yes.double().mean().item(), math.sqrt(near * (1 - near) / len(yes)))
 
 
 def _mean(values: Tensor) -> Estimate:

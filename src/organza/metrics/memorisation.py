@@ -23,7 +23,8 @@ class Memorisation(NamedTuple):
 
     Args:
         nearness: median distance of fakes to their nearest training image, over that of unseen reals: 1 = learned, below = copies.
-        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE where nothing was copied.
+        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE where nothing was copied. Its error
+            counts the fakes, and the few unseen reals that draw the line.
         nearest: for each fake the index of its nearest training image, [n].
         distances: to it, [n].
     """
@@ -65,8 +66,10 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
     least = 1e-6 * training.square().sum(1).mean().sqrt()
     limit = usual.quantile(RARE).clamp(min=least)
     share = (distances <= limit).double().mean().item()
-    error = math.sqrt(max(share * (1 - share), RARE * (1 - RARE)) / len(fake))
-    return Memorisation(_ratio_of_medians(distances, usual, least), Estimate(share, error), nearest, distances)
+    counted, limited = max(share * (1 - share), RARE * (1 - RARE)) / len(fake), RARE * (1 - RARE) / len(usual)
+    return Memorisation(
+        _ratio_of_medians(distances, usual, least), Estimate(share, math.sqrt(counted + limited)), nearest, distances
+    )
 
 
 def _nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:
