@@ -159,7 +159,7 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
         real = fake
         if game.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for G
-                real = duel.judge(duel.real.detach())
+                real = duel.judge(duel.real)
         _add(terms, "generator", game.adversarial.generator(real, fake).mean())
     return Turn(terms | game.extra_generator_terms(batch, made), {})
 

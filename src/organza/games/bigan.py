@@ -32,7 +32,7 @@ class BiGAN(Encoding):
         real = fake = duel.judge(duel.real)
         if self.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for E, as the real is for G
-                fake = duel.judge(duel.fake.detach())
+                fake = duel.judge(duel.fake)
         return {"encoder": exchanged(self.adversarial, real, fake).mean()}
 
 
