@@ -13,6 +13,7 @@ from PIL import Image
 import organza
 from organza import Images, Source, cli
 from organza.data.batches import to_float, to_uint8
+from organza.dry import cost
 from organza.errors import UserError
 from organza.game import Batch, Moment, discriminator_loss, generator_loss, update
 from organza.games.bigan import BiGAN, exchanged
@@ -64,6 +65,11 @@ def test_the_generator_alone_decides_the_size_of_the_latent(name: str, pictures:
         assert settings_of(part)["z_dim"] == 7  # type: ignore[index]
     with pytest.raises(UserError, match="no field z_dim"):
         apply(RECIPES[name](), ["generator.encoder.z_dim=7"])
+
+
+@pytest.mark.parametrize("name", WITH_ENCODER)
+def test_the_cost_of_a_step_can_be_counted(name: str, pictures: Path):
+    assert cost(small(RECIPES[name]()), Images(Source(pictures, size=32))) > 0
 
 
 def test_pairs_are_a_picture_with_its_latent_and_a_latent_with_its_picture(pictures: Path):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from typing import Any
 
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from organza.data.batches import Batches
 from organza.display import words
@@ -53,9 +55,24 @@ def count(network: nn.Module) -> int:
 def cost(recipe: Recipe, data: Batches) -> float:
     """Floating-point operations that a training step spends on each image, counted while one is done."""
     trainer = trial(recipe, data)
-    with FlopCounterMode(display=False) as counter:
+    with Counter() as counter:
         trainer.step()
-    return counter.get_total_flops() / trainer.images
+    return counter.total / trainer.images
+
+
+class Counter(TorchDispatchMode):
+    """Counts floating-point operations. torch's own FlopCounterMode also hooks every module, which penalties on gradients do not bear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        named = named or {}
+        result = function(*arguments, **named)
+        if (formula := flop_registry.get(function._overloadpacket)) is not None:
+            self.total += formula(*arguments, **named, out_val=result)
+        return result
 
 
 def peak_memory() -> int:

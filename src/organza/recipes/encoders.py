@@ -9,6 +9,7 @@ from organza.games.bigan import BiGAN
 from organza.losses import relativistic
 from organza.networks import aae as aae_networks
 from organza.networks import bigan as bigan_networks
+from organza.networks import dcgan as dcgan_networks
 from organza.networks import resize as resize_networks
 from organza.networks.layers import Several, no_norm
 from organza.optimizers import SGD, Adam
@@ -45,14 +46,14 @@ def bigan_light() -> Recipe:
         bigan(),
         name="bigan-light",
         source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
-        "penalties (on pairs), rates and generator of resize-r1.",
+        "penalties (on pairs), rates and generator of resize-r1, width 32 in all.",
         expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(
             Several,
-            generator=Part(resize_networks.Generator, z_dim=32, width=40),
-            encoder=Part(bigan_networks.Encoder, width=40),
+            generator=Part(resize_networks.Generator, z_dim=32, width=32),
+            encoder=Part(bigan_networks.Encoder, width=32),
         ),
-        discriminator=Part(bigan_networks.Discriminator, width=40, norm=no_norm),
+        discriminator=Part(bigan_networks.Discriminator, width=32, norm=no_norm),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
         generator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99),
@@ -87,12 +88,12 @@ def aae_light() -> Recipe:
     return replace(
         aae(),
         name="aae-light",
-        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with the convolutions of resize-r1 as decoder and DCGAN's as encoder, "
+        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as decoder, its mirror image as encoder, "
         "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
         expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(
             Several,
-            generator=Part(resize_networks.Generator, z_dim=32, width=32),
+            generator=Part(dcgan_networks.Generator, z_dim=32, width=32),
             encoder=Part(bigan_networks.Encoder, width=32),
         ),
         discriminator=Part(aae_networks.Discriminator, width=512),
