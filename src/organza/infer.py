@@ -167,11 +167,7 @@ class Run:
         Raises:
             UserError: for another size or number of channels, or where D judges pairs.
         """
-        if self.content["players"]["discriminator"].get("condition"):
-            raise UserError(
-                f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
-                "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
-            )
+        self._require_no_pairs()
         expected = (self.height, self.width, self.channels)
         if pictures.ndim != 4 or pictures.shape[1:] != expected:
             raise UserError(
@@ -183,6 +179,13 @@ class Run:
             padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
             found.append(probability(self.discriminator(to_float(padded)), self.saved.facts["neutral"])[: len(some)])
         return torch.cat(found).numpy()
+
+    def _require_no_pairs(self) -> None:
+        if self.content["players"]["discriminator"].get("condition"):
+            raise UserError(
+                f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
+                "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
+            )
 
     def _network(self, name: str) -> nn.Module:
         network = decode(self.content["players"][name])()
