@@ -18,6 +18,8 @@ from organza.metrics.evaluate import Card, evaluate
 from organza.metrics.features import Extractor, cached_features
 from organza.metrics.kernels import Estimate
 from organza.metrics.paired import estimate, faithfulness, perceptual
+from organza.metrics.shapes import variety
+from organza.seeding import MICROBATCH
 
 
 class Referee:
@@ -45,8 +47,9 @@ class Referee:
         return (time.perf_counter() - start) * self.samples / len(pictures)
 
     def scores(self, pictures: np.ndarray) -> dict[str, Estimate]:
-        """The distances of generated pictures, uint8 [N, H, W, C], from the real ones."""
-        return evaluate(self.features, self.extractor(pictures))
+        """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary."""
+        features = self.extractor(pictures)
+        return evaluate(self.features, features) | {"variety": variety(self.features, features)}
 
     def faithfulness(self, made: Tensor, target: Tensor) -> dict[str, Estimate]:
         """How near generated pictures are to their own targets, uint8 [N, H, W, C] both; the targets are the same each time."""
@@ -63,10 +66,18 @@ class Referee:
 def accuracy(game: Game, batch: Batch) -> tuple[float, float]:
     """The share of reals and fakes that D tells apart rightly, and its standard error: 1/2 at the equilibrium of the game."""
     right = []
-    for duel in game.duels(batch, game.play(batch)):
-        real, fake = duel.judge(duel.real), duel.judge(duel.fake)
+    count = len(next(iter(batch.values())))
+    some = [range(start, min(start + MICROBATCH, count)) for start in range(0, count, MICROBATCH)]
+    judged = [_logits(game, {name: value[part.start : part.stop] for name, value in batch.items()}) for part in some]
+    for parts in zip(*judged, strict=True):  # the parts of one duel
+        real, fake = (torch.cat(side) for side in zip(*parts, strict=True))
         neutral = game.adversarial.neutral
         even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
         right += [probability(real, even) > 0.5, probability(fake, even) < 0.5]
     share = torch.cat(right).float().mean().item()
     return share, math.sqrt(max(share * (1 - share), 1e-9) / sum(map(len, right)))
+
+
+def _logits(game: Game, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+    """What D says of reals and fakes, for each duel; a few items at a time, since large translators fill the memory."""
+    return [(duel.judge(duel.real), duel.judge(duel.fake)) for duel in game.duels(batch, game.play(batch))]

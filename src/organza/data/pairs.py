@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Domains(Batches):
             (f"{place}/{name}", why) for place, side in zip("ab", packs, strict=True) for name, why in side.plain.broken
         )
         prints = [pack.fingerprint for side in packs for pack in side]
-        self.fingerprint = hashlib.sha256(repr(prints).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(repr((type(self).__name__, prints)).encode()).hexdigest()
         self.directory = packs[0].plain.directory
 
     def facts(self) -> dict[str, Any]:
@@ -106,27 +107,29 @@ class Pairs(Domains):
         else:
             _require_halves(source, wanted)
             packs = (_opened(source, wanted, jitter, "left"), _opened(source, wanted, jitter, "right"))
-        self.rows = _matched(*(side.plain for side in packs), where=str(source.path))
-        super().__init__(source, packs, len(self.rows[0]), jitter, mirror)
+        self.matched = _matched(*(side.plain for side in packs), where=str(source.path))
+        super().__init__(source, packs, len(self.matched[0]), jitter, mirror)
         if a is None:
             self.broken = packs[0].plain.broken
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = self.order.at(positions)
-        sides = zip("ab", self.grown, self.rows, strict=True)
+        sides = zip("ab", self.grown, self.matched, strict=True)
         return {name: self.shown(images[rows[which]], positions) for name, images, rows in sides}
 
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = round_robin(self.reference, positions)
-        sides = zip("ab", self.images, self.rows, strict=True)
+        sides = zip("ab", self.images, self.matched, strict=True)
         return {name: to_float(images[rows[which]]) for name, images, rows in sides}
 
     def real(self) -> np.ndarray:
-        return self.images[1][self.rows[1][self.reference]]
+        return self.images[1][self.matched[1][self.reference]]
 
 
 class Unpaired(Domains):
     """Two folders of pictures that know nothing of each other, {"a", "b"}: for CycleGAN, CUT and SimGAN.
+
+    Where one domain is grey and the other in colour, both are read in colour.
 
     Args:
         source: a folder with the subfolders a and b.
@@ -140,11 +143,18 @@ class Unpaired(Domains):
     def __init__(self, source: Source, *, size: int = 64, jitter: int = 0, mirror: bool = False):
         a, b = source.within(*A), source.within(*B)
         if a is None or b is None:
+            lacking = " and ".join(name for name, place in (("a", a), ("b", b)) if place is None)
             raise UserError(
-                f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {'a' if a is None else 'b'}."
+                f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {lacking}."
             )
         wanted = source.wanted or Size(size, size)
         packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
+        most = max(side.plain.channels for side in packs)
+        if any(side.plain.channels < most for side in packs):  # translators that are shown both domains need them alike
+            packs = (
+                _opened(replace(a, channels=most), wanted, jitter),
+                _opened(replace(b, channels=most), wanted, jitter),
+            )
         super().__init__(source, packs, len(packs[1].plain), jitter, mirror)
         self.others = split(len(packs[0].plain))
         self.order_a = Order(self.others.train, source.seed + 1)  # another shuffle than that of b
