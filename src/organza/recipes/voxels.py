@@ -21,7 +21,7 @@ def gan3d() -> Recipe:
         name="gan3d",
         source="Wu et al. 2016, arXiv:1610.07584: batch 100, Adam 2.5e-3 for G and 1e-5 for D (beta1 0.5), D trained only while it "
         "is right on at most 80 % of a batch; tanh in the place of the sigmoid.",
-        expect="Made for 64x64x64 and a GPU; on 2 cores a batch of 32x32x32 takes the better part of a minute.",
+        expect="Made for 64x64x64 and a GPU; not trained here.",
         game=Part(Voxel),
         generator=Part(voxel.Generator),
         discriminator=Part(voxel.Discriminator),
