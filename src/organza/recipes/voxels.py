@@ -46,7 +46,7 @@ def gan3d_light() -> Recipe:
         discriminator=Part(voxel.Discriminator, width=16, norm=no_norm),
         data=Part(Volumes, mirror=True),
         adversarial=relativistic,
-        penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
+        penalties=(Penalty(r1_finite, weight=10.0), Penalty(r2_finite, weight=10.0)),
         generator_optimizer=Adam(1e-3, 0.0, 0.99),
         discriminator_optimizer=Adam(1e-3, 0.0, 0.99),
         batch=16,
