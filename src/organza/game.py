@@ -23,12 +23,16 @@ Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
 @dataclass
 class Duel:
-    """One discriminator and one pair of real and fake data, [N, ...] each; both sides share the condition, if any."""
+    """One discriminator and one pair of real and fake data, [N, ...] each; both sides share the condition, if any.
+
+    In its own turn, D is shown `replay(fake)` where a replay is given: a pool's `exchange`, which mixes earlier fakes in.
+    """
 
     critic: Callable[..., Tensor]
     real: Tensor
     fake: Tensor
     condition: Tensor | None = None
+    replay: Callable[[Tensor], Tensor] | None = None
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
         """The critic's logits for x, which stands for these items of the batch."""
@@ -134,6 +138,8 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
     terms: dict[str, Tensor] = {}
     readings: dict[str, Tensor] = {}
     for duel in game.duels(batch, made):
+        if duel.replay:
+            duel.fake = duel.replay(duel.fake)
         if due:  # exact penalties differentiate with respect to the inputs, from the same forward pass
             duel.real, duel.fake = duel.real.detach().requires_grad_(), duel.fake.detach().requires_grad_()
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
@@ -141,7 +147,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         for penalty in due:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
-        readings = _readings(real.detach(), fake.detach(), game.adversarial.neutral)
+        readings = readings or _readings(real.detach(), fake.detach(), game.adversarial.neutral)
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
 
 

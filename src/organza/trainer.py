@@ -137,7 +137,7 @@ class Trainer:
         begun = time.perf_counter() - self.seconds
         with self._signals():
             if self.images == 0:
-                save_png(grid(self.gallery(real=True)), self.folder.samples / "real.png")
+                save_png(grid(self.gallery(real=True), self.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
             reason = None
             while reason is None:
@@ -212,10 +212,18 @@ class Trainer:
                 made.append(to_uint8(self.game.make(self.data.referenced(some) | self.latents("sample", some))))
         return torch.cat(made)[: len(positions)]
 
+    def targets(self, positions: range) -> Tensor:
+        """What should have been made of these reference items: uint8 [N, ..., C]."""
+        parts = [
+            self.data.referenced(positions[start : start + MICROBATCH])
+            for start in range(0, len(positions), MICROBATCH)
+        ]
+        return torch.cat([to_uint8(part[self.game.output]) for part in parts])
+
     @torch.no_grad()
-    def gallery(self, count: int = 64, real: bool = False) -> np.ndarray:
-        """Pictures for people, uint8 [count, H, W, C]: what is made of fixed latents, or the real items in its place."""
-        sheets = []
+    def gallery(self, real: bool = False) -> np.ndarray:
+        """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
+        sheets, count = [], self.data.rows * self.data.columns
         with self._averaged():
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
@@ -245,7 +253,7 @@ class Trainer:
     def _sample(self) -> Iterator[Event]:
         pictures = self.gallery()
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
-        save_png(grid(pictures), path)
+        save_png(grid(pictures, self.data.columns), path)
         yield Sampled(self.images, pictures, path)
 
     def _evaluate(self) -> Iterator[Event]:
@@ -253,19 +261,26 @@ class Trainer:
             return
         yield Busy("measuring the samples")
         # Latents from a million on: those of the sample grids stay out of the measurement.
-        measured = range(1_000_000, 1_000_000 + self.referee.samples)
-        scores = self.referee.scores(self.made(measured).numpy())
+        measured = range(1_000_000, 1_000_000 + self._samples())
+        made = self.made(measured)
+        scores = self.referee.scores(made.numpy())
         if self.game.paired:
-            scores |= self.referee.faithfulness(self.made(measured), self.data.referenced(measured)[self.game.output])
+            scores |= self.referee.faithfulness(made, self.targets(measured))
         with self._averaged(), torch.no_grad():
             right, error = accuracy(self.game, self._judged(self.referee.judged))
         check = Check(self.images, scores["mmd"].value, scores["mmd"].error, right, error)
         self.history.append(check)
         line = {"images": self.images, "seconds": round(self.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
-        line |= {"D accuracy": {"value": right, "error": error}, "card": self.referee.card(self.seed)}
+        card = self.referee.card(self.seed) | {"fake": len(made)}
+        line |= {"D accuracy": {"value": right, "error": error}, "card": card}
         self.folder.append(self.folder.evaluations, line)
         yield Evaluated(check, line, best(self.history) is check)
+
+    def _samples(self) -> int:
+        """How many samples are measured: where each reference item has one translation, no more than there are items."""
+        assert self.referee is not None
+        return min(self.referee.samples, len(self.data.reference)) if self.game.paired else self.referee.samples
 
     def _write_stats(self) -> None:
         line: dict[str, Any] = {

@@ -10,10 +10,11 @@ from torch import nn
 
 from organza.errors import UserError
 from organza.networks import dcgan, voxel
-from organza.networks.layers import Discriminator, Generator, no_norm
-from tests.contracts.discovery import NETWORKS, SHAPES, SMALLEST
+from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
+from tests.contracts.discovery import HEADS, NETWORKS, SHAPES, SMALLEST
 
-MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator)}
+MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator | Encoder)}
+ENCODERS = {name: make for name, make in NETWORKS.items() if issubclass(make, Encoder)}
 DISCRIMINATORS = {name: make for name, make in NETWORKS.items() if issubclass(make, Discriminator)}
 
 
@@ -32,6 +33,8 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:
         x = torch.rand(count, *shape) * 2 - 1
+    if isinstance(network, Discriminator):  # one that judges latents too takes them from the first pixels here
+        x = network.evidence(x, lambda x: x.flatten(1)[:, : network.z_dim])
     labels = getattr(network, "labels", 0)
     return (x, torch.eye(labels)[torch.arange(count) % labels]) if labels else (x,)
 
@@ -59,10 +62,20 @@ def test_discriminator_gives_logits_and_one_probability_an_item(name: str, shape
     assert ((chance > 0) & (chance < 1)).all()
 
 
+@pytest.mark.parametrize(("name", "shape"), [(name, shape) for name in ENCODERS for shape in SHAPES[name]])
+def test_an_encoder_gives_a_latent_for_each_item(name: str, shape: tuple[int, ...]):
+    network = built(name, shape)
+    z = network(*inputs(network, shape))
+    assert z.shape == (4, network.z_dim)
+    assert z.std(0).min() > 0
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_weight_gets_a_gradient(name: str):
     network = built(name)
-    network(*inputs(network, usual(name), count=8)).square().sum().backward()
+    given = inputs(network, usual(name), count=8)
+    said = [network(*given), *(getattr(network, head)(*given) for head in HEADS.get(name, ()))]
+    sum(values.square().sum() for values in said).backward()
     for weight, value in network.named_parameters():
         assert value.grad is not None, weight
         assert value.grad.abs().sum() > 0, weight

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
-from typing import Any
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from organza.data.batches import Batches, Order, channels_first, flips, mirrored, round_robin, split, to_float
+from organza.data.choice import sampled
+from organza.data.folder import listing
 from organza.data.pack import Pack
 from organza.data.size import Size
 from organza.data.source import Source
@@ -21,53 +25,56 @@ from organza.seeding import stream
 A, B = ("a", "A", "trainA"), ("b", "B", "trainB")
 
 
+class Packs(NamedTuple):
+    """One domain: its pictures as they are, and a little larger to show parts of in training; the same pack where there is no jitter."""
+
+    plain: Pack
+    grown: Pack
+
+
 class Domains(Batches):
-    """What pairs and unpaired domains share: two packs, a translated to b, {"a", "b"}.
+    """What pairs and unpaired domains share: two sets of pictures, a translated to b, {"a", "b"}.
+
+    Training shows parts of enlarged pictures, all else the pictures as they are: what is measured and looked at is what `translate` gets.
 
     Args:
         source: a folder with the subfolders a and b.
-        jitter: load the pictures this many pixels larger and show a random part of them, other in each pass.
+        packs: of a and of b.
+        count: of items.
+        jitter: load the pictures this many pixels larger and show a random part of them, another in each pass.
         mirror: flip each training image left to right with a chance of one half.
     """
 
-    images: tuple[np.ndarray, np.ndarray]  # uint8 [N, H, W, C] of a and of b
+    images: tuple[np.ndarray, np.ndarray]  # of a and of b as they are, uint8 [N, H, W, C]
+    grown: tuple[np.ndarray, np.ndarray]  # the same for training, uint8 [N, H + jitter, W + jitter, C]
 
-    def __init__(self, source: Source, packs: tuple[Pack, Pack], count: int, jitter: int, mirror: bool):
+    def __init__(self, source: Source, packs: tuple[Packs, Packs], count: int, jitter: int, mirror: bool):
         super().__init__(count, source.seed)
         self.jitter, self.mirror = jitter, mirror
+        self.images = (packs[0].plain.images, packs[1].plain.images)
+        self.grown = (packs[0].grown.images, packs[1].grown.images)
+        self.source_shape, self.shape = map(channels_first, self.images)
         self.broken = tuple(
-            (f"{place}/{name}", reason) for place, pack in zip("ab", packs, strict=True) for name, reason in pack.broken
+            (f"{place}/{name}", why) for place, side in zip("ab", packs, strict=True) for name, why in side.plain.broken
         )
-        prints = [pack.fingerprint for pack in packs]
-        self.fingerprint = hashlib.sha256(repr((prints, jitter)).encode()).hexdigest()
-        self.directory = packs[0].directory
-
-    def _shapes(self) -> None:
-        (c, h, w), (d, y, x) = (channels_first(images) for images in self.images)
-        self.source_shape, self.shape = (
-            (c, h - self.jitter, w - self.jitter),
-            (d, y - self.jitter, x - self.jitter),
-        )
+        prints = [pack.fingerprint for side in packs for pack in side]
+        self.fingerprint = hashlib.sha256(repr((type(self).__name__, prints)).encode()).hexdigest()
+        self.directory = packs[0].plain.directory
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"source_shape": list(self.source_shape)}
 
     def shown(self, images: np.ndarray, positions: Sequence[int], side: str = "") -> Tensor:
-        """Training images as they are shown at these positions: a part of each, perhaps mirrored."""
+        """Grown images as they are shown at these positions: a part of each, perhaps mirrored."""
         images = mirrored(images, flips(self.seed, positions, side) if self.mirror else ())
         if self.jitter:
-            corners = [
-                torch.randint(self.jitter + 1, (2,), generator=stream(self.seed, f"corner{side}", k)).tolist()
-                for k in positions
-            ]
-            images = np.concatenate([self.part(images[row : row + 1], y, x) for row, (y, x) in enumerate(corners)])
+            height, width = images.shape[1] - self.jitter, images.shape[2] - self.jitter
+            streams = [stream(self.seed, f"corner{side}", k) for k in positions]
+            corners = [torch.randint(self.jitter + 1, (2,), generator=each).tolist() for each in streams]
+            images = np.stack(
+                [image[y : y + height, x : x + width] for image, (y, x) in zip(images, corners, strict=True)]
+            )
         return to_float(images)
-
-    def part(self, images: np.ndarray, y: int | None = None, x: int | None = None) -> np.ndarray:
-        """What is shown of images [N, H, W, C], from (y, x) on; the middle, for all but training."""
-        top, left = (self.jitter // 2 if corner is None else corner for corner in (y, x))
-        height, width = images.shape[1] - self.jitter, images.shape[2] - self.jitter
-        return images[:, top : top + height, left : left + width]
 
 
 class Pairs(Domains):
@@ -77,116 +84,152 @@ class Pairs(Domains):
 
     Args:
         source: where they are.
+        size: pixels of a side, where the source has no wish.
         jitter, mirror: see `Domains`; both sides of a pair alike.
 
     Raises:
-        UserError: where names do not match (which).
+        UserError: where names do not match (which), or the pictures are no pairs.
+
+    >>> data = Pairs(Source("pairs"))                   # doctest: +SKIP
+    >>> data.at(range(4))["a"].shape                    # doctest: +SKIP
+    torch.Size([4, 1, 64, 64])
     """
 
     unit = "pairs"
 
-    def __init__(self, source: Source, *, jitter: int = 0, mirror: bool = False):
+    def __init__(self, source: Source, *, size: int = 64, jitter: int = 0, mirror: bool = False):
         a, b = source.within(*A), source.within(*B)
         if (a is None) != (b is None):
             raise UserError(f"{source.path} has only one of the folders a and b; pairs need both, with matching names.")
-        size = _grown(source, jitter)
+        wanted = source.wanted or Size(size, size)
         if a and b:
-            packs = (a.pack(size), b.pack(size))
-            first, second = _matched(
-                packs[0].names, packs[1].names, str(source.path), [*packs[0].broken, *packs[1].broken]
-            )
+            packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
         else:
-            double = source.pack(Size(2 * size.width, size.height))
-            packs, first = (double, double), np.arange(len(double))
-            second = first
-        super().__init__(source, packs, len(first), jitter, mirror)
-        half = size.width
-        self.images = (
-            (packs[0].images[:, :, :half], packs[0].images[:, :, half:])
-            if packs[0] is packs[1]
-            else (packs[0].images, packs[1].images)
-        )
-        self.rows = (first, second)
-        self._shapes()
+            _require_halves(source, wanted)
+            packs = (_opened(source, wanted, jitter, "left"), _opened(source, wanted, jitter, "right"))
+        self.matched = _matched(*(side.plain for side in packs), where=str(source.path))
+        super().__init__(source, packs, len(self.matched[0]), jitter, mirror)
+        if a is None:
+            self.broken = packs[0].plain.broken
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = self.order.at(positions)
-        sides = zip("ab", self.images, self.rows, strict=True)
+        sides = zip("ab", self.grown, self.matched, strict=True)
         return {name: self.shown(images[rows[which]], positions) for name, images, rows in sides}
 
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = round_robin(self.reference, positions)
-        sides = zip("ab", self.images, self.rows, strict=True)
-        return {name: to_float(self.part(images[rows[which]])) for name, images, rows in sides}
+        sides = zip("ab", self.images, self.matched, strict=True)
+        return {name: to_float(images[rows[which]]) for name, images, rows in sides}
 
     def real(self) -> np.ndarray:
-        return self.part(self.images[1][self.rows[1][self.reference]])
+        return self.images[1][self.matched[1][self.reference]]
 
 
 class Unpaired(Domains):
     """Two folders of pictures that know nothing of each other, {"a", "b"}: for CycleGAN, CUT and SimGAN.
 
+    Where one domain is grey and the other in colour, both are read in colour.
+
     Args:
         source: a folder with the subfolders a and b.
+        size: pixels of a side, where the source has no wish.
         jitter, mirror: see `Domains`.
 
     Raises:
         UserError: where a folder is missing or empty.
     """
 
-    def __init__(self, source: Source, *, jitter: int = 0, mirror: bool = False):
+    def __init__(self, source: Source, *, size: int = 64, jitter: int = 0, mirror: bool = False):
         a, b = source.within(*A), source.within(*B)
         if a is None or b is None:
+            lacking = " and ".join(name for name, place in (("a", a), ("b", b)) if place is None)
             raise UserError(
-                f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {'a' if a is None else 'b'}."
+                f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {lacking}."
             )
-        size = _grown(source, jitter)
-        packs = (a.pack(size), b.pack(size))
-        super().__init__(source, packs, len(packs[1]), jitter, mirror)
-        self.images = (packs[0].images, packs[1].images)
-        self.others = split(len(packs[0]))
+        wanted = source.wanted or Size(size, size)
+        packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
+        most = max(side.plain.channels for side in packs)
+        if any(side.plain.channels < most for side in packs):  # translators that are shown both domains need them alike
+            packs = (
+                _opened(replace(a, channels=most), wanted, jitter),
+                _opened(replace(b, channels=most), wanted, jitter),
+            )
+        super().__init__(source, packs, len(packs[1].plain), jitter, mirror)
+        self.others = split(len(packs[0].plain))
         self.order_a = Order(self.others.train, source.seed + 1)  # another shuffle than that of b
-        self._shapes()
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         return {
-            "a": self.shown(self.images[0][self.order_a.at(positions)], positions, "a"),
-            "b": self.shown(self.images[1][self.order.at(positions)], positions, "b"),
+            "a": self.shown(self.grown[0][self.order_a.at(positions)], positions, "a"),
+            "b": self.shown(self.grown[1][self.order.at(positions)], positions, "b"),
         }
 
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
         sources = self.others.held_out if len(self.others.held_out) else self.others.train[:1000]
         return {
-            "a": to_float(self.part(self.images[0][round_robin(sources, positions)])),
-            "b": to_float(self.part(self.images[1][round_robin(self.reference, positions)])),
+            "a": to_float(self.images[0][round_robin(sources, positions)]),
+            "b": to_float(self.images[1][round_robin(self.reference, positions)]),
         }
 
     def real(self) -> np.ndarray:
-        return self.part(self.images[1][self.reference])
+        return self.images[1][self.reference]
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"source_count": len(self.images[0])}
 
 
-def _grown(source: Source, jitter: int) -> Size:
-    """The size to load: as wished (64 if nobody does), and the jitter on top."""
-    size = source.wanted or Size(64, 64)
-    return Size(size.width + jitter, size.height + jitter)
+def _opened(source: Source, size: Size, jitter: int, fit: str = "crop") -> Packs:
+    plain = source.pack(size, fit=fit)
+    if not jitter:
+        return Packs(plain, plain)
+    return Packs(plain, source.pack(Size(size.width + jitter, size.height + jitter), plain.channels, fit))
 
 
-def _matched(
-    a: Sequence[str], b: Sequence[str], where: str, broken: Sequence[tuple[str, str]]
-) -> tuple[np.ndarray, np.ndarray]:
+def _require_halves(source: Source, size: Size) -> None:
+    """Refuse pictures whose halves are nothing like this size: they are hardly pairs."""
+    for facts in sampled(listing(source.path), 20):
+        width, height = facts.size
+        if not 0.8 <= width * size.height / (2 * size.width * height) <= 1.25:
+            unpack = " (unpack a zip first)" if Path(source.path).is_file() else ""
+            halves = (
+                f"; where they are, use --size {width // 2 * size.height // height}x{size.height}"
+                if width > height
+                else ""
+            )
+            raise UserError(
+                f"{source.path} has no folders a and b{unpack}, and its pictures are not two halves of {size} side by side: "
+                f"one is {facts.size}{halves}."
+            )
+
+
+def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
     """The rows of two packs that belong together by their names without endings. A pair with a broken half is left out."""
-    left = {str(PurePosixPath(name).with_suffix("")): row for row, name in enumerate(a)}
-    right = {str(PurePosixPath(name).with_suffix("")): row for row, name in enumerate(b)}
-    excused = {str(PurePosixPath(name).with_suffix("")) for name, _ in broken}
-    lonely = [f"a/{name}" for name in left.keys() - right.keys() - excused]
-    lonely += [f"b/{name}" for name in right.keys() - left.keys() - excused]
+    left, right = _by_stem(a, f"{where}/a"), _by_stem(b, f"{where}/b")
+    excused = {_stem(name) for pack in (a, b) for name, _ in pack.broken}
+    lonely = [f"a/{a.names[left[stem]]}" for stem in left.keys() - right.keys() - excused]
+    lonely += [f"b/{b.names[right[stem]]}" for stem in right.keys() - left.keys() - excused]
     if lonely:
+        one = len(lonely) == 1
         raise UserError(
-            f"{len(lonely):,} pictures in {where} have no partner, for example {', '.join(sorted(lonely)[:3])}; "
-            "a/ and b/ need the same names. For two sets that are no pairs use --recipe cyclegan-light."
+            f"{len(lonely):,} {'picture' if one else 'pictures'} in {where} {'has' if one else 'have'} no partner, for example "
+            f"{', '.join(sorted(lonely)[:3])}; a/ and b/ need the same names. For two sets that are no pairs use --recipe cyclegan-light."
         )
     both = sorted(left.keys() & right.keys())
-    return np.array([left[name] for name in both]), np.array([right[name] for name in both])
+    if len(both) < 2:
+        raise UserError(f"{where} has {len(both)} usable pairs; 2 are the least, and 200 a good beginning.")
+    return np.array([left[stem] for stem in both]), np.array([right[stem] for stem in both])
+
+
+def _by_stem(pack: Pack, where: str) -> dict[str, int]:
+    twice = [stem for stem, times in Counter(map(_stem, pack.names)).items() if times > 1]
+    if twice:
+        names = ", ".join(name for name in pack.names if _stem(name) == twice[0])
+        raise UserError(
+            f"{where} holds {names}, of one name but for the ending; which belongs to the pair? Move the others away."
+        )
+    return {_stem(name): row for row, name in enumerate(pack.names)}
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))

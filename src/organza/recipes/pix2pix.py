@@ -1,0 +1,51 @@
+"""Recipes for pairs of pictures: Isola et al. 2017, arXiv:1611.07004."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from organza.data.pairs import Pairs
+from organza.games.pix2pix import Pix2Pix, halved
+from organza.networks import patch, unet
+from organza.optimizers import Adam
+from organza.part import Part
+from organza.recipe import Recipe
+from organza.schedule import Linear
+
+FALLING = Adam(Linear(2e-4, 0.0, begin=0.5), 0.5, 0.999)  # constant for half of the run, then in a line to nothing
+
+
+def pix2pix() -> Recipe:
+    """The paper's pix2pix at 256x256."""
+    return Recipe(
+        name="pix2pix",
+        source="Isola et al. 2017, arXiv:1611.07004, section 6: U-Net, 70x70 PatchGAN, L1 x 100, batch 1, jitter 30, mirrored, "
+        "dropout in use, too; instance norm, which is the paper's batch norm on a batch of one.",
+        expect="Not trained here: 256x256 pictures for 200epochs, hours on a GPU.",
+        game=Part(Pix2Pix, l1=100.0),
+        generator=Part(unet.Generator, noise=0.5),
+        discriminator=Part(patch.Discriminator, depth=3),
+        data=Part(Pairs, size=256, jitter=30, mirror=True),
+        adversarial=halved,
+        generator_optimizer=FALLING,
+        discriminator_optimizer=FALLING,
+        batch=1,
+        average=0,
+        stop=(),
+    )
+
+
+def pix2pix_light() -> Recipe:
+    """pix2pix for 64x64 and two cores."""
+    return replace(
+        pix2pix(),
+        name="pix2pix-light",
+        source="pix2pix for 64x64: half the width, a U-Net of 5 halvings, 34x34 patches, batch 4, no jitter, no dropout in use, "
+        "averaged weights.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        generator=Part(unet.Generator, width=32, depth=5),
+        discriminator=Part(patch.Discriminator, width=32, depth=2),
+        data=Part(Pairs, size=64, mirror=True),
+        batch=4,
+        average=2_000,
+    )

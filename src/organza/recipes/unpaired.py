@@ -1,0 +1,95 @@
+"""Translation between two folders of pictures that know nothing of each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from organza.data.pairs import Unpaired
+from organza.games.cut import CUT
+from organza.games.cyclegan import CycleGAN
+from organza.losses import lsgan
+from organza.networks import patch, translator
+from organza.optimizers import Adam
+from organza.part import Part
+from organza.recipe import Recipe
+from organza.schedule import Linear
+
+
+def _towards_one(real: Tensor, fake: Tensor) -> Tensor:
+    return (fake - 1).square()
+
+
+whole_lsgan = lsgan._replace(generator=_towards_one)
+"""Least squares as CycleGAN and CUT weigh them: D's objective is halved, G's is not.  Zhu et al. 2017, sections 4 and 7."""
+
+LATE = Linear(2e-4, 0.0, begin=0.5)  # constant for one half of the run, then straight to 0
+
+
+def cyclegan() -> Recipe:
+    """Two translators that undo each other."""
+    return Recipe(
+        name="cyclegan",
+        source="Zhu et al. 2017, arXiv:1703.10593: ResNet-9 and 70x70 patches at 256x256, batch 1, pool 50, Adam 2e-4 (0.5) to 0. "
+        "Differs: what is measured and used is the averaged generator.",
+        expect="Made for GPUs: a step at 256x256 takes seconds on 2 cores, the paper's 200,000 steps days. Use cyclegan-light there.",
+        game=Part(CycleGAN, cycle=10.0, identity=0.5, pool=50),
+        generator=Part(translator.Generator, width=64, blocks=9),
+        discriminator=Part(patch.Discriminator),
+        data=Part(Unpaired, size=256, jitter=30, mirror=True),
+        adversarial=whole_lsgan,
+        generator_optimizer=Adam(LATE, 0.5, 0.999),
+        discriminator_optimizer=Adam(LATE, 0.5, 0.999),
+        batch=1,
+        average=1_000,
+        stop=(),
+    )
+
+
+def cut() -> Recipe:
+    """One translator, held to its input by comparing patches."""
+    return replace(
+        cyclegan(),
+        name="cut",
+        source="Park et al. 2020, arXiv:2007.15651: NCE 1 with identity NCE, tau 0.07, 256 patches of five layers. Differs: convolutions "
+        "with stride 2 as CycleGAN has them, where the paper blurs; the averaged generator is what is used.",
+        expect="Made for GPUs, as cyclegan is, with about half its work a step. Use cut-light on 2 cores.",
+        game=Part(CUT, nce=1.0, identity=1.0, patches=256),
+    )
+
+
+def fastcut() -> Recipe:
+    """CUT without the identity half, and a stronger first half."""
+    return replace(
+        cut(),
+        name="fastcut",
+        source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with a chance of one half.",
+        expect="As cut, with about a third less work a step.",
+        game=Part(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
+    )
+
+
+def cyclegan_light() -> Recipe:
+    """CycleGAN for 64x64 and two cores."""
+    return replace(
+        cyclegan(),
+        name="cyclegan-light",
+        source="CycleGAN's game and weights with width 16 and 4 blocks, patches of 34x34, batch 4.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        generator=Part(translator.Generator, width=16, blocks=4),
+        discriminator=Part(patch.Discriminator, width=32, depth=2),
+        data=Part(Unpaired),
+        batch=4,
+    )
+
+
+def cut_light() -> Recipe:
+    """CUT for 64x64 and two cores."""
+    return replace(
+        cyclegan_light(),
+        name="cut-light",
+        source="CUT's game and weights with the networks of cyclegan-light, and 64 patches.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        game=Part(CUT, nce=1.0, identity=1.0, patches=64),
+    )
