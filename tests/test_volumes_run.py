@@ -81,15 +81,15 @@ def test_what_was_sampled_can_be_trained_on_and_judged(run: Path, material: Mate
 
 
 def test_stl_of_pictures_and_pictures_for_a_voxel_recipe_are_refused(
-    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    material: Material, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     organza.train(pictures, tmp_path / "flat", recipe=small(find("mlp")), budget="8img", size=32, evaluate=False)
     code, _, error = call(capsys, "sample", tmp_path / "flat", "--stl")
     assert (code, "which have no surface" in error) == (2, True)
     code, _, error = call(capsys, "train", pictures, "--recipe", "gan3d-light", "--run", tmp_path / "x")
     assert (code, "no volumes" in error) == (2, True)
-    code, _, error = call(capsys, "data", "check", run.parent)
-    assert code == 2
+    code, _, error = call(capsys, "data", "check", material(find("gan3d-light")))
+    assert (code, "60 volumes" in error) == (2, True)
 
 
 def test_a_dry_run_names_the_cubes(material: Material, tmp_path: Path):
