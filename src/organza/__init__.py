@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from organza.data.labels import Labelled as Labelled
     from organza.data.pairs import Pairs as Pairs
     from organza.data.pairs import Unpaired as Unpaired
+    from organza.data.volumes import Volumes as Volumes
     from organza.errors import UserError as UserError
     from organza.evaluating import Evaluation as Evaluation
     from organza.evaluating import evaluate as evaluate
@@ -36,6 +37,7 @@ _PUBLIC = {
     "Pairs": "organza.data.pairs",
     "Source": "organza.data",
     "Unpaired": "organza.data.pairs",
+    "Volumes": "organza.data.volumes",
     "Recipe": "organza.recipe",
     "Request": "organza.start",
     "Run": "organza.infer",
@@ -58,6 +60,7 @@ __all__ = [
     "Source",
     "Unpaired",
     "UserError",
+    "Volumes",
     "evaluate",
     "load",
     "open_data",

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageOps
 
-from organza import Batches, Images, Labelled, Pairs, Source, Unpaired
-from organza.data.volumes import Volumes
+from organza import Batches, Images, Labelled, Pairs, Source, Unpaired, Volumes
 from organza.recipe import Recipe
 from tests.drawings import drawing, table
 

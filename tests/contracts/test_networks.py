@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from organza.errors import UserError
-from organza.networks import dcgan
+from organza.networks import dcgan, voxel
 from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
 from tests.contracts.discovery import HEADS, NETWORKS, SHAPES, SMALLEST
 
@@ -129,3 +129,24 @@ def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], s
     channels = shape[0]
     near = said.split()[1].split("x")
     assert dcgan.Generator((channels, int(near[1]), int(near[0])), width=4) is not None
+
+
+def test_voxel_networks_are_the_papers_layer_for_layer():
+    """3D-GAN's sizes at 64x64x64: z of 200, maps of 512, 256, 128, 64 and 1, kernels of 4, strides 1, 2, 2, 2, 2; D mirrors them."""
+    G, D = voxel.Generator((1, 64, 64, 64)), voxel.Discriminator((1, 64, 64, 64))
+    up = [layer for layer in G.layers if isinstance(layer, nn.ConvTranspose3d)]
+    down = [layer for layer in D.layers if isinstance(layer, nn.Conv3d)]
+    assert [c.in_channels for c in up] == [200, 512, 256, 128, 64]
+    assert [c.out_channels for c in down] == [64, 128, 256, 512, 1]
+    assert all(c.kernel_size == (4, 4, 4) for c in up + down)
+    assert [c.stride[0] for c in up] == [1, 2, 2, 2, 2] == [c.stride[0] for c in reversed(down)]
+    z = G.latent(torch.Generator().manual_seed(0))
+    assert z.shape == (200,)
+    assert 0 <= z.min() < 0.1 < 0.9 < z.max() < 1
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 48, 48), (1, 32, 32, 16), (1, 4, 4, 4), (3, 32, 32)])
+def test_what_is_no_cube_of_a_power_of_two_is_refused(shape: tuple[int, ...]):
+    for network in (voxel.Generator, voxel.Discriminator):
+        with pytest.raises(UserError, match="--size 32" if len(shape) == 4 else "--recipe dcgan-r1"):
+            network(shape)

@@ -122,7 +122,7 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
         opened(tmp_path / "same.npy")
     with pytest.raises(UserError, match=r"no volumes in .* no .npy"):
         opened(pictures)
-    np.save(tmp_path / "grey.npy", np.zeros((5, 8, 8), np.uint8))
+    np.save(tmp_path / "grey.npy", np.full((8, 8, 8), 200, np.uint8))
     with pytest.raises(UserError, match="For pictures use"):
         opened(tmp_path / "grey.npy")
     with pytest.raises(UserError, match="no cube"):

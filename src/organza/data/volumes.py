@@ -65,7 +65,9 @@ class Volumes(Batches):
             raise UserError(f"The pack {self.directory} was changed while it was opened; do the same again.") from error
         super().__init__(len(self.volumes), source.seed)
         if self.count < 2:
-            raise UserError(f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning.")
+            raise UserError(
+                f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning. For pictures use --recipe dcgan-r1."
+            )
         if all(np.array_equal(self.volumes[0], other) for other in self.volumes[1:]):
             raise UserError(f"The {self.count} volumes in {source.path} are all alike; there is nothing to learn.")
         self.mirror, self.names = mirror, tuple(manifest["names"])
@@ -176,12 +178,12 @@ def _packed(source: Source) -> Path:
             if first
             else f"There are no volumes in {place}."
         )
-    directory = store(packs, (count, *first.solid.shape, 1), _filler(first, volumes, side))
+    directory = store(packs, (count, *first.solid.shape, 1), _filler(first, volumes))
     remember(packs, seen, directory)
     return directory
 
 
-def _filler(first: Volume, rest: Iterable[Volume], side: int | None) -> Callable[[PixelFile], dict[str, Any]]:
+def _filler(first: Volume, rest: Iterable[Volume]) -> Callable[[PixelFile], dict[str, Any]]:
     def fill(pixels: PixelFile) -> dict[str, Any]:
         names: list[str] = []
         broken: list[tuple[str, str]] = []
@@ -193,9 +195,9 @@ def _filler(first: Volume, rest: Iterable[Volume], side: int | None) -> Callable
             pixels.append(one[..., None] * np.uint8(255))
             names.append(name)
             content.update(os.fsencode(name) + b"\0")
-        settings = {"volumes": FORMAT, "side": side}
-        about = {"names": content.hexdigest(), "pixels": pixels.sha256, "broken": broken, **settings}
-        return {**settings, "fingerprint": digest(about), "names": names, "broken": broken}
+        # Not the size asked for: a run remembers the one it had, and asks for it when it goes on.
+        about = {"volumes": FORMAT, "names": content.hexdigest(), "pixels": pixels.sha256, "shape": pixels.item}
+        return {"fingerprint": digest(about | {"broken": broken}), "names": names, "broken": broken}
 
     return fill
 
@@ -296,15 +298,14 @@ def _loaded(file: Any) -> np.ndarray:
 
 
 def _array(path: Path) -> np.ndarray:
-    """The volumes of one array file, [N, D, H, W]."""
+    """The volumes of one array file, [N, D, H, W]; a single one stands alone."""
     try:
         found = _loaded(path)
     except Unreadable as reason:
         raise UserError(f"{path} cannot be used: {reason}.") from None
     found = found[..., 0] if found.ndim == 5 and found.shape[-1] == 1 else found
     found = found[:, 0] if found.ndim == 5 and found.shape[1] == 1 else found
+    found = found[None] if found.ndim == 3 else found
     if found.ndim != 4 or not found.size:
-        raise UserError(
-            f"{path} holds {found.dtype} {list(found.shape)}; volumes are [N, D, H, W]. For pictures use --recipe dcgan-r1."
-        )
+        raise UserError(f"{path} holds {found.dtype} {list(found.shape)}; volumes are [N, D, H, W].")
     return found

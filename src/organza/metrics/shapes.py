@@ -63,7 +63,7 @@ class ShapeStatistics:
 
 def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
     """The statistics of volumes, uint8 [N, D, H, W, 1], by block, [N, ...] each, before they are scaled."""
-    x = (torch.as_tensor(np.ascontiguousarray(volumes))[..., 0] >= 128).float()  # [N, D, H, W]
+    x = (torch.as_tensor(np.array(volumes))[..., 0] >= 128).float()  # [N, D, H, W]
     slices = [x.mean([a for a in (1, 2, 3) if a != axis]) for axis in (1, 2, 3)]
     shadows = [F.adaptive_avg_pool2d(x.amax(axis)[:, None], 8).flatten(1) for axis in (1, 2, 3)]
     return {

@@ -28,6 +28,11 @@ def batch_norm(channels: int) -> nn.Module:
     return nn.BatchNorm3d(channels)
 
 
+def layer_norm(channels: int) -> nn.Module:
+    """Each item normalised by itself, over all feature maps: no statistics of batches to keep, which for volumes are dear to measure."""
+    return nn.GroupNorm(1, channels)
+
+
 def doublings(shape: Shape) -> int:
     """How often the base is doubled until it is a cube of this shape (C, D, H, W).
 
@@ -54,6 +59,7 @@ class Generator(layers.Generator):
     Args:
         shape: of the volumes, (channels, depth, height, width), a cube.
         z_dim: size of the latent.
+        low: z is drawn from U(low, 1): 0 as in the paper; -1 has no mean, which all samples would share.
         width: feature maps before the last layer; doubled with each halving of the side.
         norm: the normalisation behind each layer but the last, a function of the number of feature maps.
 
@@ -61,10 +67,10 @@ class Generator(layers.Generator):
     torch.Size([2, 1, 32, 32, 32])
     """
 
-    def __init__(self, shape: Shape, *, z_dim: int = 200, width: int = 64, norm: Norm = batch_norm):
+    def __init__(self, shape: Shape, *, z_dim: int = 200, low: float = 0.0, width: int = 64, norm: Norm = batch_norm):
         super().__init__()
         maps = [width * 2**i for i in reversed(range(doublings(shape)))]
-        self.z_dim = z_dim
+        self.z_dim, self.low = z_dim, low
         stack: list[nn.Module] = [
             nn.ConvTranspose3d(z_dim, maps[0], BASE, 1, 0, bias=False),
             norm(maps[0]),
@@ -76,8 +82,8 @@ class Generator(layers.Generator):
         self.layers = normal(nn.Sequential(*stack))
 
     def latent(self, stream: torch.Generator) -> Tensor:
-        """One z ~ U(0, 1) from a stream of its own, [z_dim]."""
-        return torch.rand(self.z_dim, generator=stream)
+        """One z ~ U(low, 1) from a stream of its own, [z_dim]."""
+        return self.low + (1 - self.low) * torch.rand(self.z_dim, generator=stream)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None, None])
