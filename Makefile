@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 DEMO_FACES ?= 6000
-DEMO_BUDGET ?= 8m
+DEMO_BUDGET ?= 9m
 
 .PHONY: help demo test test-fast lint clean
 

@@ -33,7 +33,7 @@ def train(
     data: Data,
     /,
     run: Annotated[str | None, _arg("FOLDER", "runs/NAME-OF-DATA")] = None,
-    recipe: Annotated[str | None, _arg("NAME", "dcgan-r1")] = None,
+    recipe: Annotated[str | None, _arg("NAME", "resize-r1")] = None,
     budget: Annotated[str | None, _arg("BUDGET", "20m")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     size: Annotated[str | None, _arg("SIZE", "chosen from the data")] = None,
@@ -162,6 +162,48 @@ def judge(
     return 0
 
 
+def translate(
+    run: RunPath,
+    source: Annotated[Path, tyro.conf.Positional, _arg("INPUT")],
+    out: Annotated[Path, tyro.conf.Positional, _arg("OUTPUT")],
+    /,
+    direction: Annotated[Literal["b", "a"], _arg("b|a", "b")] = "b",
+    size: Annotated[str | None, _arg("SIZE", "each as large as it is")] = None,
+    overwrite: bool = False,
+    checkpoint: Which = "best",
+) -> int:
+    """Translate pictures with a run that was trained on pairs or on two sets of pictures.
+
+    Args:
+        run: the run's folder.
+        source: a picture, or a folder or zip of them.
+        out: a folder, or a file.png for one picture. Names are kept, and the results are PNG.
+        direction: b as trained, from a to b; or a, the way back, for runs that learned both.
+        size: crop and scale pictures first, 64 or 96x64: a network knows things of the size that it was trained on.
+        overwrite: replace results that are there already.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.data import parse_size
+    from organza.display import preparing
+    from organza.translating import translate_files
+
+    wanted = parse_size(size) if size else None
+    with preparing() as progress:
+        written, notes = translate_files(
+            run,
+            source,
+            out,
+            to=direction,
+            size=wanted,
+            overwrite=overwrite,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    _notes(notes)
+    print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")
+    return 0
+
+
 def recipes(name: Annotated[str | None, tyro.conf.Positional, _arg("NAME")] = None, /) -> int:
     """List the recipes with their sources and what to expect, or print one whole.
 
@@ -267,6 +309,37 @@ def data_styles(
     return 0
 
 
+def data_pairs(
+    out: Out,
+    /,
+    count: Annotated[int, _arg("N", "5000")] = 5_000,
+    size: Annotated[int, _arg("PIXELS", "64")] = 64,
+    kind: Annotated[Literal["drawing", "edges"], _arg("drawing|edges", "drawing")] = "drawing",
+    style: Annotated[str, _arg("NAME", "adventurer")] = "adventurer",
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
+    """Render cartoon faces twice: as line drawings in a/, in colour in b/. Data for pix2pix, and no download.
+
+    Args:
+        out: the folder to write to.
+        count: how many pairs.
+        size: pixels.
+        kind: the artwork's own dark lines, for styles that have them; or edges computed from the colours, for all.
+        style: a DiceBear style: adventurer, micah, lorelei, notionists, ...
+        seed: pair k of a seed is always the same.
+    """
+    from organza.data import render_pairs
+    from organza.display import preparing
+
+    with preparing() as progress:
+        folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
+    print(
+        f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt\n"
+        f"next: organza train {folder} --recipe pix2pix-light"
+    )
+    return 0
+
+
 def data_fashion_mnist(
     out: Out,
     /,
@@ -298,10 +371,17 @@ def _labels(settings: tuple[str, ...]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
 
 
-VERBS: dict[str, Callable[..., int]] = {"train": train, "sample": sample, "judge": judge, "recipes": recipes}
+VERBS: dict[str, Callable[..., int]] = {
+    "train": train,
+    "sample": sample,
+    "judge": judge,
+    "translate": translate,
+    "recipes": recipes,
+}
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
     "faces": data_faces,
+    "pairs": data_pairs,
     "styles": data_styles,
     "fashion-mnist": data_fashion_mnist,
 }
@@ -355,7 +435,7 @@ def _parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Look at data, and make some: check, faces, styles, fashion-mnist."""
+    """Look at data, and make some: check, faces, pairs, styles, fashion-mnist."""
     return 0
 
 

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
+from organza.run import RunFolder
 from organza.stop import Check, best
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
@@ -40,6 +41,7 @@ class Screen:
     tick: Tick | None = None
     busy: str = ""
     checks: tuple[Check, ...] = ()
+    against: str = "held-out"  # which real images the distance is from
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
@@ -53,7 +55,8 @@ class Screen:
         if isinstance(event, Busy):
             return replace(self, busy=event.what)
         if isinstance(event, Evaluated):
-            return replace(self, checks=(*self.checks, event.check), busy="")
+            against = event.line.get("card", {}).get("split", self.against)
+            return replace(self, checks=(*self.checks, event.check), against=against, busy="")
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
@@ -180,7 +183,7 @@ def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
         yield "warm-up", Text(f"{tick.alone} trains alone")
     yield "authentic?", Text("   ".join(_readings(tick)) or "-")
     yield "losses", Text("   ".join(_losses(tick)) or "-")
-    yield "distance", Text(_distance(screen.checks) if screen.checks else "not measured yet")
+    yield "distance", Text(_distance(screen) if screen.checks else "not measured yet")
 
 
 def _preview(screen: Screen, console: Console) -> list[RenderableType]:
@@ -212,7 +215,7 @@ def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
         elif isinstance(event, Busy) and screen.tick is None:
             line = f"{event.what} ..."
         elif isinstance(event, Evaluated):
-            line = f"{event.check.images:>10,}  distance {_distance(screen.checks)}"
+            line = f"{event.check.images:>10,}  distance {_distance(screen)}"
         elif isinstance(event, Tick) and time.monotonic() - said > max(QUIET, (time.monotonic() - begun) / 30):
             line, said = status(event), time.monotonic()
         if line:
@@ -251,10 +254,10 @@ def _losses(tick: Tick) -> list[str]:
     return [f"{name} {value:.3f}" for name, value in tick.means.items() if name not in READINGS]
 
 
-def _distance(checks: tuple[Check, ...]) -> str:
-    now, least = checks[-1], best(checks)
+def _distance(screen: Screen) -> str:
+    now, least = screen.checks[-1], best(screen.checks)
     rest = "the best so far" if now is least else f"the best was {least.distance:.4f} at {least.images:,}"
-    return f"{now.distance:.4f} ± {now.error:.4f} from held-out images; {rest}"
+    return f"{now.distance:.4f} ± {now.error:.4f} from {screen.against} images; {rest}"
 
 
 def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
@@ -273,5 +276,8 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         yield "saved; the same command goes on from here"
     place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
     yield f"pictures: {Path(place) / 'samples'}"
+    if (folder := RunFolder(run)).exists and "source_shape" in folder.read()["data"]:
+        yield f"next: organza translate {place} INPUT OUTPUT"
+        return
     yield f"next: organza sample {place} --count 64 --seed 7 --show"
     yield f"      organza judge {place} PICTURE-OR-FOLDER"

@@ -23,7 +23,7 @@ from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, nearest
 from organza.losses import probability
-from organza.networks.layers import channels_last, main_network
+from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import decode
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
@@ -53,7 +53,11 @@ class Run:
     @cached_property
     def generator(self) -> nn.Module:
         """The averaged generator, ready to be called: z [N, z_dim] to data [N, C, ...] in [-1, 1]. Of several networks, the main one."""
-        return main_network(self._network("generator"))
+        return main_network(self._player)
+
+    @cached_property
+    def _player(self) -> nn.Module:
+        return self._network("generator")
 
     @cached_property
     def discriminator(self) -> nn.Module:
@@ -105,6 +109,52 @@ class Run:
         return self.generator(z) if label is None else self.generator(z, label)
 
     @torch.no_grad()
+    def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
+        """What the generator makes of pictures, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
+
+        A picture has one translation, whatever it is translated together with: the same bytes as in the samples of the training.
+
+        Args:
+            pictures: of as many channels as those that the run was trained on.
+            to: "b", as trained; "a", the way back, for runs that learned both.
+
+        Raises:
+            UserError: for a run that translates nothing, or not this way, or for pictures of other channels.
+        """
+        network = self.translator(to)
+        channels = self.source_channels(to)
+        if pictures.ndim != 4 or 0 in pictures.shape or pictures.shape[3] != channels:
+            raise UserError(
+                f"translate takes uint8 pictures [N, H, W, {channels}], as this run was trained on, not {list(pictures.shape)}."
+            )
+        # A convolution's last bits depend on the batch that a picture is part of, so that is always the same: for pictures of the size
+        # that was trained, as many as the trainer samples at once; for others, which may be large, one.
+        at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
+        made = []
+        for start in range(0, len(pictures), at_once):
+            some = pictures[start : start + at_once]
+            padded = np.concatenate([some, np.repeat(some[-1:], at_once - len(some), 0)])
+            made.append(to_uint8(network.translate(to_float(padded)))[: len(some)])
+        return torch.cat(made).numpy()
+
+    def source_channels(self, to: str = "b") -> int:
+        """The channels of pictures that are translated to b, or back to a."""
+        return self.content["data"].get("source_shape", self.shape)[0] if to == "b" else self.channels
+
+    def translator(self, to: str = "b") -> Translator:
+        """The network that translates to b, or back to a, ready to be called: see `translate`."""
+        player = self._player
+        networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
+        ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
+        if not ways:
+            raise UserError(f"{self.path} makes pictures from noise and translates none: organza sample {self.path}")
+        if to not in ways:
+            raise UserError(
+                f"{self.path} has learned to translate to {' and '.join(ways)}, not to {to}; a run of a cyclegan recipe learns both ways."
+            )
+        return ways[to]
+
+    @torch.no_grad()
     def judge(self, pictures: np.ndarray) -> np.ndarray:
         """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
 
@@ -115,8 +165,13 @@ class Run:
             pictures: uint8 [N, H, W, C] of the size that the run was trained on.
 
         Raises:
-            UserError: for another size or number of channels.
+            UserError: for another size or number of channels, or where D judges pairs.
         """
+        if self.content["players"]["discriminator"].get("condition"):
+            raise UserError(
+                f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
+                "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
+            )
         expected = (self.height, self.width, self.channels)
         if pictures.ndim != 4 or pictures.shape[1:] != expected:
             raise UserError(

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from organza.data.decode import Unreadable, decode, opened, orientation
+from organza.data.decode import Unreadable, decode, size_of
 from organza.data.folder import listing, printable
 from organza.data.size import Size
 from organza.errors import UserError
@@ -118,6 +118,5 @@ def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, by
 
 
 def _note(content: bytes, size: Size) -> str:
-    image = opened(content)
-    own = Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
+    own = size_of(content)
     return "" if own == size else f"it is {own}, brought to {size}"

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.data.batches import Batches, to_uint8
+from organza.data.batches import Batches
 from organza.game import Batch, Game
 from organza.losses import probability
 from organza.metrics.evaluate import Card, evaluate
 from organza.metrics.features import Extractor, cached_features
 from organza.metrics.kernels import Estimate
-from organza.metrics.paired import faithfulness
+from organza.metrics.paired import estimate, faithfulness, perceptual
 from organza.seeding import MICROBATCH
 
 
@@ -36,6 +36,7 @@ class Referee:
         self.against = "held-out" if len(data.parts.held_out) else "training"
         real = data.real()
         self.features = cached_features(extractor, real, f"{data.fingerprint}-{self.against}", data.directory.parent)
+        self.wanted: Tensor | None = None  # features of the targets, where items have any
         self.cost = self._measured(real[:64])
 
     def _measured(self, pictures: np.ndarray) -> float:
@@ -49,8 +50,10 @@ class Referee:
         return evaluate(self.features, self.extractor(pictures))
 
     def faithfulness(self, made: Tensor, target: Tensor) -> dict[str, Estimate]:
-        """How near generated pictures, uint8 [N, H, W, C], are to their own targets, float [-1, 1] [N, C, H, W]."""
-        return faithfulness(made, to_uint8(target), self.extractor)
+        """How near generated pictures are to their own targets, uint8 [N, H, W, C] both; the targets are the same each time."""
+        if self.wanted is None:
+            self.wanted = self.extractor(target)
+        return faithfulness(made, target) | {"perceptual": estimate(perceptual(self.extractor(made), self.wanted))}
 
     def card(self, seed: int) -> dict[str, Any]:
         """What the numbers depend on; numbers with unlike cards must not be compared."""

@@ -31,7 +31,7 @@ from organza.run import RunFolder, lines_of
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
 
-DEFAULT_RECIPE, DEFAULT_BUDGET = "dcgan-r1", "20m"
+DEFAULT_RECIPE, DEFAULT_BUDGET = "resize-r1", "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
 Progress = Callable[[str, int, int], None]
 

@@ -211,6 +211,14 @@ class Trainer:
                 made.append(to_uint8(self.game.make(self.data.referenced(some) | self.latents("sample", some))))
         return torch.cat(made)[: len(positions)]
 
+    def targets(self, positions: range) -> Tensor:
+        """What should have been made of these reference items: uint8 [N, ..., C]."""
+        parts = [
+            self.data.referenced(positions[start : start + MICROBATCH])
+            for start in range(0, len(positions), MICROBATCH)
+        ]
+        return torch.cat([to_uint8(part[self.game.output]) for part in parts])
+
     @torch.no_grad()
     def gallery(self, count: int = 64, real: bool = False) -> np.ndarray:
         """Pictures for people, uint8 [count, H, W, C]: what is made of fixed latents, or the real items in its place."""
@@ -250,19 +258,26 @@ class Trainer:
             return
         yield Busy("measuring the samples")
         # Latents from a million on: those of the sample grids stay out of the measurement.
-        measured = range(1_000_000, 1_000_000 + self.referee.samples)
-        scores = self.referee.scores(self.made(measured).numpy())
+        measured = range(1_000_000, 1_000_000 + self._samples())
+        made = self.made(measured)
+        scores = self.referee.scores(made.numpy())
         if self.game.paired:
-            scores |= self.referee.faithfulness(self.made(measured), self.data.referenced(measured)[self.game.output])
+            scores |= self.referee.faithfulness(made, self.targets(measured))
         with self._averaged(), torch.no_grad():
             right, error = accuracy(self.game, self._judged(self.referee.judged))
         check = Check(self.images, scores["mmd"].value, scores["mmd"].error, right, error)
         self.history.append(check)
         line = {"images": self.images, "seconds": round(self.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
-        line |= {"D accuracy": {"value": right, "error": error}, "card": self.referee.card(self.seed)}
+        card = self.referee.card(self.seed) | {"fake": len(made)}
+        line |= {"D accuracy": {"value": right, "error": error}, "card": card}
         self.folder.append(self.folder.evaluations, line)
         yield Evaluated(check, line, best(self.history) is check)
+
+    def _samples(self) -> int:
+        """How many samples are measured: where each reference item has one translation, no more than there are items."""
+        assert self.referee is not None
+        return min(self.referee.samples, len(self.data.reference)) if self.game.paired else self.referee.samples
 
     def _write_stats(self) -> None:
         line: dict[str, Any] = {

@@ -4,6 +4,7 @@ from organza.data.check import Check as Check
 from organza.data.check import check as check
 from organza.data.check import render as render
 from organza.data.faces import render_faces as render_faces
+from organza.data.faces import render_pairs as render_pairs
 from organza.data.fashion_mnist import fashion_mnist as fashion_mnist
 from organza.data.pack import Pack as Pack
 from organza.data.pack import distinct as distinct

@@ -1,19 +1,23 @@
-"""One cartoon face from vector artwork, and the worker process that draws many of them."""
+"""One cartoon face from vector artwork, in colour or beside its line drawing, and the worker process that draws many of them."""
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 Attributes = dict[str, str]
 ZOOM = {"adventurer": 1.2}  # where the artist left wide margins; long hair may then be cut off, faces are not
 WHITE = "#ffffff"
+DARK = 72  # of 255: the brightness below which a colour of the artwork is a line, and not a surface
+KINDS = ("drawing", "edges")
 
 
 class Artist:
@@ -36,27 +40,88 @@ class Artist:
 
     def draw(self, k: int) -> tuple[Image.Image, Attributes]:
         """Face k, RGB on white or on the style's own ground, and the parts that were chosen for it."""
-        import resvg_py
-
         avatar = self._avatar(k)
-        # Rendered at its final size: resvg covers pixels exactly, and twice the size costs twice the time for no visible gain.
-        png = resvg_py.svg_to_bytes(
-            svg_string=avatar["svg"],
-            width=self.size,
-            height=self.size,
-            background=WHITE,
-            skip_system_fonts=not self.lettered,
-        )
-        return Image.open(io.BytesIO(bytes(png))).convert("RGB"), attributes(avatar["options"])
+        return self._rendered(avatar["svg"]), attributes(avatar["options"])
+
+    def files(self, k: int) -> tuple[str, ...]:
+        """Where the pictures of face k belong."""
+        return (file_of(k),)
+
+    def pictures(self, k: int) -> tuple[tuple[Image.Image, ...], Attributes]:
+        """The pictures of face k, one for each of its files, and the parts that were chosen for it."""
+        picture, parts = self.draw(k)
+        return (picture,), parts
 
     def describe(self, k: int) -> Attributes:
         """The parts that were chosen for face k, without drawing it: a third of the time."""
         return attributes(self._avatar(k)["options"])
 
-    def _avatar(self, k: int) -> dict[str, Any]:
+    def _rendered(self, svg: str) -> Image.Image:
+        import resvg_py
+
+        # Rendered at its final size: resvg covers pixels exactly, and twice the size costs twice the time for no visible gain.
+        png = resvg_py.svg_to_bytes(
+            svg_string=svg,
+            width=self.size,
+            height=self.size,
+            background=WHITE,
+            skip_system_fonts=not self.lettered,
+        )
+        return Image.open(io.BytesIO(bytes(png))).convert("RGB")
+
+    def _avatar(self, k: int, **options: Any) -> dict[str, Any]:
         import dicebear
 
-        return dicebear.Avatar(self.artwork, {"seed": f"{self.seed}-{k}", **self.options}).to_json()
+        return dicebear.Avatar(self.artwork, {"seed": f"{self.seed}-{k}", **self.options, **options}).to_json()
+
+
+class PairArtist(Artist):
+    """Draws face k twice: without colours for a/, and in colour for b/.
+
+    Args:
+        style, definition, seed, size: see `Artist`.
+        kind: "drawing" leaves the artwork's lines and makes its surfaces white, which needs a style that is drawn with dark lines;
+            "edges" computes lines from the picture in colour, for any style.
+    """
+
+    def __init__(self, style: str, definition: dict[str, Any], seed: int, size: int, kind: str):
+        super().__init__(style, definition, seed, size)
+        self.kind = kind
+        colours = definition.get("colors", {}).items()
+        # Black hair is a surface too: what may have one of several colours is white before the dark ones are looked for.
+        self.white = {f"{name}Color": [WHITE] for name, colour in colours if len(colour.get("values", ())) > 1}
+
+    def files(self, k: int) -> tuple[str, ...]:
+        return f"a/{file_of(k)}", f"b/{file_of(k)}"
+
+    def pictures(self, k: int) -> tuple[tuple[Image.Image, ...], Attributes]:
+        coloured, parts = self.draw(k)
+        if self.kind == "edges":
+            return (edges(coloured), coloured), parts
+        return (self._rendered(lines_of(self._avatar(k, **self.white)["svg"])).convert("L"), coloured), parts
+
+
+def lines_of(svg: str) -> str:
+    """The artwork with its dark colours black and all others white.
+
+    >>> lines_of('<path fill="#0e0e0e"/><path fill="#f2d3b1"/>')
+    '<path fill="#000000"/><path fill="#ffffff"/>'
+    """
+
+    def plain(found: re.Match[str]) -> str:
+        red, green, blue = bytes.fromhex(found[1])
+        return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue < DARK else WHITE
+
+    return re.sub(r"#([0-9a-fA-F]{6})\b", plain, svg)
+
+
+def edges(picture: Image.Image) -> Image.Image:
+    """Where the colours change, dark on white: 255 - 2 max_c |grad picture_c|, with central differences."""
+    values = np.pad(np.asarray(picture, np.float32), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    down = (values[2:, 1:-1] - values[:-2, 1:-1]) / 2
+    right = (values[1:-1, 2:] - values[1:-1, :-2]) / 2
+    slope = np.hypot(down, right).max(2)
+    return Image.fromarray(np.rint(255 - np.minimum(2 * slope, 255)).astype(np.uint8))
 
 
 def attributes(options: dict[str, Any]) -> Attributes:
@@ -83,17 +148,24 @@ def file_of(k: int) -> str:
     return f"{k:05d}.png"
 
 
+def artist_for(order: dict[str, Any]) -> Artist:
+    """The artist of an order: style, definition, seed and size, and for pairs their kind."""
+    plain = (order["style"], order["definition"], order["seed"], order["size"])
+    return PairArtist(*plain, order["kind"]) if "kind" in order else Artist(*plain)
+
+
 def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[tuple[int, Attributes]]:
-    """Draw those faces that the folder does not hold yet; each appears complete or not at all."""
+    """Draw those faces that the folder does not hold yet; each picture appears complete or not at all."""
     for k in faces:
-        path = folder / file_of(k)
-        if path.exists():
+        paths = [folder / name for name in artist.files(k)]
+        if all(path.exists() for path in paths):
             yield k, artist.describe(k)
             continue
-        picture, parts = artist.draw(k)
-        aside = folder / f".{path.name}"
-        picture.save(aside, "png")
-        aside.replace(path)
+        pictures, parts = artist.pictures(k)
+        for path, picture in zip(paths, pictures, strict=True):
+            aside = path.with_name(f".{path.name}")
+            picture.save(aside, "png")
+            aside.replace(path)
         yield k, parts
 
 
@@ -101,8 +173,8 @@ def work() -> None:
     """The body of a worker process: an order on standard input, a line of JSON on standard output for each face."""
     order = json.load(sys.stdin)
     try:
-        artist = Artist(order["style"], order["definition"], order["seed"], order["size"])
-        for k, parts in draw_faces(artist, Path(order["folder"]), range(order["first"], order["count"], order["step"])):
+        mine = range(order["first"], order["count"], order["step"])
+        for k, parts in draw_faces(artist_for(order), Path(order["folder"]), mine):
             print(json.dumps([k, parts]), flush=True)
     except OSError as error:
         print(json.dumps(["error", f"{error.strerror or error}"]), flush=True)

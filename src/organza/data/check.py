@@ -223,7 +223,10 @@ def notes(found: Check) -> list[str]:
             f"{_repeats(found.copies):,} pictures repeat another one, for example {' = '.join(found.copies[0][:2])}"
         )
     if found.usable and not 2 / 3 <= found.aspect * found.size.height / found.size.width <= 1.5:
-        told.append(f"most pictures are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off")
+        told.append(
+            f"most pictures are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off; "
+            f"--size {_nearer(found)} would keep more"
+        )
     return told
 
 
@@ -234,7 +237,7 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
     return [
         (f"--size {_typed(found.size)}", f"the pictures are {side:.0f} pixels on their shorter side (median)"),
         (f"--channels {found.channels}", colours),
-        ("--recipe dcgan-r1", "the one that gets furthest in minutes"),
+        ("--recipe resize-r1", "the one that gets furthest in minutes"),
         (f"--budget {found.budget}", "enough to see whether it works; a larger one goes on from there"),
     ]
 
@@ -254,6 +257,13 @@ def _rows(found: Check) -> list[tuple[str, str]]:
         shown = ", ".join(f"{name} {count:,}" for name, count in found.classes[:12])
         rows.append(("classes", f"{shown}{', ...' if len(found.classes) > 12 else ''} (by folder)"))
     return rows
+
+
+def _nearer(found: Check) -> Size:
+    """A size of about the same cost with sides in steps of 16, nearer to the aspect of the pictures."""
+    short = min(found.size)
+    long = max(16, round(short * max(found.aspect, 1 / found.aspect) / 16) * 16)
+    return Size(long, short) if found.aspect > 1 else Size(short, long)
 
 
 def _typed(size: Size) -> str:

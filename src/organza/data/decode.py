@@ -15,7 +15,7 @@ from organza.data.size import Size
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own bound, which it only warns of up to twice as many
-FITS = ("crop", "pad")
+FITS = ("crop", "pad", "left", "right")
 GLANCE = Size(32, 32)
 
 _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as it was taken
@@ -53,15 +53,17 @@ def decode(content: bytes, size: Size, channels: int, fit: str = "crop") -> np.n
         content: of the file.
         size: to bring it to, antialiased (Lanczos); small pictures are enlarged.
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        fit: "crop" cuts the middle out to the aspect; "pad" shows the whole picture on white, or on nothing with 4 channels.
+        fit: "crop" cuts the middle out to the aspect; "pad" shows the whole picture on white, or on nothing with 4 channels;
+            "left" and "right" take one half of it, of pictures that are two, and crop that.
 
     Raises:
         Unreadable: damaged, cut short, too large, not a picture, or with values that are not finite.
     """
     try:
-        image = upright(content, size)
+        whole = Size(2 * size.width, size.height) if fit in ("left", "right") else size
+        image = half(upright(content, whole), fit)
         plain = on_white(image) if channels < 4 else image.convert("RGBA").convert("RGBa")
-        small = cropped(plain, size) if fit == "crop" else padded(plain, size)
+        small = padded(plain, size) if fit == "pad" else cropped(plain, size)
         pixels = np.asarray(small.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
         return pixels.reshape(size.height, size.width, channels)
     except Unreadable:
@@ -112,6 +114,16 @@ def opened(content: bytes) -> Image.Image:
     if image.format == "PNG":
         _verify_png(content)
     return image
+
+
+def size_of(content: bytes) -> Size:
+    """The size of a picture as it stands upright, from its header alone.
+
+    Raises:
+        Unreadable: as `opened`.
+    """
+    image = opened(content)
+    return Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
 
 
 def upright(content: bytes, size: Size) -> Image.Image:
@@ -175,6 +187,13 @@ def on_white(image: Image.Image) -> Image.Image:
     if image.mode != "RGBA":
         return image
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def half(image: Image.Image, side: str) -> Image.Image:
+    """The left or right half of a picture; all of it for any other side."""
+    middle = max(1, image.width // 2)
+    boxes = {"left": (0, 0, middle, image.height), "right": (image.width - middle, 0, image.width, image.height)}
+    return image.crop(boxes[side]) if side in boxes else image
 
 
 def cropped(image: Image.Image, size: Size) -> Image.Image:

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any
 
 import organza
-from organza.data.artist import Artist, Attributes, draw_faces, file_of
+from organza.data.artist import KINDS, Attributes, artist_for, draw_faces, file_of
 from organza.errors import UserError, nearest
 
 Progress = Callable[[str, int, int], None]
@@ -52,11 +52,44 @@ def render_faces(
     >>> render_faces("faces", count=500, size=64)    # doctest: +SKIP
     PosixPath('faces')
     """
+    return _rendered(Path(out), {"style": style, "seed": seed, "size": size}, count, workers, progress)
+
+
+def render_pairs(
+    out: str | Path,
+    count: int = 5_000,
+    size: int = 64,
+    kind: str = "drawing",
+    style: str = "adventurer",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Render faces twice: a/00000.png ... as line drawings without colours, b/00000.png ... in colour, as `render_faces` does.
+
+    Args:
+        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "edges", computed from the colours, for all.
+        out, count, size, style, seed, workers, progress: see `render_faces`; b/ holds the faces that it would render.
+
+    Raises:
+        UserError: an unknown kind, and whatever `render_faces` raises.
+
+    >>> render_pairs("pairs", count=500)    # doctest: +SKIP
+    PosixPath('pairs')
+    """
+    if kind not in KINDS:
+        raise UserError(
+            f"There is no kind {kind} of line drawings; there are {', '.join(KINDS)}.{nearest(kind, KINDS)}"
+        )
+    return _rendered(Path(out), {"style": style, "seed": seed, "size": size, "kind": kind}, count, workers, progress)
+
+
+def _rendered(folder: Path, order: dict[str, Any], count: int, workers: int | None, progress: Progress | None) -> Path:
+    """The folder with so many faces of an order: style, seed, size, and for pairs their kind."""
+    size, what = order["size"], "pairs" if "kind" in order else "faces"
     if count < 1 or not 8 <= size <= 4096:
-        raise UserError(f"{count} faces of {size} pixels: the count must be at least 1, and the size from 8 to 4096.")
-    definition = style_definition(style)
-    folder = Path(out)
-    order = {"style": style, "seed": seed, "size": size}
+        raise UserError(f"{count} {what} of {size} pixels: the count must be at least 1, and the size from 8 to 4096.")
+    definition = style_definition(order["style"])
     if _claim(folder, order, count):
         return folder
     rows: dict[int, Attributes] = {}
@@ -64,13 +97,14 @@ def render_faces(
         for k, parts in _drawn(folder, {**order, "definition": definition}, count, workers or os.cpu_count() or 1):
             rows[k] = parts
             if progress:
-                progress("rendering faces", len(rows), count)
+                progress(f"rendering {what}", len(rows), count)
         _write_labels(folder, columns(definition), [{"file": file_of(k), **rows[k]} for k in range(count)])
-        (folder / "ATTRIBUTION.txt").write_text(attribution(style, definition), encoding="utf-8")
+        told = attribution(order["style"], definition, order.get("kind"))
+        (folder / "ATTRIBUTION.txt").write_text(told, encoding="utf-8")
         _note(folder, order, count)
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written: {error.strerror or error}. Make room or name another folder; finished faces are kept."
+            f"{folder} cannot be written: {error.strerror or error}. Make room or name another folder; finished {what} are kept."
         ) from error
     return folder
 
@@ -92,12 +126,16 @@ def style_definition(style: str) -> dict[str, Any]:
     return json.loads((folder / f"{style}.json").read_text("utf-8"))
 
 
-def attribution(style: str, definition: dict[str, Any]) -> str:
-    """Who drew the artwork, and under which licence the pictures may be used."""
+def attribution(style: str, definition: dict[str, Any], kind: str | None = None) -> str:
+    """Who drew the artwork, what was done to it, and under which licence the pictures may be used."""
+    lines_too = (
+        f" those in a/ show its {'lines alone, without colours' if kind == 'drawing' else 'edges, computed from b/'};"
+    )
     meta = definition.get("meta", {})
     source, creator, licence = (meta.get(key) or {} for key in ("source", "creator", "license"))
     lines = [
-        f"These pictures were rendered by Organza from the DiceBear style {style}; cut and scaled, otherwise unchanged.",
+        f"These pictures were rendered by Organza from the DiceBear style {style};{lines_too if kind else ''} "
+        "cut and scaled, otherwise unchanged.",
         f"Artwork: {source.get('name', style)} {source.get('url', '')}",
         f"Creator: {creator.get('name', 'unknown')} {creator.get('url', '')}",
         f"Licence: {licence.get('name', 'not stated by the style')} {licence.get('url', '')}",
@@ -120,8 +158,7 @@ def columns(definition: dict[str, Any]) -> list[str]:
 def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Iterator[tuple[int, Attributes]]:
     """The parts of each face as it is drawn, in no particular order."""
     if count <= FEW or workers == 1:
-        artist = Artist(order["style"], order["definition"], order["seed"], order["size"])
-        yield from draw_faces(artist, folder, range(count))
+        yield from draw_faces(artist_for(order), folder, range(count))
         return
     lines: SimpleQueue[str | None] = SimpleQueue()
     crew = [
@@ -188,11 +225,13 @@ def _write_labels(folder: Path, parts: list[str], rows: list[dict[str, str]]) ->
 
 def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
     """Make the folder ours: new, empty, or begun with the same order before. True where there is nothing left to do."""
+    what, places = ("pairs", ("a", "b")) if "kind" in order else ("faces", (".",))
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; name a folder for the faces.")
+        raise UserError(f"{folder} is a file; name a folder for the {what}.")
     if not folder.is_dir() or not any(folder.iterdir()):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            for place in places:
+                (folder / place).mkdir(parents=True, exist_ok=True)
             _note(folder, order, 0)
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
@@ -201,13 +240,15 @@ def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
         before = json.loads((folder / NOTE).read_text())
         done = before.pop("done")
     except (OSError, ValueError, KeyError, AttributeError):
-        raise UserError(f"{folder} holds other files; name a new folder for the faces.") from None
+        raise UserError(f"{folder} holds other files; name a new folder for the {what}.") from None
     if before != order:
         told = ", ".join(f"{key} {value}" for key, value in before.items())
-        raise UserError(f"{folder} holds faces of {told}; name another folder, or ask for the same.")
-    there = sum(1 for path in folder.glob("*.png"))
+        raise UserError(
+            f"{folder} holds {'pairs' if 'kind' in before else 'faces'} of {told}; name another folder, or ask for the same."
+        )
+    there = min(sum(1 for _ in (folder / place).glob("*.png")) for place in places)
     if there > count:
-        raise UserError(f"{folder} holds {there} faces already; ask for that many or more, or name another folder.")
+        raise UserError(f"{folder} holds {there} {what} already; ask for that many or more, or name another folder.")
     return done == there == count
 
 

@@ -80,7 +80,7 @@ def open_data(
         source: is only read, never written to.
         size: to bring them to; None chooses 32 or 64 by their own sizes.
         channels: 1, 3 or 4; None looks at some of them.
-        fit: "crop" the middle, or "pad" the whole picture.
+        fit: "crop" the middle, "pad" the whole picture, or of pictures that are two take the "left" or the "right" half.
         cache: the folder for packs.
         workers: threads that decode; one for each core by default.
         progress: is told (what, done, total).

@@ -51,21 +51,15 @@ class Domains(Batches):
     def __init__(self, source: Source, packs: tuple[Packs, Packs], count: int, jitter: int, mirror: bool):
         super().__init__(count, source.seed)
         self.jitter, self.mirror = jitter, mirror
-        self.images, self.grown = ((a, b) for a, b in zip(*map(self._parts, "ab", packs), strict=True))
+        self.images = (packs[0].plain.images, packs[1].plain.images)
+        self.grown = (packs[0].grown.images, packs[1].grown.images)
         self.source_shape, self.shape = map(channels_first, self.images)
-        self.broken = self._broken(packs)
+        self.broken = tuple(
+            (f"{place}/{name}", why) for place, side in zip("ab", packs, strict=True) for name, why in side.plain.broken
+        )
         prints = [pack.fingerprint for side in packs for pack in side]
         self.fingerprint = hashlib.sha256(repr((type(self).__name__, prints)).encode()).hexdigest()
         self.directory = packs[0].plain.directory
-
-    def _parts(self, side: str, packs: Packs) -> tuple[np.ndarray, np.ndarray]:
-        """The pictures of a side (a or b), as they are and grown."""
-        return packs.plain.images, packs.grown.images
-
-    def _broken(self, packs: tuple[Packs, Packs]) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (f"{place}/{name}", why) for place, side in zip("ab", packs, strict=True) for name, why in side.plain.broken
-        )
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"source_shape": list(self.source_shape)}
@@ -108,17 +102,15 @@ class Pairs(Domains):
         if (a is None) != (b is None):
             raise UserError(f"{source.path} has only one of the folders a and b; pairs need both, with matching names.")
         wanted = source.wanted or Size(size, size)
-        self.halves = a is None or b is None
         if a and b:
             packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
-            first, second = _matched(*(side.plain for side in packs), where=str(source.path))
         else:
             _require_halves(source, wanted)
-            both = _opened(source, wanted, jitter, across=2)
-            packs, first = (both, both), np.arange(len(both.plain))
-            second = first
-        self.rows = (first, second)
-        super().__init__(source, packs, len(first), jitter, mirror)
+            packs = (_opened(source, wanted, jitter, "left"), _opened(source, wanted, jitter, "right"))
+        self.rows = _matched(*(side.plain for side in packs), where=str(source.path))
+        super().__init__(source, packs, len(self.rows[0]), jitter, mirror)
+        if a is None:
+            self.broken = packs[0].plain.broken
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = self.order.at(positions)
@@ -132,15 +124,6 @@ class Pairs(Domains):
 
     def real(self) -> np.ndarray:
         return self.images[1][self.rows[1][self.reference]]
-
-    def _parts(self, side: str, packs: Packs) -> tuple[np.ndarray, np.ndarray]:
-        plain, grown = super()._parts(side, packs)
-        if not self.halves:
-            return plain, grown
-        return _half(plain, side), _half(grown, side)
-
-    def _broken(self, packs: tuple[Packs, Packs]) -> tuple[tuple[str, str], ...]:
-        return packs[0].plain.broken if self.halves else super()._broken(packs)
 
 
 class Unpaired(Domains):
@@ -196,30 +179,27 @@ class Unpaired(Domains):
         return super().facts() | {"source_count": len(self.images[0])}
 
 
-def _opened(source: Source, size: Size, jitter: int, across: int = 1) -> Packs:
-    """The packs of a source of pictures that hold `across` of this size side by side."""
-    plain = source.pack(Size(across * size.width, size.height))
+def _opened(source: Source, size: Size, jitter: int, fit: str = "crop") -> Packs:
+    plain = source.pack(size, fit=fit)
     if not jitter:
         return Packs(plain, plain)
-    return Packs(plain, source.pack(Size(across * (size.width + jitter), size.height + jitter), plain.channels))
-
-
-def _half(images: np.ndarray, side: str) -> np.ndarray:
-    middle = images.shape[2] // 2
-    return images[:, :, :middle] if side == "a" else images[:, :, middle:]
+    return Packs(plain, source.pack(Size(size.width + jitter, size.height + jitter), plain.channels, fit))
 
 
 def _require_halves(source: Source, size: Size) -> None:
-    """Refuse what cannot be cut into two halves of this size: a crop would shift one half against the other."""
+    """Refuse pictures whose halves are nothing like this size: they are hardly pairs."""
     for facts in sampled(listing(source.path), 20):
         width, height = facts.size
-        if abs(width * size.height - 2 * size.width * height) > 0.02 * width * size.height:
+        if not 0.8 <= width * size.height / (2 * size.width * height) <= 1.25:
             unpack = " (unpack a zip first)" if Path(source.path).is_file() else ""
-            halves = f"--size {round(size.height * width / height / 2)}x{size.height}"
-            fits = f"; where they are, use {halves}" if width > height else ""
+            halves = (
+                f"; where they are, use --size {width // 2 * size.height // height}x{size.height}"
+                if width > height
+                else ""
+            )
             raise UserError(
                 f"{source.path} has no folders a and b{unpack}, and its pictures are not two halves of {size} side by side: "
-                f"one is {facts.size}{fits}."
+                f"one is {facts.size}{halves}."
             )
 
 

@@ -48,18 +48,18 @@ class Source:
                 return replace(self, path=place)
         return None
 
-    def pack(self, size: Size | None = None, channels: int | None = None) -> Pack:
+    def pack(self, size: Size | None = None, channels: int | None = None, fit: str = "crop") -> Pack:
         """The packed images, enough of them to learn from.
 
         Args:
             size, channels: in the place of the wishes above.
+            fit: how pictures are brought to the size: see `decode`.
 
         Raises:
             UserError: whatever `open_data` raises; where there is one image, or all are alike.
         """
-        pack = open_data(
-            self.path, size=size or self.wanted, channels=channels or self.channels, progress=self.progress
-        )
+        size, channels = size or self.wanted, channels or self.channels
+        pack = open_data(self.path, size=size, channels=channels, fit=fit, progress=self.progress)
         if len(pack) < 2:
             raise UserError(
                 f"{self.path} has one usable image; a GAN learns from many: 500 is a good beginning, 2 the least."

@@ -38,6 +38,8 @@ class Translator(nn.Module):
         """The translation of pictures of any size, [N, C, H, W] to [N, C', H, W]."""
         height, width = x.shape[-2:]
         below, right = -height % self.stride, -width % self.stride
+        if not below and not right:
+            return self(x)
         mode = "reflect" if below < height and right < width else "replicate"
         return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[..., :height, :width]
 

@@ -44,7 +44,7 @@ def dcgan() -> Recipe:
 
 
 def dcgan_r1() -> Recipe:
-    """The tutorial's convolutions with the loss and penalties of 2024: stable, and the faster start."""
+    """The tutorial's convolutions with the loss and penalties of 2024: stable."""
     return replace(
         dcgan(),
         name="dcgan-r1",
@@ -68,8 +68,8 @@ def resize_r1() -> Recipe:
     return replace(
         plain,
         name="resize-r1",
-        source="dcgan-r1 with resize-convolutions in G (Odena et al. 2016, Distill), width 40 in both players, and Adam 5e-4 falling to 5e-5.",
-        expect="Faces at 64x64: recognisable at a glance in about three minutes on 2 cores.",
+        source="dcgan-r1 with resize-convolutions in G (Odena et al. 2016, Distill), width 40 in both players, Adam 5e-4 falling to 5e-5.",
+        expect="Faces at 64x64: recognisable at a glance in about four minutes on 2 cores.",
         generator=Part(resize_networks.Generator),
         discriminator=plain.discriminator.given(width=40),
         generator_optimizer=falling,

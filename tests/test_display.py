@@ -1,0 +1,112 @@
+"""What a person sees: live and plain displays from the same events, previews, exit codes, and pictures in character cells."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from organza.display import Screen, blocks, display, draw, frame, status
+from organza.events import Begun, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
+from organza.pictures import half_blocks, shrunk
+from organza.stop import Check
+
+CHECK = Check(1200, 0.4213, 0.011, 0.6, 0.02)
+MEANS = {"discriminator": 0.612, "r1": 0.02, "D(x)": 0.62, "D(G(z))": 0.38, "D accuracy": 0.7, "generator": 0.98}
+
+
+def tick(images: int = 1200, alone: str = "") -> Tick:
+    return Tick(images, 3000, 40.0, 60.0, 30.0, MEANS, alone)
+
+
+def run(*, kind: str = "budget") -> list[Event]:
+    pictures = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    return [
+        Begun(("120 images, 32x32", "recipe dcgan"), 0, 3000),
+        Warned("3 of 120 files are left out"),
+        Sampled(0, pictures, Path("samples/0.png")),
+        tick(),
+        Busy("measuring the samples"),
+        Evaluated(CHECK, {}, True),
+        Saved(1200, Path("checkpoints/00001200")),
+        Stopped(kind, "the budget of 100s is spent", 1200),
+    ]
+
+
+def shown(events: list[Event], **terminal) -> tuple[int, str]:
+    console = Console(file=io.StringIO(), width=100, height=40, highlight=False, **terminal)
+    first, *rest = events
+    code = display(first, rest, Path("runs/x"), console)
+    return code, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [{"force_terminal": False}, {"force_terminal": True, "color_system": "truecolor"}],
+    ids=["plain", "live"],
+)
+def test_everything_a_person_should_know_is_told(terminal: dict):
+    code, text = shown(run(), **terminal)
+    assert code == 0
+    for said in (
+        *("120 images, 32x32", "3 of 120 files are left out", "1,200", "30.0", "D(x) 0.62", "D(G(z)) 0.38"),
+        *("discriminator 0.612", "generator 0.980", "0.4213 ± 0.011", "the budget of 100s is spent", "60 s left"),
+        *("organza sample runs/x", "organza judge runs/x"),
+    ):
+        assert said in text, said
+    assert "D accuracy" not in text
+
+
+def test_plain_lines_have_no_escape_codes_and_one_line_each():
+    _, text = shown(run(), force_terminal=False)
+    assert "\x1b" not in text
+    assert "▀" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("budget", 0), ("plateau", 0), ("SIGINT", 130), ("SIGTERM", 143), ("non-finite", 1)]
+)
+def test_exit_codes_tell_how_it_ended(kind: str, code: int):
+    ended, text = shown(run(kind=kind), force_terminal=False)
+    assert ended == code
+    assert ("the same command goes on" in text) == kind.startswith("SIG")
+
+
+def test_warm_up_is_shown():
+    assert "the discriminator alone" in status(tick(alone="the discriminator"))
+    assert "alone" not in status(tick())
+
+
+@pytest.mark.parametrize(("height", "rows"), [(60, 2), (26, 1), (12, 0)])
+def test_the_preview_leaves_room_for_the_numbers(height: int, rows: int):
+    screen = Screen()
+    for event in run()[:-1]:
+        screen = screen.after(event)
+    console = Console(file=io.StringIO(), width=90, height=height, force_terminal=True, color_system="truecolor")
+    console.print(frame(screen, console))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    drawn = [line for line in lines if line.count("▀") > 20]
+    assert len(lines) <= height
+    assert len(drawn) == (rows * 10 + (1 if rows == 2 else 0))
+
+
+def test_half_blocks_show_two_pixels_in_a_cell():
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[0, 1] = (255, 0, 0)
+    picture[1, 1] = (0, 0, 255)
+    assert half_blocks(picture) == [[((0, 0, 0), (0, 0, 0)), ((255, 0, 0), (0, 0, 255)), ((0, 0, 0), (0, 0, 0))]]
+    text = blocks(picture)
+    assert text.plain == "▀▀▀"
+    assert str(text.spans[1].style) == "rgb(255,0,0) on rgb(0,0,255)"
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_any_picture_can_be_shrunk_and_drawn(channels: int):
+    pictures = np.full((2, 40, 30, channels), 200, np.uint8)
+    assert shrunk(pictures, 15).shape == (2, 20, 15, 3)
+    console = Console(file=io.StringIO(), width=20, force_terminal=True, color_system="truecolor")
+    draw(pictures[0], console)
+    assert len(console.file.getvalue().splitlines()) == 13  # type: ignore[attr-defined]
