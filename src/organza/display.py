@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +45,7 @@ class Screen:
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
+    extractor: str = ""  # of the features that distances are measured on
 
     def after(self, event: Event) -> Screen:
         """What is known after one more event."""
@@ -56,7 +57,8 @@ class Screen:
             return replace(self, busy=event.what)
         if isinstance(event, Evaluated):
             against = event.line.get("card", {}).get("split", self.against)
-            return replace(self, checks=(*self.checks, event.check), against=against, busy="")
+            named = _extractor(event.line)
+            return replace(self, checks=(*self.checks, event.check), against=against, extractor=named, busy="")
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
@@ -190,7 +192,8 @@ def _preview(screen: Screen, console: Console) -> list[RenderableType]:
     if screen.pictures is None or not can_draw(console):
         return []
     across = max(1, min(len(screen.pictures), (console.width + 1) // (CELLS + 2)))
-    pictures = shrunk(screen.pictures[: 2 * across], CELLS)
+    some = np.linspace(0, len(screen.pictures) - 1, min(2 * across, len(screen.pictures))).astype(int)
+    pictures = shrunk(screen.pictures[some], CELLS)  # from all over the grid, whose rows may be classes
     lines = pictures.shape[1] // 2
     rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
     if console.height < rows * lines + 12:  # a small window keeps the numbers
@@ -240,6 +243,10 @@ def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
     yield from events
 
 
+def _extractor(line: Mapping[str, Any]) -> str:
+    return str(line.get("card", {}).get("extractor", {}).get("name", ""))
+
+
 def _share(tick: Tick) -> float:
     """How much of the run is done. Where the clock decides, the planned images are a guess, so time tells."""
     whole = tick.seconds + tick.seconds_left
@@ -267,7 +274,7 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         least = best(screen.checks)
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
-            "(0 = as real images are; Gaussian-kernel MMD on EfficientNet-Lite0 features)"
+            f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
         )
     if last.kind == "non-finite":
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,17 @@ class Run:
         return main_network(self._player)
 
     @cached_property
-    def _player(self) -> nn.Module:
-        return self._network("generator")
+    def encoder(self) -> nn.Module:
+        """The averaged encoder, ready to be called: data [N, C, ...] in [-1, 1] to latents [N, z_dim].
+
+        Raises:
+            UserError: where the run has none.
+        """
+        if not (isinstance(self._player, Several) and "encoder" in self._player):
+            raise UserError(
+                f"{self.path} has no encoder, so it cannot map pictures to latents; train one with --recipe aae-light or bigan-light."
+            )
+        return self._player["encoder"]
 
     @cached_property
     def discriminator(self) -> nn.Module:
@@ -95,9 +104,39 @@ class Run:
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
-            rows = [self.labels.draw(stream(seed, "label", item), labels) for item in series] if self.labels else None
-            made = self.generate(z, torch.stack(rows) if rows else None)
+            made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
             yield to_uint8(made)[: first + count - start].numpy()
+
+    def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
+        """The labels that pictures of these numbers of a series are made with, [N, width]: those asked for, the rest drawn.
+
+        Raises:
+            UserError: where the run knows no labels, or no such label.
+        """
+        if self.labels is None:
+            raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
+        return torch.stack([self.labels.draw(stream(seed, "label", item), labels) for item in series])
+
+    def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> np.ndarray:
+        """What the codes of an InfoGAN mean: a table with a row for each category, and columns along a continuous code.
+
+        Args:
+            along: which continuous code, from 0.
+            steps: columns.
+            seed: of the noise, which is the same in all cells.
+            reach: the code goes from -reach to reach; it was trained on [-1, 1], so beyond that G goes on by itself.
+
+        Returns:
+            uint8 [rows * steps, H, W, C], row by row.
+
+        Raises:
+            UserError: where the run has no codes, or not this one.
+        """
+        codes = getattr(self.generator, "codes", None)
+        if codes is None:
+            raise UserError(f"{self.path} has no codes to go along; train one that has, with --recipe infogan-light.")
+        table = codes.traversal(self.latent(seed, 0), along, steps, reach)
+        return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
 
     def latent(self, seed: int, index: int) -> Tensor:
         """The latent of picture `index` of a series, [z_dim]."""
@@ -107,6 +146,36 @@ class Run:
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """G(z) or G(z, label) for latents and label rows of your own, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1]."""
         return self.generator(z) if label is None else self.generator(z, label)
+
+    @torch.no_grad()
+    def encode(self, pictures: np.ndarray) -> Tensor:
+        """The latent of each picture, E(x): `generate` makes pictures of them again. [N, z_dim].
+
+        Args:
+            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+
+        Raises:
+            UserError: where the run has no encoder, or for another size or number of channels.
+        """
+        return self._each(self.encoder, pictures, "encode")
+
+    @torch.no_grad()
+    def reconstruct(self, pictures: np.ndarray) -> np.ndarray:
+        """What becomes of pictures on their way through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
+        encoder, generator = self.encoder, self.generator
+        return to_uint8(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct")).numpy()
+
+    def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> np.ndarray:
+        """The way from one picture to another along a straight line between their latents: uint8 [steps, H, W, C].
+
+        Args:
+            first, last: uint8 [H, W, C]; the way begins and ends with their reconstructions.
+            steps: pictures on the way, 2 or more.
+        """
+        if steps < 2:
+            raise UserError(f"An interpolation of {steps} pictures is none; it needs 2 at least.")
+        z = self.encode(np.stack([first, last]))
+        return to_uint8(self.generate(torch.lerp(z[:1], z[1:], torch.linspace(0, 1, steps)[:, None]))).numpy()
 
     @torch.no_grad()
     def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
@@ -154,35 +223,73 @@ class Run:
             )
         return ways[to]
 
-    @torch.no_grad()
-    def judge(self, pictures: np.ndarray) -> np.ndarray:
+    def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
         """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
         Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
+        A discriminator of pairs judges (x, E(x)); one of latents, E(x): is this one that the prior would draw?
+
+        A discriminator that needs a label asks whether a picture is an authentic dress, not whether it is authentic. Where a class
+        is left open, each one is tried and the most favourable counts: the picture is as authentic as it could be of anything. That
+        is the larger of several numbers, so it leans towards 1: compare it with such numbers only.
 
         Args:
-            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+            pictures: uint8 [N, H, W, C], or volumes [N, D, H, W, C], of the size that the run was trained on.
+            labels: what all of them should show, by field: {"class": "dress"}; for discriminators that need it.
 
         Raises:
-            UserError: for another size or number of channels, or where D judges pairs.
+            UserError: for another size or number of channels; for unknown labels, or where numbers or tags that D needs are missing.
+        """
+        return self.verdicts(pictures, labels)[0]
+
+    @torch.no_grad()
+    def verdicts(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> tuple[np.ndarray, list[str]]:
+        """As `judge`, and beside each probability the classes that were the most favourable, "" where none were left open.
+
+        Raises:
+            UserError: as `judge`, or where D judges pairs.
         """
         if self.content["players"]["discriminator"].get("condition"):
             raise UserError(
                 f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
                 "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
             )
-        expected = (self.height, self.width, self.channels)
-        if pictures.ndim != 4 or pictures.shape[1:] != expected:
+        rows, names = self._fitting(labels)
+        each = [self._each(partial(self._authentic, row), pictures, "judge") for row in rows]
+        chances, chosen = torch.stack(each).max(0)
+        return chances.numpy(), [names[choice] for choice in chosen]
+
+    def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
+        evidence = self.discriminator.evidence(x, lambda x: self.encoder(x))  # type: ignore[operator]
+        return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
+
+    def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
+        """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
+        expected = (*self.shape[1:], self.channels)
+        if pictures.shape[1:] != expected:
             raise UserError(
-                f"judge takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
+                f"{who} takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
             )
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = pictures[start : start + MICROBATCH]
             padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
-            found.append(probability(self.discriminator(to_float(padded)), self.saved.facts["neutral"])[: len(some)])
-        return torch.cat(found).numpy()
+            found.append(network(to_float(padded))[: len(some)])
+        return torch.cat(found)
+
+    @cached_property
+    def _player(self) -> nn.Module:
+        return self._network("generator")
+
+    def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
+        """What to tell the discriminator beside the pictures, one of several ways, and their names."""
+        if getattr(self.discriminator, "labels", 0) and self.labels is not None:
+            rows, names = self.labels.fitting(labels)
+            return [(row.expand(MICROBATCH, -1),) for row in rows], names
+        if labels:
+            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels.")
+        return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
         network = decode(self.content["players"][name])()
@@ -242,7 +349,7 @@ def describe(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "checkpoint": run.saved.directory.name,
         "recipe": run.content["recipe"]["name"],
-        "size": f"{run.width}x{run.height}",
+        "size": "x".join(map(str, reversed(run.shape[1:]))),
         "channels": run.channels,
         "images seen": run.images,
     }

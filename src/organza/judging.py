@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.data.decode import Unreadable, decode, size_of
-from organza.data.folder import listing, printable
+from organza.data.folder import ARRAYS, listing, printable
 from organza.data.size import Size
+from organza.data.volumes import volumes_in
 from organza.errors import UserError
-from organza.infer import load
+from organza.infer import Run, load
 
 AT_ONCE = 256  # pictures in memory at a time
 
@@ -37,7 +38,7 @@ class Verdict:
 
 
 def judge_files(
-    run: str | Path, paths: Sequence[Path], checkpoint: str = "best"
+    run: str | Path, paths: Sequence[Path], checkpoint: str = "best", labels: Mapping[str, str] | None = None
 ) -> tuple[list[Verdict], tuple[str, ...]]:
     """Verdicts on every picture of files and folders, the least authentic first, and what the user should know.
 
@@ -48,26 +49,28 @@ def judge_files(
         run: the run's folder.
         paths: picture files, and folders or zips of them.
         checkpoint: best, latest, or a checkpoint's name.
+        labels: what the pictures should show, for a conditional run: see `Run.judge`.
 
     Raises:
         UserError: where there is no run, no such path, or nothing among them that can be read.
     """
     trained = load(run, checkpoint)
-    size = Size(trained.width, trained.height)
     verdicts, notes, waiting = [], list(trained.notes), []
 
     def settle() -> None:
-        chances = trained.judge(np.stack([picture for _, picture, _ in waiting]))
-        verdicts.extend(
-            Verdict(name, float(chance), note) for (name, _, note), chance in zip(waiting, chances, strict=True)
-        )
+        chances, shown = trained.verdicts(np.stack([picture for _, picture, _ in waiting]), labels)
+        for (name, _, note), chance, kind in zip(waiting, chances, shown, strict=True):
+            told = [f"as {kind}" if kind else "", note]
+            verdicts.append(Verdict(name, float(chance), "; ".join(filter(None, told))))
         waiting.clear()
 
-    for name, content in _contents(paths, notes):
-        try:
-            waiting.append((name, decode(content, size, trained.channels), _note(content, size)))
-        except Unreadable as reason:
-            notes.append(f"{name} is left out: {reason}")
+    found = (
+        _volumes(trained, paths, notes)
+        if len(trained.shape) == 4
+        else pictures_at(paths, Size(trained.width, trained.height), trained.channels, notes)
+    )
+    for item in found:
+        waiting.append(item)
         if len(waiting) == AT_ONCE:
             settle()
     if waiting:
@@ -77,6 +80,26 @@ def judge_files(
             f"None of {', '.join(map(str, paths))} can be judged: {'; '.join(notes) or 'nothing is there'}."
         )
     return sorted(verdicts, key=lambda verdict: verdict.probability), tuple(notes)
+
+
+def pictures_at(
+    paths: Sequence[Path], size: Size, channels: int, notes: list[str]
+) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Every picture of files and folders, cropped and scaled as training images are: its name, uint8 [H, W, C], what was done to it.
+
+    Args:
+        paths: picture files, and folders or zips of them.
+        size, channels: what each is brought to.
+        notes: is given a line for each that is left out.
+
+    Raises:
+        UserError: where there is no such path.
+    """
+    for name, content in _contents(paths, notes):
+        try:
+            yield name, decode(content, size, channels), _note(content, size)
+        except Unreadable as reason:
+            notes.append(f"{name} is left out: {reason}")
 
 
 def as_json(verdicts: Sequence[Verdict]) -> str:
@@ -95,6 +118,17 @@ def as_table(verdicts: Sequence[Verdict]) -> RenderableType:
         row = [Text(f"{verdict.probability:.3f}"), Text(verdict.file), Text(verdict.note)]
         table.add_row(*row[: len(table.columns)])
     return table
+
+
+def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Every volume of array files, meshes, and folders of them."""
+    for path in paths:
+        for name, one in volumes_in(path, trained.width):
+            place = str(path / name) if path.is_dir() or path.suffix in (".zip", *ARRAYS) else str(path)
+            if isinstance(one, str):
+                notes.append(f"{place} is left out: {one}")
+            else:
+                yield place, one[..., None] * np.uint8(255), ""
 
 
 def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -101,3 +101,24 @@ with r1 and r2 it is the loss of Huang et al. 2024, arXiv:2501.05441, eq. 2.
 >>> import torch; relativistic.discriminator(torch.tensor([5.0]), torch.tensor([5.0]))  # log 2
 tensor([0.6931])
 """
+
+
+def _better_than_average(one: Tensor, other: Tensor) -> Tensor:
+    # The means go over the batch; each place of a logit map is compared by itself.
+    return softplus(other.mean(0, keepdim=True) - one) + softplus(other - one.mean(0, keepdim=True))
+
+
+relativistic_average = Adversarial(
+    _better_than_average,
+    lambda real, fake: _better_than_average(fake, real),
+    neutral=None,
+    generator_sees_real=True,
+)
+"""Is this real more authentic than the average fake, and this fake less than the average real?
+
+L_D = -log sigmoid(r - E[f]) - log(1 - sigmoid(f - E[r])),  L_G the same with r and f exchanged.  Jolicoeur-Martineau 2018,
+arXiv:1807.00734, section 4.2 (RaSGAN). The expectations are means over the batch, so the value of a sample depends on the others.
+
+>>> import torch; relativistic_average.discriminator(torch.tensor([5.0, 3.0]), torch.tensor([4.0, 4.0])).sum()  # near 4 log 2
+tensor(3.0127)
+"""

@@ -84,6 +84,18 @@ def wgan_gp(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
     return (squared_norm(gradient(duel.judge(between), between)).sqrt() - 1).square()
 
 
+def dragan(duel: Judged, real: Tensor, fake: Tensor, spread: float = 0.5) -> Tensor:
+    """The discriminator's gradient should have norm one around the data, where its sharp peaks would pull all fakes to one place.
+
+    (|grad D(x + d)| - 1)^2 at x real, d = e u, e ~ U(0, 1) per sample, u ~ U(0, spread std(x)) per pixel, std(x) that of the batch.
+    Kodali et al. 2017, arXiv:1705.07215, algorithm 1; the noise as in the authors' code, where the paper's text has a Gaussian.
+    """
+    data = duel.real.detach()
+    share = torch.rand(len(data), *[1] * (data.ndim - 1), device=data.device)
+    near = (data + share * spread * data.std() * torch.rand_like(data)).requires_grad_()
+    return (squared_norm(gradient(duel.judge(near), near)).sqrt() - 1).square()
+
+
 def _slope(duel: Judged, x: Tensor, logits: Tensor, sigma: float, share: float) -> Tensor:
     few = slice(0, max(1, round(share * len(x))))
     moved = x[few].detach() + sigma * torch.randn_like(x[few])

@@ -73,10 +73,19 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     """
     content = io.BytesIO()
     to_image(picture).save(content, "png")
+    write_aside(path, content.getvalue())
+
+
+def write_aside(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it, so that it is there whole or not at all; its folder is made.
+
+    Raises:
+        UserError: where it cannot be written.
+    """
     aside = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content.getvalue())
+        aside.write_bytes(content)
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)

@@ -47,3 +47,19 @@ class Pool(nn.Module):
                 items[place] = fake
         self.get_buffer("filled").fill_(filled)
         return shown
+
+    @torch.no_grad()
+    def half(self, fakes: Tensor) -> Tensor:
+        """The first half of the fakes, [N, *shape], and earlier ones in the place of the others, as soon as there are any.
+
+        Then N / 2 of the new ones take the room that is left, or that of earlier ones at random. The result has no gradient.
+        """
+        items, filled = self.get_buffer("items"), int(self.get_buffer("filled"))
+        some = len(fakes) // 2
+        drawn = torch.randperm(filled)[:some]
+        shown = torch.cat([fakes.detach()[: len(fakes) - len(drawn)], items[drawn]])
+        room = torch.arange(filled, min(filled + some, len(items)))
+        places = torch.cat([room, torch.randperm(filled)[: some - len(room)]])
+        items[places] = fakes.detach()[: len(places)]
+        self.get_buffer("filled").fill_(filled + len(room))
+        return shown

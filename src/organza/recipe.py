@@ -216,6 +216,22 @@ def everything() -> dict[str, Callable[[], Recipe]]:
 
 
 def _foreign(name: str) -> Recipe:
+    recipe = imported(name, "--recipe")()
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"--recipe {name}: it returned {type(recipe).__name__}, not an organza.Recipe.")
+    return recipe
+
+
+def imported(name: str, option: str) -> Callable[..., Any]:
+    """The function that the user's `my_module:my_function` names.
+
+    Args:
+        name: of module and function.
+        option: of the command line, for what is said where there is none.
+
+    Raises:
+        UserError: no such module, or nothing of that name in it.
+    """
     import importlib
     import sys
 
@@ -225,13 +241,10 @@ def _foreign(name: str) -> Recipe:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"--recipe {name}: there is no module {error.name} here or among the installed packages."
+            f"{option} {name}: there is no module {error.name} here or among the installed packages."
         ) from None
     finally:
         sys.path.pop(0)
     if not hasattr(module, function):
-        raise UserError(f"--recipe {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
-    recipe = getattr(module, function)()
-    if not isinstance(recipe, Recipe):
-        raise UserError(f"--recipe {name}: {function}() returned {type(recipe).__name__}, not an organza.Recipe.")
-    return recipe
+        raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
+    return getattr(module, function)

@@ -18,6 +18,7 @@ from organza.metrics.evaluate import Card, evaluate
 from organza.metrics.features import Extractor, cached_features
 from organza.metrics.kernels import Estimate
 from organza.metrics.paired import estimate, faithfulness, perceptual
+from organza.metrics.shapes import variety
 from organza.seeding import MICROBATCH
 
 
@@ -46,8 +47,9 @@ class Referee:
         return (time.perf_counter() - start) * self.samples / len(pictures)
 
     def scores(self, pictures: np.ndarray) -> dict[str, Estimate]:
-        """The distances of generated pictures, uint8 [N, H, W, C], from the real ones."""
-        return evaluate(self.features, self.extractor(pictures))
+        """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary."""
+        features = self.extractor(pictures)
+        return evaluate(self.features, features) | {"variety": variety(self.features, features)}
 
     def faithfulness(self, made: Tensor, target: Tensor) -> dict[str, Estimate]:
         """How near generated pictures are to their own targets, uint8 [N, H, W, C] both; the targets are the same each time."""

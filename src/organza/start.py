@@ -23,6 +23,7 @@ from organza.errors import UserError
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
 from organza.metrics.features import offline_extractor
+from organza.metrics.shapes import ShapeStatistics
 from organza.part import decode, encode
 from organza.plan import Plan, make_plan
 from organza.recipe import Recipe
@@ -223,7 +224,8 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
 def _referee(asked: Request, data: Batches) -> Referee | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
         return None
-    return Referee(offline_extractor(), data)
+    volumes = len(data.shape) == 4
+    return Referee(ShapeStatistics() if volumes else offline_extractor(), data)
 
 
 def _plan(

@@ -30,6 +30,7 @@ from organza.pictures import grid, save_png, side_by_side
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import Referee, accuracy
+from organza.rendering import pictured
 from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
@@ -136,7 +137,7 @@ class Trainer:
         begun = time.perf_counter() - self.seconds
         with self._signals():
             if self.images == 0:
-                save_png(grid(self.gallery(real=True)), self.folder.samples / "real.png")
+                save_png(grid(self.gallery(real=True), self.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
             reason = None
             while reason is None:
@@ -220,15 +221,17 @@ class Trainer:
         return torch.cat([to_uint8(part[self.game.output]) for part in parts])
 
     @torch.no_grad()
-    def gallery(self, count: int = 64, real: bool = False) -> np.ndarray:
-        """Pictures for people, uint8 [count, H, W, C]: what is made of fixed latents, or the real items in its place."""
-        sheets = []
+    def gallery(self, real: bool = False) -> np.ndarray:
+        """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
+        sheets, count = [], self.data.rows * self.data.columns
         with self._averaged():
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
                 batch = self.data.gallery(some) | self.latents("sample", some)
                 output = batch[self.game.output] if real else self.game.make(batch)
-                sheets.append(side_by_side([to_uint8(part).numpy() for part in self.game.shown(batch, output)]))
+                sheets.append(
+                    side_by_side([pictured(to_uint8(part).numpy()) for part in self.game.shown(batch, output)])
+                )
         return np.concatenate(sheets)[:count]
 
     @contextmanager
@@ -250,7 +253,7 @@ class Trainer:
     def _sample(self) -> Iterator[Event]:
         pictures = self.gallery()
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
-        save_png(grid(pictures), path)
+        save_png(grid(pictures, self.data.columns), path)
         yield Sampled(self.images, pictures, path)
 
     def _evaluate(self) -> Iterator[Event]:

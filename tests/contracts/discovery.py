@@ -6,8 +6,9 @@ import inspect
 from typing import Any
 
 from organza import losses, networks, penalties, recipe
+from organza.data.labels import Field, Labels
 from organza.losses import Adversarial
-from organza.networks.layers import Discriminator, Generator, Translator
+from organza.networks.layers import Discriminator, Encoder, Generator, Translator
 from organza.part import Part, walk
 from organza.recipe import Recipe
 
@@ -22,20 +23,48 @@ NETWORKS = {
     for module in walk(networks)
     for name, value in vars(module).items()
     if inspect.isclass(value)
-    and issubclass(value, Generator | Translator | Discriminator)
+    and issubclass(value, Generator | Encoder | Translator | Discriminator)
     and value.__module__ == module.__name__
     and not module.__name__.endswith("layers")
 }
-SMALLEST: dict[str, dict[str, Any]] = {}
+SMALLEST: dict[str, dict[str, Any]] = {
+    "bigan.Encoder": {"z_dim": 5},
+    "bigan.Discriminator": {"z_dim": 5},
+    "aae.Encoder": {"z_dim": 5},
+    "aae.Discriminator": {"z_dim": 5},
+    "conditional.Generator": {"labels": 5},
+    "conditional.Concatenation": {"labels": 5},
+    "conditional.Projection": {"labels": 5},
+    "conditional.AuxiliaryClassifier": {"fields": Labels((Field("class", ("a", "b", "c"), (0.3, 0.3, 0.4)),))},
+}
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""
+HEADS: dict[str, tuple[str, ...]] = {
+    "infogan.Discriminator": ("recognise",),
+    "conditional.AuxiliaryClassifier": ("guesses",),
+}
+"""What a network offers beside `forward` with weights of its own, by name: methods of its input."""
+PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
+CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
+SHAPES = {name: CUBES if name.startswith("voxel.") else PICTURES for name in NETWORKS}
+"""The shapes of data that each network is tried on."""
 RECIPES = recipe.everything()
 
 
 def small(made: Recipe, width: int = 8) -> Recipe:
-    """A recipe's smallest variant: the same in all but its width and batch."""
+    """A recipe's smallest variant: the same in all but its width, batch, pool, and the length of its warm-ups."""
     from dataclasses import replace
 
     def thin(part: Part) -> Part:
+        part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Part)})
         return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
 
-    return replace(made, generator=thin(made.generator), discriminator=thin(made.discriminator), batch=8)
+    game = made.game.given(pool=16) if "pool" in inspect.signature(made.game.make).parameters else made.game
+    return replace(
+        made,
+        game=game,
+        generator=thin(made.generator),
+        discriminator=thin(made.discriminator),
+        batch=8,
+        generator_warmup=min(made.generator_warmup, 16),
+        warmup=min(made.warmup, 16),
+    )

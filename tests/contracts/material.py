@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import ImageOps
 
 from organza import Batches, Images, Labelled, Pairs, Source, Unpaired
+from organza.data.volumes import Volumes
 from organza.recipe import Recipe
-from tests.drawings import drawing
+from tests.drawings import drawing, table
 
 SIZE = 32
 
@@ -46,11 +48,18 @@ def domains(folder: Path) -> None:
         ImageOps.invert(drawing(1000 + item)).save(folder / "b" / f"{item:03d}.png")
 
 
+def volumes(folder: Path) -> None:
+    """Tables of all sizes, one in a file."""
+    for item in range(60):
+        np.savez_compressed(folder / f"{item:03d}.npz", table(item, 32))
+
+
 MATERIAL: dict[type[Batches], Callable[[Path], None]] = {
     Images: single,
     Labelled: classes,
     Pairs: pairs,
     Unpaired: domains,
+    Volumes: volumes,
 }
 
 

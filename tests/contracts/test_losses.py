@@ -17,6 +17,10 @@ BY_HAND = {  # D's loss at r = 1, f = -2; G's loss at r = 1, f = -2
     "hinge": (0.0, 2.0),
     "wasserstein": (-3.0, 2.0),
     "relativistic": (math.log1p(math.exp(-3)), math.log1p(math.exp(3))),
+    "relativistic_average": (
+        2 * math.log1p(math.exp(-3)),
+        2 * math.log1p(math.exp(3)),
+    ),  # alone, each is its own average
 }
 
 
@@ -70,3 +74,15 @@ def test_extreme_logits_stay_finite(name: str, real: float, fake: float):
 def test_probability_is_one_for_real_and_a_half_at_the_neutral_logit():
     assert probability(torch.tensor([20.0, -20.0, 0.5]), 0.5).tolist() == pytest.approx([1.0, 0.0, 0.5], abs=1e-6)
     assert probability(torch.zeros(3, 1, 2, 2)).shape == (3,)
+
+
+def test_the_relativistic_average_compares_with_the_mean_of_the_other_side():
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-1.0, -3.0])  # means 1 and -2
+    by_hand = [math.log1p(math.exp(-2 - r)) + math.log1p(math.exp(f - 1)) for r, f in ((2.0, -1.0), (0.0, -3.0))]
+    loss = LOSSES["relativistic_average"]
+    assert loss.discriminator(real, fake).tolist() == pytest.approx(by_hand, abs=1e-6)
+    assert loss.generator(fake, real).tolist() == pytest.approx(by_hand, abs=1e-6)
+    fake.requires_grad_()
+    loss.generator(real, fake)[:1].sum().backward()
+    assert fake.grad is not None
+    assert (fake.grad < 0).all()  # the whole batch of fakes is raised, through its mean

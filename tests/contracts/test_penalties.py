@@ -15,6 +15,7 @@ CLOSED = {
     "r1": NORM**2 / 2,
     "r2": NORM**2 / 2,
     "wgan_gp": (NORM - 1) ** 2,
+    "dragan": (NORM - 1) ** 2,
     "r1_finite": NORM**2 / 2,
     "r2_finite": NORM**2 / 2,
 }
@@ -86,3 +87,21 @@ def test_finite_differences_agree_with_the_exact_penalty_on_a_curved_critic():
     critic = nn.Sequential(nn.Linear(10, 32), nn.Tanh(), nn.Linear(32, 1), nn.Flatten(0))
     exact = values("r1", critic, (10,), 16_000).mean().item()
     assert values("r1_finite", critic, (10,), 16_000).mean().item() == pytest.approx(exact, rel=0.09)
+
+
+def test_dragan_looks_around_the_data_and_nowhere_else():
+    seen = []
+
+    def critic(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return x.flatten(1).sum(1)
+
+    torch.manual_seed(2)
+    real = torch.randn(512, 3, 4, 4)
+    duel = Duel(critic, real, real + 100)
+    PENALTIES["dragan"](duel, real, real)
+    away = (seen[0] - real) / (0.5 * real.std())
+    assert len(seen) == 1
+    assert 0 <= away.min() < away.max() <= 1
+    assert away.mean().item() == pytest.approx(0.25, abs=0.02)  # the mean of e u
+    assert away.flatten(1).amax(1).std() > 0.2  # each item has a share of its own

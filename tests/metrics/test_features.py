@@ -15,7 +15,7 @@ from organza.errors import UserError
 from organza.metrics.evaluate import evaluate
 from organza.metrics.features import MICROBATCH, Extractor, cached_features, offline_extractor, pixels
 from organza.metrics.kernels import gaussian_mmd
-from organza.metrics.lite0 import published
+from organza.metrics.lite0 import WEIGHTS
 
 
 def face(seed: int, size: int = 64) -> np.ndarray:
@@ -70,7 +70,7 @@ def test_batches_and_order_do_not_matter(extractor: Extractor):
 @torch.no_grad()
 def test_features_are_the_published_network_s(extractor: Extractor):
     network: Any = EfficientNet.from_name("efficientnet-lite0", image_size=64)
-    network.load_state_dict(published())
+    network.load_state_dict(WEIGHTS.published())
     images = torch.from_numpy(faces(4))
     # The preprocessing its authors publish: (pixel - 127) / 128.
     expected = network.eval().extract_features((images.movedim(3, 1) - 127.0) / 128.0).mean((2, 3))

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance, _compute_fid
 
 from organza.errors import UserError
-from organza.metrics.frechet import frechet_distance
+from organza.metrics.frechet import BLOCKS, Frechet, _Parts, frechet, frechet_distance
+from organza.seeding import permutation
 
 
 def draw(count: int, dimension: int, seed: int) -> Tensor:
@@ -59,3 +60,30 @@ def test_a_set_against_itself():
 def test_one_row_has_no_covariance():
     with pytest.raises(UserError, match="needs 2"):
         frechet_distance(torch.zeros(1, 3), torch.zeros(5, 3))
+
+
+def test_parts_are_measured_as_the_whole_is():
+    """The moments of blocks, added, against rows; with fewer and with more rows than dimensions."""
+    for m, n, d in ((40, 60, 8), (60, 40, 8), (25, 60, 64), (60, 25, 64), (30, 30, 64)):
+        fixed, varying = draw(m, d, 0) + 1, draw(n, d, 1) * 1.5 - 3
+        parts, every = _Parts(fixed, varying), list(range(BLOCKS))
+        assert parts.distance(every) == (pytest.approx(frechet_distance(fixed, varying), rel=1e-6), n)
+        order = permutation(n, "frechet", n)
+        some = torch.cat([varying[order].tensor_split(BLOCKS)[block] for block in (0, 3, 4)])
+        assert parts.distance([0, 3, 4]) == (pytest.approx(frechet_distance(fixed, some), rel=1e-6), len(some))
+
+
+def test_the_extrapolation_removes_the_bias_and_the_errors_are_the_errors():
+    d, truth = 16, 16 * 0.3**2  # means 0.3 apart in each dimension
+    found = [frechet(draw(300, d, 2 * i), draw(300, d, 2 * i + 1) + 0.3) for i in range(60)]
+    plain, infinite = (torch.tensor([getattr(one, name).value for one in found]) for name in Frechet._fields)
+    assert plain.mean() - truth > 0.4  # a quarter and more too large
+    assert abs(infinite.mean() - truth) < 0.1
+    for name, values in zip(Frechet._fields, (plain, infinite), strict=True):
+        told = torch.tensor([getattr(one, name).error for one in found]).mean()
+        assert 0.7 * values.std() < told < 1.6 * values.std()
+
+
+def test_ten_rows_are_needed_for_errors():
+    with pytest.raises(UserError, match="needs 10"):
+        frechet(draw(9, 3, 0), draw(50, 3, 1))

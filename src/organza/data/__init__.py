@@ -3,6 +3,7 @@
 from organza.data.check import Check as Check
 from organza.data.check import check as check
 from organza.data.check import render as render
+from organza.data.digits import digits as digits
 from organza.data.faces import render_faces as render_faces
 from organza.data.faces import render_pairs as render_pairs
 from organza.data.fashion_mnist import fashion_mnist as fashion_mnist

@@ -86,6 +86,7 @@ class Batches(ABC):
     """
 
     unit = "images"  # what its items are called
+    rows, columns = 8, 8  # of a sample grid
     shape: tuple[int, ...]  # of what the generator makes, channels first
     broken: tuple[tuple[str, str], ...] = ()  # files that were left out, each with its reason
     fingerprint: str  # of content and settings

@@ -19,7 +19,27 @@ from organza.errors import UserError, nearest
 
 LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
 ARRAYS = (".npy", ".npz")
+MESHES = (".obj", ".stl")
 FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".tga", ".dng", ".cr2", ".nef", ".arw")
+
+
+class Kind(NamedTuple):
+    """What is looked for: its name, the endings of its files, and endings that are passed over with a word."""
+
+    name: str
+    endings: tuple[str, ...]
+    foreign: tuple[str, ...]
+    formats: str  # what was not found, in words
+
+
+PICTURES = Kind("pictures", ENDINGS, FOREIGN, "no JPEG, PNG, WebP, BMP, GIF or TIFF file")
+VOLUMES = Kind(
+    "volumes",
+    (*ARRAYS, *MESHES),
+    (".ply", ".off", ".glb", ".gltf", ".fbx", ".3ds", ".dae", ".step"),
+    "no .npy, .npz, .obj or .stl file",
+)
+ADVICE = "they are trained with --recipe gan3d-light"
 
 
 class Entry(NamedTuple):
@@ -45,34 +65,40 @@ class Listing:
     read: Callable[[Entry], bytes]
 
 
-def listing(source: str | Path) -> Listing:
-    """The pictures of a folder (any depth), of a zip, or of an array file; hidden files are skipped.
+def listing(source: str | Path, kind: Kind = PICTURES) -> Listing:
+    """The files of a kind in a folder (any depth) or a zip, or the pictures of an array file; hidden files are skipped.
 
     Raises:
         UserError: where there is no such source, it is nothing that holds pictures, or there are none in it.
     """
     path = Path(source)
     if path.is_dir():
-        found = _folder(path)
+        found = _folder(path, kind)
     elif not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(
-            f"There is no {path}; give a folder, a zip or an array file of pictures.{nearest(path.name, siblings)}"
+            f"There is no {path}; give a folder, a zip or an array file of {kind.name}.{nearest(path.name, siblings)}"
         )
     elif path.suffix.lower() in ARRAYS:
         found = _array(path)
     elif zipfile.is_zipfile(path):
-        found = _zip(path)
+        found = _zip(path, kind)
     elif path.suffix.lower() == ".zip":
         raise UserError(f"{path} is not a readable zip: it is cut short or damaged; get it again.")
     else:
         raise UserError(
-            f"{path} is neither a folder nor a zip nor an array file (.npy, .npz); give the folder that holds the pictures."
+            f"{path} is neither a folder nor a zip nor an array file (.npy, .npz); give the folder that holds the {kind.name}."
         )
     if not found.entries:
         reasons = "".join(f" {name}: {reason}." for name, reason in found.problems[:3])
-        raise UserError(f"There are no pictures in {path}: no JPEG, PNG, WebP, BMP, GIF or TIFF file.{reasons}")
+        if kind is PICTURES and (volumes := _volumes(path)):
+            raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no pictures; {ADVICE}.")
+        raise UserError(f"There are no {kind.name} in {path}: {kind.formats}.{reasons}")
     return found
+
+
+def _volumes(path: Path) -> tuple[Entry, ...]:
+    return (_folder if path.is_dir() else _zip)(path, VOLUMES).entries if path.suffix not in ARRAYS else ()
 
 
 def printable(name: str) -> str:
@@ -84,15 +110,15 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
-def _folder(root: Path) -> Listing:
+def _folder(root: Path, kind: Kind) -> Listing:
     entries: list[Entry] = []
     problems: list[tuple[str, str]] = []
-    for found in _walk(root):
+    for found in _walk(root, kind):
         (entries if isinstance(found, Entry) else problems).append(found)  # type: ignore[arg-type]
     return Listing(tuple(sorted(entries)), tuple(sorted(problems)), lambda entry: (root / entry.name).read_bytes())
 
 
-def _walk(root: Path) -> Iterator[Entry | tuple[str, str]]:
+def _walk(root: Path, kind: Kind) -> Iterator[Entry | tuple[str, str]]:
     """Entries and problems of a folder, in no particular order. A list of folders to do, as a tree may be thousands deep."""
     home = root.resolve()
     waiting, seen = [""], {_identity(root.stat())}
@@ -107,13 +133,13 @@ def _walk(root: Path) -> Iterator[Entry | tuple[str, str]]:
             name = f"{folder}/{item.name}" if folder else item.name
             if _skipped(item.name):
                 continue
-            if item.is_symlink() and (problem := _led_astray(Path(item.path), home)):
+            if item.is_symlink() and (problem := _led_astray(Path(item.path), home, kind)):
                 yield printable(name), problem
             elif item.is_dir():
                 if (identity := _identity(item.stat())) not in seen:  # a link back up would go round for ever
                     seen.add(identity)
                     waiting.append(name)
-            elif (judged := _judged(name, item)) is not None:
+            elif (judged := _judged(name, item, kind)) is not None:
                 yield judged
 
 
@@ -121,11 +147,11 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _judged(name: str, item: os.DirEntry[str]) -> Entry | tuple[str, str] | None:
+def _judged(name: str, item: os.DirEntry[str], kind: Kind) -> Entry | tuple[str, str] | None:
     """A file of a folder: an entry, a problem, or nothing of interest. Pipes, sockets and devices are never opened."""
-    if (problem := _foreign(name)) is not None:
+    if (problem := _foreign(name, kind)) is not None:
         return printable(name), problem
-    if not name.lower().endswith(ENDINGS):
+    if not name.lower().endswith(kind.endings):
         return None
     try:
         status = item.stat()
@@ -138,17 +164,17 @@ def _judged(name: str, item: os.DirEntry[str]) -> Entry | tuple[str, str] | None
     return Entry(name, status.st_size, status.st_mtime_ns)
 
 
-def _led_astray(link: Path, home: Path) -> str | None:
+def _led_astray(link: Path, home: Path, kind: Kind) -> str | None:
     """What is wrong with where a symbolic link leads."""
     try:
         real = link.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a link to itself, before Python 3.13
-        return "it is a link that leads nowhere" if link.name.lower().endswith(ENDINGS) else None
+        return "it is a link that leads nowhere" if link.name.lower().endswith(kind.endings) else None
     return None if real.is_relative_to(home) else "it is a link that leads out of the folder"
 
 
-def _zip(path: Path) -> Listing:
-    """The pictures of a zip; nothing is ever unpacked to disk."""
+def _zip(path: Path, kind: Kind) -> Listing:
+    """The files of a kind in a zip; nothing is ever unpacked to disk."""
     try:
         archive = zipfile.ZipFile(path)
         infos = archive.infolist()
@@ -160,10 +186,10 @@ def _zip(path: Path) -> Listing:
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
         if info.is_dir() or any(_skipped(part) for part in parts):
             continue
-        problem = _zip_problem(info, parts)
+        problem = _zip_problem(info, parts, kind)
         if problem is not None:
             problems.append((printable(info.filename), problem))
-        elif info.filename.lower().endswith(ENDINGS):
+        elif info.filename.lower().endswith(kind.endings):
             entries.append((Entry("/".join(parts), info.file_size, info.CRC), info))
     entries.sort(key=lambda pair: pair[0])
     where = dict(entries)
@@ -178,10 +204,10 @@ def _zip(path: Path) -> Listing:
     return Listing(tuple(entry for entry, _ in entries), tuple(sorted(problems)), read)
 
 
-def _zip_problem(info: zipfile.ZipInfo, parts: tuple[str, ...]) -> str | None:
-    if (problem := _foreign(info.filename)) is not None:
+def _zip_problem(info: zipfile.ZipInfo, parts: tuple[str, ...], kind: Kind) -> str | None:
+    if (problem := _foreign(info.filename, kind)) is not None:
         return problem
-    if not info.filename.lower().endswith(ENDINGS):
+    if not info.filename.lower().endswith(kind.endings):
         return None
     if parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
         return "its name leads out of the archive"
@@ -225,7 +251,8 @@ def _loaded(path: Path) -> np.ndarray:
         or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (3, 4)))
         or not images.size
     ):
-        raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.")
+        volumes = f" If these are volumes, {ADVICE}." if images.ndim in (4, 5) else ""
+        raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.{volumes}")
     return images
 
 
@@ -234,6 +261,7 @@ def _skipped(part: str) -> bool:
     return (part.startswith(".") and part != "..") or part == "__MACOSX"
 
 
-def _foreign(name: str) -> str | None:
+def _foreign(name: str, kind: Kind) -> str | None:
     ending = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a million times: a path object costs ten times as much
-    return f"{ending} is not among the formats; convert it to PNG or JPEG" if ending in FOREIGN else None
+    other = "PNG or JPEG" if kind is PICTURES else "OBJ or STL"
+    return f"{ending} is not among the formats; convert it to {other}" if ending in kind.foreign else None

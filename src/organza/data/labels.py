@@ -7,8 +7,13 @@ becomes one number for each of its values (1 or 0), a numeric field its distance
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ from organza.errors import UserError, nearest
 TABLE = "labels.csv"
 SEVERAL = ";"  # between the tags of a cell
 NONE = "none"  # the value of an empty cell
+MOST = 100  # classes and their combinations that a picture is tried as
 MANY = 24  # different numbers in a column: more are a quantity, fewer may be the names of classes
 
 
@@ -47,6 +53,11 @@ class Field:
         """How many numbers of a row it takes."""
         return len(self.values) or 1
 
+    @property
+    def is_class(self) -> bool:
+        """Has each picture exactly one of the values?"""
+        return bool(self.values) and not self.several
+
     def encode(self, cell: str) -> np.ndarray:
         """The numbers of one cell, float32 [width].
 
@@ -57,11 +68,13 @@ class Field:
             UserError: for an unknown value (with the nearest), or what is not a number.
         """
         if not self.values:
-            try:
-                return np.array([(float(cell) - self.shares[0]) / self.shares[1]], np.float32)
-            except ValueError:
-                raise UserError(f"{self.name} is a number; {cell!r} is none.") from None
+            number = _number(cell)
+            if number is None:
+                raise UserError(f"{self.name} is a number; {cell!r} is none.")
+            return np.array([(number - self.shares[0]) / self.shares[1]], np.float32)
         row = np.zeros(len(self.values), np.float32)
+        if self.several and cell.strip() == NONE and NONE not in self.values:
+            return row
         for value in _tags(cell) if self.several else [cell.strip() or NONE]:
             if value not in self.values:
                 some = ", ".join(self.values[:12]) + (", ..." if len(self.values) > 12 else "")
@@ -91,6 +104,11 @@ class Labels:
     def width(self) -> int:
         return sum(field.width for field in self.fields)
 
+    @property
+    def one_class(self) -> bool:
+        """Is one class all that is known of each item?"""
+        return len(self.fields) == 1 and self.fields[0].is_class
+
     def slices(self) -> dict[str, slice]:
         """Where each field stands in a row.
 
@@ -110,15 +128,47 @@ class Labels:
         Raises:
             UserError: for a field or value that does not exist, with the nearest.
         """
-        wanted = wanted or {}
-        names = [field.name for field in self.fields]
-        for name in wanted:
-            if name not in names:
-                raise UserError(f"There is no label {name}; there are {', '.join(names)}.{nearest(name, names)}")
+        wanted = self._checked(wanted)
         drawn = {field.name: field.draw(source) for field in self.fields}  # all, so that a wish changes no other field
         return torch.from_numpy(
             np.concatenate([f.encode(wanted[f.name]) if f.name in wanted else drawn[f.name] for f in self.fields])
         )
+
+    def fitting(self, wanted: Mapping[str, str] | None = None) -> tuple[Tensor, list[str]]:
+        """Every row that fits what is wanted, [K, width], and what each of them adds to it: the classes that were left open.
+
+        >>> Labels((Field("class", ("cat", "dog"), (0.5, 0.5)),)).fitting()
+        (tensor([[1., 0.],
+                [0., 1.]]), ['cat', 'dog'])
+
+        Raises:
+            UserError: for a field or value that does not exist; where a number or tags are left open, or more than MOST rows fit.
+        """
+        wanted = self._checked(wanted)
+        open_ = [field for field in self.fields if field.name not in wanted]
+        count = math.prod(field.width for field in open_)
+        if not all(field.is_class for field in open_) or count > MOST:
+            names = ", ".join(field.name for field in open_)
+            raise UserError(
+                f"The discriminator needs to know what a picture should show: give {names} as --set field=value."
+            )
+        choices = list(product(*(field.values for field in open_)))
+        rows = [
+            self.encode({**wanted, **dict(zip([f.name for f in open_], choice, strict=True))}) for choice in choices
+        ]
+        return torch.from_numpy(np.stack(rows)), [", ".join(choice) for choice in choices]
+
+    def _checked(self, wanted: Mapping[str, str] | None) -> Mapping[str, str]:
+        names = [field.name for field in self.fields]
+        for name in wanted or {}:
+            if name not in names:
+                some = self.fields[0]
+                example = some.values[0] if some.values else f"{some.shares[0]:.3g}"
+                raise UserError(
+                    f"There is no label {name} in this run; it knows {', '.join(names)}, asked for as "
+                    f"--set {some.name}={example}.{nearest(name, names)}"
+                )
+        return wanted or {}
 
     def facts(self) -> list[dict[str, Any]]:
         """For recipe.json."""
@@ -147,18 +197,31 @@ class Labelled(Images):
 
     def __init__(self, source: Source, *, mirror: bool = False):
         super().__init__(source, mirror=mirror)
-        self.labels, self.rows = labels_of(source, self.pack.names, self.pack.labels, self.pack.classes)
+        self.labels, self.known = labels_of(source, self.pack.names, self.pack.labels, self.pack.classes)
+        told = json.dumps([self.fingerprint, self.labels.facts()]).encode() + self.known.tobytes()
+        self.fingerprint = hashlib.sha256(told).hexdigest()[: len(self.fingerprint)]
+        if self.labels.one_class:
+            self.rows = min(self.labels.width * max(8 // self.labels.width, 1), 16)
 
     def items(self, which: np.ndarray, flipped: Sequence[int] = ()) -> dict[str, Tensor]:
-        return super().items(which, flipped) | {"label": torch.from_numpy(self.rows[which])}
+        return super().items(which, flipped) | {"label": torch.from_numpy(self.known[which])}
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
         """With one field of classes: a row of the grid for each class. Else the reference items with their own labels."""
-        batch = self.referenced(positions)
-        if len(self.labels.fields) == 1 and self.labels.fields[0].values and not self.labels.fields[0].several:
-            classes = torch.eye(self.labels.width)
-            batch["label"] = classes[torch.as_tensor(positions) // 8 % len(classes)]
-        return batch
+        if not self.labels.one_class:
+            return self.referenced(positions)
+        return self.items(np.array([self._in_row(*divmod(position, self.columns)) for position in positions]))
+
+    def _in_row(self, row: int, column: int) -> int:
+        turn, kind = divmod(row, self.labels.width)
+        return int(self._by_class[kind][(turn * self.columns + column) % len(self._by_class[kind])])
+
+    @cached_property
+    def _by_class(self) -> list[np.ndarray]:
+        """The items of each class, those that the players never see first: at least one, since classes are named by their items."""
+        items = np.concatenate([self.parts.held_out, self.parts.train])
+        kinds = self.known[items].argmax(1)
+        return [items[kinds == kind][:64] for kind in range(self.labels.width)]
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"labels": self.labels.facts()}
@@ -178,7 +241,7 @@ def labels_of(
     if table is None:
         if folders is None:
             raise UserError(
-                f"Nothing is known of the pictures in {source.path}: put each class into a subfolder, or a table {TABLE} "
+                f"Nothing is known of {_unknown(names)} in {source.path}: put each class into a subfolder, or a table {TABLE} "
                 "with a column `file` beside the pictures, or name a table with --labels."
             )
         cells = [{"class": str(classes[label])} for label in folders]
@@ -190,11 +253,21 @@ def labels_of(
         for name in columns:
             if name not in known:
                 raise UserError(f"{table} has no column {name}; it has {', '.join(known)}.{nearest(name, known)}")
-    fields = tuple(_field(name, [row[name] for row in cells]) for name in columns)
+    fields = tuple(_field(name, [row[name] for row in cells], names) for name in columns)
     if not fields:
         raise UserError(f"{table} tells the same of every picture; there is nothing to tell them apart by.")
     labels = Labels(fields)
     return labels, np.stack([labels.encode(row) for row in cells])
+
+
+def _unknown(names: Sequence[str]) -> str:
+    """The pictures that no subfolder tells the class of."""
+    parents = [Path(name).parent for name in names]
+    shallowest = min(len(parent.parts) for parent in parents)
+    loose = [name for name, parent in zip(names, parents, strict=True) if len(parent.parts) == shallowest]
+    if len(loose) == len(names):
+        return "the pictures"
+    return f"{len(loose):,} of {len(names):,} pictures, for example {', '.join(loose[:3])},"
 
 
 def _table(source: Source) -> tuple[Path | None, list[str]]:
@@ -239,13 +312,28 @@ def _rows(table: Path, names: Sequence[str]) -> list[dict[str, str]]:
     return [found.get(name) or found[Path(name).name] for name in names]
 
 
-def _field(name: str, cells: Sequence[str]) -> Field:
-    numbers = _numbers(cells)
-    if numbers is not None and len(set(cells)) > MANY:
-        return Field(name, (), (float(numbers.mean()), float(max(numbers.std(), 1e-12))))
+def _field(name: str, cells: Sequence[str], files: Sequence[str]) -> Field:
+    """What a column tells.
+
+    Raises:
+        UserError: where it has numbers for some pictures but not for others (which), or names almost every picture differently.
+    """
+    numbers = [_number(cell) for cell in cells]
+    found = np.array([number for number in numbers if number is not None])
+    if len(set(found.tolist())) > MANY and 2 * len(found) > len(cells):
+        if missing := [file for file, number in zip(files, numbers, strict=True) if number is None]:
+            raise UserError(
+                f"{name} is a number, but {len(missing):,} of {len(files):,} pictures have none, for example {', '.join(missing[:3])}; "
+                "complete the column, or name others with --labels."
+            )
+        return Field(name, (), (float(found.mean()), float(max(found.std(), 1e-12))))
     several = any(SEVERAL in cell for cell in cells)
     tags = [_tags(cell) if several else [cell or NONE] for cell in cells]
     values = sorted({tag for row in tags for tag in row})
+    if len(values) > max(MANY, len(cells) // 2):
+        raise UserError(
+            f"{name} has {len(values):,} values for {len(cells):,} pictures, too many to learn; name other columns with --labels."
+        )
     shares = tuple(sum(value in row for row in tags) / len(tags) for value in values)
     return Field(name, tuple(values), shares, several)
 
@@ -254,9 +342,9 @@ def _tags(cell: str) -> list[str]:
     return [tag.strip() for tag in cell.split(SEVERAL) if tag.strip()]
 
 
-def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+def _number(cell: str) -> float | None:
     try:
-        numbers = np.array([float(cell) for cell in cells])
+        number = float(cell)
     except ValueError:
         return None
-    return numbers if np.isfinite(numbers).all() else None
+    return number if math.isfinite(number) else None

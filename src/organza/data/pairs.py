@@ -107,23 +107,23 @@ class Pairs(Domains):
         else:
             _require_halves(source, wanted)
             packs = (_opened(source, wanted, jitter, "left"), _opened(source, wanted, jitter, "right"))
-        self.rows = _matched(*(side.plain for side in packs), where=str(source.path))
-        super().__init__(source, packs, len(self.rows[0]), jitter, mirror)
+        self.matched = _matched(*(side.plain for side in packs), where=str(source.path))
+        super().__init__(source, packs, len(self.matched[0]), jitter, mirror)
         if a is None:
             self.broken = packs[0].plain.broken
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = self.order.at(positions)
-        sides = zip("ab", self.grown, self.rows, strict=True)
+        sides = zip("ab", self.grown, self.matched, strict=True)
         return {name: self.shown(images[rows[which]], positions) for name, images, rows in sides}
 
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = round_robin(self.reference, positions)
-        sides = zip("ab", self.images, self.rows, strict=True)
+        sides = zip("ab", self.images, self.matched, strict=True)
         return {name: to_float(images[rows[which]]) for name, images, rows in sides}
 
     def real(self) -> np.ndarray:
-        return self.images[1][self.rows[1][self.reference]]
+        return self.images[1][self.matched[1][self.reference]]
 
 
 class Unpaired(Domains):

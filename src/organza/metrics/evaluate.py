@@ -1,14 +1,27 @@
-"""One evaluation of a generator: the distances of its samples from real images, and what the numbers depend on."""
+"""One evaluation of a generator: its samples against real images, in features, and what the numbers depend on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from organza import __version__
-from organza.metrics.kernels import Estimate, gaussian_mmd, kid
+from organza.errors import UserError
+from organza.metrics.diversity import diversity
+from organza.metrics.frechet import frechet
+from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
+from organza.metrics.manifold import precision_recall_density_coverage
+
+LEAST = 10
+"""Images on each side of a thorough evaluation."""
+LEAST_OF_CLASS = 10
+"""Images of a class on each side, for numbers of its own."""
+HARMLESS = {"seed"}
+"""What cards may differ in without making numbers unlike: the luck of the draw is what the errors are for."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +36,36 @@ class Card:
     extractor: dict[str, Any]  # the extractor's own card
     real: int  # how many real images
     fake: int  # how many generated ones
-    split: str  # which part of the data: "held-out" or "training"
+    split: str  # which part of the data: "held-out" or "training" of a run's own, or "all" of a folder's
     seed: int  # of the latents
     version: str = __version__  # of organza
+    data: str = ""  # fingerprint of the real images
+    real_size: str = ""  # as they came to the extractor: width x height x channels
+    fake_size: str = ""
+    spread: str = "standard error"  # what stands behind the ±
+
+
+def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What makes the numbers of two cards unlike, in words; nothing where they may be compared.
+
+    >>> unlike({"real": 500, "seed": 1}, {"real": 1000, "seed": 2})
+    ['real (500 and 1000)']
+    """
+    found = []
+    for name in {**one, **other}:
+        a, b = one.get(name), other.get(name)
+        if name in HARMLESS or a == b:
+            continue
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += [f"{name} {part}" for part in unlike(a, b)]
+        else:
+            found.append(f"{name} ({_short(a)} and {_short(b)})")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:12] + "..."
 
 
 def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
@@ -43,3 +83,60 @@ def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
     ['kid', 'mmd']
     """
     return {"mmd": gaussian_mmd(real_features, fake_features), "kid": kid(real_features, fake_features)}
+
+
+def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
+    """All that two sets of features tell of each other: distances, quality and variety apart, each with its standard error.
+
+    Precision, recall, density and coverage are taken on the first images of the larger side, as many as the smaller has: with unlike
+    counts they would depend on the counts.
+
+    Args:
+        real_features: [m, d], m >= 10.
+        fake_features: [n, d], n >= 10, of the same extractor.
+
+    Raises:
+        UserError: too few rows, unlike or non-finite features, or reals that are all alike.
+
+    >>> import torch
+    >>> draw = torch.Generator().manual_seed(0)
+    >>> list(thorough(torch.randn(30, 4, generator=draw), torch.randn(30, 4, generator=draw)))
+    ['mmd', 'kid', 'frechet', 'frechet_infinite', 'precision', 'recall', 'density', 'coverage', 'diversity']
+    """
+    even = min(len(real_features), len(fake_features))
+    if even < LEAST:
+        raise UserError(
+            f"{len(real_features)} real and {len(fake_features)} generated images are too few; {LEAST} of each are the least."
+        )
+    scores = evaluate(real_features, fake_features)
+    distance, infinite = frechet(real_features, fake_features)
+    scores |= {"frechet": distance, "frechet_infinite": infinite}
+    scores |= precision_recall_density_coverage(real_features[:even], fake_features[:even])._asdict()
+    return scores | {"diversity": diversity(real_features, fake_features)}
+
+
+def by_class(
+    real_features: Tensor,
+    real_classes: np.ndarray,
+    fake_features: Tensor,
+    fake_classes: np.ndarray,
+    names: Sequence[str],
+) -> dict[str, dict[str, Estimate]]:
+    """MMD and diversity of each class by itself, all with the bandwidth of the whole; classes with few images are left out.
+
+    Args:
+        real_features: [m, d]; real_classes: int [m], index into names.
+        fake_features: [n, d]; fake_classes: int [n], the classes that were asked for.
+        names: of the classes.
+
+    >>> import torch
+    >>> x, classes = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), np.arange(40) // 20
+    >>> {name: list(scores) for name, scores in by_class(x, classes, x[:25], classes[:25], ["cat", "dog"]).items()}
+    {'cat': ['mmd', 'diversity']}
+    """
+    width, found = median_distance(real_features), {}
+    for index, name in enumerate(names):
+        real, fake = real_features[real_classes == index], fake_features[fake_classes == index]
+        if min(len(real), len(fake)) >= LEAST_OF_CLASS:
+            found[name] = {"mmd": gaussian_mmd(real, fake, width), "diversity": diversity(real, fake)}
+    return found

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from organza.errors import UserError
-from organza.metrics import lite0, store
+from organza.metrics import lite0, mobilenet, store
+from organza.metrics.packaged import Seer, Weights
 
 MICROBATCH = 16
 """Pictures that pass through the network at once: fast on a CPU (larger ones leave its caches), and the same for every caller."""
@@ -71,26 +72,34 @@ def _checked(images: np.ndarray | Tensor) -> Tensor:
     return images.cpu()
 
 
-class PooledLite0:
-    """The pooled features of EfficientNet-Lite0's head, 1280 numbers from 0 to 6 a picture. See `offline_extractor`."""
+class Pooled:
+    """The pooled features of the head of a network whose weights come inside a package. See `offline_extractor`, `second_opinion`.
 
-    name = "efficientnet-lite0"
+    Args:
+        weights: where the network's weights come from.
+        network: with its weights.
+        mean, deviation: of pixels 0..255, as the network was trained.
+        resolution: the pictures are brought to this many pixels a side.
+    """
+
     dimension = 1280
 
-    def __init__(self, resolution: int = 96, cache: Path | None = None):
+    def __init__(
+        self, weights: Weights, network: Seer, mean: float | Tensor, deviation: float | Tensor, resolution: int
+    ):
         if resolution < 32:
             raise UserError(
                 f"The feature network cannot see pictures of {resolution} pixels: ask for a resolution of 32 or more."
             )
-        self.resolution = resolution
-        self.network = lite0.pretrained(cache)
+        self.name, self.weights, self.network = weights.name, weights, network
+        self.mean, self.deviation, self.resolution = mean, deviation, resolution
 
     def card(self) -> dict[str, Any]:
         """What the features depend on, ready for JSON."""
         return {
             "name": self.name,
-            "features": "head, mean over the picture, 1280",
-            "weights": lite0.SHA256,
+            "features": f"head, mean over the picture, {self.dimension}",
+            "weights": self.weights.sha256,
             "resolution": self.resolution,
             "resizer": "torch bicubic, antialiased, stretched",
         }
@@ -105,7 +114,7 @@ class PooledLite0:
         features = torch.empty(len(images), self.dimension)
         for start in range(0, len(images), MICROBATCH):
             part = pixels(_checked(images[start : start + MICROBATCH]), self.resolution)
-            part = ((part - lite0.MEAN) / lite0.DEVIATION).contiguous(memory_format=torch.channels_last)
+            part = ((part - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
             features[start : start + MICROBATCH] = self.network.pooled(part)
         return features
 
@@ -123,7 +132,19 @@ def offline_extractor(resolution: int = 96) -> Extractor:
     >>> extractor(np.zeros((2, 64, 64, 3), np.uint8)).shape
     torch.Size([2, 1280])
     """
-    return PooledLite0(resolution)
+    return Pooled(lite0.WEIGHTS, lite0.pretrained(), lite0.MEAN, lite0.DEVIATION, resolution)
+
+
+def second_opinion(resolution: int = 96) -> Extractor:
+    """MobileNetV2, whose weights come inside another package and have nothing in common with those of `offline_extractor`.
+
+    Args:
+        resolution: the pictures are brought to this many pixels a side; the cost grows with its square.
+
+    Raises:
+        UserError: the weights are missing or damaged.
+    """
+    return Pooled(mobilenet.WEIGHTS, mobilenet.pretrained(), mobilenet.MEAN, mobilenet.DEVIATION, resolution)
 
 
 def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str, directory: Path) -> Tensor:

@@ -6,22 +6,27 @@ Precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991. Density and 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from organza.errors import UserError
-from organza.metrics.kernels import BLOCK, checked, squared_distances
+from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
 
 
 class Manifold(NamedTuple):
-    """Shares from 0 to 1, but density, which has no upper bound; where fake and real are alike, density and coverage are near 1."""
+    """Shares from 0 to 1, but density, which has no upper bound; where fake and real are alike, all are near 1.
 
-    precision: float
-    recall: float
-    density: float
-    coverage: float
+    Alike and of equal counts, density is 1 and coverage 1 - 2^-k on average. The errors are those of a mean over the fakes (precision,
+    density) or the reals (recall, coverage), given the balls: the luck of the balls' centres is not in them.
+    """
+
+    precision: Estimate
+    recall: Estimate
+    density: Estimate
+    coverage: Estimate
 
 
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
@@ -41,10 +46,11 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
         UserError: too few rows for k, or unlike or non-finite features.
 
     >>> x = torch.arange(10.0)[:, None]
-    >>> precision_recall_density_coverage(x, x + 100, k=3)
-    Manifold(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
-    >>> precision_recall_density_coverage(x, x[:5], k=1)  # half the reals, exactly: nothing false, half missing but for the border
-    Manifold(precision=1.0, recall=0.6, density=2.8, coverage=0.6)
+    >>> [share.value for share in precision_recall_density_coverage(x, x + 100, k=3)]
+    [0.0, 0.0, 0.0, 0.0]
+    >>> scores = precision_recall_density_coverage(x, x[:5], k=1)  # half the reals, exactly
+    >>> [share.value for share in scores]  # nothing false, half missing but for the border
+    [1.0, 0.6, 2.8, 0.6]
     """
     if k < 1:
         raise UserError(f"k = {k} names no neighbour; use 1 or more.")
@@ -59,11 +65,15 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
         covered.append(inside.any(1))
         recalled.append((distances <= fake_radius).any(1))
     return Manifold(
-        (around_fake > 0).double().mean().item(),
-        torch.cat(recalled).double().mean().item(),
-        around_fake.double().mean().item() / k,
-        torch.cat(covered).double().mean().item(),
+        _mean((around_fake > 0).double()),
+        _mean(torch.cat(recalled).double()),
+        _mean(around_fake.double() / k),
+        _mean(torch.cat(covered).double()),
     )
+
+
+def _mean(values: Tensor) -> Estimate:
+    return Estimate(values.mean().item(), values.std().item() / math.sqrt(len(values)))
 
 
 def squared_radii(x: Tensor, k: int) -> Tensor:

@@ -7,13 +7,13 @@ until the size is reached, and the width halves (in D doubles) each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from organza.networks import layers
-from organza.networks.layers import Shape, batch_norm, halvings, normal
+from organza.networks.layers import Constraint, Shape, batch_norm, free, halvings, normal
 
 Norm = Callable[[int], nn.Module]
 
@@ -58,24 +58,38 @@ class Discriminator(layers.Discriminator):
         shape: of the images, (channels, height, width).
         width: feature maps of the first layer; doubled with each halving of the resolution.
         norm: the normalisation behind each layer but the first and the last. With `no_norm`, D scores each item alone.
+        constraint: of all weights, `free` or `spectral`.
 
     >>> import torch; D = Discriminator((3, 64, 64), width=8); x = torch.zeros(2, 3, 64, 64)
     >>> D(x).shape, D.probability(x).shape
     (torch.Size([2]), torch.Size([2]))
     """
 
-    def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm):
+    def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm, constraint: Constraint = free):
         super().__init__()
         channels, height, across = shape
         doublings, base = halvings(height, across)
         maps = [width * 2**i for i in range(doublings)]
-        # Without a normalisation the layers have biases, which a batch norm would undo.
-        biased = isinstance(norm(1), nn.Identity)
-        stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
-        for narrow, wide in pairwise(maps):
-            stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
-        stack += [nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)]
-        self.layers = normal(nn.Sequential(*stack))
+        self.features = nn.Sequential(*pyramid(channels, maps, norm))  # x to h, [N, maps, *base]
+        self.head = nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)
+        self.maps, self.base = maps[-1], base
+        constraint(normal(self))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten()
+        return self.head(self.features(x)).flatten()
+
+
+def pyramid(channels: int, maps: Sequence[int], norm: Norm) -> list[nn.Module]:
+    """The layers x -> ... -> 8x8 -> 4x4: 4x4 convolutions with stride 2, each but the first normalised, LeakyReLU 0.2.
+
+    Args:
+        channels: of x.
+        maps: feature maps behind each layer.
+        norm: a function of the number of feature maps.
+    """
+    # Without a normalisation the layers have biases, which a batch norm would undo.
+    biased = isinstance(norm(1), nn.Identity)
+    stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
+    for narrow, wide in pairwise(maps):
+        stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
+    return stack

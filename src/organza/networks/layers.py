@@ -13,12 +13,14 @@ from organza.losses import probability
 
 Module = TypeVar("Module", bound=nn.Module)
 Shape = tuple[int, ...]  # of one item, channels first: (C, H, W) for images
+Constraint = Callable[[nn.Module], nn.Module]  # of all weights of a network, in place
 
 
 class Generator(nn.Module):
-    """What maps a latent z [N, z_dim] to data in [-1, 1], [N, *shape]."""
+    """What maps a latent z [N, z_dim] to data in [-1, 1], [N, *shape]; a conditional one maps z and a row of labels [N, labels]."""
 
     z_dim: int
+    labels: int = 0
 
     def latent(self, stream: torch.Generator) -> Tensor:
         """One z ~ N(0, I) from a stream of its own, [z_dim]."""
@@ -44,6 +46,12 @@ class Translator(nn.Module):
         return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[..., :height, :width]
 
 
+class Encoder(nn.Module):
+    """What maps data [N, C, ...] in [-1, 1] back to latents [N, z_dim]: the generator's inverse, as far as one was learnt."""
+
+    z_dim: int
+
+
 class Several(nn.ModuleDict):
     """A player of several networks, by name. The first is the main one, which is sampled or translates.
 
@@ -64,11 +72,22 @@ def main_network(player: nn.Module) -> nn.Module:
 
 
 class Discriminator(nn.Module):
-    """What maps data [N, *shape] in [-1, 1] to logits [N, ...]."""
+    """What maps data [N, *shape] in [-1, 1] to logits [N, ...]; a conditional one maps data and its row of labels [N, labels]."""
+
+    labels: int = 0
 
     def probability(self, x: Tensor, condition: Tensor | None = None, neutral: float = 0.0) -> Tensor:
         """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), mean over a map of logits, [N]."""
         return probability(self(x) if condition is None else self(x, condition), neutral)
+
+    def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is judged where data x is to be judged: x itself, unless this discriminator judges latents, or x with its latent.
+
+        Args:
+            x: data, [N, *shape].
+            encode: data to latents, [N, *shape] to [N, z_dim].
+        """
+        return x
 
 
 def channels_last(network: Module) -> Module:
@@ -102,6 +121,27 @@ def batch_norm(channels: int) -> nn.Module:
 def no_norm(channels: int) -> nn.Module:
     """No normalisation, so that D scores each item alone while it trains."""
     return nn.Identity()
+
+
+def free(network: nn.Module) -> nn.Module:
+    """No constraint on the weights."""
+    return network
+
+
+def spectral(network: nn.Module) -> nn.Module:
+    """Every convolution and linear map divided by its largest singular value, estimated by one power iteration a pass.
+
+    Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
+
+    >>> layer = spectral(nn.Linear(8, 8)).train()
+    >>> for _ in range(200): _ = layer(torch.zeros(1, 8))
+    >>> round(torch.linalg.matrix_norm(layer.weight, 2).item(), 3)
+    1.0
+    """
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+            nn.utils.parametrizations.spectral_norm(layer)
+    return network
 
 
 def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:

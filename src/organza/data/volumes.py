@@ -1,0 +1,310 @@
+"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in batches like pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from organza.data import meshes
+from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
+from organza.data.cache import Damage, PixelFile, cache_folder, digest, load, recall, remember, store
+from organza.data.decode import Unreadable
+from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing, printable
+from organza.data.parallel import in_order
+from organza.data.size import Size
+from organza.data.source import Source
+from organza.errors import UserError
+
+FORMAT = 1  # of packs: one higher whenever the same files would give other bytes
+USUAL = 32  # voxels a side that meshes get where nobody asks
+LARGEST = 256  # voxels a side
+ALLOWED = "a volume is an array [D, H, W] of 0 and 1, 0 and 255, or numbers that are above the half of their range where it is solid"
+
+
+class Volume(NamedTuple):
+    """One volume of a source, bool [D, H, W], or the reason why it cannot be used."""
+
+    name: str
+    solid: np.ndarray | str
+
+
+class Volumes(Batches):
+    """Cubes of voxels, {"volume"}: uint8 [N, D, H, W, 1], 0 or 255, served as float [-1, 1] [N, 1, D, H, W].
+
+    The axes of a volume: depth from front to back, height from top to bottom, width from left to right, as of a stack of pictures.
+    From a folder or zip with array files (one volume each) or meshes (.obj, .stl), or one array file [N, D, H, W]. Meshes are voxelised
+    at the size asked for, 32 if none is; arrays of that size stay as they are and others are fitted to it.
+
+    Args:
+        source: where they are.
+        mirror: flip each training volume left to right with a chance of one half.
+
+    Raises:
+        UserError: where there are fewer than two, all alike, or volumes of different sizes and no size asked for (two of them are named).
+
+    >>> data = Volumes(Source("furniture", size=32))      # doctest: +SKIP
+    >>> data.at(range(8))["volume"].shape                 # doctest: +SKIP
+    torch.Size([8, 1, 32, 32, 32])
+    """
+
+    unit = "volumes"
+
+    def __init__(self, source: Source, *, mirror: bool = False):
+        self.directory = _packed(source)
+        try:
+            self.volumes, manifest = load(self.directory)  # memory-mapped
+        except Damage as error:
+            raise UserError(f"The pack {self.directory} was changed while it was opened; do the same again.") from error
+        super().__init__(len(self.volumes), source.seed)
+        if self.count < 2:
+            raise UserError(f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning.")
+        if all(np.array_equal(self.volumes[0], other) for other in self.volumes[1:]):
+            raise UserError(f"The {self.count} volumes in {source.path} are all alike; there is nothing to learn.")
+        self.mirror, self.names = mirror, tuple(manifest["names"])
+        self.broken = tuple((name, reason) for name, reason in manifest["broken"])
+        self.fingerprint, self.shape = manifest["fingerprint"], channels_first(self.volumes)
+
+    def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        volumes = self.volumes[self.order.at(positions)]
+        for row in flips(self.seed, positions) if self.mirror else ():
+            volumes[row] = volumes[row, :, :, ::-1].copy()
+        return {"volume": to_float(volumes)}
+
+    def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
+        return {"volume": to_float(self.volumes[round_robin(self.reference, positions)])}
+
+    def real(self) -> np.ndarray:
+        return self.volumes[self.reference]
+
+
+def volumes_in(path: str | Path, side: int | None = None) -> Iterator[Volume]:
+    """Every volume of a place, as cubes of this side, or as large as they are: one by one.
+
+    Args:
+        path: a folder, a zip, an array file or a mesh.
+        side: voxels; None leaves arrays alone and voxelises meshes at 32.
+
+    Raises:
+        UserError: where there is nothing of the kind.
+    """
+    if Path(path).suffix.lower() in ARRAYS and Path(path).is_file():
+        for index, one in enumerate(arrays := _array(Path(path))):
+            yield Volume(f"{index:0{len(str(len(arrays) - 1))}d}", _told(lambda one=one: fitted(solid(one), side)))
+    elif Path(path).suffix.lower() in MESHES and Path(path).is_file():
+        entry = Entry(Path(path).name, 0, 0)
+        yield Volume(entry.name, _read(lambda _: Path(path).read_bytes(), entry, side))
+    else:
+        found = listing(path, VOLUMES)
+        yield from (Volume(printable(name), reason) for name, reason in found.problems)
+        for entry, solid_or_reason in in_order(lambda entry: _read(found.read, entry, side), found.entries):
+            yield Volume(printable(entry.name), solid_or_reason)
+
+
+def solid(values: np.ndarray) -> np.ndarray:
+    """Which voxels are solid: bool [D, H, W] from values of any usual range.
+
+    >>> solid(np.array([[[0, 1]]])).tolist(), solid(np.array([[[-1.0, 0.2]]])).tolist(), solid(np.array([[[90, 200]]])).tolist()
+    ([[[False, True]]], [[[False, True]]], [[[False, True]]])
+
+    Raises:
+        Unreadable: values that are no volume.
+    """
+    values = values.reshape([side for side in values.shape if side != 1] if values.ndim > 3 else values.shape)
+    if values.ndim != 3 or not values.size or max(values.shape) > LARGEST:
+        raise Unreadable(f"it holds {values.dtype} {list(values.shape)}; {ALLOWED}, of up to {LARGEST} a side")
+    if values.dtype == bool:
+        return np.array(values)
+    if values.dtype.kind not in "iuf" or not np.isfinite(low := values.min()) or not np.isfinite(high := values.max()):
+        raise Unreadable(f"it holds {values.dtype} with values that are no numbers; {ALLOWED}")
+    level = 0.0 if low < 0 else 0.5 if high <= 1 else 127.5
+    if low < -1 or high > 255:
+        raise Unreadable(f"its values go from {low:g} to {high:g}; {ALLOWED}")
+    return np.asarray(values > level)
+
+
+def fitted(volume: np.ndarray, side: int | None) -> np.ndarray:
+    """A volume as a cube of this side: scaled so that its longest side fits, on the floor, centred. Those that fit stay as they are.
+
+    >>> fitted(np.ones((2, 4, 2), bool), 8)[:, :, 4].any(1).astype(int).tolist()
+    [0, 0, 1, 1, 1, 1, 0, 0]
+    """
+    if side is None or volume.shape == (side,) * 3:
+        return volume
+    scale = side / max(volume.shape)
+    sizes = [min(side, max(1, round(length * scale))) for length in volume.shape]
+    if scale > 1:
+        chosen = [np.arange(new) * old // new for new, old in zip(sizes, volume.shape, strict=True)]
+        small = volume[np.ix_(*chosen)]
+    else:  # a voxel is solid where anything in it is, so that thin legs stay
+        small = np.zeros(sizes, bool)
+        where = np.nonzero(volume)
+        small[tuple(i * new // old for i, new, old in zip(where, sizes, volume.shape, strict=True))] = True
+    cube = np.zeros((side,) * 3, bool)
+    front, left = (side - sizes[0]) // 2, (side - sizes[2]) // 2
+    cube[front : front + sizes[0], side - sizes[1] :, left : left + sizes[2]] = small
+    return cube
+
+
+def _packed(source: Source) -> Path:
+    """The pack of a source, from the cache where nothing changed."""
+    side = _side(source.wanted)
+    place = Path(source.path)
+    packs = cache_folder() / "packs"
+    if place.suffix.lower() in ARRAYS and place.is_file():
+        status = place.stat()
+        content: Any = [[place.name, status.st_size, status.st_mtime_ns]]
+        count = len(_array(place))
+    else:
+        found: Listing = listing(place, VOLUMES)
+        content, count = [found.entries, found.problems], len(found.entries)
+    seen = digest({"volumes": FORMAT, "source": str(place.resolve()), "entries": content, "side": side})
+    if (known := recall(packs, seen)) is not None:
+        return known
+    volumes = _of_one_size(_counted(volumes_in(place, side), count, source), place)
+    first = next(volumes, None)
+    if first is None or isinstance(first.solid, str):
+        raise UserError(
+            f"None of the {count} volumes in {place} can be used ({first.name}: {first.solid})."
+            if first
+            else f"There are no volumes in {place}."
+        )
+    directory = store(packs, (count, *first.solid.shape, 1), _filler(first, volumes, side))
+    remember(packs, seen, directory)
+    return directory
+
+
+def _filler(first: Volume, rest: Iterable[Volume], side: int | None) -> Callable[[PixelFile], dict[str, Any]]:
+    def fill(pixels: PixelFile) -> dict[str, Any]:
+        names: list[str] = []
+        broken: list[tuple[str, str]] = []
+        content = hashlib.sha256()
+        for name, one in (first, *rest):
+            if isinstance(one, str):
+                broken.append((name, one))
+                continue
+            pixels.append(one[..., None] * np.uint8(255))
+            names.append(name)
+            content.update(os.fsencode(name) + b"\0")
+        settings = {"volumes": FORMAT, "side": side}
+        about = {"names": content.hexdigest(), "pixels": pixels.sha256, "broken": broken, **settings}
+        return {**settings, "fingerprint": digest(about), "names": names, "broken": broken}
+
+    return fill
+
+
+def _side(size: Size | None) -> int | None:
+    if size is None:
+        return None
+    if size.width != size.height or size.width > LARGEST:
+        raise UserError(
+            f"--size {size} is no cube of up to {LARGEST} voxels a side; for volumes write one number, such as 32."
+        )
+    return size.width
+
+
+def _counted(volumes: Iterable[Volume], count: int, source: Source) -> Iterator[Volume]:
+    for done, volume in enumerate(volumes, 1):
+        yield volume
+        if source.progress:
+            source.progress("packing volumes", min(done, count), count)
+
+
+def _of_one_size(volumes: Iterable[Volume], place: Path) -> Iterator[Volume]:
+    """The volumes, a usable one first.
+
+    Raises:
+        UserError: where two are of different sizes, or one is no cube.
+    """
+    waiting: list[Volume] = []
+    first: tuple[str, tuple[int, ...]] | None = None
+    for name, one in volumes:
+        if isinstance(one, str):
+            if first is None:
+                waiting.append(Volume(name, one))
+            else:
+                yield Volume(name, one)
+            continue
+        if first is None:
+            first = (name, one.shape)
+            if len(set(one.shape)) > 1:
+                raise UserError(
+                    f"{name} in {place} is of {_x(one.shape)} voxels, which is no cube; --size 32 fits all into cubes."
+                )
+            yield Volume(name, one)
+            yield from waiting
+        elif one.shape != first[1]:
+            raise UserError(
+                f"The volumes in {place} are of different sizes: {first[0]} is of {_x(first[1])} voxels, {name} of {_x(one.shape)}; "
+                "--size 32 fits all of them."
+            )
+        else:
+            yield Volume(name, one)
+    if first is None:
+        yield from waiting
+
+
+def _x(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _read(read: Callable[[Entry], bytes], entry: Entry, side: int | None) -> np.ndarray | str:
+    ending = Path(entry.name).suffix.lower()
+
+    def made() -> np.ndarray:
+        if ending in MESHES:
+            return meshes.voxelised(meshes.read_mesh(read(entry), ending), side or USUAL)
+        return fitted(solid(_loaded(io.BytesIO(read(entry)))), side)
+
+    return _told(made)
+
+
+def _told(make: Callable[[], np.ndarray]) -> np.ndarray | str:
+    """What is made, unless it is empty or cannot be: then the reason."""
+    try:
+        volume = make()
+    except Unreadable as reason:
+        return str(reason)
+    except UserError:
+        raise
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})"
+    except Exception as error:  # members of an archive fail in many ways
+        return f"it cannot be read ({error})"
+    return volume if volume.any() else "nothing in it is solid"
+
+
+def _loaded(file: Any) -> np.ndarray:
+    try:
+        found = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
+        if isinstance(found, np.lib.npyio.NpzFile):
+            if len(found.files) != 1:
+                raise Unreadable(
+                    f"it holds {len(found.files)} arrays ({', '.join(found.files[:5])}); keep the one with the volumes"
+                )
+            found = found[found.files[0]]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise Unreadable(f"it is no readable array file ({error})") from None
+    return found
+
+
+def _array(path: Path) -> np.ndarray:
+    """The volumes of one array file, [N, D, H, W]."""
+    try:
+        found = _loaded(path)
+    except Unreadable as reason:
+        raise UserError(f"{path} cannot be used: {reason}.") from None
+    found = found[..., 0] if found.ndim == 5 and found.shape[-1] == 1 else found
+    found = found[:, 0] if found.ndim == 5 and found.shape[1] == 1 else found
+    if found.ndim != 4 or not found.size:
+        raise UserError(
+            f"{path} holds {found.dtype} {list(found.shape)}; volumes are [N, D, H, W]. For pictures use --recipe dcgan-r1."
+        )
+    return found

@@ -1,0 +1,74 @@
+"""Volumes on disk: the array with all of them, a picture of each, a grid, a turntable of the first few, and surfaces for printers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from organza.checkpoint import cannot_write
+from organza.errors import UserError
+from organza.pictures import grid, save_png
+from organza.rendering import LEVEL, render, stl, turntable
+
+TURNING = 4  # volumes in the turntable
+SHEET = 256  # volumes in the grid at most
+PICTURE = 192  # pixels of a single picture; those in the grid have half as many
+
+
+def write_volumes(folder: Path, volumes: np.ndarray, singly: bool = True, surfaces: bool = False) -> list[str]:
+    """Write volumes.npz, grid.png, turntable.gif, and for each volume a picture and its surface; what was written, in words.
+
+    Args:
+        folder: where to.
+        volumes: uint8 [N, D, H, W, 1].
+        singly: a picture of each.
+        surfaces: an STL file of each that has a surface.
+
+    Raises:
+        UserError: where it cannot be written.
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, volumes=volumes[..., 0])
+    _write(folder / "volumes.npz", content.getvalue())
+    save_png(grid(render(volumes[:SHEET], PICTURE // 2)), folder / "grid.png")
+    _write(folder / "turntable.gif", gif(turntable(volumes[:TURNING])))
+    told = [f"{len(volumes)} volumes in volumes.npz", "grid.png", "turntable.gif"]
+    for index, volume in enumerate(volumes) if singly else ():
+        save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png")
+    if singly:
+        told.insert(1, f"{len(volumes)} pictures")
+    if surfaces:
+        there = [index for index, volume in enumerate(volumes) if volume.max() > LEVEL]
+        for index in there:
+            _write(folder / f"{index:05d}.stl", stl(volumes[index, ..., 0]))
+        told.insert(1, f"{len(there)} STL files")
+    return told
+
+
+def gif(frames: Sequence[np.ndarray], seconds: float = 3.0) -> bytes:
+    """Pictures uint8 [H, W, 3] as an animation that goes round for ever, with 64 colours.
+
+    >>> gif([np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)])[:6]
+    b'GIF89a'
+    """
+    palette = Image.fromarray(np.concatenate(frames[:4])).quantize(64)
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    content = io.BytesIO()
+    pause = round(1000 * seconds / len(frames))
+    images[0].save(content, "gif", save_all=True, append_images=images[1:], duration=pause, loop=0, optimize=True)
+    return content.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content)
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(cannot_write(path, error)) from error

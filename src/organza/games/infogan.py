@@ -1,0 +1,88 @@
+"""InfoGAN: a generator whose codes mean something, found without a label. Chen et al. 2016, arXiv:1606.03657.
+
+The latent is noise and codes, z = [noise, c]. Left alone, G may ignore c; so G and the recogniser Q also maximise a lower bound of the
+mutual information between the codes and the picture (eq. 5): L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
+
+    min over G, Q  max over D   V(D, G) - lambda L_I(G, Q).
+
+For a categorical code -log Q is the cross entropy; for a continuous one Q is a Gaussian of variance 1, so that -log Q = (c - mu)^2 / 2 and
+a constant. Q is a second head on D's layers and learns in D's turn, on fakes alone: only they have codes that are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from organza.game import Batch, Duel
+from organza.games.unconditional import Unconditional
+from organza.losses import Adversarial
+from organza.part import settings_of
+from organza.penalties import Penalty
+
+
+class InfoGAN(Unconditional):
+    """Noise and codes to data; the codes are read off it again.
+
+    Args:
+        G: a generator with `codes`; D: a discriminator that can `recognise` them.
+        adversarial, penalties: of the game between G and D.
+        categorical, continuous: lambda for each kind of code.
+    """
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        adversarial: Adversarial,
+        penalties: Sequence[Penalty] = (),
+        *,
+        categorical: float = 1.0,
+        continuous: float = 1.0,
+    ):
+        super().__init__(G, D, adversarial, penalties)
+        self.categorical, self.continuous = categorical, continuous
+        self._judged: tuple[Tensor, Tensor] | None = None  # what D judged last, and its features
+
+    @classmethod
+    def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
+        generator, discriminator = super().players(generator, discriminator, data)
+        return generator, discriminator.given(codes=(settings_of(generator) or {})["codes"])
+
+    def duels(self, batch: Batch, made: Batch) -> list[Duel]:
+        return [Duel(self.judge, batch["image"], made["image"])]
+
+    def judge(self, x: Tensor) -> Tensor:
+        """D's logits; the features behind them are kept for Q, which mostly asks for the same fakes next: a third of the time is saved."""
+        features = self.D.trunk(x)  # type: ignore[operator]
+        self._judged = x, features
+        return self.D.decide(features)  # type: ignore[operator]
+
+    def recognise(self, x: Tensor) -> Tensor:
+        """What Q says of x, from the features that were just computed for D if they are there."""
+        judged, self._judged = self._judged, None
+        features = judged[1] if judged and judged[0] is x else self.D.trunk(x)  # type: ignore[operator]
+        return self.D.recogniser(features)  # type: ignore[operator]
+
+    def unread(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        """-lambda log Q(c | x), the information about each kind of code that Q does not find in x: nats, up to a constant."""
+        codes = self.G.codes
+        guesses, means = codes.split(self.recognise(made["image"]))  # type: ignore[operator,union-attr]
+        chosen, values = codes.split(codes.of(batch["z"]))  # type: ignore[operator,union-attr]
+        terms: dict[str, Tensor] = {}
+        if guesses:
+            missed = [cross_entropy(guess, truth) for guess, truth in zip(guesses, chosen, strict=True)]
+            terms["categorical code"] = self.categorical * torch.stack(missed).sum()
+        if values.shape[1]:
+            terms["continuous code"] = self.continuous * (values - means).square().sum(1).mean() / 2
+        return terms
+
+    def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        return self.unread(batch, made)
+
+    def extra_discriminator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        return self.unread(batch, made)

@@ -1,0 +1,94 @@
+"""Did the generator copy? Distances of its samples to their nearest training images, against those of unseen real images.
+
+In the spirit of Meehan et al. 2020, "A non-parametric test to detect data-copying in generative models", arXiv:2004.05675: a generator
+that learned the data is as far from the training images as fresh data is; one that copies is nearer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
+
+RARE = 0.01
+"""The share of unseen real images that are as near to a training image as a near-copy is."""
+
+
+class Memorisation(NamedTuple):
+    """How near samples are to training images.
+
+    Args:
+        nearness: median distance of fakes to their nearest training image, over that of unseen reals: 1 = learned, below = copies.
+        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE where nothing was copied.
+        nearest: for each fake the index of its nearest training image, [n].
+        distances: to it, [n].
+    """
+
+    nearness: Estimate
+    copies: Estimate
+    nearest: Tensor
+    distances: Tensor
+
+
+def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -> Memorisation:
+    """How near the fakes are to the images that were trained on, by the measure of real images that were not.
+
+    Poor samples are far from everything, copies or not: a generator must be good before this says anything in its favour. Pictures that
+    are in the data twice, once on each side of the split, make the measure mild.
+
+    Args:
+        training: features [t, d], t >= 3.
+        fake: features [n, d], n >= 3.
+        unseen: features of held-out reals [m, d]; without them, the training images stand for themselves, each leaving itself out.
+
+    Raises:
+        UserError: too few rows, or unlike or non-finite features.
+
+    >>> draw = torch.Generator().manual_seed(0)
+    >>> training, unseen, fresh = (torch.randn(200, 16, generator=draw) for _ in range(3))
+    >>> memorisation(training, fresh, unseen).copies.value < 0.05
+    True
+    >>> memorisation(training, torch.cat([fresh[:150], training[:50] + 0.01]), unseen).copies.value > 0.24
+    True
+    """
+    training, fake = checked(training, fake)
+    distances, nearest = _nearest(fake, training)
+    if unseen is None:
+        usual, _ = _nearest(training, training, itself=True)
+    else:
+        usual, _ = _nearest(checked(training, unseen)[1], training)
+    # Rounding in the squared distances leaves copies at about 1e-7 of their length, not at 0.
+    least = 1e-6 * training.square().sum(1).mean().sqrt()
+    limit = usual.quantile(RARE).clamp(min=least)
+    share = (distances <= limit).double().mean().item()
+    error = math.sqrt(max(share * (1 - share), RARE * (1 - RARE)) / len(fake))
+    return Memorisation(_ratio_of_medians(distances, usual, least), Estimate(share, error), nearest, distances)
+
+
+def _nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:
+    """For each row its distance to the nearest among others, and which that is: [n, d], [m, d] -> [n], [n]."""
+    distances, which = [], []
+    for start in range(0, len(x), BLOCK):
+        block = squared_distances(x[start : start + BLOCK], among)
+        if itself:
+            block = block.diagonal_scatter(torch.full((len(block),), torch.inf, dtype=block.dtype), start)
+        least = block.min(1)
+        distances.append(least.values.sqrt())
+        which.append(least.indices)
+    return torch.cat(distances), torch.cat(which)
+
+
+def _ratio_of_medians(x: Tensor, y: Tensor, least: Tensor, draws: int = 200) -> Estimate:
+    """median(x) / median(y) and its bootstrap error."""
+    source = torch.Generator().manual_seed(0)
+
+    def medians(values: Tensor) -> Tensor:
+        again = torch.randint(len(values), (draws, len(values)), generator=source)
+        return values[again].median(1).values.clamp(min=least)
+
+    ratio = x.median() / y.median().clamp(min=least)
+    return Estimate(ratio.item(), (medians(x) / medians(y)).std().item())

@@ -1,0 +1,162 @@
+"""Networks that know a label: generators and discriminators for conditional GANs, made of unconditional ones.
+
+Symbols: y [N, labels] rows of numbers that say what is known of each item (a class as 0s and one 1, tags, quantities); z [N, z_dim];
+x [N, channels, H, W] in [-1, 1]; phi(x) the last feature maps of DCGAN's discriminator, flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from organza.networks import dcgan, layers
+from organza.networks.dcgan import Norm
+from organza.networks.layers import Constraint, Shape, batch_norm, free, normal
+
+
+class Generator(layers.Generator):
+    """(z, y) -> x: the backbone's latent is z with y behind it.  Mirza and Osindero 2014, arXiv:1411.1784, section 3.2.
+
+    A row of one 1 among zeros is quiet beside a hundred numbers from N(0, 1), so y may pass through a table first: E y with
+    E ~ N(0, 1) makes each class as loud as z.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        labels: numbers in a row y.
+        embedding: numbers that E y has; 0 takes y as it is.
+        z_dim: size of the latent.
+        width: of the backbone.
+        backbone: builds an unconditional generator from (shape, z_dim=..., width=...).
+
+    >>> G = Generator((3, 32, 32), labels=5, width=8)
+    >>> G(torch.randn(2, 100), torch.eye(5)[:2]).shape
+    torch.Size([2, 3, 32, 32])
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        labels: int,
+        embedding: int = 0,
+        z_dim: int = 100,
+        width: int = 64,
+        backbone: Callable[..., layers.Generator] = dcgan.Generator,
+    ):
+        super().__init__()
+        self.z_dim, self.labels = z_dim, labels
+        self.embedding = nn.Linear(labels, embedding, bias=False) if embedding else nn.Identity()
+        if embedding:
+            nn.init.normal_(self.embedding.weight)  # type: ignore[arg-type]
+        self.backbone = backbone(shape, z_dim=z_dim + (embedding or labels), width=width)
+
+    def latent(self, stream: torch.Generator) -> Tensor:
+        return self.backbone.latent(stream)[: self.z_dim]
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.backbone(torch.cat([z, self.embedding(y)], 1))
+
+
+class Concatenation(layers.Discriminator):
+    """(x, y) -> logit: y joins the picture as planes of one value each.
+
+    Mirza and Osindero 2014, arXiv:1411.1784, eq. 2, in its convolutional form.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        labels: numbers in a row y.
+        width: of the backbone.
+        backbone: builds an unconditional discriminator from (shape, width=...).
+
+    >>> D = Concatenation((3, 32, 32), labels=5, width=8)
+    >>> D(torch.zeros(2, 3, 32, 32), torch.eye(5)[:2]).shape
+    torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        labels: int,
+        width: int = 64,
+        backbone: Callable[..., nn.Module] = dcgan.Discriminator,
+    ):
+        super().__init__()
+        self.labels = labels
+        self.backbone = backbone((shape[0] + labels, *shape[1:]), width=width)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        planes = y[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.backbone(torch.cat([x, planes], 1))
+
+
+class Projection(layers.Discriminator):
+    """(x, y) -> <V y, phi(x)> + psi(phi(x)), psi linear: each class adds its own weights to those of the verdict.
+
+    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the places of the picture; here each place of the last
+    feature map counts by itself, as it does in DCGAN's verdict.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        labels: numbers in a row y.
+        width: feature maps of the first layer.
+        norm: as in DCGAN's discriminator.
+        constraint: of all weights, `free` or `spectral`.
+
+    >>> D = Projection((3, 32, 32), labels=5, width=8)
+    >>> D(torch.zeros(2, 3, 32, 32), torch.eye(5)[:2]).shape
+    torch.Size([2])
+    """
+
+    def __init__(
+        self, shape: Shape, *, labels: int, width: int = 64, norm: Norm = batch_norm, constraint: Constraint = free
+    ):
+        super().__init__()
+        self.labels = labels
+        self.backbone = dcgan.Discriminator(shape, width=width, norm=norm)
+        height, across = self.backbone.base
+        self.embedding = normal(nn.Linear(labels, self.backbone.maps * height * across, bias=False))
+        constraint(self)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        h = self.backbone.features(x)
+        return self.backbone.head(h).flatten() + (self.embedding(y) * h.flatten(1)).sum(1)
+
+
+class Fields(Protocol):
+    """What is known of each item, as `organza.data.labels.Labels` has it."""
+
+    @property
+    def width(self) -> int: ...
+
+
+class AuxiliaryClassifier(layers.Discriminator):
+    """x -> logit, and beside it what x seems to show: one linear layer on the same features guesses the label.
+
+    Odena, Olah and Shlens 2017, arXiv:1610.09585, section 3. The verdict itself needs no label.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        fields: of the labels to guess.
+        width: feature maps of the first layer.
+        norm: as in DCGAN's discriminator.
+        dropout: share of the last features that are left out while training.
+    """
+
+    def __init__(self, shape: Shape, *, fields: Fields, width: int = 64, norm: Norm = batch_norm, dropout: float = 0.5):
+        super().__init__()
+        self.fields = fields
+        self.backbone = dcgan.Discriminator(shape, width=width, norm=norm)
+        height, across = self.backbone.base
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = normal(nn.Linear(self.backbone.maps * height * across, fields.width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.backbone.head(self.dropout(self.backbone.features(x))).flatten()
+
+    def guesses(self, x: Tensor) -> Tensor:
+        """What each item seems to show: [N, channels, H, W] to a row for each, [N, fields.width]; of classes and tags the logits."""
+        return self.classifier(self.dropout(self.backbone.features(x)).flatten(1))

@@ -1,0 +1,85 @@
+"""Conditional GANs: pictures that can be asked for by class, tag or number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from organza.data.labels import Labelled
+from organza.games.acgan import AuxiliaryClassifier
+from organza.games.conditional import Conditional
+from organza.losses import hinge, relativistic
+from organza.networks import conditional as networks
+from organza.networks import resize
+from organza.networks.layers import no_norm, spectral
+from organza.optimizers import Adam
+from organza.part import Part
+from organza.penalties import Penalty, r1_finite, r2_finite
+from organza.recipe import Recipe
+from organza.schedule import Cosine, Linear
+
+
+def cgan() -> Recipe:
+    """The conditional GAN."""
+    return Recipe(
+        name="cgan",
+        source="Mirza and Osindero 2014, arXiv:1411.1784: both players are given the label; with DCGAN's convolutions and settings "
+        "in the place of fully connected layers and SGD.",
+        expect="not trained to its end here; cgan-light is the one for a few minutes.",
+        game=Part(Conditional),
+        data=Part(Labelled),
+        generator=Part(networks.Generator),
+        discriminator=Part(networks.Concatenation),
+        batch=128,
+    )
+
+
+def cgan_projection() -> Recipe:
+    """The conditional GAN with a projection discriminator."""
+    return replace(
+        cgan(),
+        name="cgan-projection",
+        source="Miyato and Koyama 2018, arXiv:1802.05637: projection, hinge, spectral normalisation, five turns of D, batch 64, Adam "
+        "2e-4 (0, 0.9) falling to 0 over the last ninth; with DCGAN's convolutions in the place of residual blocks, and z joined "
+        "by the label in the place of conditional batch norm.",
+        discriminator=Part(networks.Projection, norm=no_norm, constraint=spectral),
+        adversarial=hinge,
+        generator_optimizer=Adam(Linear(2e-4, 0.0, begin=8 / 9), 0.0, 0.9),
+        discriminator_optimizer=Adam(Linear(2e-4, 0.0, begin=8 / 9), 0.0, 0.9),
+        batch=64,
+        discriminator_turns=5,
+    )
+
+
+def acgan() -> Recipe:
+    """The auxiliary classifier GAN."""
+    return replace(
+        cgan(),
+        name="acgan",
+        source="Odena et al. 2017, arXiv:1610.09585: z of 110, batch 100, Adam 2e-4 (0.5, 0.999); with DCGAN's discriminator, dropout on "
+        "its last features alone, and no noise on its activations.",
+        game=Part(AuxiliaryClassifier),
+        generator=Part(networks.Generator, z_dim=110),
+        discriminator=Part(networks.AuxiliaryClassifier),
+        batch=100,
+    )
+
+
+def cgan_light() -> Recipe:
+    """The conditional GAN for ten minutes on two cores."""
+    falling = Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99)
+    return replace(
+        cgan(),
+        name="cgan-light",
+        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z, and "
+        "resize-convolutions; loss, penalties, optimiser and schedule of resize-r1, the penalties a tenth for pictures of 32x32: at "
+        "64x64 use --set penalties.0.weight=1 penalties.1.weight=1.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        generator=Part(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
+        discriminator=Part(networks.Projection, norm=no_norm, width=40),
+        adversarial=relativistic,
+        penalties=(Penalty(r1_finite, weight=0.1), Penalty(r2_finite, weight=0.1)),
+        generator_optimizer=falling,
+        discriminator_optimizer=falling,
+        batch=32,
+        average=5_000,
+    )

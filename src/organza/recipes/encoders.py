@@ -1,0 +1,104 @@
+"""Recipes with an encoder: pictures mapped back to latents by training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from organza.games.aae import AAE
+from organza.games.bigan import BiGAN
+from organza.losses import relativistic
+from organza.networks import aae as aae_networks
+from organza.networks import bigan as bigan_networks
+from organza.networks import resize as resize_networks
+from organza.networks.layers import Several, no_norm
+from organza.optimizers import SGD, Adam
+from organza.part import Part
+from organza.penalties import Penalty, r1, r1_finite, r2_finite
+from organza.recipe import Recipe
+from organza.schedule import Cosine, Linear
+
+
+def bigan() -> Recipe:
+    """The bidirectional GAN at the size of its paper's ImageNet pictures, 64x64."""
+    rate = Linear(2e-4, 2e-6, begin=0.5)
+    return Recipe(
+        name="bigan",
+        source="Donahue et al. 2017, arXiv:1605.09782: z ~ U(-1, 1) of 200 numbers, batch 128, Adam 2e-4 (0.5, 0.999) whose rate falls in "
+        "the second half (there exponentially, here in a line); E is DCGAN's pyramid instead of an AlexNet.",
+        expect="Not tried to its end here: the paper trains for 400 passes over ImageNet. bigan-light is what was looked at.",
+        game=Part(BiGAN),
+        generator=Part(
+            Several,
+            generator=Part(bigan_networks.Generator, z_dim=200),
+            encoder=Part(bigan_networks.Encoder),
+        ),
+        discriminator=Part(bigan_networks.Discriminator),
+        generator_optimizer=Adam(rate, 0.5, 0.999),
+        discriminator_optimizer=Adam(rate, 0.5, 0.999),
+        batch=128,
+    )
+
+
+def bigan_light() -> Recipe:
+    """The bidirectional game with the loss and penalties that make the most of minutes."""
+    return replace(
+        bigan(),
+        name="bigan-light",
+        source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
+        "penalties (on pairs), rates and generator of resize-r1.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        generator=Part(
+            Several,
+            generator=Part(resize_networks.Generator, z_dim=32, width=40),
+            encoder=Part(bigan_networks.Encoder, width=40),
+        ),
+        discriminator=Part(bigan_networks.Discriminator, width=40, norm=no_norm),
+        adversarial=relativistic,
+        penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
+        generator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99),
+        discriminator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99),
+        batch=32,
+        average=5_000,
+    )
+
+
+def aae() -> Recipe:
+    """The adversarial autoencoder of the paper: fully connected, eight numbers for a picture."""
+    return Recipe(
+        name="aae",
+        source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
+        "numbers, batch 100, SGD; both phases of a step in one turn.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        game=Part(AAE),
+        generator=Part(
+            Several,
+            generator=Part(aae_networks.Generator),
+            encoder=Part(aae_networks.Encoder),
+        ),
+        discriminator=Part(aae_networks.Discriminator),
+        generator_optimizer=SGD(0.01, 0.9),
+        discriminator_optimizer=SGD(0.1, 0.1),
+        batch=100,
+    )
+
+
+def aae_light() -> Recipe:
+    """The adversarial autoencoder with DCGAN's convolutions: larger pictures, sharper reconstructions."""
+    return replace(
+        aae(),
+        name="aae-light",
+        source="The game of Makhzani et al. 2015, arXiv:1511.05644, with the convolutions of resize-r1 as decoder and DCGAN's as encoder, "
+        "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        generator=Part(
+            Several,
+            generator=Part(resize_networks.Generator, z_dim=32, width=32),
+            encoder=Part(bigan_networks.Encoder, width=32),
+        ),
+        discriminator=Part(aae_networks.Discriminator, width=512),
+        penalties=(Penalty(r1, weight=0.1),),
+        generator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.3), 0.5, 0.99),
+        discriminator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.3), 0.5, 0.99),
+        batch=32,
+        average=5_000,
+    )

@@ -1,0 +1,128 @@
+"""One recipe for each adversarial loss and what keeps it stable, all on DCGAN's networks, with the numbers of their papers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from organza import losses
+from organza.networks import dcgan as networks
+from organza.networks.layers import no_norm, spectral
+from organza.optimizers import Adam, RMSprop
+from organza.part import Part
+from organza.penalties import Penalty, r1, r2
+from organza.penalties import dragan as around_the_data
+from organza.penalties import wgan_gp as between_real_and_fake
+from organza.recipe import Recipe
+from organza.recipes.classic import dcgan
+from organza.schedule import Cosine
+
+PLAIN = Part(networks.Discriminator, norm=no_norm)
+"""A penalty on the gradient of one item needs a discriminator that scores each item alone, so without batch norm."""
+SPECTRAL = Part(networks.Discriminator, norm=no_norm, constraint=spectral)
+
+
+def lsgan() -> Recipe:
+    """Least squares: fakes that fool D are still pulled towards the boundary."""
+    return replace(
+        dcgan(),
+        name="lsgan",
+        source="Mao et al. 2017, arXiv:1611.04076, targets 1 and 0; batch 64, Adam 2e-4 (0.5), the authors' numbers for small pictures.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        adversarial=losses.lsgan,
+        batch=64,
+    )
+
+
+def wgan() -> Recipe:
+    """The Wasserstein critic, kept Lipschitz by clipping its weights."""
+    return replace(
+        dcgan(),
+        name="wgan",
+        source="Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1: RMSprop 5e-5, weights clipped to 0.01, five turns of D, batch 64.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        adversarial=losses.wasserstein,
+        generator_optimizer=RMSprop(5e-5),
+        discriminator_optimizer=RMSprop(5e-5, clip=0.01),
+        discriminator_turns=5,
+        batch=64,
+    )
+
+
+def wgan_gp() -> Recipe:
+    """The Wasserstein critic, kept Lipschitz by a penalty on its gradient."""
+    return replace(
+        dcgan(),
+        name="wgan-gp",
+        source="Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1: lambda 10, Adam 1e-4 (0, 0.9), five turns of D, batch 64; "
+        "no batch norm in D.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        discriminator=PLAIN,
+        adversarial=losses.wasserstein,
+        penalties=(Penalty(between_real_and_fake, weight=10.0),),
+        generator_optimizer=Adam(1e-4, 0.0, 0.9),
+        discriminator_optimizer=Adam(1e-4, 0.0, 0.9),
+        discriminator_turns=5,
+        batch=64,
+    )
+
+
+def dragan() -> Recipe:
+    """The first game, with D's gradient held near one around the data."""
+    return replace(
+        dcgan(),
+        name="dragan",
+        source="Kodali et al. 2017, arXiv:1705.07215: lambda 10, Adam 1e-4 (0.5, 0.9), one turn of D, batch 64; no batch norm in D here.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        discriminator=PLAIN,
+        penalties=(Penalty(around_the_data, weight=10.0),),
+        generator_optimizer=Adam(1e-4, 0.5, 0.9),
+        discriminator_optimizer=Adam(1e-4, 0.5, 0.9),
+        batch=64,
+    )
+
+
+def sngan_hinge() -> Recipe:
+    """The hinge loss, with every layer of D divided by its largest singular value."""
+    return replace(
+        dcgan(),
+        name="sngan-hinge",
+        source="Miyato et al. 2018, arXiv:1802.05957: hinge, spectral normalisation, Adam 2e-4 (0, 0.9), five turns of D, batch 64, "
+        "as the authors' code has it for CIFAR-10, without its falling rate; DCGAN's networks in the place of their residual ones.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        discriminator=SPECTRAL,
+        adversarial=losses.hinge,
+        generator_optimizer=Adam(2e-4, 0.0, 0.9),
+        discriminator_optimizer=Adam(2e-4, 0.0, 0.9),
+        discriminator_turns=5,
+        batch=64,
+    )
+
+
+def ragan() -> Recipe:
+    """Relativistic average: each side against the mean of the other."""
+    return replace(
+        dcgan(),
+        name="ragan",
+        source="Jolicoeur-Martineau 2018, arXiv:1807.00734, the CIFAR-10 experiments: spectral normalisation, Adam 2e-4 (0.5), batch 32.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        discriminator=SPECTRAL,
+        adversarial=losses.relativistic_average,
+        batch=32,
+    )
+
+
+def rpgan_r1_r2() -> Recipe:
+    """Relativistic pairs with both zero-centred penalties, exact and at every step."""
+    return replace(
+        dcgan(),
+        name="rpgan-r1-r2",
+        source="Huang et al. 2024, arXiv:2501.05441: r1 and r2 with gamma from 2 to 0.2 and Adam from 2e-4 to 5e-5 (0, 0.9 to 0.99 there, "
+        "0.99 here) by a cosine over the first fifth, batch 256, as for FFHQ-64; DCGAN's networks in the place of theirs.",
+        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        discriminator=PLAIN,
+        adversarial=losses.relativistic,
+        penalties=(Penalty(r1, weight=Cosine(2.0, 0.2, end=0.2)), Penalty(r2, weight=Cosine(2.0, 0.2, end=0.2))),
+        generator_optimizer=Adam(Cosine(2e-4, 5e-5, end=0.2), 0.0, 0.99),
+        discriminator_optimizer=Adam(Cosine(2e-4, 5e-5, end=0.2), 0.0, 0.99),
+        batch=256,
+    )
