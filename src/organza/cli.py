@@ -399,8 +399,8 @@ def data_faces(
 def data_styles(
     out: Out,
     /,
-    a: Annotated[str, _arg("NAME", "lorelei")] = "lorelei",
-    b: Annotated[str, _arg("NAME", "open-peeps")] = "open-peeps",
+    a: Annotated[str, _arg("NAME", "open-peeps")] = "open-peeps",
+    b: Annotated[str, _arg("NAME", "lorelei")] = "lorelei",
     count: Annotated[int, _arg("N", "5000")] = 5_000,
     size: Annotated[int, _arg("PIXELS", "64")] = 64,
     seed: Annotated[int, _arg("N", "0")] = 0,
@@ -409,8 +409,8 @@ def data_styles(
 
     Args:
         out: the folder to write to.
-        a: the DiceBear style to translate from: lorelei (ink), notionists, adventurer, ...
-        b: the one to translate to: open-peeps (coloured), micah, toon-head, ...
+        a: the DiceBear style to translate from: open-peeps (in colour), micah, adventurer, ...
+        b: the one to translate to: lorelei (in ink), notionists, toon-head, ...
         count: faces in each.
         size: pixels.
         seed: of both series.

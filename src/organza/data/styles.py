@@ -10,8 +10,8 @@ from organza.errors import UserError
 
 def render_styles(
     out: str | Path,
-    a: str = "lorelei",
-    b: str = "open-peeps",
+    a: str = "open-peeps",
+    b: str = "lorelei",
     count: int = 5_000,
     size: int = 64,
     seed: int = 0,
