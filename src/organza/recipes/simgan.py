@@ -19,7 +19,7 @@ def simgan() -> Recipe:
         name="simgan",
         source="Shrivastava et al. 2017, arXiv:1612.07828, with its numbers for gaze (grey, --size 55x35): batch 512, SGD 1e-3 (times the "
         "126 patches, over which it sums and a mean is taken here), R alone for 1,000 updates and D alone for 200, then two turns of R "
-        "to one of D. It prints neither lambda (0.5 of its sums is taken) nor the pool's size (ten batches).",
+        "to one of D. Lambda (0.5 on its sums) and the pool's size (ten batches) are choices made here.",
         expect="Not trained to its end here; `--dry-run` says how long that takes. simgan-light shows the method.",
         game=Part(SimGAN, fidelity=round(0.5 * pixels / patches, 2), pool=10 * batch),
         generator=Part(refiner.Refiner),
