@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from examples.energy_gan import Autoencoder, energy, pulling_away
 from PIL import Image
+
+from organza import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -37,6 +41,46 @@ def test_anime_faces_renders_trains_and_samples(tmp_path: Path, monkeypatch: pyt
     assert "stopped: the budget of 256img is spent" in told
     assert (tmp_path / "run" / "faces.png").is_file()
     assert (tmp_path / "faces" / "labels.csv").is_file()
+
+
+def energy_gan_on(pictures: Path, run: Path, images: int) -> str:
+    command = [sys.executable, "-m", "organza", "train", pictures, "--recipe", "examples.energy_gan:energy_gan"]
+    command += [
+        "--size",
+        "16",
+        "--channels",
+        "1",
+        "--run",
+        run,
+        "--budget",
+        f"{images}img",
+        "--seed",
+        "3",
+        "--no-evaluate",
+    ]
+    command += ["--set", "batch=16", "generator.width=4", "discriminator.width=4", "discriminator.code=8"]
+    done = subprocess.run(list(map(str, command)), cwd=EXAMPLES.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_variant_of_ones_own_trains_by_the_same_command_and_goes_on_exactly(pictures: Path, tmp_path: Path):
+    assert "pulling away" in energy_gan_on(pictures, tmp_path / "whole", 96)
+    energy_gan_on(pictures, tmp_path / "halves", 48)
+    energy_gan_on(pictures, tmp_path / "halves", 96)
+    whole, halves = (load(tmp_path / name).generate(torch.ones(2, 100)) for name in ("whole", "halves"))
+    np.testing.assert_array_equal(whole, halves)
+
+
+def test_the_energy_gan_plays_by_its_equations():
+    real, fake = torch.tensor([-0.1]), torch.tensor([-0.05])  # energies of 0.1 and 0.05, m = 0.2
+    torch.testing.assert_close(energy.discriminator(real, fake), torch.tensor([0.1 + 0.15]))
+    torch.testing.assert_close(energy.discriminator(real, torch.tensor([-0.3])), torch.tensor([0.1]))
+    torch.testing.assert_close(energy.generator(real, fake), torch.tensor([0.05]))
+    assert pulling_away(torch.tensor([[1.0, 0.0], [0.0, 3.0]])) == 0
+    assert pulling_away(torch.tensor([[1.0, 1.0], [-2.0, -2.0], [5.0, 5.0]])) == pytest.approx(1.0)
+    D = Autoencoder((1, 16, 16), width=4, code=8)
+    assert (D(torch.zeros(3, 1, 16, 16)) <= 0).all()  # minus an energy
 
 
 def test_every_example_is_short():

@@ -432,7 +432,7 @@ def data_pairs(
     /,
     count: Annotated[int, _arg("N", "5000")] = 5_000,
     size: Annotated[int, _arg("PIXELS", "64")] = 64,
-    kind: Annotated[Literal["drawing", "edges"], _arg("drawing|edges", "drawing")] = "drawing",
+    kind: Annotated[Literal["drawing", "hints", "edges"], _arg("drawing|hints|edges", "drawing")] = "drawing",
     style: Annotated[str, _arg("NAME", "adventurer")] = "adventurer",
     seed: Annotated[int, _arg("N", "0")] = 0,
 ) -> int:
@@ -442,7 +442,7 @@ def data_pairs(
         out: the folder to write to.
         count: how many pairs.
         size: pixels.
-        kind: the artwork's own dark lines, for styles that have them; or edges computed from the colours, for all.
+        kind: the artwork's own dark lines, for styles that have them; hints: with a dab of each colour, too; or edges, for all.
         style: a DiceBear style: adventurer, micah, lorelei, notionists, ...
         seed: pair k of a seed is always the same.
     """

@@ -11,7 +11,7 @@ from PIL import Image
 
 from organza import Pairs, Source
 from organza.data import faces, render_faces, render_pairs
-from organza.data.artist import edges
+from organza.data.artist import edges, hinted
 from organza.errors import UserError
 
 pytest.importorskip("dicebear", reason="the extra organza[faces]")
@@ -89,3 +89,26 @@ def test_mistakes(eight: Path, tmp_path: Path):
     with pytest.raises(UserError, match="holds 8 pairs already"):
         render_pairs(eight, count=3)
     assert not (tmp_path / "x").exists()
+
+
+def test_hints_are_dabs_of_the_true_colours_inside_their_surfaces():
+    coloured = np.full((64, 64, 3), 255, np.uint8)
+    coloured[8:32, 8:32], coloured[40:60, 8:60], coloured[0:4, 60:64] = (200, 30, 30), (20, 90, 200), (1, 2, 3)
+    drawing = np.full((64, 64), 255, np.uint8)
+    drawing[8:32, 8] = 0
+    found = np.asarray(hinted(Image.fromarray(drawing), Image.fromarray(coloured), "0-7"))
+    dabs = (found != drawing[..., None]).any(2)
+    assert dabs.sum() == 18  # one of each large colour, 3x3; none for the speck, none for the ground
+    np.testing.assert_array_equal(found[dabs], coloured[dabs])
+    again = np.asarray(hinted(Image.fromarray(drawing), Image.fromarray(coloured), "0-8"))
+    assert (again != found).any()
+
+
+def test_pairs_with_hints_are_colour_on_both_sides(tmp_path: Path):
+    folder = render_pairs(tmp_path / "hints", count=3, kind="hints")
+    plain = render_pairs(tmp_path / "plain", count=3)
+    for k in range(3):
+        with Image.open(folder / f"a/{k:05d}.png") as with_dabs, Image.open(plain / f"a/{k:05d}.png") as without:
+            dabs = np.asarray(with_dabs) != np.asarray(without.convert("RGB"))
+        assert 9 <= dabs.any(2).sum() <= 9 * 8
+    assert "with a dab of each large colour" in (folder / "ATTRIBUTION.txt").read_text()

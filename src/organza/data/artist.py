@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,9 @@ Attributes = dict[str, str]
 ZOOM = {"adventurer": 1.2}  # where the artist left wide margins; long hair may then be cut off, faces are not
 WHITE = "#ffffff"
 DARK = 72  # of 255: the brightness below which a colour of the artwork is a line, and not a surface
-KINDS = ("drawing", "edges")
+KINDS = ("drawing", "hints", "edges")
+DAB = 3  # pixels of a side of a hint
+REGION = 40  # of 4096 pixels: a colour with fewer places for a dab gets none
 
 
 class Artist:
@@ -81,6 +84,7 @@ class PairArtist(Artist):
     Args:
         style, definition, seed, size: see `Artist`.
         kind: "drawing" leaves the artwork's lines and makes its surfaces white, which needs a style that is drawn with dark lines;
+            "hints" adds a dab of each large colour somewhere in a surface of it, which a drawing alone cannot tell;
             "edges" computes lines from the picture in colour, for any style.
     """
 
@@ -98,7 +102,10 @@ class PairArtist(Artist):
         coloured, parts = self.draw(k)
         if self.kind == "edges":
             return (edges(coloured), coloured), parts
-        return (self._rendered(lines_of(self._avatar(k, **self.white)["svg"])).convert("L"), coloured), parts
+        drawing = self._rendered(lines_of(self._avatar(k, **self.white)["svg"])).convert("L")
+        if self.kind == "hints":
+            drawing = hinted(drawing, coloured, f"{self.seed}-{k}")
+        return (drawing, coloured), parts
 
 
 def lines_of(svg: str) -> str:
@@ -113,6 +120,28 @@ def lines_of(svg: str) -> str:
         return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue < DARK else WHITE
 
     return re.sub(r"#([0-9a-fA-F]{6})\b", plain, svg)
+
+
+def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Image:
+    """The drawing with dabs of colour: one for each large surface colour, at a place of that colour that the seed draws.
+
+    Args:
+        drawing, coloured: of one size, L and RGB; dabs go where the first is white and the second is not.
+        seed: of the places.
+    """
+    colours, found = np.asarray(coloured), np.asarray(drawing.convert("RGB")).copy()
+    packed = colours.astype(np.int32) @ (1 << 16, 1 << 8, 1)
+    packed = np.where(np.asarray(drawing) == 255, packed, 0xFFFFFF)
+    windows = np.lib.stride_tricks.sliding_window_view(packed, (DAB, DAB))
+    flat = (windows.max((2, 3)) == windows.min((2, 3))) & (windows[..., 0, 0] != 0xFFFFFF)
+    kinds, places = np.unique(windows[flat][:, 0, 0], return_counts=True)
+    stream = random.Random(seed)
+    for kind in kinds[places >= REGION * packed.size // 4096]:
+        rows, columns = np.nonzero(flat & (windows[..., 0, 0] == kind))
+        at = stream.randrange(len(rows))
+        dab = np.s_[rows[at] : rows[at] + DAB, columns[at] : columns[at] + DAB]
+        found[dab] = colours[dab]
+    return Image.fromarray(found)
 
 
 def edges(picture: Image.Image) -> Image.Image:

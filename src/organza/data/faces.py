@@ -68,7 +68,8 @@ def render_pairs(
     """Render faces twice: a/00000.png ... as line drawings without colours, b/00000.png ... in colour, as `render_faces` does.
 
     Args:
-        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "edges", computed from the colours, for all.
+        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", those and a dab of each large colour;
+            "edges", computed from the colours, for all styles.
         out, count, size, style, seed, workers, progress: see `render_faces`; b/ holds the faces that it would render.
 
     Raises:
@@ -128,13 +129,16 @@ def style_definition(style: str) -> dict[str, Any]:
 
 def attribution(style: str, definition: dict[str, Any], kind: str | None = None) -> str:
     """Who drew the artwork, what was done to it, and under which licence the pictures may be used."""
-    lines_too = (
-        f" those in a/ show its {'lines alone, without colours' if kind == 'drawing' else 'edges, computed from b/'};"
-    )
+    in_a = {
+        "drawing": "lines alone, without colours",
+        "hints": "lines, with a dab of each large colour",
+        "edges": "edges, computed from b/",
+    }
+    lines_too = f" those in a/ show its {in_a[kind]};" if kind else ""
     meta = definition.get("meta", {})
     source, creator, licence = (meta.get(key) or {} for key in ("source", "creator", "license"))
     lines = [
-        f"These pictures were rendered by Organza from the DiceBear style {style};{lines_too if kind else ''} "
+        f"These pictures were rendered by Organza from the DiceBear style {style};{lines_too} "
         "cut and scaled, otherwise unchanged.",
         f"Artwork: {source.get('name', style)} {source.get('url', '')}",
         f"Creator: {creator.get('name', 'unknown')} {creator.get('url', '')}",
