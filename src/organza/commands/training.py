@@ -1,0 +1,87 @@
+"""Commands that train, and that tell what there is to train."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import tyro
+
+from organza.commands.options import Data, arg
+
+
+def train(
+    data: Data,
+    /,
+    run: Annotated[str | None, arg("FOLDER", "runs/NAME-OF-DATA")] = None,
+    recipe: Annotated[str | None, arg("NAME", "resize-r1")] = None,
+    budget: Annotated[str | None, arg("BUDGET", "20m")] = None,
+    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
+    channels: Annotated[int | None, arg("N", "chosen from the data")] = None,
+    labels: Annotated[str | None, arg("COLUMNS", "subfolders, or all of labels.csv")] = None,
+    seed: Annotated[int | None, arg("N", "0")] = None,
+    stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, arg("RULE", "plateau")] = None,
+    no_evaluate: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Train a generator on images. The same command goes on where a run was left.
+
+    Args:
+        data: a folder of images, a zip, or an array file.
+        run: the run's folder.
+        recipe: a recipe's name (see `organza recipes`), or my_module:my_recipe.
+        budget: a time (10m, 1h30m), images (500kimg) or passes (20epochs).
+        settings: changes to the recipe, such as batch=32 generator.width=48.
+        size: pixels, 64 or 96x64 (width x height).
+        channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
+        labels: for conditional recipes: hair,skin_color of labels.csv beside the pictures, or my.csv, or my.csv:hair.
+        seed: of everything random.
+        stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
+        no_evaluate: do not measure the samples against held-out images while training.
+        dry_run: print the resolved recipe with its size, memory and time, and train nothing.
+    """
+    from organza.display import display, preparing
+    from organza.start import Request, training
+    from organza.stop import Equilibrium, Plateau
+
+    rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
+    asked = Request(data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate)
+    if dry_run:
+        from organza.dry import dry_run as describe
+
+        with preparing() as progress:
+            text = describe(asked, progress)
+        print(text)
+        return 0
+    with preparing() as progress:
+        events = training(asked, progress)
+        first = next(events)
+    return display(first, events, asked.folder.path)
+
+
+def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = None, /) -> int:
+    """List the recipes with their sources and what to expect, or print one whole.
+
+    Args:
+        name: the recipe to print as JSON.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from organza.part import encode
+    from organza.recipe import everything, find
+    from organza.start import DEFAULT_RECIPE
+
+    if name is not None:
+        print(json.dumps(encode(find(name)), indent=2))
+        return 0
+    table = Table(show_lines=True)
+    for column in ("recipe", "source", "expect"):
+        table.add_column(column, overflow="fold")
+    for known, make in everything().items():
+        recipe = make()
+        table.add_row(known + (" (default)" if known == DEFAULT_RECIPE else ""), recipe.source, recipe.expect)
+    Console().print(table)
+    return 0
