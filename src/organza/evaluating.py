@@ -7,8 +7,6 @@ Estimate(value=0.21, error=0.01)
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,8 +23,10 @@ from organza.metrics import lite0, mobilenet
 from organza.metrics.evaluate import LEAST, Card, by_class, thorough
 from organza.metrics.features import Extractor, cached_features, offline_extractor, second_opinion
 from organza.metrics.kernels import Estimate
+from organza.metrics.labels import label_accuracy
 from organza.metrics.memorisation import Memorisation, memorisation
 from organza.metrics.paired import faithfulness
+from organza.metrics.shapes import ShapeStatistics
 from organza.recipe import imported
 from organza.sides import MOST, Side, Trained, folder_side, is_run
 
@@ -257,9 +257,8 @@ def _suspects(copied: Memorisation, fake: Side, among: Side) -> tuple[Suspect, .
 
 def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
     """Do pictures show the labels they were asked for? The accuracy of a classifier that was trained on real ones, for each field."""
-    if sides.training is None or importlib.util.find_spec("organza.metrics.labels") is None:
+    if sides.training is None:
         return {}
-    label_accuracy = importlib.import_module("organza.metrics.labels").label_accuracy
     known, wanted, found = sides.training.classes(), sides.fake.classes(), {}
     for name, (values, labels) in known.items():
         if name in wanted and wanted[name][0] == values:
@@ -274,19 +273,12 @@ def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
     A name is lite0, mobilenet, or my_module:my_extractor, a function of yours that returns an `Extractor`.
 
     Raises:
-        UserError: an unknown name, with the nearest; weights that are missing; volumes, which no extractor here can see.
+        UserError: an unknown name, with the nearest; weights that are missing.
     """
     if side.images.ndim == 5:
-        return [_volume_extractor()]
+        return [ShapeStatistics()]
     chosen = named or [name for name, (_, installed) in EXTRACTORS.items() if installed()] or ["lite0"]
     return [named_extractor(name) for name in chosen]
-
-
-def _volume_extractor() -> Extractor:
-    """The extractor of volumes, where there is one."""
-    if importlib.util.find_spec("organza.metrics.shapes") is None:
-        raise UserError("Volumes cannot be measured: the feature networks see pictures; look at samples/ instead.")
-    return importlib.import_module("organza.metrics.shapes").ShapeStatistics()
 
 
 def named_extractor(name: str) -> Extractor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from organza.networks import dcgan, layers
-from organza.networks.dcgan import Norm
+from organza.networks.dcgan import Norm, pyramid
 from organza.networks.layers import Shape, batch_norm, normal
 
 
@@ -98,13 +98,3 @@ class Discriminator(layers.Discriminator):
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         return pair(x, encode(x))
-
-
-def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]:
-    """DCGAN's discriminator without its last layer, and the shape of what comes out of it, (feature maps, height, width).
-
-    >>> pyramid((3, 64, 64), 8, batch_norm)[1]
-    (64, 4, 4)
-    """
-    D = dcgan.Discriminator(shape, width=width, norm=norm)
-    return D.features, (D.maps, *D.base)

@@ -7,7 +7,7 @@ until the size is reached, and the width halves (in D doubles) each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -67,29 +67,34 @@ class Discriminator(layers.Discriminator):
 
     def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm, constraint: Constraint = free):
         super().__init__()
-        channels, height, across = shape
-        doublings, base = halvings(height, across)
-        maps = [width * 2**i for i in range(doublings)]
-        self.features = nn.Sequential(*pyramid(channels, maps, norm))  # x to h, [N, maps, *base]
-        self.head = nn.Conv2d(maps[-1], 1, base, 1, 0, bias=False)
-        self.maps, self.base = maps[-1], base
-        constraint(normal(self))
+        self.features, (self.maps, *base) = pyramid(shape, width, norm)  # x to h, [N, maps, *base]
+        self.base = (base[0], base[1])
+        self.head = normal(nn.Conv2d(self.maps, 1, self.base, 1, 0, bias=False))
+        constraint(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x)).flatten()
 
 
-def pyramid(channels: int, maps: Sequence[int], norm: Norm) -> list[nn.Module]:
-    """The layers x -> ... -> 8x8 -> 4x4: 4x4 convolutions with stride 2, each but the first normalised, LeakyReLU 0.2.
+def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]:
+    """The layers x -> ... -> 8x8 -> 4x4, and the shape that they end in, (feature maps, height, width).
 
     Args:
-        channels: of x.
-        maps: feature maps behind each layer.
-        norm: a function of the number of feature maps.
+        shape: of x, (channels, height, width).
+        width: feature maps of the first layer; doubled with each halving.
+        norm: a function of the number of feature maps, for each layer but the first.
+
+    >>> pyramid((3, 64, 64), 8, batch_norm)[1]
+    (64, 4, 4)
     """
+    channels, height, across = shape
+    doublings, base = halvings(height, across)
+    maps = [width * 2**i for i in range(doublings)]
     # Without a normalisation the layers have biases, which a batch norm would undo.
     biased = isinstance(norm(1), nn.Identity)
     stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
     for narrow, wide in pairwise(maps):
         stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
-    return stack
+    features = nn.Sequential(*stack)
+    normal(features)
+    return features, (maps[-1], *base)
