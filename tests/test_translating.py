@@ -227,3 +227,15 @@ def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, mon
     assert abs(int(run.translate(grey, to="a")[0, 0, 0, 0]) - 77) <= 1
     with pytest.raises(UserError, match=r"\[N, H, W, 1\]"):
         run.translate(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("name", "ways"), [("cyclegan-light", "ba"), ("cut-light", "b")])
+def test_runs_without_pairs_translate_files_of_any_size(name: str, ways: str, pairs: Path, tmp_path: Path):
+    trained(pairs, tmp_path / "run", find(name), channels=3, budget="2img")
+    (tmp_path / "in").mkdir()
+    for width, height in ((1, 1), (3, 40), (33, 18), (32, 32)):
+        drawing(width).resize((width, height)).save(tmp_path / "in" / f"{width}.png")
+    for way in ways:
+        translate_files(tmp_path / "run", tmp_path / "in", tmp_path / way, to=way)
+        for original in (tmp_path / "in").iterdir():
+            assert pixels(tmp_path / way / original.name).shape == pixels(original).shape

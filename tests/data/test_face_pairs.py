@@ -98,7 +98,10 @@ def test_hints_are_dabs_of_the_true_colours_inside_their_surfaces():
     drawing[8:32, 8] = 0
     found = np.asarray(hinted(Image.fromarray(drawing), Image.fromarray(coloured), "0-7"))
     dabs = (found != drawing[..., None]).any(2)
-    assert dabs.sum() == 18  # one of each large colour, 3x3; none for the speck, none for the ground
+    assert (
+        9 * 7 < dabs.sum() <= 9 * 10
+    )  # round(462 / 160 + 0.25) and round(900 / 160 + 0.25), 3x3; few overlap; none for the speck
+    assert not dabs[:5, 59:].any()
     np.testing.assert_array_equal(found[dabs], coloured[dabs])
     again = np.asarray(hinted(Image.fromarray(drawing), Image.fromarray(coloured), "0-8"))
     assert (again != found).any()
@@ -110,5 +113,5 @@ def test_pairs_with_hints_are_colour_on_both_sides(tmp_path: Path):
     for k in range(3):
         with Image.open(folder / f"a/{k:05d}.png") as with_dabs, Image.open(plain / f"a/{k:05d}.png") as without:
             dabs = np.asarray(with_dabs) != np.asarray(without.convert("RGB"))
-        assert 9 <= dabs.any(2).sum() <= 9 * 8
-    assert "with a dab of each large colour" in (folder / "ATTRIBUTION.txt").read_text()
+        assert 9 <= dabs.any(2).sum() <= 9 * 20
+    assert "with a few dabs of each large colour" in (folder / "ATTRIBUTION.txt").read_text()

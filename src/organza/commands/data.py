@@ -100,7 +100,7 @@ def data_pairs(
         out: the folder to write to.
         count: how many pairs.
         size: pixels.
-        kind: the artwork's own dark lines, for styles that have them; hints: with a dab of each colour, too; or edges, for all.
+        kind: the artwork's own dark lines, for styles that have them; hints: with a few dabs of each colour, too; or edges, for all.
         style: a DiceBear style: adventurer, micah, lorelei, notionists, ...
         seed: pair k of a seed is always the same.
     """

@@ -20,7 +20,7 @@ WHITE = "#ffffff"
 DARK = 72  # of 255: the brightness below which a colour of the artwork is a line, and not a surface
 KINDS = ("drawing", "hints", "edges")
 DAB = 3  # pixels of a side of a hint
-REGION = 40  # of 4096 pixels: a colour with fewer places for a dab gets none
+SPARSE = 160  # places of one colour for each dab; a colour with less than a quarter of that many gets none
 
 
 class Artist:
@@ -84,7 +84,7 @@ class PairArtist(Artist):
     Args:
         style, definition, seed, size: see `Artist`.
         kind: "drawing" leaves the artwork's lines and makes its surfaces white, which needs a style that is drawn with dark lines;
-            "hints" adds a dab of each large colour somewhere in a surface of it, which a drawing alone cannot tell;
+            "hints" adds a few dabs of each large colour, which a drawing alone cannot tell;
             "edges" computes lines from the picture in colour, for any style.
     """
 
@@ -123,7 +123,7 @@ def lines_of(svg: str) -> str:
 
 
 def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Image:
-    """The drawing with dabs of colour: one for each large surface colour, at a place of that colour that the seed draws.
+    """The drawing with a few dabs of each large colour, as a hand would leave them, at places that the seed draws.
 
     Args:
         drawing, coloured: of one size, L and RGB; dabs go where the first is white and the second is not.
@@ -136,11 +136,11 @@ def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Imag
     flat = (windows.max((2, 3)) == windows.min((2, 3))) & (windows[..., 0, 0] != 0xFFFFFF)
     kinds, places = np.unique(windows[flat][:, 0, 0], return_counts=True)
     stream = random.Random(seed)
-    for kind in kinds[places >= REGION * packed.size // 4096]:
+    for kind, count in zip(kinds, places, strict=True):
         rows, columns = np.nonzero(flat & (windows[..., 0, 0] == kind))
-        at = stream.randrange(len(rows))
-        dab = np.s_[rows[at] : rows[at] + DAB, columns[at] : columns[at] + DAB]
-        found[dab] = colours[dab]
+        for at in stream.choices(range(count), k=round(count / SPARSE + 0.25)):
+            dab = np.s_[rows[at] : rows[at] + DAB, columns[at] : columns[at] + DAB]
+            found[dab] = colours[dab]
     return Image.fromarray(found)
 
 

@@ -68,7 +68,7 @@ def render_pairs(
     """Render faces twice: a/00000.png ... as line drawings without colours, b/00000.png ... in colour, as `render_faces` does.
 
     Args:
-        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", those and a dab of each large colour;
+        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", those and a few dabs of each large colour;
             "edges", computed from the colours, for all styles.
         out, count, size, style, seed, workers, progress: see `render_faces`; b/ holds the faces that it would render.
 
@@ -131,7 +131,7 @@ def attribution(style: str, definition: dict[str, Any], kind: str | None = None)
     """Who drew the artwork, what was done to it, and under which licence the pictures may be used."""
     in_a = {
         "drawing": "lines alone, without colours",
-        "hints": "lines, with a dab of each large colour",
+        "hints": "lines, with a few dabs of each large colour",
         "edges": "edges, computed from b/",
     }
     lines_too = f" those in a/ show its {in_a[kind]};" if kind else ""

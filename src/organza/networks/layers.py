@@ -30,16 +30,17 @@ class Generator(nn.Module):
 class Translator(nn.Module):
     """What maps data [N, C, H, W] in [-1, 1] to other data of the same height and width; convolutional, so any size will do.
 
-    Sides that are not multiples of `stride` are mirrored out to the next one on their way in, and cut on their way out.
+    Sides that are not multiples of `stride`, or less than `least`, are mirrored out on their way in, and cut on their way out.
     """
 
     stride: int = 1
+    least: int = 1  # pixels of a side; a multiple of the stride
     shape: Shape  # of what it made in training, (C', H, W): what a pool of its fakes has room for
 
     def translate(self, x: Tensor) -> Tensor:
         """The translation of pictures of any size, [N, C, H, W] to [N, C', H, W]."""
         height, width = x.shape[-2:]
-        below, right = -height % self.stride, -width % self.stride
+        below, right = (max(-side % self.stride, self.least - side) for side in (height, width))
         if not below and not right:
             return self(x)
         mode = "reflect" if below < height and right < width else "replicate"

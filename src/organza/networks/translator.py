@@ -64,6 +64,7 @@ class Generator(layers.Translator):
     """
 
     stride = 4
+    least = 8  # an instance norm needs two pixels to tell apart, after two halvings
 
     def __init__(
         self,
