@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import organza
-from organza import Labelled, Source
+from organza import Images, Labelled, Source
 from organza.data.batches import to_float
 from organza.metrics.clusters import contingency, normalised_information, purity
 from organza.seeding import permutation, stream
@@ -86,8 +86,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     run = organza.load(asked.run, asked.checkpoint)
-    data = Labelled(Source(asked.data, f"{run.width}x{run.height}", run.channels))
-    if data.fingerprint != run.content["data"]["fingerprint"]:
+    source = Source(asked.data, f"{run.width}x{run.height}", run.channels)
+    data = Labelled(source)
+    if (
+        Images(source).fingerprint != run.content["data"]["fingerprint"]
+    ):  # labels, which the run never saw, have their own
         raise SystemExit(f"{asked.data} is not what {asked.run} was trained on.")
     numbers = recovered(run, asked.count)
 
