@@ -33,7 +33,7 @@ def infogan_light() -> Recipe:
         infogan(),
         name="infogan-light",
         source="As infogan, with half the feature maps in both players and batch 64.",
-        expect="Fashion-MNIST at 28x28: clean garments, a category for each kind, codes for lightness and width, after 297,000 images, eight "
+        expect="Fashion-MNIST at 28x28: clean garments, a category for each kind, after 297,000 images, eight "
         "minutes on 2 cores.",
         generator=Part(networks.Generator, codes=networks.MNIST, width=32),
         discriminator=Part(networks.Discriminator, width=32),
