@@ -30,7 +30,7 @@ from tests.test_runs import train
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, material: Material) -> Path:
     """Of drawings in three classes: flipped, grey, plain."""
-    recipe, folder = small(find("cgan-light")), tmp_path_factory.mktemp("runs") / "classes"
+    recipe, folder = small(find("cgan-projection-light")), tmp_path_factory.mktemp("runs") / "classes"
     train(material(recipe), folder, recipe, budget="400img")
     return folder
 

@@ -71,7 +71,8 @@ def cgan_light() -> Recipe:
         name="cgan-light",
         source="cgan with thinner networks, resize-convolutions in G (Odena et al. 2016, Distill), batch 64, and the rates of InfoGAN: "
         "Adam 1e-3 for G and 2e-4 for D (0.5).",
-        expect="-",
+        expect="Fashion-MNIST at 28x28: ten distinct and varied classes after 214,000 images, seven minutes of a core. On faces at 64x64 D "
+        "wins at once.",
         generator=Part(networks.Generator, width=24, backbone=resize.Generator),
         discriminator=Part(networks.Concatenation, width=32),
         generator_optimizer=Adam(1e-3, 0.5),
@@ -89,7 +90,8 @@ def cgan_projection_light() -> Recipe:
         name="cgan-projection-light",
         source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; all else is "
         "resize-r1's.",
-        expect="-",
+        expect="Faces at 64x64, skin and hair colour: obeyed after 17,000 images, ten minutes of one core; blotchy. On Fashion-MNIST all "
+        "pictures of a class come out alike.",
         game=Part(Conditional),
         data=Part(Labelled),
         generator=Part(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
