@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import organza
 from organza import UserError
 from organza.game import generator_loss
 from organza.games.cut import CUT, contrast
@@ -20,7 +22,9 @@ from organza.networks.projection import Projections
 from organza.networks.translator import resized, transposed, transposed_even
 from organza.recipe import apply, find
 from organza.recipes.unpaired import whole_lsgan
+from organza.run import RunFolder, lines_of
 from tests.contracts.discovery import small
+from tests.drawings import drawing
 
 
 class Shift(nn.Module):
@@ -212,3 +216,15 @@ def test_which_upsamplings_reach_every_pixel_alike(up, even: bool):
         nn.init.ones_(weight)
     inside = layer(torch.ones(1, 1, 8, 8))[0, 0, 4:-4, 4:-4]
     assert (inside.std().item() < 1e-6) == even
+
+
+def test_a_translation_is_measured_once_for_each_input(tmp_path: Path):
+    """Inputs that come round again would count twice, and make the distance look surer than it is."""
+    for name, count in (("a", 120), ("b", 150)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(count):
+            drawing(k if name == "a" else k + 500).save(tmp_path / "data" / name / f"{k:03d}.png")
+    recipe = small(find("cut-light"))
+    organza.train(tmp_path / "data", tmp_path / "run", recipe=recipe, budget="2img", size=32, channels=3)
+    (line,) = lines_of(RunFolder(tmp_path / "run").evaluations)
+    assert line["card"]["fake"] == 12  # a tenth of a is held out

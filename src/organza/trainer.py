@@ -278,9 +278,10 @@ class Trainer:
         yield Evaluated(check, line, best(self.history) is check)
 
     def _samples(self) -> int:
-        """How many samples are measured: where each reference item has one translation, no more than there are items."""
+        """How many samples are measured: where nothing is drawn, each reference input has one output; repeats would count twice."""
         assert self.referee is not None
-        return min(self.referee.samples, len(self.data.reference)) if self.game.paired else self.referee.samples
+        drawn = self.game.latents([stream(self.seed, "drawn", 0)])
+        return self.referee.samples if drawn else min(self.referee.samples, self.data.inputs)
 
     def _write_stats(self) -> None:
         line: dict[str, Any] = {

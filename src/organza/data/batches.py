@@ -75,6 +75,11 @@ class Order:
         return int(self.items[self._shuffle[place]])
 
 
+def reference(parts: Split) -> np.ndarray:
+    """The held-out items, or for very small data the first of those that are trained on."""
+    return parts.held_out if len(parts.held_out) else parts.train[:1000]
+
+
 class Batches(ABC):
     """What a trainer asks of data, whatever it is made of: batches by position, reference items by number, and what is known of it.
 
@@ -116,7 +121,12 @@ class Batches(ABC):
     @property
     def reference(self) -> np.ndarray:
         """The items that the generator is measured against: the held-out ones, or for very small data those trained on."""
-        return self.parts.held_out if len(self.parts.held_out) else self.parts.train[:1000]
+        return reference(self.parts)
+
+    @property
+    def inputs(self) -> int:
+        """How many different reference batches of one item there are: what a translator can be asked without repeating itself."""
+        return len(self.reference)
 
     def facts(self) -> dict[str, Any]:
         """What recipe.json keeps: what inference needs, and what a resumed run must find unchanged. JSON."""

@@ -13,7 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.data.batches import Batches, Order, channels_first, flips, mirrored, round_robin, split, to_float
+from organza.data.batches import (
+    Batches,
+    Order,
+    channels_first,
+    flips,
+    mirrored,
+    reference,
+    round_robin,
+    split,
+    to_float,
+)
 from organza.data.choice import sampled
 from organza.data.folder import listing
 from organza.data.pack import Pack
@@ -166,14 +176,17 @@ class Unpaired(Domains):
         }
 
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        sources = self.others.held_out if len(self.others.held_out) else self.others.train[:1000]
         return {
-            "a": to_float(self.images[0][round_robin(sources, positions)]),
+            "a": to_float(self.images[0][round_robin(reference(self.others), positions)]),
             "b": to_float(self.images[1][round_robin(self.reference, positions)]),
         }
 
     def real(self) -> np.ndarray:
         return self.images[1][self.reference]
+
+    @property
+    def inputs(self) -> int:
+        return len(reference(self.others))
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"source_count": len(self.images[0])}
