@@ -77,7 +77,8 @@ def cyclegan_light() -> Recipe:
         name="cyclegan-light",
         source="CycleGAN for 64x64: width 16 and 3 blocks, resize-convolutions, no identity term; patches of 16x16, the same share of a "
         "picture as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
-        expect="Two styles of faces at 64x64: clean ink after 2,000 pictures, seven minutes of one core, small features often lost; longer is worse.",
+        expect="Two styles of faces at 64x64: clean ink after 2,000 pictures, seven minutes of a core; small features "
+        "often lost; longer is worse.",
         game=Part(CycleGAN, cycle=10.0, identity=0.0, pool=50),
         generator=Part(translator.Generator, width=16, blocks=3, up=translator.resized),
         discriminator=Part(patch.Discriminator, width=24, depth=1),
