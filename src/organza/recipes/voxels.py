@@ -40,7 +40,7 @@ def gan3d_light() -> Recipe:
         name="gan3d-light",
         source="3D-GAN's convolutions with 16 feature maps in the place of 64, z of 64 numbers from U(-1, 1), layer norm in G, none in D; "
         "relativistic loss with R1 and R2 (Huang et al. 2024, arXiv:2501.05441) by finite differences on a quarter of the batch; "
-        "Adam 1e-3 (0, 0.99), batch 16.",
+        "Adam 1e-3 (0, 0.99), batch 8.",
         expect="Trains and resumes exactly; its pictures were not judged yet.",
         generator=Part(voxel.Generator, z_dim=64, low=-1.0, width=16, norm=voxel.layer_norm),
         discriminator=Part(voxel.Discriminator, width=16, norm=no_norm),
@@ -49,7 +49,7 @@ def gan3d_light() -> Recipe:
         penalties=(Penalty(r1_finite, weight=10.0), Penalty(r2_finite, weight=10.0)),
         generator_optimizer=Adam(1e-3, 0.0, 0.99),
         discriminator_optimizer=Adam(1e-3, 0.0, 0.99),
-        batch=16,
+        batch=8,
         discriminator_limit=1.0,
         average=5_000,
     )
