@@ -47,7 +47,7 @@ def bigan_light() -> Recipe:
         name="bigan-light",
         source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
         "penalties (on pairs), rates and generator of resize-r1, width 32 in all.",
-        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        expect="Faces at 32x32: blots with the colours of a face after 5,200 images; needs far longer than aae-light.",
         generator=Part(
             Several,
             generator=Part(resize_networks.Generator, z_dim=32, width=32),
@@ -69,7 +69,7 @@ def aae() -> Recipe:
         name="aae",
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
         "numbers, batch 100, SGD; both phases of a step in one turn.",
-        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        expect="Fully connected, for small grey pictures; not trained to its end here. aae-light is what was looked at.",
         game=Part(AAE),
         generator=Part(
             Several,
@@ -90,7 +90,8 @@ def aae_light() -> Recipe:
         name="aae-light",
         source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as decoder, its mirror image as encoder, "
         "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
-        expect="Trains and resumes exactly; its pictures were not judged yet.",
+        expect="Faces at 64x64: reconstructions that are recognised, new faces with clear eyes and soft hair, after 40,000 images, five "
+        "and a half minutes of one core.",
         generator=Part(
             Several,
             generator=Part(dcgan_networks.Generator, z_dim=32, width=32),
