@@ -234,9 +234,8 @@ def _plan(
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-    rate = measure(
-        recipe, data, 3.0 if budget.seconds else 0.3
-    )  # only a time needs a good guess at the images it comes to
+    # Only a time needs a good guess at the images it comes to.
+    rate = measure(recipe, data, 3.0 if budget.seconds else 0.3)
     return make_plan(budget, len(data.parts.train), recipe.batch, rate, referee.cost if referee else 0.0)
 
 
@@ -249,7 +248,9 @@ def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
         start, images = time.perf_counter(), trainer.images
         while trainer.images == images or time.perf_counter() - start < seconds:
             trainer.step()
-    except NonFinite:  # the run itself will meet it, and tell
+    except (
+        NonFinite
+    ):  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
         pass
     return max(trainer.images - images, 1) / (time.perf_counter() - start)
 

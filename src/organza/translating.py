@@ -73,24 +73,19 @@ def translate_files(
     channels = trained.source_channels(to)
     trained.translate(
         np.zeros((1, 1, 1, channels), np.uint8), to
-    )  # what the run cannot do is said before anything is read
+    )  # says before anything is read what the run cannot do
     jobs, left_out = _jobs(Path(source), Path(out))
     _require_free(jobs, overwrite)
     notes, written, waiting = [*trained.notes, *left_out], [], []
     trained_size = Size(trained.width, trained.height)
     for done, job in enumerate(jobs, 1):
-        try:
-            content = job.read()
-            picture = decode(content, size or size_of(content), channels)
-        except Unreadable as reason:
-            notes.append(f"{job.name} is left out: {reason}")
-        except Exception as error:  # files and members of an archive fail in many ways
-            notes.append(f"{job.name} is left out: it cannot be read ({getattr(error, 'strerror', None) or error})")
+        picture = _picture(job, size, channels)
+        if isinstance(picture, str):
+            notes.append(f"{job.name} is left out: {picture}")
+        elif picture.shape[1::-1] == trained_size:
+            waiting.append((job, picture))  # together they cost what one does
         else:
-            if picture.shape[1::-1] == trained_size:
-                waiting.append((job, picture))  # together they cost what one does
-            else:
-                written += _settled(trained, to, [(job, picture)])
+            written += _settled(trained, to, [(job, picture)])
         if len(waiting) == MICROBATCH or done == len(jobs):
             written += _settled(trained, to, waiting)
             waiting = []
@@ -99,6 +94,17 @@ def translate_files(
     if not written:
         raise UserError(f"Nothing in {source} can be translated: {'; '.join(notes)}.")
     return written, tuple(notes)
+
+
+def _picture(job: Job, size: Size | None, channels: int) -> np.ndarray | str:
+    """The picture of a job, uint8 [H, W, channels], or why there is none."""
+    try:
+        content = job.read()
+        return decode(content, size or size_of(content), channels)
+    except Unreadable as reason:
+        return str(reason)
+    except Exception as error:  # files and members of an archive fail in many ways
+        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _settled(trained: Run, to: str, waiting: list[tuple[Job, np.ndarray]]) -> Iterator[Path]:

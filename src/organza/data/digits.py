@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +18,7 @@ from PIL import Image
 
 from organza.data.fashion_mnist import read_idx, unpacked
 from organza.data.typeset import look, system_fonts, typeset
+from organza.data.whole import whole
 from organza.errors import UserError
 
 Progress = Callable[[str, int, int], None]
@@ -62,22 +61,11 @@ def digits(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder; name a new one.")
     pictures, labels, told = handwritten(source)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
-    try:
-        aside.chmod(0o755)
+    with whole(folder) as aside:
         names = _write_typeset(aside / "a", count, size, seed, progress)
         _write_handwritten(aside / "b", pictures, labels, size, progress)
         about = ATTRIBUTION.format(fonts=", ".join(names), source=told)
         (aside / "ATTRIBUTION.txt").write_text(about, encoding="utf-8")
-        aside.replace(folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

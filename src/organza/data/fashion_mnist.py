@@ -8,8 +8,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-import shutil
-import tempfile
 import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from organza.data.whole import whole
 from organza.errors import UserError
 
 Progress = Callable[[str, int, int], None]
@@ -190,13 +189,7 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 def _write(folder: Path, pictures: np.ndarray, labels: Sequence[int], progress: Progress | None) -> None:
     """The folder with all pictures, written beside and renamed into place."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
-    try:
-        aside.chmod(0o755)
+    with whole(folder) as aside:
         for name in CLASSES:
             (aside / name).mkdir()
         for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
@@ -204,8 +197,3 @@ def _write(folder: Path, pictures: np.ndarray, labels: Sequence[int], progress: 
             if progress:
                 progress("writing pictures", index + 1, len(labels))
         (aside / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8")
-        aside.replace(folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

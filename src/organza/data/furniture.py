@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from organza.data.whole import whole
 from organza.errors import UserError
 
 Progress = Callable[[str, int, int], None]
@@ -71,19 +70,8 @@ def furniture(
         raise UserError(
             f"No object in {place} has any of the words {', '.join(only)} in its name; try chair, table, sofa."
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
-    try:
-        aside.chmod(0o755)
+    with whole(folder) as aside:
         _write(aside, pieces, total, progress)
-        aside.replace(folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return total
 
 

@@ -164,6 +164,7 @@ def _packed(
     decoded = in_order(lambda entry: _image(found, entry, recipe), found.entries, workers, chunk)
 
     def fill(pixels: PixelFile) -> dict[str, Any]:
+        """Append every picture that can be used, and say what they are."""
         names: list[str] = []
         broken = list(found.problems)
         content = hashlib.sha256()

@@ -185,6 +185,7 @@ def _packed(source: Source) -> Path:
 
 def _filler(first: Volume, rest: Iterable[Volume]) -> Callable[[PixelFile], dict[str, Any]]:
     def fill(pixels: PixelFile) -> dict[str, Any]:
+        """Append every volume that can be used, and say what they are."""
         names: list[str] = []
         broken: list[tuple[str, str]] = []
         content = hashlib.sha256()

@@ -82,6 +82,7 @@ class Generator(layers.Translator):
         self.up = normal(nn.ModuleList(up(i, *step) for i, step in reversed(steps)))
 
     def forward(self, a: Tensor) -> Tensor:
+        """Down to the innermost features, and up again beside those of each level: [N, source, H, W] to [N, C, H, W]."""
         seen = []
         x = a
         for layer in self.down:  # type: ignore[union-attr]
