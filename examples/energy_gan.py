@@ -86,7 +86,7 @@ def energy_gan() -> Recipe:
     return Recipe(
         name="energy-gan",
         source="Zhao et al. 2017, arXiv:1609.03126, with small convolutional networks of our own choice.",
-        expect="An example of how to write a variant; see docs/building-blocks.md.",
+        expect="Fashion-MNIST at 28x28: soft garments of many kinds after 9,600 images, a minute of one core.",
         game=Part(EnergyGAN),
         generator=Part(resize.Generator, width=24),
         discriminator=Part(Autoencoder),
