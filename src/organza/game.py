@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from organza.augment import Augment, Change
 from organza.losses import Adversarial, probability
 from organza.penalties import Penalty
 from organza.schedule import at
@@ -25,7 +26,8 @@ Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 class Duel:
     """One discriminator and one pair of real and fake data, [N, ...] each; both sides share the condition, if any.
 
-    In its own turn, D is shown `replay(fake)` where a replay is given: a pool's `exchange`, which mixes earlier fakes in.
+    In its own turn, D is shown `replay(fake)` where a replay is given: a pool's `exchange`, which mixes earlier fakes in. With a `change`, D
+    sees real and fake data changed alike, in both turns.
     """
 
     critic: Callable[..., Tensor]
@@ -33,9 +35,12 @@ class Duel:
     fake: Tensor
     condition: Tensor | None = None
     replay: Callable[[Tensor], Tensor] | None = None
+    change: Change | None = None
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
         """The critic's logits for x, which stands for these items of the batch."""
+        if self.change:
+            x = self.change(x, items)
         return self.critic(x) if self.condition is None else self.critic(x, self.condition[items])
 
 
@@ -79,6 +84,7 @@ class Game(nn.Module, ABC):
     output = (
         "image"  # what is looked at and measured: a name in the batch (the real) and in what is made (the generated)
     )
+    augment: Augment | None = None  # of what D sees
     paired = False  # has each item made a target of its own in the batch?
 
     def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
@@ -121,6 +127,15 @@ class Game(nn.Module, ABC):
         return {}
 
 
+def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Duel]:
+    """The game's duels, each with its draw of what is changed before D looks."""
+    duels = game.duels(batch, made)
+    if game.augment:
+        for duel in duels:
+            duel.change = game.augment.drawn(duel.real, moment.images, moment.planned)
+    return duels
+
+
 def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
     even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
     authentic, faked = probability(real, even), probability(fake, even)
@@ -137,7 +152,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
     due = [penalty for penalty in game.penalties if moment.step % penalty.every == 0]
     terms: dict[str, Tensor] = {}
     readings: dict[str, Tensor] = {}
-    for duel in game.duels(batch, made):
+    for duel in _duels(game, batch, made, moment):
         if duel.replay:
             duel.fake = duel.replay(duel.fake)
         if due:  # exact penalties differentiate with respect to the inputs, from the same forward pass
@@ -154,7 +169,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
 def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
     """G's side of the game: its fakes before D, whose weights stay as they are, plus the game's own terms."""
     terms: dict[str, Tensor] = {}
-    for duel in game.duels(batch, made):
+    for duel in _duels(game, batch, made, moment):
         fake = duel.judge(duel.fake)
         real = fake
         if game.adversarial.generator_sees_real:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from organza import losses, networks, penalties
+from organza.augment import Augment
 from organza.data.batches import Images
 from organza.errors import UserError, nearest
 from organza.game import Game
@@ -36,6 +37,7 @@ class Recipe:
         data: how the data is laid out, a part that takes a Source: single images, labelled ones, pairs, volumes, ...
         adversarial: the pair of losses.
         penalties: on the discriminator.
+        augment: how pictures are changed before the discriminator sees them; None leaves them.
         generator_optimizer, discriminator_optimizer: one for each player.
         batch: images in a step of D.
         discriminator_turns, generator_turns: turns of each player in a step.
@@ -55,6 +57,7 @@ class Recipe:
     data: Part = field(default_factory=lambda: Part(Images))
     adversarial: Adversarial = nonsaturating
     penalties: tuple[Penalty, ...] = ()
+    augment: Augment | None = None
     generator_optimizer: Optimizer = field(default_factory=Adam)
     discriminator_optimizer: Optimizer = field(default_factory=Adam)
     batch: int = 64
@@ -92,7 +95,9 @@ class Recipe:
     def build(self, data: Any) -> Game:
         """The game with fresh networks, for data of a `shape`."""
         G, D = self.players(data)
-        return self.game(G(), D(), self.adversarial, self.penalties)
+        game = self.game(G(), D(), self.adversarial, self.penalties)
+        game.augment = self.augment
+        return game
 
 
 def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:

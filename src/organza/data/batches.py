@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from organza.data.cache import taken
 from organza.data.source import Source
 from organza.seeding import permutation, stream
 
@@ -166,10 +167,10 @@ class Images(Batches):
 
     def items(self, which: np.ndarray, flipped: Sequence[int] = ()) -> dict[str, Tensor]:
         """These items as a batch, the rows in `flipped` mirrored."""
-        return {"image": to_float(mirrored(self.images[which], flipped))}
+        return {"image": to_float(mirrored(taken(self.images, which), flipped))}
 
     def real(self) -> np.ndarray:
-        return self.images[self.reference]
+        return taken(self.images, self.reference)
 
 
 def channels_first(images: np.ndarray) -> tuple[int, ...]:

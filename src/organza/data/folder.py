@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -60,7 +60,7 @@ class Listing:
         read: the bytes of an entry; from any thread. Raises whatever the system raises.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     problems: tuple[tuple[str, str], ...]
     read: Callable[[Entry], bytes]
 
@@ -97,7 +97,7 @@ def listing(source: str | Path, kind: Kind = PICTURES) -> Listing:
     return found
 
 
-def _volumes(path: Path) -> tuple[Entry, ...]:
+def _volumes(path: Path) -> Sequence[Entry]:
     return (_folder if path.is_dir() else _zip)(path, VOLUMES).entries if path.suffix not in ARRAYS else ()
 
 
@@ -222,15 +222,30 @@ def _array(path: Path) -> Listing:
     """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]; each is read as if it were a PNG file."""
     images = _loaded(path)
     status = path.stat()
-    digits = len(str(len(images) - 1))
-    entries = tuple(Entry(f"{index:0{digits}d}", status.st_size, status.st_mtime_ns) for index in range(len(images)))
 
     def read(entry: Entry) -> bytes:
         file = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(images[int(entry.name)])).save(file, "png", compress_level=0)
         return file.getvalue()
 
-    return Listing(entries, (), read)
+    return Listing(_Rows(len(images), status.st_size, status.st_mtime_ns), (), read)
+
+
+@dataclass(frozen=True)
+class _Rows(Sequence[Entry]):
+    """The entries of an array file, made when they are asked for: a million take no memory."""
+
+    rows: int
+    bytes: int
+    stamp: int
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[place] for place in range(self.rows)[index]]
+        return Entry(f"{range(self.rows)[index]:0{len(str(self.rows - 1))}d}", self.bytes, self.stamp)
 
 
 def _loaded(path: Path) -> np.ndarray:

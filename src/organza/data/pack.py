@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from organza.data.cache import Damage, PixelFile, cache_folder, digest, load, recall, remember, store
+from organza.data.cache import Damage, PixelFile, cache_folder, digest, load, recall, remember, sha256_of, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.decode import FITS, Unreadable, decode
 from organza.data.folder import Entry, Listing, listing, printable
@@ -42,7 +42,7 @@ class Pack:
 
     directory: Path
     images: np.ndarray
-    names: tuple[str, ...]
+    names: Sequence[str]
     labels: np.ndarray | None
     classes: tuple[str, ...]
     broken: tuple[tuple[str, str], ...]
@@ -98,9 +98,8 @@ def open_data(
     packs = (cache or cache_folder()) / "packs"
     found = listing(source)
     asked = {"format": FORMAT, "size": size, "channels": channels, "fit": fit}
-    seen = digest(
-        {"source": str(Path(source).resolve()), "entries": found.entries, "problems": found.problems, **asked}
-    )
+    entries = sha256_of(repr(entry).encode("utf8", "surrogateescape") for entry in found.entries)
+    seen = digest({"source": str(Path(source).resolve()), "entries": entries, "problems": found.problems, **asked})
     if (known := recall(packs, seen)) is not None:
         return _opened(known)
     with warnings.catch_warnings():
@@ -210,8 +209,8 @@ def _opened(directory: Path) -> Pack:
         ) from error
     labels = None if manifest["labels"] is None else np.array(manifest["labels"], np.int64)
     broken = tuple((name, reason) for name, reason in manifest["broken"])
-    names, classes = tuple(manifest["names"]), tuple(manifest["classes"])
-    return Pack(directory, images, names, labels, classes, broken, manifest["fingerprint"])
+    classes = tuple(manifest["classes"])
+    return Pack(directory, images, manifest["names"], labels, classes, broken, manifest["fingerprint"])
 
 
 def _first(broken: Sequence[tuple[str, str]]) -> str:

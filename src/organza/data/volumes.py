@@ -70,7 +70,7 @@ class Volumes(Batches):
             )
         if all(np.array_equal(self.volumes[0], other) for other in self.volumes[1:]):
             raise UserError(f"The {self.count} volumes in {source.path} are all alike; there is nothing to learn.")
-        self.mirror, self.names = mirror, tuple(manifest["names"])
+        self.mirror, self.names = mirror, manifest["names"]
         self.broken = tuple((name, reason) for name, reason in manifest["broken"])
         self.fingerprint, self.shape = manifest["fingerprint"], channels_first(self.volumes)
 

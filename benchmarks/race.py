@@ -1,0 +1,323 @@
+"""Side by side: recipes of organza and the tutorial's own loop, on the same pictures, threads and minutes.
+
+    python benchmarks/race.py run faces --out race/faces --contestant tutorial@60m --contestant auto@6m --seeds 3
+    python benchmarks/race.py show race/faces
+
+The contestants train in turns of a few seconds in one process, so that a noisy machine is unfair to none of them, until each has had
+its minutes. The clock stands still while pictures for the judges are drawn. A contestant is the name of a recipe (or
+my_module:my_recipe) and the budget that its schedules are planned for; `tutorial` is benchmarks/tutorial.py. `show` judges what was drawn:
+the Gaussian MMD that steers a run (organza.metrics), against held-out pictures that no contestant was trained on, by two networks that
+share no weights. It prints the table and writes race.json and race.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from organza import Images, Source
+from organza.data.batches import to_uint8
+from organza.metrics.features import offline_extractor, second_opinion
+from organza.metrics.kernels import gaussian_mmd, median_distance
+from organza.plan import Plan
+from organza.recipe import Recipe, apply, find
+from organza.run import RunFolder
+from organza.start import measure, versions
+from organza.stop import Budget
+from organza.trainer import Trainer
+from tutorial import SIZE, Tutorial
+from yardstick import halved
+
+AGES = (
+    15,
+    30,
+    45,
+    60,
+    90,
+    120,
+    180,
+    240,
+    300,
+    360,
+    480,
+    600,
+    750,
+    900,
+    1200,
+    1500,
+    1800,
+    2100,
+    2400,
+    2700,
+    3000,
+    3300,
+    3600,
+)
+"""Seconds of training after which pictures are drawn for the judges."""
+SLICE = 10.0  # seconds of training at a time
+DRAWN = 1000
+
+
+class Contestant(Protocol):
+    """Something that trains step by step and can be asked for pictures at any time."""
+
+    images: int
+
+    def step(self) -> None: ...
+
+    def sample(self, count: int) -> np.ndarray:
+        """uint8 [count, H, W, C], of the data's size."""
+        ...
+
+
+class Reference:
+    """The tutorial's loop on the data, enlarged or reduced to its 64x64."""
+
+    def __init__(self, data: Images, seed: int):
+        self.data, self.seed, self.images = data, seed, 0
+        self.tutorial = Tutorial(data.shape[0], seed)
+
+    def step(self) -> None:
+        batch = self.data.at(range(self.images, self.images + Tutorial.batch))["image"]
+        if batch.shape[-2:] != (SIZE, SIZE):
+            batch = interpolate(batch, (SIZE, SIZE), mode="bilinear", antialias=True)
+        self.tutorial.step(batch.contiguous())
+        self.images += Tutorial.batch
+
+    def sample(self, count: int) -> np.ndarray:
+        made = self.tutorial.sample(count)
+        if made.shape[-2:] != tuple(self.data.shape[-2:]):
+            made = interpolate(made, tuple(self.data.shape[-2:]), mode="bilinear", antialias=True)
+        return to_uint8(made).numpy()
+
+
+class Ours:
+    """A recipe in organza's trainer, without its looks at itself."""
+
+    def __init__(self, recipe: Recipe, data: Images, seed: int, budget: Budget):
+        planned = max(budget.planned(len(data.parts.train), measure(recipe, data, 5.0)), recipe.batch)
+        plan = Plan(budget.text, planned, budget.seconds, planned, planned, planned, planned)
+        self.trainer = Trainer(recipe, data, RunFolder("."), plan, seed, None)
+
+    @property
+    def images(self) -> int:
+        return self.trainer.images
+
+    def step(self) -> None:
+        self.trainer.step()
+
+    def sample(self, count: int) -> np.ndarray:
+        return self.trainer.made(range(1_000_000, 1_000_000 + count)).numpy()
+
+
+@dataclass
+class Lane:
+    """One contestant's way through the race."""
+
+    name: str
+    contestant: Contestant
+    ends: float  # seconds
+    wall: float = 0.0
+    cpu: float = 0.0
+    stops: list[dict[str, Any]] = field(default_factory=list)
+
+    def advance(self, folder: Path) -> bool:
+        """Train for a slice; draw pictures where an age is reached. False at the end."""
+        due = next((age for age in AGES if age > self.wall), self.ends)
+        until = min(self.wall + SLICE, due, self.ends)
+        wall, cpu, before = time.perf_counter(), time.process_time(), self.wall
+        while self.wall < until:
+            self.contestant.step()
+            self.wall = before + time.perf_counter() - wall
+        self.cpu += time.process_time() - cpu
+        if self.wall >= min(due, self.ends):
+            self._draw(folder)
+        return self.wall < self.ends
+
+    def _draw(self, folder: Path) -> None:
+        where = folder / f"{self.name}-{len(self.stops):02d}.npy"
+        np.save(where, self.contestant.sample(DRAWN))
+        stop = {"seconds": self.wall, "cpu": self.cpu, "images": self.contestant.images, "pictures": where.name}
+        self.stops.append(stop)
+        (folder / f"{self.name}.json").write_text(json.dumps({"name": self.name, "stops": self.stops}, indent=1))
+        print(f"{self.name}: {self.wall:.0f} s, {self.contestant.images:,} images", flush=True)
+
+
+def entered(text: str, data: Images, seed: int, settings: list[str]) -> Lane:
+    """The contestant that `name@budget` stands for."""
+    name, _, budget = text.partition("@")
+    allowed = Budget.parse(budget)
+    seconds = allowed.seconds or float("inf")
+    label = f"{name.rpartition(':')[2]}@{budget}#{seed}"
+    if name == "tutorial":
+        return Lane(label, Reference(data, seed), seconds)
+    return Lane(label, Ours(apply(find(name), settings), data, seed, allowed), seconds)
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Race all contestants."""
+    torch.set_flush_denormal(True)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    data = Images(Source(asked.data, asked.size))
+    np.save(asked.out / "real.npy", data.real())
+    (asked.out / "conditions.json").write_text(
+        json.dumps(
+            {"data": data.facts(), "threads": torch.get_num_threads(), "cores": os.cpu_count()} | versions(), indent=1
+        )
+    )
+    lanes = [
+        entered(text, data, seed, asked.set)
+        for seed in range(asked.first, asked.first + asked.seeds)
+        for text in asked.contestant
+    ]
+    while lanes:
+        lanes = [lane for lane in lanes if lane.advance(asked.out)]
+
+
+Look = tuple[str, Callable[[np.ndarray], Tensor]]  # a name, and pictures uint8 [N, H, W, C] to features
+
+
+def looks() -> list[Look]:
+    """Two networks that share no weights, each at full and at half the resolution: the yardstick of docs/lab-log.md, entry 10."""
+    networks = (("lite0", offline_extractor()), ("mobilenet", second_opinion()))
+    return [
+        (name + title, lambda x, extractor=extractor, change=change: extractor(change(x)))
+        for name, extractor in networks
+        for title, change in (("", np.asarray), (" at half", halved))
+    ]
+
+
+def judged(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every picture set of a race held against the real pictures: {contestant: {..., stops with a score for each look}}.
+
+    Scores are kept in scores.json, so that what was judged once is not judged again.
+    """
+    kept_at = folder / "scores.json"
+    kept: dict[str, dict[str, float]] = json.loads(kept_at.read_text()) if kept_at.exists() else {}
+    real = np.load(folder / "real.npy")
+    found = {}
+    for path in sorted(folder.glob("*#*.json")):
+        lane = json.loads(path.read_text())
+        for stop in lane["stops"]:
+            if stop["pictures"] not in kept:
+                kept[stop["pictures"]] = _scores(real, np.load(folder / stop["pictures"]))
+                kept_at.write_text(json.dumps(kept, indent=1))
+            stop["scores"] = kept[stop["pictures"]]
+            stop["score"] = statistics.mean(stop["scores"].values())
+        found[lane["name"]] = lane
+    return found
+
+
+@cache
+def _looks() -> list[Look]:
+    return looks()
+
+
+_real: dict[str, Tensor] = {}
+
+
+def _scores(real: np.ndarray, made: np.ndarray) -> dict[str, float]:
+    for name, look in _looks():
+        if name not in _real:
+            _real[name] = look(real)
+    return {
+        name: gaussian_mmd(_real[name], look(made), median_distance(_real[name]) / 2).value for name, look in _looks()
+    }
+
+
+def reached(lane: dict[str, Any], score: float, by: str = "score") -> float | None:
+    """The seconds of training after which a contestant stood at this score or better; between two looks, by a straight line."""
+    before = None
+    for stop in lane["stops"]:
+        now = stop["score"] if by == "score" else stop["scores"][by]
+        if now <= score:
+            if before is None:
+                return stop["seconds"]
+            share = (before[1] - score) / max(before[1] - now, 1e-12)
+            return before[0] + share * (stop["seconds"] - before[0])
+        before = (stop["seconds"], now)
+    return None
+
+
+def show(asked: argparse.Namespace) -> None:
+    """The table, race.json and race.png of a race."""
+    lanes = judged(asked.folder)
+    references = [lane for name, lane in lanes.items() if name.startswith(asked.reference)]
+    target = min(stop["score"] for lane in references for stop in lane["stops"])
+    when = statistics.median(
+        next(stop["seconds"] for stop in lane["stops"] if stop["score"] == min(s["score"] for s in lane["stops"]))
+        for lane in references
+    )
+    print(f"the best score of {asked.reference}: {target:.4f}, after {when / 60:.1f} minutes")
+    ages = (1, 2, 5, 10, 20, 40, 60)
+    print(
+        f"{'contestant':28s}{'images/s':>9s}"
+        + "".join(f"{f'{age} min':>9s}" for age in ages)
+        + f"{'best':>9s}{'reached after':>16s}{'sooner':>9s}"
+    )
+    for name, lane in lanes.items():
+        last = lane["stops"][-1]
+        cells = []
+        for age in ages:
+            near = [stop for stop in lane["stops"] if 0.9 * age * 60 <= stop["seconds"] <= 1.15 * age * 60]
+            cells.append(f"{near[0]['score']:9.4f}" if near else f"{'':9s}")
+        at = reached(lane, target)
+        told = f"{at / 60:12.1f} min{when / at:8.1f}x" if at else f"{'never':>16s}{'':9s}"
+        best = min(stop["score"] for stop in lane["stops"])
+        print(f"{name:28s}{last['images'] / last['seconds']:9.1f}{''.join(cells)}{best:9.4f}{told}")
+        lane |= {"reached": at, "sooner": when / at if at else None}
+    (asked.folder / "race.json").write_text(json.dumps({"target": target, "after": when, "lanes": lanes}, indent=1))
+    _plot(lanes, target, asked.folder / "race.png")
+
+
+def _plot(lanes: dict[str, dict[str, Any]], target: float, path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    names = list(dict.fromkeys(name.partition("#")[0] for name in lanes))
+    for name, lane in lanes.items():
+        kind = name.partition("#")[0]
+        label = kind if name == next(n for n in lanes if n.startswith(kind + "#")) else None
+        minutes, scores = [s["seconds"] / 60 for s in lane["stops"]], [s["score"] for s in lane["stops"]]
+        axes.plot(minutes, scores, color=f"C{names.index(kind)}", label=label, marker=".")
+    axes.axhline(target, color="grey", linewidth=0.8, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="distance from held-out pictures")
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = arguments.add_subparsers(required=True)
+    verb = verbs.add_parser("run")
+    verb.add_argument("data")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--contestant", action="append", required=True)
+    verb.add_argument("--seeds", type=int, default=1)
+    verb.add_argument("--first", type=int, default=0)
+    verb.add_argument("--size")
+    verb.add_argument("--set", action="append", default=[])
+    verb.set_defaults(do=run)
+    verb = verbs.add_parser("show")
+    verb.add_argument("folder", type=Path)
+    verb.add_argument("--reference", default="tutorial", help="the contestant whose best score is the target")
+    verb.set_defaults(do=show)
+    asked = arguments.parse_args()
+    asked.do(asked)
+
+
+if __name__ == "__main__":
+    main()

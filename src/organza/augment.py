@@ -1,0 +1,114 @@
+"""Differentiable augmentation of what the discriminator sees, real and generated alike, with gradients through it to G.
+
+Where data is few, D learns it by heart and G learns nothing more; D never sees the same picture twice when each is changed at random
+before it looks. Since fakes are changed in the same way, G is not taught to make changed pictures.
+Zhao et al. 2020, Differentiable Augmentation, arXiv:2006.10738; Karras et al. 2020, arXiv:2006.06676 (with a probability).
+
+A kind of change is a function: it draws for the items of a batch and returns a `Change`, which does the same to any pictures that stand for
+the same items. Real, fake and the moved pictures of a finite-difference penalty are so compared like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from organza.errors import UserError
+from organza.schedule import Number, at
+
+Change = Callable[[Tensor, slice], Tensor]
+"""Pictures [n, C, H, W] that stand for these items of the batch, to changed ones."""
+Kind = Callable[[Tensor], Change]
+"""Draws for each item of a batch shaped like this one, [N, C, H, W]."""
+
+
+def colour(like: Tensor, brightness: float = 0.5, saturation: float = 1.0, contrast: float = 0.5) -> Change:
+    """Brightness x + b, then saturation and contrast, which scale the distance from the pixel's grey and from the picture's mean.
+
+    b ~ U(-brightness, brightness); factors ~ U(1 - saturation, 1 + saturation) and U(1 - contrast, 1 + contrast). Zhao et al. 2020, table 1.
+    """
+    added, vivid, strong = (
+        reach * (2 * torch.rand(len(like), 1, 1, 1, device=like.device) - 1)
+        for reach in (brightness, saturation, contrast)
+    )
+
+    def change(x: Tensor, items: slice) -> Tensor:
+        x = x + added[items]
+        x = x + vivid[items] * (x - x.mean(1, keepdim=True))
+        return x + strong[items] * (x - x.mean((1, 2, 3), keepdim=True))
+
+    return change
+
+
+def translation(like: Tensor, share: float = 0.125) -> Change:
+    """A shift by up to a share of each side; what comes in from outside is 0, as in Zhao et al. 2020.
+
+    >>> torch.manual_seed(0); x = torch.ones(1, 1, 8, 8)
+    >>> translation(x)(x, slice(None)).sum() < x.sum()
+    tensor(True)
+    """
+    sides = like.shape[2:]
+    most = [round(share * side) for side in sides]
+    shifts = [torch.randint(-reach, reach + 1, (len(like), 1), device=like.device) for reach in most]
+
+    def change(x: Tensor, items: slice) -> Tensor:
+        for axis, (side, reach, shift) in enumerate(zip(sides, most, shifts, strict=True), 2):
+            frame = [0, 0, reach, reach] if axis == 2 else [reach, reach]
+            where = (torch.arange(side, device=x.device) + reach + shift[items]).reshape(len(x), 1, -1, 1)
+            where = where if axis == 2 else where.transpose(2, 3)
+            padded = torch.nn.functional.pad(x, frame)
+            shape = list(x.shape)
+            x = padded.gather(axis, where.expand(shape))
+        return x
+
+    return change
+
+
+def cutout(like: Tensor, share: float = 0.5) -> Change:
+    """A rectangle of a share of each side is grey (0), its middle anywhere in the picture. DeVries and Taylor 2017, arXiv:1708.04552."""
+    inside = []
+    for side in like.shape[2:]:
+        middle = torch.rand(len(like), 1, device=like.device) * side
+        inside.append((torch.arange(side, device=like.device) + 0.5 - middle).abs() < share * side / 2)
+    kept = ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])
+
+    def change(x: Tensor, items: slice) -> Tensor:
+        return x * kept[items]
+
+    return change
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Which changes, and how often, as a recipe says it.
+
+    Args:
+        chance: that a kind of change is applied to an item; a number or a schedule.
+        kinds: functions of this module, or your own of the same form, in the order of their application.
+    """
+
+    chance: Number = 1.0
+    kinds: tuple[Kind, ...] = (colour, translation, cutout)
+
+    def drawn(self, like: Tensor, images: int, planned: int) -> Change:
+        """One draw for a batch, at this point of the run.
+
+        Raises:
+            UserError: the batch does not hold pictures.
+        """
+        if like.ndim != 4:
+            raise UserError(
+                f"Augmentation is for pictures [N, C, H, W]; this game judges {list(like.shape)}. Leave it out of the recipe."
+            )
+        chance = at(self.chance, images, planned)
+        drawn = [(torch.rand(len(like), 1, 1, 1, device=like.device) < chance, kind(like)) for kind in self.kinds]
+
+        def change(x: Tensor, items: slice) -> Tensor:
+            for chosen, of_kind in drawn:
+                x = torch.where(chosen[items], of_kind(x, items), x)
+            return x
+
+        return change
