@@ -31,7 +31,7 @@ from torch.nn.functional import interpolate
 from organza import Images, Source
 from organza.data.batches import to_uint8
 from organza.metrics.features import offline_extractor, second_opinion
-from organza.metrics.kernels import gaussian_mmd, median_distance
+from organza.metrics.kernels import gaussian_mmd
 from organza.plan import Plan
 from organza.recipe import Recipe, apply, find
 from organza.run import RunFolder
@@ -233,9 +233,7 @@ def _scores(real: np.ndarray, made: np.ndarray) -> dict[str, float]:
     for name, look in _looks():
         if name not in _real:
             _real[name] = look(real)
-    return {
-        name: gaussian_mmd(_real[name], look(made), median_distance(_real[name]) / 2).value for name, look in _looks()
-    }
+    return {name: gaussian_mmd(_real[name], look(made)).value for name, look in _looks()}
 
 
 def reached(lane: dict[str, Any], score: float, by: str = "score") -> float | None:

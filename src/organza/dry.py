@@ -22,7 +22,7 @@ from organza.stop import Budget
 
 def dry_run(asked: Request, progress: Progress | None = None) -> str:
     """The resolved recipe as JSON, and its figures in words."""
-    recipe, before = resolve(asked)
+    (recipe, reasons), before = resolve(asked, progress)
     data = open_data(asked, recipe, before, progress)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
     rate = measure(recipe, data, 3.0)
@@ -33,6 +33,7 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
     lines = [
         json.dumps(encode(recipe), indent=2),
         "",
+        *reasons,
         f"data            {data.count:,} {data.unit} of {size}, {channels} channels ({len(data.parts.held_out):,} held out)",
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",

@@ -15,6 +15,7 @@ import torch
 import organza
 from organza import checkpoint, infer
 from organza import recipe as recipes
+from organza.auto import AUTO, Choice, choose
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
 from organza.data.size import parse_size
@@ -32,7 +33,7 @@ from organza.run import RunFolder, lines_of
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
 
-DEFAULT_RECIPE, DEFAULT_BUDGET = "resize-r1", "20m"
+DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
 Progress = Callable[[str, int, int], None]
 
@@ -44,7 +45,7 @@ class Request:
     Args:
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
-        recipe: a recipe's name, or a Recipe.
+        recipe: a recipe's name, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
         budget: a time (10m), images (500kimg) or passes (20epochs).
         settings: field=value changes to the recipe.
         size: 64 or 96x64, width x height.
@@ -100,9 +101,9 @@ def train(
 def training(asked: Request, progress: Progress | None = None) -> Iterator[Event]:
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
     folder = asked.folder
-    recipe, before = resolve(asked)
-    data = open_data(asked, recipe, before, progress)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
+    (recipe, reasons), before = resolve(asked, progress)
+    data = open_data(asked, recipe, before, progress)
     recipe.build(data)  # what does not fit the data is said before anything is written
     folder.begin()
     with folder.hold():
@@ -111,7 +112,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         referee = _referee(asked, data)
         plan = _plan(asked, before, recipe, data, referee)
         if before is None:
-            folder.write(_content(asked, recipe, data, plan))
+            folder.write(_content(asked, recipe, data, plan) | {"chosen": reasons})
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee)
         yield from _go_on(trainer, folder, before, asked, plan)
         if (ended := _already_ended(folder, trainer, plan)) is not None:
@@ -122,31 +123,35 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             f"{recipe.name}, {plan.images:,} images planned",
             images=trainer.images,
         )
-        yield Begun(_headline(recipe, data, plan, folder), trainer.images, plan.images)
+        yield Begun((*_headline(recipe, data, plan, folder), *reasons), trainer.images, plan.images)
         for event in trainer.events():
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event
 
 
-def resolve(asked: Request) -> tuple[Recipe, dict[str, Any] | None]:
-    """The recipe to train, and what recipe.json of an earlier part of this run says.
+def resolve(asked: Request, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
+    """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
 
     Raises:
         UserError: where the folder holds a run of another recipe; the first difference is named.
     """
     folder = asked.folder
     before = folder.read() if folder.exists else None
-    named = asked.recipe if asked.recipe is not None else DEFAULT_RECIPE
-    if before and asked.recipe is None and not asked.settings:
-        recipe = _recorded(before)
+    if asked.recipe not in (None, AUTO):
+        choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.find(asked.recipe), ())
+    elif before:
+        choice = Choice(_recorded(before), ())
     else:
-        recipe = recipes.apply(named if isinstance(named, Recipe) else recipes.find(named), asked.settings)
-        if before:
-            _same(folder, before, recipe)
+        source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
+        budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
+        choice = choose(source, budget, lambda recipe, data: measure(recipe, data, 1.0))
+    recipe = recipes.apply(choice.recipe, asked.settings)
+    if before:
+        _same(folder, before, recipe)
     if asked.stop is not None:
         recipe = replace(recipe, stop=tuple(asked.stop))
-    return recipe, before
+    return Choice(recipe, choice.reasons), before
 
 
 def _recorded(before: dict[str, Any]) -> Recipe:

@@ -59,7 +59,7 @@ def test_how_it_is_told(mixed: Path):
     found = check(mixed)
     text = shown(found)
     for words in ("usable pictures  15", "PNG 8, JPEG 7", "40x30 to 80x60, median 80x60", "cat/bad[red].png: the file is empty",
-                  "[red]dog 8, cat 7", "--size 64", "--recipe resize-r1", "--budget 20m", "1 in 1 groups"):  # fmt: skip
+                  "[red]dog 8, cat 7", "--size 64", "--recipe auto", "--budget 20m", "1 in 1 groups"):  # fmt: skip
         assert words in text
     assert f"next: organza train {mixed} --size 64 --budget 20m" in text.replace("\n", "")
     told = " ".join(notes(found))

@@ -13,7 +13,7 @@ def train(
     data: Data,
     /,
     run: Annotated[str | None, arg("FOLDER", "runs/NAME-OF-DATA")] = None,
-    recipe: Annotated[str | None, arg("NAME", "resize-r1")] = None,
+    recipe: Annotated[str | None, arg("NAME", "auto")] = None,
     budget: Annotated[str | None, arg("BUDGET", "20m")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
@@ -29,7 +29,7 @@ def train(
     Args:
         data: a folder of images, a zip, or an array file.
         run: the run's folder.
-        recipe: a recipe's name (see `organza recipes`), or my_module:my_recipe.
+        recipe: auto chooses by the data, the budget and the machine; or a name (see `organza recipes`), or my_module:my_recipe.
         budget: a time (10m, 1h30m), images (500kimg) or passes (20epochs).
         settings: changes to the recipe, such as batch=32 generator.width=48.
         size: pixels, 64 or 96x64 (width x height).
@@ -72,7 +72,6 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
 
     from organza.part import encode
     from organza.recipe import everything, find
-    from organza.start import DEFAULT_RECIPE
 
     if name is not None:
         print(json.dumps(encode(find(name)), indent=2))
@@ -82,6 +81,8 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
         table.add_column(column, overflow="fold")
     for known, make in everything().items():
         recipe = make()
-        table.add_row(known + (" (default)" if known == DEFAULT_RECIPE else ""), recipe.source, recipe.expect)
-    Console().print(table)
+        table.add_row(known, recipe.source, recipe.expect)
+    Console().print(
+        table, "Without --recipe one is chosen by the data, the budget and the machine, and the reasons are told."
+    )
     return 0

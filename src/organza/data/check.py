@@ -237,7 +237,7 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
     return [
         (f"--size {_typed(found.size)}", f"the pictures are {side:.0f} pixels on their shorter side (median)"),
         (f"--channels {found.channels}", colours),
-        ("--recipe resize-r1", "the one that gets furthest in minutes"),
+        ("--recipe auto", "chosen by the pictures, the budget and the machine"),
         (f"--budget {found.budget}", "enough to see whether it works; a larger one goes on from there"),
     ]
 

@@ -15,6 +15,7 @@ from organza.optimizers import Adam
 from organza.part import Part
 from organza.recipe import Recipe
 from organza.recipes.classic import resize_r1
+from organza.recipes.swift import swift
 from organza.schedule import Linear
 
 
@@ -96,4 +97,18 @@ def cgan_projection_light() -> Recipe:
         data=Part(Labelled),
         generator=Part(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
         discriminator=Part(networks.Projection, norm=no_norm, width=40),
+    )
+
+
+def cgan_swift() -> Recipe:
+    """`swift` with labels for both players."""
+    return replace(
+        swift(),
+        name="cgan-swift",
+        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; all else is swift's.",
+        expect="...",
+        game=Part(Conditional),
+        data=Part(Labelled),
+        generator=Part(networks.Generator, embedding=32, width=16, backbone=resize.Generator),
+        discriminator=Part(networks.Projection, norm=no_norm, width=16),
     )

@@ -1,0 +1,163 @@
+"""Where a training step's time goes, beside the best that this machine can do: rates of the whole step and of each operation.
+
+    python benchmarks/roofline.py faces --out roofline.json
+
+The best convolution and the best matrix product are measured on the spot, between the repeats, with the threads that training has.
+Contestants alternate: the tutorial's own loop (benchmarks/tutorial.py), `dcgan`, which has the same networks and numbers in organza's
+loop, and the recipe that `auto` would choose for ten minutes. Then each operation of a step is timed where it is called: on a CPU it is
+done when the call returns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from organza import Images, Source
+from organza.auto import choose
+from organza.dry import cost
+from organza.networks.layers import channels_last
+from organza.recipe import Recipe, find
+from organza.start import measure, trial, versions
+from organza.stop import Budget
+from race import Reference
+from tutorial import Tutorial
+
+SHAPES = [(128, 128, 32), (256, 256, 16), (64, 128, 32), (512, 512, 8), (32, 32, 64)]
+"""Of 3x3 convolutions: channels in and out, side. Large enough to keep every thread busy, small enough for the caches."""
+
+
+def best_convolution(batch: int = 32) -> float:
+    """GFLOP/s of the fastest of some convolutions, in channels-last memory."""
+    return max(_rate(_convolution(batch, *shape)) for shape in SHAPES)
+
+
+def best_product(side: int = 1024) -> float:
+    """GFLOP/s of a matrix product."""
+    a, b = torch.randn(side, side), torch.randn(side, side)
+    return _rate((lambda: a @ b, 2 * side**3))
+
+
+def _convolution(batch: int, wide: int, narrow: int, side: int) -> tuple[Callable[[], object], float]:
+    layer = channels_last(torch.nn.Conv2d(wide, narrow, 3, padding=1, bias=False)).requires_grad_(False)
+    x = torch.randn(batch, wide, side, side).to(memory_format=torch.channels_last)
+    return lambda: layer(x), 2.0 * batch * wide * narrow * 9 * side * side
+
+
+def _rate(work: tuple[Callable[[], object], float], seconds: float = 0.3) -> float:
+    call, flops = work
+    call()
+    start, times = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        call()
+        times += 1
+    return times * flops / (time.perf_counter() - start) / 1e9
+
+
+class Clock(TorchDispatchMode):
+    """Times every operation under it, with its arithmetic where that is known: {(name, shapes): [seconds, flops, calls]}."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0])
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        start = time.perf_counter()
+        result = func(*args, **(kwargs or {}))
+        seconds = time.perf_counter() - start
+        packet = func.overloadpacket
+        flops = flop_registry[packet](*args, **(kwargs or {}), out_val=result) if packet in flop_registry else 0
+        shapes = " ".join("x".join(map(str, a.shape)) for a in args[:3] if isinstance(a, torch.Tensor)) if flops else ""
+        row = self.rows[(packet.__name__, shapes)]
+        row[0], row[1], row[2] = row[0] + seconds, row[1] + flops, row[2] + 1
+        return result
+
+
+def operations(step: Callable[[], object], times: int = 3) -> list[dict[str, Any]]:
+    """Each operation of a step, the most expensive first: name, shapes, milliseconds a step, share of the time, GFLOP/s."""
+    step()
+    with Clock() as clock:
+        for _ in range(times):
+            step()
+    whole = sum(row[0] for row in clock.rows.values())
+    rows = [
+        {
+            "operation": name,
+            "shapes": shapes,
+            "ms": 1000 * seconds / times,
+            "share": seconds / whole,
+            "gflops": flops / seconds / 1e9,
+        }
+        for (name, shapes), (seconds, flops, _) in clock.rows.items()
+    ]
+    return sorted(rows, key=lambda row: -row["ms"])
+
+
+def stepping(step: Callable[[], object], images: int, steps: int) -> Callable[[], float]:
+    """A function that does some steps and returns images a second."""
+    step()
+
+    def run() -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        return images * steps / (time.perf_counter() - start)
+
+    return run
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data")
+    arguments.add_argument("--repeats", type=int, default=5)
+    arguments.add_argument("--rows", type=int, default=14)
+    arguments.add_argument("--out", type=Path)
+    asked = arguments.parse_args()
+    torch.set_flush_denormal(True)
+    source = Source(asked.data, 64)
+    data = Images(source)
+    chosen = choose(source, Budget.parse("10m"), lambda recipe, batches: measure(recipe, batches, 1.0)).recipe
+    reference = Reference(data, 0)
+    recipes: dict[str, Recipe] = {"dcgan": find("dcgan"), chosen.name: chosen}
+    trainers = {name: trial(recipe, data) for name, recipe in recipes.items()}
+    jobs = {"best convolution, GFLOP/s": best_convolution, "best matrix product, GFLOP/s": best_product}
+    jobs["the tutorial's loop, images/s"] = stepping(reference.step, Tutorial.batch, 2)
+    for name, recipe in recipes.items():
+        steps = max(2, 256 // recipe.batch)
+        jobs[f"{name}, images/s"] = stepping(trainers[name].step, recipe.batch, steps)
+    found: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(asked.repeats):
+        for name, job in jobs.items():
+            found[name].append(job())
+    middle = {name: statistics.median(values) for name, values in found.items()}
+    for name, values in found.items():
+        print(f"{name:36s}{middle[name]:10.1f}   ({min(values):.1f} to {max(values):.1f})")
+    pairs = zip(found["dcgan, images/s"], found["the tutorial's loop, images/s"], strict=True)
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"dcgan is {ratio:.2f} times as fast as the tutorial's loop (median of {asked.repeats} ratios)")
+    best, tables, achieved = middle["best convolution, GFLOP/s"], {}, {}
+    for name, recipe in recipes.items():
+        rate = middle[f"{name}, images/s"] * cost(recipe, data) / 1e9
+        achieved[name] = rate / best
+        print(f"\n{name}: {rate:.1f} GFLOP/s, {100 * rate / best:.0f}% of the best convolution. A step, by operation:")
+        tables[name] = operations(trainers[name].step)
+        for row in tables[name][: asked.rows]:
+            told = f"{row['gflops']:8.1f} GFLOP/s ({100 * row['gflops'] / best:3.0f}%)" if row["gflops"] else ""
+            print(f"{row['ms']:8.1f} ms {100 * row['share']:5.1f}% {row['operation']:32s}{told:26s} {row['shapes']}")
+    if asked.out:
+        kept = {"versions": versions(), "values": found, "ratio": ratio, "achieved": achieved, "operations": tables}
+        asked.out.write_text(json.dumps(kept, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The recipe of a run that asked for none: chosen from its data, its budget and its machine, with the reasons in words.
+
+What decides is how many turns the players get. In minutes, thin networks that meet often beat wide ones that meet seldom; with hours, the wide
+ones win (docs/lab-log.md). So the budget and the speed measured here choose the width, and the number of pictures chooses how much
+D's view is changed at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from organza.data.batches import Batches
+from organza.data.source import Source
+from organza.recipe import Recipe
+from organza.recipes.conditional import cgan_swift
+from organza.recipes.swift import few_shot, swift
+from organza.stop import Budget
+
+AUTO = "auto"
+WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
+"""The turns that a width needs at the least to be worth its cost: docs/lab-log.md."""
+ENOUGH = 2_000
+"""Pictures; below, `few_shot`."""
+
+
+class Choice(NamedTuple):
+    """A recipe, and why it was chosen, a sentence each."""
+
+    recipe: Recipe
+    reasons: tuple[str, ...]
+
+
+def choose(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float]) -> Choice:
+    """The recipe for the pictures of this source.
+
+    Args:
+        source: of the data; a conditional recipe where it names labels.
+        budget: of the run.
+        speed: measures a recipe's images a second on this machine.
+
+    Raises:
+        UserError: whatever opening the data raises.
+    """
+    plain = swift() if source.labels is None else cgan_swift()
+    data = plain.data(source)
+    pictures, (channels, height, across) = len(data.parts.train), data.shape
+    if few := source.labels is None and pictures < ENOUGH:
+        plain = few_shot()
+
+    def turns(recipe: Recipe) -> float:
+        rate = speed(recipe, data) if budget.seconds else 1.0
+        return budget.planned(pictures, rate) / recipe.batch
+
+    width, count = widest(plain, turns)
+    colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
+    told = f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}"
+    return Choice(
+        sized(plain, width),
+        (
+            told + (f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""),
+            f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
+            f"batch {plain.batch}, and what the recipe changes on its way is spread over the budget",
+        ),
+    )
+
+
+def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]:
+    """The largest width whose turns are enough for it, and how many they are. Widths are tried upwards until one is not."""
+    chosen, count = 0, 0.0
+    for width, least in WIDTHS.items():
+        found = turns(sized(plain, width))
+        if chosen and found < least:
+            break
+        chosen, count = width, found
+    return chosen, count
+
+
+def sized(plain: Recipe, width: int) -> Recipe:
+    """The recipe with players of this width."""
+    return replace(
+        plain, generator=plain.generator.given(width=width), discriminator=plain.discriminator.given(width=width)
+    )
