@@ -4,7 +4,7 @@
 
 The best convolution and the best matrix product are measured on the spot, between the repeats, with the threads that training has.
 Contestants alternate: the tutorial's own loop (benchmarks/tutorial.py), `dcgan`, which has the same networks and numbers in organza's
-loop, and the recipe that `auto` would choose for ten minutes. Then each operation of a step is timed where it is called: on a CPU it is
+loop, and the recipe that `auto` would recipe_for for ten minutes. Then each operation of a step is timed where it is called: on a CPU it is
 done when the call returns.
 """
 
@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from organza import Images, Source
-from organza.auto import choose
+from organza.auto import recipe_for
 from organza.dry import cost
 from organza.networks.layers import channels_last
 from organza.recipe import Recipe, find
@@ -126,7 +126,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     source = Source(asked.data, 64)
     data = Images(source)
-    chosen = choose(source, Budget.parse("10m"), lambda recipe, batches: measure(recipe, batches, 1.0)).recipe
+    chosen = recipe_for(source, Budget.parse("10m"), lambda recipe, batches: measure(recipe, batches, 1.0)).recipe
     reference = Reference(data, 0)
     recipes: dict[str, Recipe] = {"dcgan": find("dcgan"), chosen.name: chosen}
     trainers = {name: trial(recipe, data) for name, recipe in recipes.items()}

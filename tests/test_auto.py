@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import organza
-from organza.auto import WIDTHS, choose, sized, widest
+from organza.auto import WIDTHS, recipe_for, sized, widest
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.events import Begun
@@ -38,7 +38,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_width_is_chosen_from_the_turns_that_it_needs(width: int, least: int, many: Path):
     images = max(least, 1) * swift().batch
     for count, right in ((images, width), (images - swift().batch, max([w for w in WIDTHS if w < width], default=12))):
-        choice = choose(Source(many), Budget("n", images=max(count, 1)), never)
+        choice = recipe_for(Source(many), Budget("n", images=max(count, 1)), never)
         assert width_of(choice.recipe) == right
         assert f"width {right}" in choice.reasons[1]
 
@@ -47,7 +47,7 @@ def test_a_slow_machine_gets_a_thin_network_and_a_fast_one_a_wide_one(many: Path
     def speed(factor: float):
         return lambda recipe, data: factor / width_of(recipe) ** 2
 
-    widths = [width_of(choose(Source(many), Budget.parse("10m"), speed(10.0**n)).recipe) for n in range(1, 9)]
+    widths = [width_of(recipe_for(Source(many), Budget.parse("10m"), speed(10.0**n)).recipe) for n in range(1, 9)]
     assert widths == sorted(widths)
     assert (widths[0], widths[-1]) == (min(WIDTHS), max(WIDTHS))
 
@@ -70,17 +70,20 @@ def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path:
         drawing(seed).save(tmp_path / "few" / f"{seed}.png")
     rows = [f"{seed}.png,{'cat' if seed % 2 else 'dog'}" for seed in range(40)]
     (tmp_path / "few" / "labels.csv").write_text("\n".join(["file,kind", *rows]))
-    few = choose(Source(tmp_path / "few"), Budget.parse("1kimg"), never)
+    few = recipe_for(Source(tmp_path / "few"), Budget.parse("1kimg"), never)
     assert few.recipe.name == "few-shot"
     assert few.recipe.augment
-    assert few.reasons[0] == "40 pictures to learn from, colour, 32x32: recipe few-shot, since fewer than 2,000 are soon known by heart"
-    enough = choose(Source(many), Budget.parse("1kimg"), never)
+    assert (
+        few.reasons[0]
+        == "40 pictures to learn from, colour, 32x32: recipe few-shot, since fewer than 2,000 are soon known by heart"
+    )
+    enough = recipe_for(Source(many), Budget.parse("1kimg"), never)
     assert (enough.recipe.name, enough.recipe.augment) == ("swift", None)
-    assert choose(Source(tmp_path / "few", labels="kind"), Budget.parse("1kimg"), never).recipe.name == "cgan-swift"
+    assert recipe_for(Source(tmp_path / "few", labels="kind"), Budget.parse("1kimg"), never).recipe.name == "cgan-swift"
 
 
 def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: Path):
-    asked = dict(run=tmp_path / "run", budget="64img", size=32, stop=(), evaluate=False)
+    asked = {"run": tmp_path / "run", "budget": "64img", "size": 32, "stop": (), "evaluate": False}
     seen: list = []
     organza.train(many, show=seen.append, settings=("batch=8", "generator.z_dim=10"), **asked)
     (begun,) = [event for event in seen if isinstance(event, Begun)]
@@ -88,11 +91,9 @@ def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: P
     content = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert content["recipe"]["batch"] == 8
     assert len(content["chosen"]) == 3
-    # A larger budget would choose another width now: the run goes on with its own.
+    # A larger budget would recipe_for another width now: the run goes on with its own.
     organza.train(many, recipe="auto", **(asked | {"budget": "96img"}))
     organza.train(many, settings=("batch=8",), **(asked | {"budget": "96img"}))
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"] == content["recipe"]
     with pytest.raises(UserError, match="its batch is 8, not 16"):
         organza.train(many, settings=("batch=16",), **asked)
-
-

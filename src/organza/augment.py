@@ -28,7 +28,7 @@ Kind = Callable[[Tensor], Change]
 def colour(like: Tensor, brightness: float = 0.5, saturation: float = 1.0, contrast: float = 0.5) -> Change:
     """Brightness x + b, then saturation and contrast, which scale the distance from the pixel's grey and from the picture's mean.
 
-    b ~ U(-brightness, brightness); factors ~ U(1 - saturation, 1 + saturation) and U(1 - contrast, 1 + contrast). Zhao et al. 2020, table 1.
+    b ~ U(-brightness, brightness); the factors are 1 + U(-saturation, saturation) and 1 + U(-contrast, contrast).  Zhao et al. 2020.
     """
     added, vivid, strong = (
         reach * (2 * torch.rand(len(like), 1, 1, 1, device=like.device) - 1)
@@ -46,7 +46,7 @@ def colour(like: Tensor, brightness: float = 0.5, saturation: float = 1.0, contr
 def translation(like: Tensor, share: float = 0.125) -> Change:
     """A shift by up to a share of each side; what comes in from outside is 0, as in Zhao et al. 2020.
 
-    >>> torch.manual_seed(0); x = torch.ones(1, 1, 8, 8)
+    >>> x = torch.ones(64, 1, 8, 8)
     >>> translation(x)(x, slice(None)).sum() < x.sum()
     tensor(True)
     """

@@ -1,8 +1,8 @@
 """The recipe of a run that asked for none: chosen from its data, its budget and its machine, with the reasons in words.
 
-What decides is how many turns the players get. In minutes, thin networks that meet often beat wide ones that meet seldom; with hours, the wide
-ones win (docs/lab-log.md). So the budget and the speed measured here choose the width, and the number of pictures chooses how much
-D's view is changed at random.
+What decides is how many turns the players get. In minutes, thin networks that meet often beat wide ones that meet seldom
+(docs/lab-log.md). So the budget and the speed measured here choose the width; the number of pictures says whether what D sees is
+changed at random.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Choice(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def choose(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float]) -> Choice:
+def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float]) -> Choice:
     """The recipe for the pictures of this source.
 
     Args:

@@ -171,15 +171,18 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; moments take on the memory layout of their weight, as fresh ones have."""
+    """The inverse of `optimizer_tensors`; moments take on the device and memory layout of their weight, as fresh ones have."""
+    fused = {weight for group in optimizer.param_groups if group.get("fused") for weight in group["params"]}
     for position, weight in enumerate(_weights(optimizer)):
         prefix = f"{position}."
         for name, value in tensors.items():
             if name.startswith(prefix):
+                key = name.removeprefix(prefix)
                 like = weight if value.shape == weight.shape else value
-                optimizer.state[weight][name.removeprefix(prefix)] = torch.empty_like(like, dtype=value.dtype).copy_(
-                    value
-                )
+                # Only a fused optimiser counts its steps on the device; the others would wait for it.
+                device = torch.device("cpu") if key == "step" and weight not in fused else weight.device
+                moment = torch.empty_like(like, dtype=value.dtype, device=device)
+                optimizer.state[weight][key] = moment.copy_(value)
 
 
 def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -13,19 +13,22 @@ from torch.utils.flop_counter import flop_registry
 
 from organza.data.batches import Batches
 from organza.display import words
+from organza.machine import choose
 from organza.part import encode
 from organza.recipe import Recipe
 from organza.run import RunFolder
-from organza.start import DEFAULT_BUDGET, Progress, Request, measure, open_data, resolve, trial
+from organza.start import DEFAULT_BUDGET, Progress, Request, faster, measure, open_data, resolve, trial
 from organza.stop import Budget
 
 
 def dry_run(asked: Request, progress: Progress | None = None) -> str:
     """The resolved recipe as JSON, and its figures in words."""
-    (recipe, reasons), before = resolve(asked, progress)
+    machine = choose(asked.device)
+    (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
-    rate = measure(recipe, data, 3.0)
+    machine = faster(recipe, data, machine)
+    rate = measure(recipe, data, 3.0, machine)
     planned = budget.planned(len(data.parts.train), rate)
     game = recipe.build(data)
     channels, *space = data.shape
@@ -38,6 +41,7 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",
         f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",
+        f"device          {machine}",
         f"speed           {rate:.1f} images/s on this machine now",
         f"memory          {peak_memory() / 1e6:,.0f} MB at the peak so far",
         f"budget          {budget.text}: about {planned:,} images ({planned / len(data.parts.train):.1f} passes), {words(planned / rate)}",

@@ -7,7 +7,7 @@ discriminator (`duels`). The losses below and the one loop in `train.py` need to
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,8 +26,8 @@ Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 class Duel:
     """One discriminator and one pair of real and fake data, [N, ...] each; both sides share the condition, if any.
 
-    In its own turn, D is shown `replay(fake)` where a replay is given: a pool's `exchange`, which mixes earlier fakes in. With a `change`, D
-    sees real and fake data changed alike, in both turns.
+    In its own turn, D is shown `replay(fake)` where a replay is given: a pool's `exchange`, which mixes earlier fakes in. With a
+    `change`, D sees real and fake data changed alike, in both turns.
     """
 
     critic: Callable[..., Tensor]
@@ -41,7 +41,7 @@ class Duel:
         """The critic's logits for x, which stands for these items of the batch."""
         if self.change:
             x = self.change(x, items)
-        return self.critic(x) if self.condition is None else self.critic(x, self.condition[items])
+        return full(self.critic(x) if self.condition is None else self.critic(x, self.condition[items]))
 
 
 class Moment(NamedTuple):
@@ -61,9 +61,22 @@ class Turn(NamedTuple):
     terms: dict[str, Tensor]
     readings: dict[str, Tensor]
 
+    def values(self) -> dict[str, Tensor]:
+        """All of them, without the graph behind them."""
+        return {name: value.detach() for name, value in (self.terms | self.readings).items()}
+
     def numbers(self) -> dict[str, float]:
         """All of them as Python numbers, for the log."""
-        return {name: value.item() for name, value in (self.terms | self.readings).items()}
+        return numbers(self.values())
+
+
+def numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scalars as Python numbers. They leave the device in one transfer, since each would wait for all that is under way there.
+
+    >>> numbers({"generator": torch.tensor(0.5), "D(x)": torch.tensor(0.25)})
+    {'generator': 0.5, 'D(x)': 0.25}
+    """
+    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True)) if values else {}
 
 
 class NonFinite(Exception):
@@ -127,6 +140,20 @@ class Game(nn.Module, ABC):
         return {}
 
 
+def full(x: Tensor) -> Tensor:
+    """In float32 what a network under autocast returned in less; anything else as it is.
+
+    >>> full(torch.zeros(1, dtype=torch.bfloat16)).dtype, full(torch.zeros(1, dtype=torch.int64)).dtype
+    (torch.float32, torch.int64)
+    """
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def due(game: Game, moment: Moment) -> list[Penalty]:
+    """The penalties that D's turn at this moment has."""
+    return [penalty for penalty in game.penalties if moment.step % penalty.every == 0]
+
+
 def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Duel]:
     """The game's duels, each with its draw of what is changed before D looks."""
     duels = game.duels(batch, made)
@@ -149,17 +176,17 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
     `made` is detached first, so no gradient reaches G. Terms are reduced over the batch on their last line.
     """
     made = {name: value.detach() for name, value in made.items()}
-    due = [penalty for penalty in game.penalties if moment.step % penalty.every == 0]
+    penalties = due(game, moment)
     terms: dict[str, Tensor] = {}
     readings: dict[str, Tensor] = {}
     for duel in _duels(game, batch, made, moment):
         if duel.replay:
             duel.fake = duel.replay(duel.fake)
-        if due:  # exact penalties differentiate with respect to the inputs, from the same forward pass
+        if penalties:  # exact penalties differentiate with respect to the inputs, from the same forward pass
             duel.real, duel.fake = duel.real.detach().requires_grad_(), duel.fake.detach().requires_grad_()
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
         _add(terms, "discriminator", game.adversarial.discriminator(real, fake).mean())
-        for penalty in due:
+        for penalty in penalties:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
         readings = readings or _readings(real.detach(), fake.detach(), game.adversarial.neutral)

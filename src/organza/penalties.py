@@ -114,3 +114,7 @@ def r1_finite(duel: Judged, real: Tensor, fake: Tensor, sigma: float = 0.01, sha
 def r2_finite(duel: Judged, real: Tensor, fake: Tensor, sigma: float = 0.01, share: float = 0.25) -> Tensor:
     """`r2` by a random finite difference on the first `share` of the batch: values [share * N]. See `r1_finite`."""
     return _slope(duel, duel.fake, fake, sigma, share).square() / 2
+
+
+FIRST_ORDER = (r1_finite, r2_finite)
+"""The penalties that need no second derivative."""

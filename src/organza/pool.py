@@ -5,6 +5,8 @@ Shrivastava et al. 2017, arXiv:1612.07828, section 2.3 (SimGAN); with 50 fakes f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,13 @@ class Pool(nn.Module):
         self.register_buffer("items", torch.zeros(size, *shape))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Pool:
+        """What moves the fakes to a device leaves their count on the CPU, where it is asked for: a GPU would be waited for each time."""
+        filled = self.get_buffer("filled")
+        super()._apply(fn, recurse)
+        self.register_buffer("filled", filled)
+        return self
+
     @torch.no_grad()
     def exchange(self, fakes: Tensor) -> Tensor:
         """The fakes, [N, *shape], each replaced with a chance of one half by an earlier one, whose room it takes.
@@ -37,6 +46,7 @@ class Pool(nn.Module):
         """
         items, shown = self.get_buffer("items"), fakes.detach().clone()
         filled = int(self.get_buffer("filled"))
+        # The draws are on the CPU whatever the fakes are on: they decide what is done, and are the same everywhere.
         for row, fake in enumerate(fakes.detach()):
             if filled < len(items):
                 items[filled] = fake
@@ -56,10 +66,10 @@ class Pool(nn.Module):
         """
         items, filled = self.get_buffer("items"), int(self.get_buffer("filled"))
         some = len(fakes) // 2
-        drawn = torch.randperm(filled)[:some]
+        drawn = torch.randperm(filled)[:some].to(items.device)  # from the CPU's stream, as in `exchange`
         shown = torch.cat([fakes.detach()[: len(fakes) - len(drawn)], items[drawn]])
         room = torch.arange(filled, min(filled + some, len(items)))
-        places = torch.cat([room, torch.randperm(filled)[: some - len(room)]])
+        places = torch.cat([room, torch.randperm(filled)[: some - len(room)]]).to(items.device)
         items[places] = fakes.detach()[: len(places)]
         self.get_buffer("filled").fill_(filled + len(room))
         return shown

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 import organza
-from organza import checkpoint, infer
+from organza import auto, checkpoint, infer
 from organza import recipe as recipes
-from organza.auto import AUTO, Choice, choose
+from organza.auto import Choice, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
 from organza.data.size import parse_size
@@ -23,9 +23,11 @@ from organza.data.source import Source
 from organza.errors import UserError
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
+from organza.machine import AUTO, CPU, Machine, choose
 from organza.metrics.features import offline_extractor
 from organza.metrics.shapes import ShapeStatistics
 from organza.part import decode, encode
+from organza.penalties import FIRST_ORDER
 from organza.plan import Plan, make_plan
 from organza.recipe import Recipe
 from organza.referee import Referee
@@ -35,6 +37,8 @@ from organza.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
+WORTHWHILE = 1.05
+"""Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -54,6 +58,7 @@ class Request:
         seed: of everything random.
         stop: rules that may end the run before its budget; None leaves the recipe's.
         evaluate: measure the samples while training.
+        device: auto, cpu, cuda, cuda:1 or mps: see `machine.choose`. It is not remembered: a run may go on elsewhere.
     """
 
     data: str | Path
@@ -67,6 +72,7 @@ class Request:
     seed: int | None = None
     stop: Sequence[Rule] | None = None
     evaluate: bool = True
+    device: str = AUTO
 
     @property
     def folder(self) -> RunFolder:
@@ -84,7 +90,7 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate: see `Request`.
+        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device: see `Request`.
 
     Raises:
         UserError: for anything the user can mend.
@@ -100,9 +106,9 @@ def train(
 
 def training(asked: Request, progress: Progress | None = None) -> Iterator[Event]:
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
-    folder = asked.folder
+    folder, machine = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
-    (recipe, reasons), before = resolve(asked, progress)
+    (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
     recipe.build(data)  # what does not fit the data is said before anything is written
     folder.begin()
@@ -110,10 +116,11 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         yield from _warnings(data, recipe)
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
-        plan = _plan(asked, before, recipe, data, referee)
+        machine = faster(recipe, data, machine)
+        plan = _plan(asked, before, recipe, data, referee, machine)
         if before is None:
-            folder.write(_content(asked, recipe, data, plan) | {"chosen": reasons})
-        trainer = Trainer(recipe, data, folder, plan, data.seed, referee)
+            folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
+        trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
         yield from _go_on(trainer, folder, before, asked, plan)
         if (ended := _already_ended(folder, trainer, plan)) is not None:
             yield ended
@@ -123,14 +130,14 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             f"{recipe.name}, {plan.images:,} images planned",
             images=trainer.images,
         )
-        yield Begun((*_headline(recipe, data, plan, folder), *reasons), trainer.images, plan.images)
+        yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), trainer.images, plan.images)
         for event in trainer.events():
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event
 
 
-def resolve(asked: Request, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
+def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
     """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
 
     Raises:
@@ -138,14 +145,14 @@ def resolve(asked: Request, progress: Progress | None = None) -> tuple[Choice, d
     """
     folder = asked.folder
     before = folder.read() if folder.exists else None
-    if asked.recipe not in (None, AUTO):
+    if asked.recipe not in (None, auto.AUTO):
         choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.find(asked.recipe), ())
     elif before:
         choice = Choice(_recorded(before), ())
     else:
         source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = choose(source, budget, lambda recipe, data: measure(recipe, data, 1.0))
+        choice = recipe_for(source, budget, lambda recipe, data: measure(recipe, data, 1.0, machine))
     recipe = recipes.apply(choice.recipe, asked.settings)
     if before:
         _same(folder, before, recipe)
@@ -234,22 +241,30 @@ def _referee(asked: Request, data: Batches) -> Referee | None:
 
 
 def _plan(
-    asked: Request, before: dict[str, Any] | None, recipe: Recipe, data: Batches, referee: Referee | None
+    asked: Request,
+    before: dict[str, Any] | None,
+    recipe: Recipe,
+    data: Batches,
+    referee: Referee | None,
+    machine: Machine,
 ) -> Plan:
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
     # Only a time needs a good guess at the images it comes to.
-    rate = measure(recipe, data, 3.0 if budget.seconds else 0.3)
+    rate = measure(recipe, data, 3.0 if budget.seconds else 0.3, machine)
     return make_plan(budget, len(data.parts.train), recipe.batch, rate, referee.cost if referee else 0.0)
 
 
-def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
+def measure(recipe: Recipe, data: Batches, seconds: float, machine: Machine = CPU) -> float:
     """Images a second, over a few steps of a copy of the game that is thrown away."""
-    trainer = trial(recipe, data)
+    trainer = trial(recipe, data, machine)
     start, images = time.perf_counter(), 0
     try:
-        trainer.step()  # the first step also allocates
+        for _ in range(
+            2 if machine.compiled else 1
+        ):  # the first step also allocates, and compiles; what is lazy comes in the second
+            trainer.step()
         start, images = time.perf_counter(), trainer.images
         while trainer.images == images or time.perf_counter() - start < seconds:
             trainer.step()
@@ -260,14 +275,29 @@ def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
     return max(trainer.images - images, 1) / (time.perf_counter() - start)
 
 
-def trial(recipe: Recipe, data: Batches) -> Trainer:
+def faster(recipe: Recipe, data: Batches, machine: Machine) -> Machine:
+    """The machine with compiled networks, where a few steps with them are measured to be faster; else as it is.
+
+    Only on CUDA: on a CPU no gain was measured. Only where every penalty is known to do without second derivatives, which compiled
+    networks do not have.
+    """
+    if machine.device.type != "cuda" or not all(penalty.of in FIRST_ORDER for penalty in recipe.penalties):
+        return machine
+    compiled = replace(machine, compiled=True)
+    try:
+        gain = measure(recipe, data, 1.0, compiled) / measure(recipe, data, 1.0, machine)
+    except Exception:  # a compiler fails in many ways, starting with its absence; the run needs none
+        return machine
+    return compiled if gain > WORTHWHILE else machine
+
+
+def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> Trainer:
     """A trainer for a few full steps that nobody keeps: it has no folder and measures nothing."""
-    return Trainer(
-        replace(recipe, warmup=0, generator_warmup=0), data, RunFolder("."), Plan("", 1, None, 1, 1, 1, 1), 0, None
-    )
+    small = Plan("", 1, None, 1, 1, 1, 1)
+    return Trainer(replace(recipe, warmup=0, generator_warmup=0), data, RunFolder("."), small, 0, None, machine)
 
 
-def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan) -> dict[str, Any]:
+def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
     height, width = data.shape[-2:]
     return {
@@ -277,12 +307,12 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan) -> dict[
         "data": {"source": str(asked.data), **data.facts()},
         "asked": _wishes(replace(asked, size=asked.size or f"{width}x{height}", seed=data.seed)),
         "plan": vars(plan),
-        "versions": versions(),
+        "versions": versions(machine),
     }
 
 
-def versions() -> dict[str, Any]:
-    """What a bit-for-bit repetition depends on."""
+def versions(machine: Machine = CPU) -> dict[str, Any]:
+    """What a bit-for-bit repetition depends on. On a GPU it is no promise even where all of it is the same."""
     return {
         "organza": organza.__version__,
         "torch": torch.__version__,
@@ -290,6 +320,7 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
+        **machine.facts(),
     }
 
 
@@ -299,10 +330,11 @@ def _go_on(
     """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
     if before is None:
         return
-    for name, value in versions().items():
-        if before["versions"].get(name) != value:
+    began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
+    for name, value in versions(trainer.machine).items():
+        if began.get(name) != value:
             yield Warned(
-                f"{name} was {before['versions'].get(name)} when the run began and is {value} now: it goes on, but not to the same bits"
+                f"{name} was {began.get(name)} when the run began and is {value} now: it goes on, but not to the same bits"
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
@@ -332,7 +364,7 @@ def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped |
     return None
 
 
-def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder) -> tuple[str, ...]:
+def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, machine: Machine) -> tuple[str, ...]:
     channels, *space = data.shape
     held = len(data.parts.held_out)
     return (
@@ -342,6 +374,7 @@ def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder) -> t
             if held
             else "too few to hold any out: measured against the training images"
         ),
-        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images",
+        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
+        + ("" if machine == CPU else f", on {machine}"),
         f"run folder {folder.path}",
     )

@@ -23,8 +23,20 @@ from organza.checkpoint import Checkpoint
 from organza.data.batches import Batches, to_uint8
 from organza.ema import Average, decay, half_life, recalibrate
 from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
-from organza.game import Batch, Moment, NonFinite, discriminator_loss, generator_alone, generator_loss, update
-from organza.networks.layers import channels_last
+from organza.game import (
+    Batch,
+    Moment,
+    NonFinite,
+    discriminator_loss,
+    due,
+    full,
+    generator_alone,
+    generator_loss,
+    numbers,
+    update,
+)
+from organza.machine import CPU, Machine
+from organza.networks.layers import channels_last, networks_of
 from organza.optimizers import set_rate
 from organza.pictures import grid, save_png, side_by_side
 from organza.plan import Plan
@@ -51,10 +63,18 @@ class Trainer:
         plan: for how long, and how often to look.
         seed: of everything random.
         referee: measures the samples; None never evaluates.
+        machine: what the players compute on; weights, data and latents are made on the CPU, the same for every machine.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Batches, folder: RunFolder, plan: Plan, seed: int, referee: Referee | None
+        self,
+        recipe: Recipe,
+        data: Batches,
+        folder: RunFolder,
+        plan: Plan,
+        seed: int,
+        referee: Referee | None,
+        machine: Machine = CPU,
     ):
         self.recipe, self.data, self.folder, self.plan, self.seed, self.referee = (
             recipe,
@@ -64,10 +84,13 @@ class Trainer:
             seed,
             referee,
         )
+        self.machine = machine
         torch.manual_seed(seed_of(seed, "weights"))
         self.game = channels_last(recipe.build(data))
         self.game.requires_grad_(False)
+        machine.settle(self.game)
         self.average = Average(self.game.G)
+        machine.compile(*networks_of(self.game.G), *networks_of(self.game.D))
         self.optimizers = {
             "generator": recipe.generator_optimizer.build(self.game.G.parameters()),
             "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
@@ -94,36 +117,38 @@ class Trainer:
             set_rate(optimizer, at(chosen.rate, self.images, self.plan.images))
         game.train()
         for_D, for_G = recipe.turns(self.images)
-        numbers: dict[str, float] = {}
+        for_penalties = self.machine.exact if due(game, moment) else self.machine
+        told: dict[str, Tensor] = {}
         batch, made = {}, {}
         for turn in range(for_D):
             # G's first turn uses the fakes of D's last turn, as the tutorial does: one forward pass of G serves both.
             batch, made = self.played(self.images, graph=turn == for_D - 1 and for_G > 0)
-            loss = partial(discriminator_loss, game, batch, made, moment)
-            numbers |= update(game.D, self.optimizers["discriminator"], loss, recipe.discriminator_limit).numbers()
+            loss = partial(for_penalties.forward, discriminator_loss, game, batch, made, moment)
+            told |= update(game.D, self.optimizers["discriminator"], loss, recipe.discriminator_limit).values()
             self.images += recipe.batch
         for turn in range(for_G):
             if turn or not for_D:
                 batch, made = self.played(moment.images + turn * ASIDE, graph=True)
             alone = partial(generator_alone, game, batch, made)
             loss = partial(generator_loss, game, batch, made, moment) if for_D else alone
-            numbers |= update(game.G, self.optimizers["generator"], loss).numbers()
+            told |= update(game.G, self.optimizers["generator"], partial(self.machine.forward, loss)).values()
         if for_G:
             self.average.update(game.G, decay(recipe.batch, half_life(moment.images + recipe.batch, recipe.average)))
         self.images = max(self.images, moment.images + recipe.batch)
         self.steps += 1
-        return numbers
+        return numbers(told)
 
     def played(self, start: int, graph: bool) -> tuple[Batch, Batch]:
         """The batch that begins at a position, and what G makes of it; with a graph where G's turn will want one."""
         batch = self.batch(range(start, start + self.recipe.batch))
         self.game.G.requires_grad_(graph)
         with torch.set_grad_enabled(graph):
-            return batch, self.game.play(batch)
+            made = self.machine.forward(self.game.play, batch)
+        return batch, {name: full(value) for name, value in made.items()}  # D may look in another precision
 
     def batch(self, positions: range) -> Batch:
-        """The real data and the latents of these positions of the run."""
-        return self.data.at(positions) | self.latents("z", positions)
+        """The real data and the latents of these positions of the run, on the device."""
+        return self.machine.take(self.data.at(positions) | self.latents("z", positions))
 
     def latents(self, purpose: str, positions: Iterable[int]) -> Batch:
         """The latents of a purpose, each from a stream of its own."""
@@ -209,7 +234,8 @@ class Trainer:
         with self._averaged():
             for start in range(positions.start, positions.stop, MICROBATCH):
                 some = range(start, start + MICROBATCH)
-                made.append(to_uint8(self.game.make(self.data.referenced(some) | self.latents("sample", some))))
+                batch = self.machine.take(self.data.referenced(some) | self.latents("sample", some))
+                made.append(to_uint8(self.game.make(batch)).cpu())
         return torch.cat(made)[: len(positions)]
 
     def targets(self, positions: range) -> Tensor:
@@ -227,11 +253,10 @@ class Trainer:
         with self._averaged():
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
-                batch = self.data.gallery(some) | self.latents("sample", some)
+                batch = self.machine.take(self.data.gallery(some) | self.latents("sample", some))
                 output = batch[self.game.output] if real else self.game.make(batch)
-                sheets.append(
-                    side_by_side([pictured(to_uint8(part).numpy()) for part in self.game.shown(batch, output)])
-                )
+                shown = [to_uint8(part).cpu().numpy() for part in self.game.shown(batch, output)]
+                sheets.append(side_by_side([pictured(part) for part in shown]))
         return np.concatenate(sheets)[:count]
 
     @contextmanager
@@ -353,7 +378,7 @@ class Trainer:
 
     def _judged(self, count: int) -> Batch:
         """Reference items and latents for the discriminator to be tried on."""
-        return self.data.referenced(range(count)) | self.latents("judged", range(count))
+        return self.machine.take(self.data.referenced(range(count)) | self.latents("judged", range(count)))
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint.

@@ -21,6 +21,7 @@ def train(
     labels: Annotated[str | None, arg("COLUMNS", "subfolders, or all of labels.csv")] = None,
     seed: Annotated[int | None, arg("N", "0")] = None,
     stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, arg("RULE", "plateau")] = None,
+    device: Annotated[str, arg("DEVICE", "auto")] = "auto",
     no_evaluate: bool = False,
     dry_run: bool = False,
 ) -> int:
@@ -37,6 +38,7 @@ def train(
         labels: for conditional recipes: hair,skin_color of labels.csv beside the pictures, or my.csv, or my.csv:hair.
         seed: of everything random.
         stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
+        device: auto, cpu, cuda, cuda:1 or mps.
         no_evaluate: do not measure the samples against held-out images while training.
         dry_run: print the resolved recipe with its size, memory and time, and train nothing.
     """
@@ -45,7 +47,7 @@ def train(
     from organza.stop import Equilibrium, Plateau
 
     rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
-    asked = Request(data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate)
+    asked = Request(data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate, device)
     if dry_run:
         from organza.dry import dry_run as describe
 

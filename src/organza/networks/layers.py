@@ -72,6 +72,11 @@ def main_network(player: nn.Module) -> nn.Module:
     return next(iter(player.values())) if isinstance(player, Several) else player
 
 
+def networks_of(player: nn.Module) -> list[nn.Module]:
+    """The network itself, or all of several."""
+    return list(player.values()) if isinstance(player, Several) else [player]
+
+
 class Discriminator(nn.Module):
     """What maps data [N, *shape] in [-1, 1] to logits [N, ...]; a conditional one maps data and its row of labels [N, labels]."""
 

@@ -3,8 +3,8 @@
 Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1; convolutions and normalisation as in `resize`.
 Symbols: z [N, z_dim]; h [N, C, H, W] feature maps; y [N, channels, H, W] the picture so far, before tanh.
 
-In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small pictures settle it first, at
-a fiftieth of the arithmetic.
+In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small pictures settle it
+first, at a fiftieth of the arithmetic.
 """
 
 from __future__ import annotations

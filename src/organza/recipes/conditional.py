@@ -105,7 +105,8 @@ def cgan_swift() -> Recipe:
     return replace(
         swift(),
         name="cgan-swift",
-        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; all else is swift's.",
+        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; "
+        "all else is swift's.",
         expect="...",
         game=Part(Conditional),
         data=Part(Labelled),

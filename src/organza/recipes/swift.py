@@ -23,9 +23,9 @@ def swift() -> Recipe:
     """Many turns in little time: what gets furthest in minutes."""
     return Recipe(
         name="swift",
-        source="The loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of the "
-        "batch; resize-convolutions in G (Odena et al. 2016), DCGAN's convolutions without batch norm in D, both thin; Adam 2e-3 "
-        "falling to 2e-4 (0, 0.99), batch 16.",
+        source="The loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of "
+        "the batch; resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958) in G, DCGAN's "
+        "convolutions without batch norm in D, both thin; Adam 2e-3 falling to 2e-4 (0, 0.99), batch 16.",
         expect="Faces at 64x64: ...",
         game=Part(Unconditional),
         generator=Part(skips.Generator, width=16),

@@ -1,0 +1,151 @@
+"""The machine that a run is trained on: which device, in which precision, and whether the networks are compiled.
+
+Data and latents are drawn on the CPU, from streams that are the same everywhere, and taken to the device; pictures for people and for
+measurements come back as bytes. So nothing but the players' arithmetic depends on the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from organza.errors import UserError, nearest
+
+R = TypeVar("R")
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the players compute, and how.
+
+    Args:
+        device: that holds their weights.
+        precision: of convolutions and matrix products in forward passes, torch.float32 or torch.bfloat16; weights stay in float32.
+        compiled: are the networks' forward passes compiled?
+
+    >>> print(Machine(torch.device("cuda:1"), torch.bfloat16, compiled=True))
+    cuda:1 in bfloat16, compiled
+    """
+
+    device: torch.device
+    precision: torch.dtype = torch.float32
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.device} in {self.facts()['precision']}{', compiled' if self.compiled else ''}"
+
+    def facts(self) -> dict[str, Any]:
+        """What recipe.json keeps of it. JSON.
+
+        >>> Machine(torch.device("cpu")).facts()
+        {'device': 'cpu', 'precision': 'float32', 'compiled': False}
+        """
+        precision = str(self.precision).removeprefix("torch.")
+        return {"device": str(self.device), "precision": precision, "compiled": self.compiled}
+
+    @property
+    def exact(self) -> Machine:
+        """The same machine in float32: for a turn with a penalty, which may be a difference of two nearly equal logits."""
+        # A finite difference divides D(x + sigma n) - D(x) by sigma = 0.01. bfloat16 rounds the inputs, and what each layer makes of them,
+        # to 8 bits: the error is as large as the difference, and one layer in float32 at the end does not undo it. So all of D is in
+        # float32 then, and the way back too. TF32 keeps 11 bits, and its error is small beside the chance of the draw n. docs/lab-log.md
+        # has the numbers. In G's turn, and in D's without a penalty, logits are not subtracted from their like, and 8 bits will do.
+        return replace(self, precision=torch.float32)
+
+    def forward(self, function: Callable[..., R], *arguments: Any) -> R:
+        """function(*arguments), with its convolutions and matrix products in this machine's precision."""
+        if self.precision is torch.float32:
+            return function(*arguments)
+        with torch.autocast(self.device.type, self.precision):
+            return function(*arguments)
+
+    def take(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A batch that was made on the CPU, on the device; the CPU does not wait for the copies.
+
+        >>> x = torch.zeros(1); CPU.take({"image": x})["image"] is x
+        True
+        """
+        if self.device.type == "cuda":  # only from pinned memory does a copy run beside the computation
+            batch = {name: value.pin_memory() for name, value in batch.items()}
+        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+
+    def settle(self, game: nn.Module) -> None:
+        """Move a game's weights and memory to the device, in place, and set torch up for it."""
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # where pinned memory and compiled kernels belong
+            torch.set_float32_matmul_precision("high")  # TF32; see `exact`
+            torch.backends.cudnn.allow_tf32 = True
+            torch.backends.cudnn.benchmark = True  # a run has few shapes, each met many times
+        game.to(self.device)
+
+    def compile(self, *networks: nn.Module) -> None:
+        """Compile the forward passes of networks, in place, where this machine does: names in the state stay as they are."""
+        if self.compiled:
+            for network in networks:
+                network.compile()
+
+
+CPU = Machine(torch.device("cpu"))
+"""The plain one: what there always is."""
+
+
+def choose(asked: str = AUTO) -> Machine:
+    """The machine that was asked for, in the precision that is fast on it, not compiled.
+
+    Args:
+        asked: auto (CUDA if there is any, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.
+
+    Raises:
+        UserError: for another name, or a device that is not there.
+
+    >>> str(choose("cpu").device)
+    'cpu'
+    """
+    device = torch.device(_best() if asked == AUTO else _present(asked))
+    return Machine(device, torch.bfloat16 if halves(device) else torch.float32)
+
+
+def halves(device: torch.device) -> bool:
+    """Has the device instructions for bfloat16? Elsewhere it is emulated, and slower than float32.
+
+    >>> halves(torch.device("mps"))
+    False
+    """
+    if device.type == "cuda":
+        capable = torch.cuda.get_device_capability(device)[0] >= 8
+        return capable and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":  # private names, which a later torch may not have
+        asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+        return any(supported is not None and supported() for supported in asked)
+    return False
+
+
+def _devices() -> list[str]:
+    """What --device may name here, the best first."""
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+
+
+def _best() -> str:
+    return _devices()[0]
+
+
+def _present(asked: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
+        names = [AUTO, "cpu", "cuda", "cuda:1", "mps"]
+        raise UserError(f"--device can be auto, cpu, cuda, cuda:1 or mps, not {asked}.{nearest(asked, names)}")
+    here = _devices()
+    name = "cuda:0" if asked == "cuda" else asked
+    if name not in here:
+        remedy = "leave --device out to take the best there is"
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            remedy += ", or install a torch that is built for your GPU"
+        raise UserError(f"--device {asked}: torch {torch.__version__} finds {', '.join(here)} here; {remedy}.")
+    return name
