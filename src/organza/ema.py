@@ -57,14 +57,15 @@ def _floats(network: nn.Module) -> list[Tensor]:
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 8) -> None:
+def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 4) -> None:
     """Measure the batch-norm statistics of averaged weights anew: the averages of the statistics are not those of the average.
 
     Without this a batch-normalised generator samples noise for the first thousands of images.
+
     Args:
         network: changed in place; left alone where it has no batch norm.
         forward: passes the batch of a number through the network.
-        times: how many batches; 8 of 64 settle the statistics.
+        times: how many batches. Of 64, 1 to 8 of them gave the same distance within a third of its standard error.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms:
