@@ -35,7 +35,7 @@ from organza.metrics.kernels import gaussian_mmd, median_distance
 from organza.plan import Plan
 from organza.recipe import Recipe, apply, find
 from organza.run import RunFolder
-from organza.start import measure, versions
+from organza.start import measure, trial, versions
 from organza.stop import Budget
 from organza.trainer import Trainer
 from tutorial import SIZE, Tutorial
@@ -108,7 +108,7 @@ class Ours:
     """A recipe in organza's trainer, without its looks at itself."""
 
     def __init__(self, recipe: Recipe, data: Images, seed: int, budget: Budget):
-        planned = max(budget.planned(len(data.parts.train), measure(recipe, data, 5.0)), recipe.batch)
+        planned = max(budget.planned(len(data.parts.train), measure(trial(recipe, data), 5.0)), recipe.batch)
         plan = Plan(budget.text, planned, budget.seconds, planned, planned, planned, planned)
         self.trainer = Trainer(recipe, data, RunFolder("."), plan, seed, None)
 

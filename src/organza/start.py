@@ -25,9 +25,9 @@ from organza.game import NonFinite
 from organza.metrics.features import offline_extractor
 from organza.metrics.shapes import ShapeStatistics
 from organza.part import decode, encode
-from organza.plan import Plan, make_plan
+from organza.plan import Costs, Plan, make_plan
 from organza.recipe import Recipe
-from organza.referee import Referee
+from organza.referee import JUDGED, Referee
 from organza.run import RunFolder, lines_of
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
@@ -234,14 +234,29 @@ def _plan(
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-    # Only a time needs a good guess at the images it comes to.
-    rate = measure(recipe, data, 3.0 if budget.seconds else 0.3)
-    return make_plan(budget, len(data.parts.train), recipe.batch, rate, referee.cost if referee else 0.0)
-
-
-def measure(recipe: Recipe, data: Batches, seconds: float) -> float:
-    """Images a second, over a few steps of a copy of the game that is thrown away."""
+    # Only a time needs a good guess at the images it comes to, and a short one can do with less.
     trainer = trial(recipe, data)
+    rate = measure(trainer, min(3.0, 0.005 * budget.seconds) if budget.seconds else 0.3)
+    return make_plan(budget, len(data.parts.train), recipe.batch, _costs(trainer, rate, referee))
+
+
+def _costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
+    """What looking takes: two sheets tell what G's preparation costs, which only the first needs, and each picture."""
+    first, again = _seconds(trainer.gallery), _seconds(trainer.gallery)
+    if referee is None:
+        return Costs(rate, first, first)
+    picture = again / (trainer.data.rows * trainer.data.columns)
+    return Costs(rate, first + (referee.samples + JUDGED) * picture + referee.cost, first)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure(trainer: Trainer, seconds: float) -> float:
+    """Images a second, over a few steps of a trainer that is thrown away."""
     start, images = time.perf_counter(), 0
     try:
         trainer.step()  # the first step also allocates
