@@ -75,13 +75,13 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
 
     >>> plan = make_plan(Budget.parse("10m"), 20_000, 32, Costs(rate=40.0, evaluation=3.0, sheet=0.5))
     >>> plan.images, plan.evaluate_every, plan.sample_every
-    (24000, 4000, 1333)
+    (24000, 4002, 1334)
     """
     images = max(budget.planned(items, costs.rate), batch)
     duration = images / costs.rate
     looks = min(20, max(4 if duration >= 120 else 2, _within(0.03 * duration, costs.evaluation)))
     between = min(40 // looks - 1, max(1, _within(0.01 * duration, looks * costs.sheet)))
-    sample_every = max(batch, images // (looks * (between + 1)))
+    sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up: the last look is the one at the end
     evaluate_every = sample_every * (between + 1)
     # A kill costs what was done since the last checkpoint: at most five minutes, whatever the length of the run.
     save_every = max(batch, min(evaluate_every, round(300 * costs.rate)))
