@@ -29,6 +29,7 @@ from organza.plan import Costs, Plan, make_plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Referee
 from organza.run import RunFolder, lines_of
+from organza.seeding import MICROBATCH
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
 
@@ -241,12 +242,13 @@ def _plan(
 
 
 def _costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
-    """What looking takes: two sheets tell what G's preparation costs, which only the first needs, and each picture."""
-    first, again = _seconds(trainer.gallery), _seconds(trainer.gallery)
+    """What looking takes, told by a few pictures made twice: only the first time needs the preparation of the averaged generator."""
+    first, again = (_seconds(lambda: trainer.made(range(MICROBATCH))) for _ in range(2))
+    picture = again / MICROBATCH
+    sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
     if referee is None:
-        return Costs(rate, first, first)
-    picture = again / (trainer.data.rows * trainer.data.columns)
-    return Costs(rate, first + (referee.samples + JUDGED) * picture + referee.cost, first)
+        return Costs(rate, sheet, sheet)
+    return Costs(rate, sheet + (referee.samples + JUDGED) * picture + referee.cost, sheet)
 
 
 def _seconds(work: Callable[[], object]) -> float:
