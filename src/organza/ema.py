@@ -65,7 +65,8 @@ def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 
     Args:
         network: changed in place; left alone where it has no batch norm.
         forward: passes the batch of a number through the network.
-        times: how many batches. Of 64, 1 to 8 of them gave the same distance within a third of its standard error.
+        times: how many batches. On one late checkpoint of dcgan-r1, 1, 2, 4 and 8 of 64 gave distances from 0.4131 to 0.4165, each with
+            a standard error of 0.0054; early checkpoints, and other recipes, were not compared.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms:
