@@ -63,7 +63,7 @@ class Plan:
 def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
     """A plan for a budget: about 20 evaluations and 40 sheets of samples, fewer where they would cost more than their share of the time.
 
-    All that is not training should cost less than a twentieth: evaluations with their checkpoints may take 3 % of the time, sheets
+    All that is not training should cost less than a twentieth: evaluations with their checkpoints aim at 3 % of the time, sheets
     1 %; the rest is for the start and the end. From two minutes on there are four evaluations whatever they cost, as a curve of fewer
     points says nothing, and a sheet between two of them. Each evaluation falls on a sheet: both need the same preparation of G.
 
