@@ -97,16 +97,19 @@ def apart(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measured(count: int, form: str, images: int, recipe: str) -> dict[str, Any]:
-    """All figures of one count; everything that was written is removed."""
+def measured(count: int, form: str, images: int, recipe: str, repeats: int) -> dict[str, Any]:
+    """All figures of one count, medians and each training's own; everything that was written is removed."""
     place = Path(tempfile.mkdtemp(prefix="organza-memory-"))
     environment = {**os.environ, "ORGANZA_CACHE": str(place / "cache")}
     data = place / ("images.npy" if form == "array" else "images")
     try:
         (write_array if form == "array" else write_folder)(data, count, 32)
         packing = apart(environment, "--pack", str(data))
-        fed = ("--train", str(data), "--run", str(place / "run"), "--images", str(images), "--recipe", recipe)
-        return packing | apart(environment, *fed)
+        runs = []
+        for index in range(repeats):
+            fed = ("--run", str(place / f"run{index}"), "--images", str(images), "--recipe", recipe)
+            runs.append(apart(environment, "--train", str(data), *fed))
+        return packing | {name: statistics.median(run[name] for run in runs) for name in runs[0]} | {"runs": runs}
     finally:
         shutil.rmtree(place)
 
@@ -117,6 +120,9 @@ def main() -> None:
     arguments.add_argument("--form", choices=("array", "folder"), default="array")
     arguments.add_argument("--images", type=int, default=10_000, help="to train for")
     arguments.add_argument("--recipe", default="mlp")
+    arguments.add_argument(
+        "--repeats", type=int, default=5, help="trainings of each count: one and the same differs by tens of MB"
+    )
     arguments.add_argument("--out", type=Path)
     arguments.add_argument("--pack", help=argparse.SUPPRESS)
     arguments.add_argument("--train", help=argparse.SUPPRESS)
@@ -126,10 +132,12 @@ def main() -> None:
         found = pack(asked.pack, 32) if asked.pack else train(asked.train, asked.run, asked.images, asked.recipe)
         print(json.dumps(found))
         return
-    rows = {count: measured(count, asked.form, asked.images, asked.recipe) for count in asked.counts}
+    rows = {count: measured(count, asked.form, asked.images, asked.recipe, asked.repeats) for count in asked.counts}
     print(f"{'MB':>16s}" + "".join(f"{name:>18s}" for name in COLUMNS))
     for count, row in rows.items():
         print(f"{count:>16,}" + "".join(f"{row[name]:18.1f}" for name in COLUMNS))
+    spread = (max(v) - min(v) for v in ([run["training, all"] for run in row["runs"]] for row in rows.values()))
+    print(f"between trainings of one count, all: {', '.join(f'{value:.1f}' for value in spread)}")
     first, last = rows[asked.counts[0]], rows[asked.counts[-1]]
     print(f"{'difference':>16s}" + "".join(f"{last[name] - first[name]:18.1f}" for name in COLUMNS))
     if asked.out:
