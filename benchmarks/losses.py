@@ -75,7 +75,7 @@ def main() -> None:
                 continue
             spent, troubles[name] = advance(run, asked.images * look // asked.looks)
             seconds[name] += spent
-            distance = referee.scores(run.made(range(1_000_000, 1_000_000 + referee.samples)).numpy())["mmd"]
+            distance = referee.scores(run.made(range(1_000_000, 1_000_000 + referee.samples)))["mmd"]
             distances[name].append((run.images, distance.value, distance.error))
     print(f"{asked.data} at {asked.size}, {asked.images:,} images each, width {asked.width}, seed {asked.seed}")
     print(f"{'recipe':14s}{'distance':>10s}{'error':>8s}{'images/s':>10s}{'turns of G':>12s}  on the way")

@@ -35,7 +35,7 @@ from organza.metrics.kernels import gaussian_mmd
 from organza.plan import Plan
 from organza.recipe import Recipe, apply, find
 from organza.run import RunFolder
-from organza.start import measure, versions
+from organza.start import measure, trial, versions
 from organza.stop import Budget
 from organza.trainer import Trainer
 from tutorial import SIZE, Tutorial
@@ -74,7 +74,8 @@ DRAWN = 1000
 class Contestant(Protocol):
     """Something that trains step by step and can be asked for pictures at any time."""
 
-    images: int
+    @property
+    def images(self) -> int: ...
 
     def step(self) -> None: ...
 
@@ -87,15 +88,19 @@ class Reference:
     """The tutorial's loop on the data, enlarged or reduced to its 64x64."""
 
     def __init__(self, data: Images, seed: int):
-        self.data, self.seed, self.images = data, seed, 0
+        self.data, self.seed, self.seen = data, seed, 0
         self.tutorial = Tutorial(data.shape[0], seed)
 
+    @property
+    def images(self) -> int:
+        return self.seen
+
     def step(self) -> None:
-        batch = self.data.at(range(self.images, self.images + Tutorial.batch))["image"]
+        batch = self.data.at(range(self.seen, self.seen + Tutorial.batch))["image"]
         if batch.shape[-2:] != (SIZE, SIZE):
             batch = interpolate(batch, (SIZE, SIZE), mode="bilinear", antialias=True)
         self.tutorial.step(batch.contiguous())
-        self.images += Tutorial.batch
+        self.seen += Tutorial.batch
 
     def sample(self, count: int) -> np.ndarray:
         made = self.tutorial.sample(count)
@@ -108,7 +113,7 @@ class Ours:
     """A recipe in organza's trainer, without its looks at itself."""
 
     def __init__(self, recipe: Recipe, data: Images, seed: int, budget: Budget):
-        planned = max(budget.planned(len(data.parts.train), measure(recipe, data, 5.0)), recipe.batch)
+        planned = max(budget.planned(len(data.parts.train), measure(trial(recipe, data), 5.0)), recipe.batch)
         plan = Plan(budget.text, planned, budget.seconds, planned, planned, planned, planned)
         self.trainer = Trainer(recipe, data, RunFolder("."), plan, seed, None)
 

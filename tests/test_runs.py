@@ -19,8 +19,9 @@ import pytest
 import organza
 from organza import checkpoint
 from organza.errors import UserError
-from organza.events import Event, Stopped, Tick, Warned
+from organza.events import Event, Saved, Stopped, Tick, Warned
 from organza.recipe import Recipe, find
+from organza.referee import tried
 from organza.run import RunFolder, lines_of
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
@@ -89,6 +90,20 @@ def test_evaluation_and_sampling_do_not_change_the_weights(pictures: Path, tmp_p
     train(pictures, tmp_path / "blind", recipe, budget="96img")
     train(pictures, tmp_path / "looked", recipe, budget="96img", evaluate=True)
     assert weights(tmp_path / "blind") == weights(tmp_path / "looked")
+
+
+def test_an_evaluation_and_its_checkpoint_ask_the_discriminator_once(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+
+    def counted(game, batch):
+        asked.append(len(batch["image"]))
+        return tried(game, batch)
+
+    monkeypatch.setattr("organza.trainer.tried", counted)
+    events = train(pictures, tmp_path / "run", small(find("resize-r1")), evaluate=True)  # its loss has no neutral logit
+    assert len(asked) == len([event for event in events if isinstance(event, Saved)])
 
 
 def test_the_run_directory_holds_what_it_promises(pictures: Path, tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from organza.errors import UserError
-from organza.plan import make_plan
+from organza.plan import Costs, Plan, make_plan
 from organza.stop import Budget, Check, Equilibrium, Plateau, best
 
 
@@ -63,12 +63,29 @@ def test_what_is_no_budget(text: str):
         Budget.parse(text)
 
 
+def looks_of(plan: Plan) -> tuple[int, int]:
+    """The evaluations and the sheets of samples of a run, with those at its end."""
+    return -(-plan.images // plan.evaluate_every), -(-plan.images // plan.sample_every)
+
+
 def test_looking_costs_no_more_than_its_share_and_a_kill_no_more_than_five_minutes():
-    plan = make_plan(Budget.parse("10h"), 20_000, 32, rate=40.0, evaluation=5.0)
-    looks = plan.images // plan.evaluate_every
-    assert looks == 20
+    plan = make_plan(Budget.parse("10h"), 20_000, 32, Costs(rate=40.0, evaluation=5.0, sheet=1.0))
+    assert looks_of(plan) == (20, 40)
     assert plan.save_every == 300 * 40
-    short = make_plan(Budget.parse("5m"), 20_000, 32, rate=40.0, evaluation=3.0)
-    assert short.images // short.evaluate_every * 3.0 <= 0.05 * 300 + 3.0
-    tiny = make_plan(Budget.parse("1img"), 20_000, 32, rate=40.0, evaluation=3.0)
-    assert tiny.images == 32
+    for minutes in (5, 8, 10, 20, 60):
+        costs = Costs(rate=40.0, evaluation=2.0, sheet=0.3)
+        plan = make_plan(Budget.parse(f"{minutes}m"), 20_000, 32, costs)
+        looks, sheets = looks_of(plan)
+        assert looks >= 4
+        assert looks * costs.evaluation + (sheets - looks) * costs.sheet <= 0.04 * 60 * minutes
+        assert plan.evaluate_every % plan.sample_every == 0  # an evaluation falls on a sheet
+
+
+@pytest.mark.parametrize(("budget", "looks"), [("3m", 4), ("1m", 2)])
+def test_a_run_of_minutes_is_measured_whatever_that_costs(budget: str, looks: int):
+    plan = make_plan(Budget.parse(budget), 20_000, 32, Costs(rate=40.0, evaluation=10.0, sheet=2.0))
+    assert looks_of(plan)[0] == looks
+
+
+def test_a_budget_is_a_step_at_least():
+    assert make_plan(Budget.parse("1img"), 20_000, 32, Costs(rate=40.0)).images == 32

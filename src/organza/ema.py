@@ -57,14 +57,16 @@ def _floats(network: nn.Module) -> list[Tensor]:
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 8) -> None:
+def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 4) -> None:
     """Measure the batch-norm statistics of averaged weights anew: the averages of the statistics are not those of the average.
 
     Without this a batch-normalised generator samples noise for the first thousands of images.
+
     Args:
         network: changed in place; left alone where it has no batch norm.
         forward: passes the batch of a number through the network.
-        times: how many batches; 8 of 64 settle the statistics.
+        times: how many batches. On one late checkpoint of dcgan-r1, 1, 2, 4 and 8 of 64 gave distances from 0.4131 to 0.4165, each with
+            a standard error of 0.0054; early checkpoints, and other recipes, were not compared.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms:

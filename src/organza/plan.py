@@ -17,6 +17,20 @@ class Crossed(NamedTuple):
     save: bool
 
 
+class Costs(NamedTuple):
+    """What things take on this machine.
+
+    Args:
+        rate: images a second, while training.
+        evaluation: seconds of one evaluation, with the sheet of samples and the checkpoint that come with it.
+        sheet: seconds of a sheet of samples by itself.
+    """
+
+    rate: float
+    evaluation: float = 0.0
+    sheet: float = 0.0
+
+
 @dataclass(frozen=True)
 class Plan:
     """For how long, and how often to look.
@@ -46,27 +60,34 @@ class Plan:
         return Crossed(*(before // e < after // e for e in every))
 
 
-def make_plan(budget: Budget, items: int, batch: int, rate: float, evaluation: float, share: float = 0.05) -> Plan:
-    """A plan for a budget: about 20 looks at the distance, fewer where they would cost more than a share of the time.
+def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
+    """A plan for a budget: about 20 evaluations and 40 sheets of samples, fewer where they would cost more than their share of the time.
+
+    All that is not training should cost less than a twentieth: evaluations with their checkpoints aim at 3 % of the time, sheets
+    1 %; the rest is for the start and the end. From two minutes on there are four evaluations whatever they cost, as a curve of fewer
+    points says nothing, and a sheet between two of them. Each evaluation falls on a sheet: both need the same preparation of G.
 
     Args:
         budget: what the user allows.
         items: images to train on.
         batch: images in a step.
-        rate: images a second, measured on a few steps.
-        evaluation: seconds that one evaluation takes, measured.
-        share: of the run's time that evaluations may take.
+        costs: measured on a few steps.
 
-    >>> plan = make_plan(Budget.parse("10m"), 20_000, 32, rate=40.0, evaluation=3.0)
-    >>> plan.images, plan.evaluate_every
-    (24000, 2400)
+    >>> plan = make_plan(Budget.parse("10m"), 20_000, 32, Costs(rate=40.0, evaluation=3.0, sheet=0.5))
+    >>> plan.images, plan.evaluate_every, plan.sample_every
+    (24000, 4002, 1334)
     """
-    images = max(budget.planned(items, rate), batch)
-    duration = images / rate
-    looks = min(20, max(4, int(share * duration / max(evaluation, 1e-9))))
-    evaluate_every = max(batch, images // looks)
+    images = max(budget.planned(items, costs.rate), batch)
+    duration = images / costs.rate
+    looks = min(20, max(4 if duration >= 120 else 2, _within(0.03 * duration, costs.evaluation)))
+    between = min(40 // looks - 1, max(1, _within(0.01 * duration, looks * costs.sheet)))
+    sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up: the last look is the one at the end
+    evaluate_every = sample_every * (between + 1)
     # A kill costs what was done since the last checkpoint: at most five minutes, whatever the length of the run.
-    save_every = max(batch, min(evaluate_every, round(300 * rate)))
-    sample_every = max(batch, images // 40)
+    save_every = max(batch, min(evaluate_every, round(300 * costs.rate)))
     stats_every = max(batch, images // 200)
     return Plan(budget.text, images, budget.seconds, stats_every, sample_every, evaluate_every, save_every)
+
+
+def _within(seconds: float, cost: float) -> int:
+    return int(seconds / max(cost, 1e-9))

@@ -21,6 +21,11 @@ from organza.metrics.paired import estimate, faithfulness, perceptual
 from organza.metrics.shapes import variety
 from organza.seeding import MICROBATCH
 
+JUDGED = 256
+"""Pairs of real and made items that the discriminator is tried on."""
+Duels = list[tuple[Tensor, Tensor]]
+"""What D says of real and of made data, [N, ...] logits each, for every duel of a game."""
+
 
 class Referee:
     """Holds the features of the real images that the players never see.
@@ -29,11 +34,10 @@ class Referee:
         extractor: pictures to features.
         data: the batches, whose reference items are compared with; features are cached beside them.
         samples: how many generated images are compared.
-        judged: how many pairs D's accuracy is measured on.
     """
 
-    def __init__(self, extractor: Extractor, data: Batches, samples: int = 500, judged: int = 256):
-        self.extractor, self.samples, self.judged = extractor, samples, judged
+    def __init__(self, extractor: Extractor, data: Batches, samples: int = 500):
+        self.extractor, self.samples = extractor, samples
         self.against = "held-out" if len(data.parts.held_out) else "training"
         real = data.real()
         self.features = cached_features(extractor, real, f"{data.fingerprint}-{self.against}", data.directory.parent)
@@ -41,21 +45,25 @@ class Referee:
         self.cost = self._measured(real[:64])
 
     def _measured(self, pictures: np.ndarray) -> float:
-        """The seconds that one evaluation will take."""
+        """The seconds that looking at the samples of one evaluation will take."""
         start = time.perf_counter()
         self.extractor(pictures)
         return (time.perf_counter() - start) * self.samples / len(pictures)
 
-    def scores(self, pictures: np.ndarray) -> dict[str, Estimate]:
-        """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary."""
-        features = self.extractor(pictures)
-        return evaluate(self.features, features) | {"variety": variety(self.features, features)}
+    def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
+        """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary.
 
-    def faithfulness(self, made: Tensor, target: Tensor) -> dict[str, Estimate]:
-        """How near generated pictures are to their own targets, uint8 [N, H, W, C] both; the targets are the same each time."""
+        Args:
+            made: what is measured.
+            target: what should have been made, the same each time, where there is such a thing: how near each is to its own.
+        """
+        features = self.extractor(made.numpy())
+        found = evaluate(self.features, features) | {"variety": variety(self.features, features)}
+        if target is None:
+            return found
         if self.wanted is None:
             self.wanted = self.extractor(target)
-        return faithfulness(made, target) | {"perceptual": estimate(perceptual(self.extractor(made), self.wanted))}
+        return found | faithfulness(made, target) | {"perceptual": estimate(perceptual(features, self.wanted))}
 
     def card(self, seed: int) -> dict[str, Any]:
         """What the numbers depend on; numbers with unlike cards must not be compared."""
@@ -63,21 +71,39 @@ class Referee:
 
 
 @torch.no_grad()
-def accuracy(game: Game, batch: Batch) -> tuple[float, float]:
-    """The share of reals and fakes that D tells apart rightly, and its standard error: 1/2 at the equilibrium of the game."""
-    right = []
+def tried(game: Game, batch: Batch) -> Duels:
+    """What D says of a batch and of what is made of it; a few items at a time, since large translators fill the memory."""
     count = len(next(iter(batch.values())))
-    some = [range(start, min(start + MICROBATCH, count)) for start in range(0, count, MICROBATCH)]
-    judged = [_logits(game, {name: value[part.start : part.stop] for name, value in batch.items()}) for part in some]
-    for parts in zip(*judged, strict=True):  # the parts of one duel
-        real, fake = (torch.cat(side) for side in zip(*parts, strict=True))
-        neutral = game.adversarial.neutral
-        even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
+    some = [slice(start, min(start + MICROBATCH, count)) for start in range(0, count, MICROBATCH)]
+    parts = [_logits(game, {name: value[part] for name, value in batch.items()}) for part in some]
+    return [
+        (torch.cat([real for real, _ in duel]), torch.cat([fake for _, fake in duel]))
+        for duel in zip(*parts, strict=True)
+    ]
+
+
+def accuracy(duels: Duels, neutral: float | None) -> tuple[float, float]:
+    """The share of reals and fakes that D tells apart rightly, and its standard error: 1/2 at the equilibrium of the game.
+
+    Args:
+        duels: what D says.
+        neutral: the logit of an even chance; None where only differences count.
+
+    >>> accuracy([(torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 3.0]))], 0.0)[0]
+    0.75
+    """
+    right = []
+    for real, fake in duels:
+        even = middle(real, fake) if neutral is None else neutral
         right += [probability(real, even) > 0.5, probability(fake, even) < 0.5]
     share = torch.cat(right).float().mean().item()
     return share, math.sqrt(max(share * (1 - share), 1e-9) / sum(map(len, right)))
 
 
-def _logits(game: Game, batch: Batch) -> list[tuple[Tensor, Tensor]]:
-    """What D says of reals and fakes, for each duel; a few items at a time, since large translators fill the memory."""
+def middle(real: Tensor, fake: Tensor) -> float:
+    """The logit of an even chance where only differences count: half-way between reals and fakes."""
+    return (real.mean() + fake.mean()).item() / 2
+
+
+def _logits(game: Game, batch: Batch) -> Duels:
     return [(duel.judge(duel.real), duel.judge(duel.fake)) for duel in game.duels(batch, game.play(batch))]

@@ -28,10 +28,11 @@ from organza.metrics.features import offline_extractor
 from organza.metrics.shapes import ShapeStatistics
 from organza.part import decode, encode
 from organza.penalties import FIRST_ORDER
-from organza.plan import Plan, make_plan
+from organza.plan import Costs, Plan, make_plan
 from organza.recipe import Recipe
-from organza.referee import Referee
+from organza.referee import JUDGED, Referee
 from organza.run import RunFolder, lines_of
+from organza.seeding import MICROBATCH
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
 
@@ -152,7 +153,7 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     else:
         source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, lambda recipe, data: measure(recipe, data, 1.0, machine))
+        choice = recipe_for(source, budget, lambda recipe, data: measure(trial(recipe, data, machine), 1.0))
     recipe = recipes.apply(choice.recipe, asked.settings)
     if before:
         _same(folder, before, recipe)
@@ -251,19 +252,34 @@ def _plan(
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-    # Only a time needs a good guess at the images it comes to.
-    rate = measure(recipe, data, 3.0 if budget.seconds else 0.3, machine)
-    return make_plan(budget, len(data.parts.train), recipe.batch, rate, referee.cost if referee else 0.0)
-
-
-def measure(recipe: Recipe, data: Batches, seconds: float, machine: Machine = CPU) -> float:
-    """Images a second, over a few steps of a copy of the game that is thrown away."""
+    # Only a time needs a good guess at the images it comes to, and a short one can do with less.
     trainer = trial(recipe, data, machine)
+    rate = measure(trainer, min(3.0, 0.005 * budget.seconds) if budget.seconds else 0.3)
+    return make_plan(budget, len(data.parts.train), recipe.batch, _costs(trainer, rate, referee))
+
+
+def _costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
+    """What looking takes, told by a few pictures made twice: only the first time needs the preparation of the averaged generator."""
+    first, again = (_seconds(lambda: trainer.made(range(MICROBATCH))) for _ in range(2))
+    picture = again / MICROBATCH
+    sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
+    if referee is None:
+        return Costs(rate, sheet, sheet)
+    return Costs(rate, sheet + (referee.samples + JUDGED) * picture + referee.cost, sheet)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure(trainer: Trainer, seconds: float) -> float:
+    """Images a second, over a few steps of a trainer that is thrown away."""
     start, images = time.perf_counter(), 0
     try:
-        for _ in range(
-            2 if machine.compiled else 1
-        ):  # the first step also allocates, and compiles; what is lazy comes in the second
+        # The first step also allocates, and compiles; what is lazy comes in the second.
+        for _ in range(2 if trainer.machine.compiled else 1):
             trainer.step()
         start, images = time.perf_counter(), trainer.images
         while trainer.images == images or time.perf_counter() - start < seconds:
@@ -285,7 +301,7 @@ def faster(recipe: Recipe, data: Batches, machine: Machine) -> Machine:
         return machine
     compiled = replace(machine, compiled=True)
     try:
-        gain = measure(recipe, data, 1.0, compiled) / measure(recipe, data, 1.0, machine)
+        gain = measure(trial(recipe, data, compiled), 1.0) / measure(trial(recipe, data, machine), 1.0)
     except Exception:  # a compiler fails in many ways, starting with its absence; the run needs none
         return machine
     return compiled if gain > WORTHWHILE else machine

@@ -41,7 +41,7 @@ from organza.optimizers import set_rate
 from organza.pictures import grid, save_png, side_by_side
 from organza.plan import Plan
 from organza.recipe import Recipe
-from organza.referee import Referee, accuracy
+from organza.referee import JUDGED, Duels, Referee, accuracy, middle, tried
 from organza.rendering import pictured
 from organza.run import RunFolder
 from organza.schedule import at
@@ -97,7 +97,8 @@ class Trainer:
         }
         self.images = self.steps = 0
         self.seconds = 0.0
-        self.saved_at = self.calibrated_at = -1
+        self.saved_at = self.calibrated_at = self.tried_at = -1
+        self.duels: Duels = []
         self.history: list[Check] = []
         self.sums: dict[str, list[float]] = {}
         self.asked: str | None = None
@@ -288,11 +289,8 @@ class Trainer:
         # Latents from a million on: those of the sample grids stay out of the measurement.
         measured = range(1_000_000, 1_000_000 + self._samples())
         made = self.made(measured)
-        scores = self.referee.scores(made.numpy())
-        if self.game.paired:
-            scores |= self.referee.faithfulness(made, self.targets(measured))
-        with self._averaged(), torch.no_grad():
-            right, error = accuracy(self.game, self._judged(self.referee.judged))
+        scores = self.referee.scores(made, self.targets(measured) if self.game.paired else None)
+        right, error = accuracy(self.verdicts(), self.game.adversarial.neutral)
         check = Check(self.images, scores["mmd"].value, scores["mmd"].error, right, error)
         self.history.append(check)
         line = {"images": self.images, "seconds": round(self.seconds, 1)}
@@ -366,19 +364,20 @@ class Trainer:
             "neutral": self._neutral(),
         }
 
-    @torch.no_grad()
     def _neutral(self) -> float:
         """The logit of an even chance: the loss's own, or half-way between held-out reals and fakes where only differences count."""
-        if self.game.adversarial.neutral is not None:
-            return self.game.adversarial.neutral
-        with self._averaged():
-            batch = self._judged(256)
-            duel = self.game.duels(batch, self.game.play(batch))[0]
-            return (duel.judge(duel.real).mean() + duel.judge(duel.fake).mean()).item() / 2
+        neutral = self.game.adversarial.neutral
+        return middle(*self.verdicts()[0]) if neutral is None else neutral
 
-    def _judged(self, count: int) -> Batch:
-        """Reference items and latents for the discriminator to be tried on."""
-        return self.machine.take(self.data.referenced(range(count)) | self.latents("judged", range(count)))
+    def verdicts(self) -> Duels:
+        """What D says of reference items and of fakes, once for each position: an evaluation asks for it, and the checkpoint behind it."""
+        if self.tried_at != self.images:
+            positions = range(JUDGED)
+            with self._averaged():
+                batch = self.machine.take(self.data.referenced(positions) | self.latents("judged", positions))
+                self.duels = tried(self.game, batch)
+            self.tried_at = self.images
+        return self.duels
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint.

@@ -237,7 +237,7 @@ def test_full_disks_are_told(tmp_path: Path, pack, cache: Path, monkeypatch: pyt
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(caches.PixelFile, "append", full)
+    monkeypatch.setattr(caches.PackFiles, "append", full)
     with pytest.raises(UserError, match=r"cannot be written: No space left on device; the pack needs 3,456 bytes"):
         pack(folder)
     assert not list((cache / "packs").iterdir())
@@ -506,3 +506,67 @@ def test_no_array_is_unpickled(tmp_path: Path, pack):
     np.savez(tmp_path / "c.npz", a=np.zeros(3), b=np.zeros(3))
     with pytest.raises(UserError, match="2 arrays"):
         pack(tmp_path / "c.npz")
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux says what is resident")
+def test_what_was_read_of_a_mapped_file_is_let_go(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 256, (2000, 64, 64, 3), np.uint8)
+    np.save(tmp_path / "images.npy", pixels)
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert images.sum() == pixels.sum()  # everything was read
+    assert resident(tmp_path / "images.npy") > 20e6
+    for view in (images, images[..., 0], images[10:]):
+        assert np.array_equal(caches.taken(view, [3, 1]), view[[3, 1]])
+        assert resident(tmp_path / "images.npy") < 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux says what is resident")
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, cache: Path):
+    few, many = (memory_of_packing(tmp_path / f"{count}.npy", count, cache) for count in (2_000, 100_000))
+    assert many - few < 10e6  # the many are 19 MB
+
+
+def resident(path: Path) -> int:
+    """The bytes of a mapped file that count as this process's memory."""
+    total, here = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        here = path.name in line if "-" in line.split(" ")[0] else here
+        total += 1024 * int(line.split()[1]) if here and line.startswith("Rss:") else 0
+    return total
+
+
+def memory_of_packing(path: Path, count: int, cache: Path) -> int:
+    """The most memory that packing so many images of 8x8 takes, and reading them again, in a process of its own."""
+    np.save(path, np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8))
+    code = (
+        "import sys; from pathlib import Path; from organza.data import Size, open_data\n"
+        "from organza.data.cache import taken\n"
+        "for _ in range(2): pack = open_data(sys.argv[1], size=Size(8, 8), channels=3)\n"
+        "for start in range(0, len(pack), 1000): taken(pack.images, slice(start, start + 1000))\n"
+        "print(*(line.split()[1] for line in Path('/proc/self/status').read_text().splitlines() if 'VmHWM' in line))"
+    )
+    environment = {**os.environ, "ORGANZA_CACHE": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], env=environment, capture_output=True, text=True, check=True
+    )
+    return 1024 * int(done.stdout)
+
+
+def test_a_large_pack_is_read_whole_only_where_its_file_changed(tmp_path: Path, pack, monkeypatch: pytest.MonkeyPatch):
+    folder = fill(tmp_path / "photos")
+    found = pack(folder)
+    path = found.directory / "images.npy"
+    monkeypatch.setattr(caches, "SMALL", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(caches, "whole", lambda _: pytest.fail("all of it was read"))
+        assert pack(folder).fingerprint == found.fingerprint
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(1, 1))
+    assert np.array_equal(pack(folder).images[1], np.full((12, 16, 3), 10))
+    assert caches.whole(found.directory)
+    os.utime(path, ns=(2, 2))  # touched, but whole: read once, and noted
+    pack(folder)
+    monkeypatch.setattr(caches, "whole", lambda _: pytest.fail("all of it was read"))
+    pack(folder)

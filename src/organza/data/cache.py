@@ -1,7 +1,8 @@
 """The cache on disk: packs, each complete or absent, and notes that say which listing became which pack.
 
 packs/<fingerprint>/images.npy, names.json, manifest.json    written aside and renamed into place; never changed afterwards
-packs/<listing>.seen                                         the name of a pack; an unchanged folder is not read again
+packs/<listing>.seen                  the name of a pack, and its file's size and date when it was last found whole; an unchanged
+                                      folder is not read again
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from organza.errors import UserError
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
+SMALL = 2**30  # bytes that are read in a second
 Damage = (OSError, ValueError, KeyError, TypeError)  # what a cut or altered pack can raise
 
 
@@ -59,13 +61,13 @@ def require_room(packs: Path, needed: int) -> None:
         )
 
 
-def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PixelFile], dict[str, Any]]) -> Path:
+def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[str, Any]]) -> Path:
     """A new pack, from whatever `fill` writes and the manifest that it returns, with its fingerprint.
 
     Args:
         packs: the folder for packs.
         shape: [N, H, W, C]; fewer than N images may be written.
-        fill: writes the images, returns the manifest, with the names of the images and a fingerprint.
+        fill: writes the images and their names, returns the manifest, with a fingerprint.
 
     Raises:
         UserError: where the disk is full or cannot be written.
@@ -74,11 +76,9 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PixelFile], dict[
     _sweep(packs)
     aside = Path(tempfile.mkdtemp(prefix=".packing-", dir=packs))
     try:
-        with PixelFile(aside / "images.npy", shape) as pixels:
-            manifest = fill(pixels)
-        (aside / "names.json").write_text(json.dumps(manifest["names"]))
-        facts = {name: value for name, value in manifest.items() if name != "names"}
-        (aside / "manifest.json").write_text(json.dumps(facts | {"count": pixels.count, "sha256": pixels.sha256}))
+        with PackFiles(aside, shape) as files:
+            manifest = fill(files)
+        (aside / "manifest.json").write_text(json.dumps(manifest | {"count": files.count, "sha256": files.sha256}))
         return _placed(aside, packs / manifest["fingerprint"][:24])
     except OSError as error:
         needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(packs).free
@@ -90,44 +90,56 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PixelFile], dict[
         shutil.rmtree(aside, ignore_errors=True)
 
 
-class PixelFile:
-    """A .npy file of uint8 images, written one after the other.
+class PackFiles:
+    """The images and the names of a new pack, written one after the other: a million take no memory.
 
     Plain writes rather than a memory map: a full disk is then an error that can be told, where a map kills the process, and broken
     pictures leave no gaps. The header is written again at the end, with the true count; numpy leaves room for that.
+
+    Args:
+        directory: of the files.
+        shape: of the images, [N, H, W, C]; fewer than N may come.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]):
+    def __init__(self, directory: Path, shape: tuple[int, ...]):
         self.item, self.count = shape[1:], 0
-        self._file = path.open("wb")
+        self._images, self._names = (directory / "images.npy").open("wb"), (directory / "names.json").open("w")
         self._head(shape[0])
-        self._sum = hashlib.sha256()
+        self._pixels, self._content = hashlib.sha256(), hashlib.sha256()
 
-    def __enter__(self) -> PixelFile:
+    def __enter__(self) -> PackFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._file:
-            self._file.seek(0)
+        with self._images, self._names:
+            self._names.write("\n]" if self.count else "[]")
+            self._images.seek(0)
             self._head(self.count)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._images.flush()
+            os.fsync(self._images.fileno())
 
-    def append(self, image: np.ndarray) -> None:
-        """Write one image, uint8 [H, W, C]."""
+    def append(self, name: str, image: np.ndarray) -> None:
+        """Write one image, uint8 [H, W, C], and its name."""
         row = np.ascontiguousarray(image)
-        self._file.write(row.data)
-        self._sum.update(row.data)
+        self._images.write(row.data)
+        self._pixels.update(row.data)
+        self._names.write((",\n" if self.count else "[\n") + json.dumps(name))
+        self._content.update(os.fsencode(name) + b"\0")
         self.count += 1
 
     @property
     def sha256(self) -> str:
         """Of the pixels, without the header."""
-        return self._sum.hexdigest()
+        return self._pixels.hexdigest()
+
+    @property
+    def content(self) -> dict[str, str]:
+        """What was written, in two sums."""
+        return {"names": self._content.hexdigest(), "pixels": self.sha256}
 
     def _head(self, count: int) -> None:
         head = {"descr": "|u1", "fortran_order": False, "shape": (count, *self.item)}
-        np.lib.format.write_array_header_1_0(self._file, head)
+        np.lib.format.write_array_header_1_0(self._images, head)
 
 
 class Names(Sequence[str]):
@@ -143,7 +155,7 @@ class Names(Sequence[str]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         return self._names[index]
 
 
@@ -163,8 +175,11 @@ def taken(images: np.ndarray, which: Any) -> np.ndarray:
     grow by all of them. It costs microseconds.
     """
     copy = np.array(images[which])
-    if isinstance(images.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
-        images.base.madvise(mmap.MADV_DONTNEED)
+    base: Any = images
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        base.madvise(mmap.MADV_DONTNEED)
     return copy
 
 
@@ -191,19 +206,39 @@ def remember(packs: Path, seen: str, directory: Path) -> None:
     """Note that a listing became this pack. A note that cannot be written only costs time, the next time."""
     aside = packs / f".{seen[:24]}.{os.getpid()}"
     try:
-        aside.write_text(directory.name)
+        aside.write_text(f"{directory.name} {_stamp(directory)}")
         aside.replace(packs / f"{seen[:24]}.seen")
     except OSError:
         aside.unlink(missing_ok=True)
 
 
 def recall(packs: Path, seen: str) -> Path | None:
-    """The pack that a listing became, if it is still there and whole."""
+    """The pack that a listing became, if it is still there and whole.
+
+    A small pack is read at each start, so that a flipped bit is noticed. A large one is read when its file's size or date are not those
+    of the last reading: a second for each gigabyte, at each start, would buy no more than the notice of a bit that the disk flipped by
+    itself, in pictures that can be packed again.
+    """
     try:
-        directory = packs / (packs / f"{seen[:24]}.seen").read_text().strip()
-    except (OSError, ValueError):
+        name, *noted = (packs / f"{seen[:24]}.seen").read_text().split()
+        directory = packs / name
+        images, _ = load(directory)
+        now = _stamp(directory)
+    except Damage:
         return None
-    return directory if whole(directory) else None
+    if images.nbytes > SMALL and noted == [now]:
+        return directory
+    if not whole(directory):
+        return None
+    if noted != [now]:
+        remember(packs, seen, directory)
+    return directory
+
+
+def _stamp(directory: Path) -> str:
+    """What tells from outside whether the images of a pack were changed."""
+    status = (directory / "images.npy").stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _placed(aside: Path, final: Path) -> Path:

@@ -29,6 +29,10 @@ _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as i
 }
 
 
+Content = bytes | np.ndarray
+"""The bytes of a picture file, or pixels as an array file has them: uint8 [H, W] or [H, W, C]."""
+
+
 class Unreadable(Exception):
     """Why a file is not a usable picture, in a few words."""
 
@@ -43,14 +47,14 @@ class Facts(NamedTuple):
     is_grey: bool
 
 
-def decode(content: bytes, size: Size, channels: int, fit: str = "crop") -> np.ndarray:
-    """The bytes of a file to uint8 [H, W, C].
+def decode(content: Content, size: Size, channels: int, fit: str = "crop") -> np.ndarray:
+    """A picture to uint8 [H, W, C].
 
     Upright by its EXIF orientation; the first frame or page; colour profiles are not applied. 16-bit values are divided by 257,
     other deep ones as `full_scale` says. Transparency is laid on white, or kept with 4 channels, where what cannot be seen is black.
 
     Args:
-        content: of the file.
+        content: the bytes of a file, or pixels.
         size: to bring it to, antialiased (Lanczos); small pictures are enlarged.
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
         fit: "crop" cuts the middle out to the aspect; "pad" shows the whole picture on white, or on nothing with 4 channels;
@@ -72,7 +76,7 @@ def decode(content: bytes, size: Size, channels: int, fit: str = "crop") -> np.n
         raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
 
 
-def glance(content: bytes) -> tuple[Facts, np.ndarray]:
+def glance(content: Content) -> tuple[Facts, np.ndarray]:
     """What a picture file is, and how it looks at 32x32: uint8 [32, 32, 3].
 
     Raises:
@@ -93,12 +97,16 @@ def glance(content: bytes) -> tuple[Facts, np.ndarray]:
         raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
 
 
-def opened(content: bytes) -> Image.Image:
-    """A picture from the bytes of a file, not decoded yet.
+def opened(content: Content) -> Image.Image:
+    """A picture from the bytes of a file, not decoded yet, or from pixels.
 
     Raises:
         Unreadable: not one of the formats, damaged, or larger than a picture should be.
     """
+    if isinstance(content, np.ndarray):
+        image = Image.fromarray(content)
+        image.format = "array"
+        return image
     if not content:
         raise Unreadable("the file is empty")
     if content.startswith(b"version https://git-lfs"):
@@ -126,7 +134,7 @@ def size_of(content: bytes) -> Size:
     return Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
 
 
-def upright(content: bytes, size: Size) -> Image.Image:
+def upright(content: Content, size: Size) -> Image.Image:
     """The first frame as L, RGB or RGBA, standing as it was taken; a JPEG comes shrunk, still larger than `size`."""
     image = opened(content)
     turn = orientation(image)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from organza.data.cache import sha256_of, taken
 from organza.data.decode import ENDINGS
 from organza.errors import UserError, nearest
 
@@ -57,12 +56,18 @@ class Listing:
     Args:
         entries: candidates in the order of their names.
         problems: names that were passed over, each with its reason.
-        read: the bytes of an entry; from any thread. Raises whatever the system raises.
+        read: the bytes of an entry, or the pixels of a row of an array file; from any thread. Raises whatever the system raises.
     """
 
     entries: Sequence[Entry]
     problems: tuple[tuple[str, str], ...]
-    read: Callable[[Entry], bytes]
+    read: Callable[[Entry], Any]
+
+    @property
+    def stamp(self) -> str:
+        """What tells from outside whether anything in it changed."""
+        parts = [self.entries] if isinstance(self.entries, _Rows) else self.entries
+        return sha256_of(repr(part).encode("utf8", "surrogateescape") for part in parts)
 
 
 def listing(source: str | Path, kind: Kind = PICTURES) -> Listing:
@@ -219,16 +224,11 @@ def _zip_problem(info: zipfile.ZipInfo, parts: tuple[str, ...], kind: Kind) -> s
 
 
 def _array(path: Path) -> Listing:
-    """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]; each is read as if it were a PNG file."""
+    """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]."""
     images = _loaded(path)
     status = path.stat()
-
-    def read(entry: Entry) -> bytes:
-        file = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(images[int(entry.name)])).save(file, "png", compress_level=0)
-        return file.getvalue()
-
-    return Listing(_Rows(len(images), status.st_size, status.st_mtime_ns), (), read)
+    rows = _Rows(len(images), status.st_size, status.st_mtime_ns)
+    return Listing(rows, (), lambda entry: taken(images, int(entry.name)))
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class _Rows(Sequence[Entry]):
     def __len__(self) -> int:
         return self.rows
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[place] for place in range(self.rows)[index]]
         return Entry(f"{range(self.rows)[index]:0{len(str(self.rows - 1))}d}", self.bytes, self.stamp)

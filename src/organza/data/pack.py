@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from organza.data.cache import Damage, PixelFile, cache_folder, digest, load, recall, remember, sha256_of, store
+from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.decode import FITS, Unreadable, decode
 from organza.data.folder import Entry, Listing, listing, printable
@@ -98,8 +98,8 @@ def open_data(
     packs = (cache or cache_folder()) / "packs"
     found = listing(source)
     asked = {"format": FORMAT, "size": size, "channels": channels, "fit": fit}
-    entries = sha256_of(repr(entry).encode("utf8", "surrogateescape") for entry in found.entries)
-    seen = digest({"source": str(Path(source).resolve()), "entries": entries, "problems": found.problems, **asked})
+    where = str(Path(source).resolve())
+    seen = digest({"source": where, "entries": found.stamp, "problems": found.problems, **asked})
     if (known := recall(packs, seen)) is not None:
         return _opened(known)
     with warnings.catch_warnings():
@@ -120,7 +120,7 @@ def distinct(pack: Pack, limit: int) -> int:
     return len(seen)
 
 
-def classes_of(names: Sequence[str]) -> tuple[list[int] | None, list[str]]:
+def classes_of(names: Iterable[str]) -> tuple[list[int] | None, list[str]]:
     """The class of each name and the names of the classes: the folders below the one that all share, if every picture is in one.
 
     >>> classes_of(["set/cat/1.png", "set/cat/2.png", "set/dog/1.png"])
@@ -128,7 +128,9 @@ def classes_of(names: Sequence[str]) -> tuple[list[int] | None, list[str]]:
     >>> classes_of(["1.png", "cat/2.png", "dog/3.png"])
     (None, [])
     """
-    folders = [name.split("/")[:-1] for name in names]
+    known: dict[str, int] = {}
+    places = [known.setdefault(name.rpartition("/")[0], len(known)) for name in names]
+    folders = [folder.split("/") if folder else [] for folder in known]
     shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
     if any(len(folder) <= shared for folder in folders):
         return None, []
@@ -136,8 +138,8 @@ def classes_of(names: Sequence[str]) -> tuple[list[int] | None, list[str]]:
     classes = sorted(set(tops))
     if len(classes) < 2:
         return None, []
-    place = {name: index for index, name in enumerate(classes)}
-    return [place[top] for top in tops], classes
+    numbers = [classes.index(top) for top in tops]
+    return [numbers[place] for place in places], classes
 
 
 class _Recipe(NamedTuple):
@@ -162,28 +164,26 @@ def _packed(
     )  # large pictures are many bytes in flight
     decoded = in_order(lambda entry: _image(found, entry, recipe), found.entries, workers, chunk)
 
-    def fill(pixels: PixelFile) -> dict[str, Any]:
+    def fill(files: PackFiles) -> dict[str, Any]:
         """Append every picture that can be used, and say what they are."""
-        names: list[str] = []
+        folders: list[str] = []
         broken = list(found.problems)
-        content = hashlib.sha256()
         for done, (entry, image) in enumerate(decoded, 1):
             if isinstance(image, str):
                 broken.append((printable(entry.name), image))
             else:
-                pixels.append(image)
-                names.append(entry.name)
-                content.update(os.fsencode(entry.name) + b"\0")
+                files.append(entry.name, image)
+                folders.append(sys.intern(entry.name[: entry.name.rfind("/") + 1]))  # once for all of its pictures
             if progress:
                 progress("packing pictures", done, count)
-        if not names:
+        if not folders:
             raise UserError(f"None of the {count} pictures in {source} can be used ({_first(broken)}).")
         settings = {"format": FORMAT, **recipe._asdict()}
-        fingerprint = digest({"names": content.hexdigest(), "pixels": pixels.sha256, "broken": broken, **settings})
-        labels, classes = classes_of(names)
+        fingerprint = digest({**files.content, "broken": broken, **settings})
+        labels, classes = classes_of(folders)
         return {
             **settings, "fingerprint": fingerprint, "source": source, "pillow": Image.__version__,
-            "names": names, "labels": labels, "classes": classes, "broken": broken,
+            "labels": labels, "classes": classes, "broken": broken,
         }  # fmt: skip
 
     return store(packs, (count, size.height, size.width, recipe.channels), fill)

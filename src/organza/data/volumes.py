@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from torch import Tensor
 
 from organza.data import meshes
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
-from organza.data.cache import Damage, PixelFile, cache_folder, digest, load, recall, remember, store
+from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
 from organza.data.decode import Unreadable
 from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing, printable
 from organza.data.parallel import in_order
@@ -183,22 +181,18 @@ def _packed(source: Source) -> Path:
     return directory
 
 
-def _filler(first: Volume, rest: Iterable[Volume]) -> Callable[[PixelFile], dict[str, Any]]:
-    def fill(pixels: PixelFile) -> dict[str, Any]:
+def _filler(first: Volume, rest: Iterable[Volume]) -> Callable[[PackFiles], dict[str, Any]]:
+    def fill(files: PackFiles) -> dict[str, Any]:
         """Append every volume that can be used, and say what they are."""
-        names: list[str] = []
         broken: list[tuple[str, str]] = []
-        content = hashlib.sha256()
         for name, one in (first, *rest):
             if isinstance(one, str):
                 broken.append((name, one))
                 continue
-            pixels.append(one[..., None] * np.uint8(255))
-            names.append(name)
-            content.update(os.fsencode(name) + b"\0")
+            files.append(name, one[..., None] * np.uint8(255))
         # Not the size asked for: a run remembers the one it had, and asks for it when it goes on.
-        about = {"volumes": FORMAT, "names": content.hexdigest(), "pixels": pixels.sha256, "shape": pixels.item}
-        return {"fingerprint": digest(about | {"broken": broken}), "names": names, "broken": broken}
+        about = {"volumes": FORMAT, **files.content, "shape": files.item}
+        return {"fingerprint": digest(about | {"broken": broken}), "broken": broken}
 
     return fill
 

@@ -38,8 +38,8 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = x if self.expand is None else F.relu6(self.expand(x))
-        made = self.project(F.relu6(self.filter(inner)))
+        inner = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        made = self.project(F.relu6(self.filter(inner), inplace=True))
         return x + made if self.residual else made
 
 

@@ -87,7 +87,7 @@ class Lite0(nn.Module):
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """The features at strides 4, 8, 16 and 32: [N, 24, H/4, W/4], [N, 40, ..], [N, 112, ..], [N, 320, H/32, W/32]."""
-        x, taps = F.relu6(self.stem(pixels)), []
+        x, taps = F.relu6(self.stem(pixels), inplace=True), []
         for index, stage in enumerate(self.stages):
             x = stage(x)
             if index in TAPS:
@@ -96,7 +96,7 @@ class Lite0(nn.Module):
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """The mean over the picture of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
-        return F.relu6(self.head(self(pixels)[-1])).mean((2, 3))
+        return F.relu6(self.head(self(pixels)[-1]), inplace=True).mean((2, 3))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """The scores of the 1000 ImageNet classes, [N, 1000]."""

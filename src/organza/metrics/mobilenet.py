@@ -66,10 +66,10 @@ class MobileNetV2(nn.Module):
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """The mean over the picture of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
-        x = F.relu6(self.stem(pixels))
+        x = F.relu6(self.stem(pixels), inplace=True)
         for stage in self.stages:
             x = stage(x)
-        return F.relu6(self.head(x)).mean((2, 3))
+        return F.relu6(self.head(x), inplace=True).mean((2, 3))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """The scores of the 1000 ImageNet classes, [N, 1000]."""
