@@ -126,7 +126,9 @@ def main() -> None:
     torch.set_flush_denormal(True)
     source = Source(asked.data, 64)
     data = Images(source)
-    chosen = recipe_for(source, Budget.parse("10m"), lambda recipe, batches: measure(trial(recipe, batches), 1.0)).recipe
+    chosen = recipe_for(
+        source, Budget.parse("10m"), lambda recipe, batches: measure(trial(recipe, batches), 1.0)
+    ).recipe
     reference = Reference(data, 0)
     recipes: dict[str, Recipe] = {"dcgan": find("dcgan"), chosen.name: chosen}
     trainers = {name: trial(recipe, data) for name, recipe in recipes.items()}

@@ -126,7 +126,7 @@ def folder_side(
         pack.images[which],
         f"{pack.fingerprint}-{len(which)}",
         pack.directory.parent,
-        tuple(pack.names[index] for index in which),
+        tuple(pack.names[int(index)] for index in which),
         labels,
         fields,
         notes=tuple(notes),

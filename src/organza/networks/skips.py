@@ -56,10 +56,34 @@ class Generator(layers.Generator):
         return torch.tanh(self.last(_doubled(h)) + (_doubled(y) if self.colours else y))
 
 
+class Doubling(nn.Module):
+    """Nearest-neighbour doubling and a 3x3 convolution in one: the transposed convolution whose kernel is K, stride 2.
+
+    K = w * ones(2, 2), 4x4, flipped: of the nine pixels under the kernel three times three share their value with a neighbour, so that four
+    products a pixel do the work of nine. Gradients reach w through K.
+
+    Args:
+        wide, narrow: feature maps in and out.
+
+    >>> layer, x = Doubling(3, 5), torch.randn(2, 3, 6, 6)
+    >>> plain = F.conv2d(F.interpolate(x, scale_factor=2), layer.weight, padding=1)
+    >>> torch.allclose(layer(x), plain, atol=1e-5)
+    True
+    """
+
+    def __init__(self, wide: int, narrow: int):
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(narrow, wide, 3, 3))  # as `normal` begins a convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        w = F.pad(self.weight, (1, 1, 1, 1))
+        kernel = w[..., 1:, 1:] + w[..., 1:, :-1] + w[..., :-1, 1:] + w[..., :-1, :-1]
+        return F.conv_transpose2d(x, kernel.transpose(0, 1).flip(2, 3), stride=2, padding=1)
+
+
 def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear")
 
 
 def _doubling(wide: int, narrow: int, norm: Norm) -> nn.Sequential:
-    convolution = nn.Conv2d(wide, narrow, 3, padding=1, bias=False)
-    return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution, norm(narrow), nn.ReLU(True))
+    return nn.Sequential(Doubling(wide, narrow), norm(narrow), nn.ReLU(True))
