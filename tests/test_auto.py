@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import organza
-from organza.auto import WIDTHS, recipe_for, sized, widest
+from organza.auto import GROWING, PASSES, WIDTHS, recipe_for, sized, widest
+from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.events import Begun
 from organza.recipes.swift import swift
+from organza.schedule import at
 from organza.stop import Budget
 from tests.drawings import drawing
 
@@ -77,9 +79,18 @@ def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path:
         few.reasons[0]
         == "40 pictures to learn from, colour, 32x32: recipe few-shot, since fewer than 2,000 are soon known by heart"
     )
+    assert few.reasons[2].endswith("what D sees is changed at random")
     enough = recipe_for(Source(many), Budget.parse("1kimg"), never)
     assert (enough.recipe.name, enough.recipe.augment) == ("swift", None)
     assert recipe_for(Source(tmp_path / "few", labels="kind"), Budget.parse("1kimg"), never).recipe.name == "cgan-swift"
+
+
+def test_what_d_sees_is_changed_only_where_it_comes_often(many: Path):
+    pictures = len(Images(Source(many)).parts.train)
+    seldom, often = (recipe_for(Source(many), Budget("n", epochs=passes), never) for passes in (PASSES - 1, PASSES + 1))
+    assert (seldom.recipe.augment, often.recipe.augment) == (None, GROWING)
+    assert (at(GROWING.chance, 0, 10 * pictures), at(GROWING.chance, 5 * pictures, 10 * pictures)) == (0.0, 0.3)
+    assert "6.0 times" in often.reasons[2]
 
 
 def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: Path):

@@ -11,18 +11,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from organza.augment import Augment
 from organza.data.batches import Batches
 from organza.data.source import Source
 from organza.recipe import Recipe
 from organza.recipes.conditional import cgan_swift
 from organza.recipes.swift import few_shot, swift
+from organza.schedule import Cosine
 from organza.stop import Budget
 
 AUTO = "auto"
 WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
-"""The turns that a width needs at the least to be worth its cost: docs/lab-log.md."""
+"""The turns that a width needs at the least to be worth its cost. Up to 24 from docs/lab-log.md, 14 and 18; beyond, a guess."""
 ENOUGH = 2_000
 """Pictures; below, `few_shot`."""
+PASSES = 5
+"""Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
+GROWING = Augment(Cosine(0.0, 0.3, end=0.5))
+"""For runs of many passes: young players learn faster from what is as it is."""
 
 
 class Choice(NamedTuple):
@@ -54,14 +60,17 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
         return budget.planned(pictures, rate) / recipe.batch
 
     width, count = widest(plain, turns)
+    passes = count * plain.batch / pictures
+    augment = plain.augment or (GROWING if passes > PASSES else None)
     colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
-    told = f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}"
+    why = f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""
+    then = "what D sees is changed at random" if augment else "too seldom for D to know it by heart"
     return Choice(
-        sized(plain, width),
+        replace(sized(plain, width), augment=augment),
         (
-            told + (f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""),
+            f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
             f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
-            f"batch {plain.batch}, and what the recipe changes on its way is spread over the budget",
+            f"each picture is seen {passes:,.1f} times: {then}",
         ),
     )
 
