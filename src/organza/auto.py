@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from organza.augment import Augment
+from organza.augment import Augment, cutout, translation
 from organza.data.batches import Batches
 from organza.data.source import Source
 from organza.recipe import Recipe
@@ -27,7 +27,7 @@ ENOUGH = 2_000
 """Pictures; below, `few_shot`."""
 PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
-GROWING = Augment(Cosine(0.0, 0.3, end=0.5))
+GROWING = Augment(Cosine(0.0, 0.3, end=0.5), (translation, cutout))
 """For runs of many passes: young players learn faster from what is as it is."""
 
 

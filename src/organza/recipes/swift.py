@@ -7,9 +7,7 @@ from dataclasses import replace
 from organza.augment import Augment
 from organza.games.unconditional import Unconditional
 from organza.losses import relativistic
-from organza.networks import dcgan as dcgan_networks
-from organza.networks import skips
-from organza.networks.layers import no_norm
+from organza.networks import scales, skips
 from organza.optimizers import Adam
 from organza.part import Part
 from organza.penalties import Penalty, r1_finite, r2_finite
@@ -23,13 +21,13 @@ def swift() -> Recipe:
     """Many turns in little time: what gets furthest in minutes."""
     return Recipe(
         name="swift",
-        source="The loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of "
-        "the batch; resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958) in G, DCGAN's "
-        "convolutions without batch norm in D, both thin; Adam 2e-3 falling to 2e-4 (0, 0.99), batch 16.",
+        source="Loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of the "
+        "batch; in G resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958); in D DCGAN's "
+        "convolutions without batch norm, at two scales (Wang et al. 2018, arXiv:1711.11585); Adam 2e-3 falling to 2e-4 (0, 0.99).",
         expect="Faces at 64x64: ...",
         game=Part(Unconditional),
         generator=Part(skips.Generator, width=16),
-        discriminator=Part(dcgan_networks.Discriminator, norm=no_norm, width=16),
+        discriminator=Part(scales.Discriminator, width=16),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
         generator_optimizer=FALLING,

@@ -1,0 +1,44 @@
+"""A discriminator that looks twice: at the picture, and at the same made small.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
+
+Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) = (d(x), d'(x')), two logits a picture.
+
+One network that sees everything is soon content with the sharpest clue, outlines, and has nothing to say of colours and layout. The second
+one sees nothing else, and costs little.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from organza.networks import dcgan, layers
+from organza.networks.layers import Shape, no_norm
+
+
+class Discriminator(layers.Discriminator):
+    """Two of DCGAN's discriminators, on x and on x'; the logits are a map of two, so that a loss is taken of each.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        width: feature maps of the first layer that sees x; the one that sees x' begins with twice as many.
+        norm: the normalisation, a function of the number of feature maps. With `no_norm`, D scores each item alone.
+
+    >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 3, 64, 64)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, shape: Shape, *, width: int = 16, norm: dcgan.Norm = no_norm):
+        super().__init__()
+        channels, height, across = shape
+        self.factor = next(factor for factor in (4, 2, 1) if _fits(height, factor) and _fits(across, factor))
+        small = (channels, height // self.factor, across // self.factor)
+        self.fine = dcgan.Discriminator(shape, width=width, norm=norm)
+        self.coarse = dcgan.Discriminator(small, width=2 * width, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.fine(x), self.coarse(F.avg_pool2d(x, self.factor))], 1)
+
+
+def _fits(side: int, factor: int) -> bool:
+    return side % factor == 0 and side // factor >= 8
