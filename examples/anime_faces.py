@@ -31,7 +31,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--faces", type=Path, help="a folder of faces; rendered when left out")
     arguments.add_argument("--run", type=Path, default=Path("runs/anime_faces"))
-    arguments.add_argument("--recipe", default="dcgan", help="dcgan is the tutorial's; resize-r1 gets there sooner")
+    arguments.add_argument("--recipe", default="dcgan", help="dcgan is the tutorial's; swift gets there sooner")
     arguments.add_argument("--budget", default="1h")
     arguments.add_argument("--count", type=int, default=20_000, help="how many faces to render")
     asked = arguments.parse_args()
