@@ -153,12 +153,12 @@ def kill_and_finish(data: Path, run: Path, recipe: str, budget: str, delays: lis
 
 @pytest.mark.slow
 def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
-    recipe, budget = "dcgan-r1", "2400img"
+    recipe, budget = "dcgan-r1", "6000img"  # long enough for the kills to land on an idle machine
     train(pictures, tmp_path / "whole", small(find(recipe)), budget=budget)
     rng = random.Random(11)
     landed = kill_and_finish(pictures, tmp_path / "killed", recipe, budget, [rng.uniform(2.5, 6.0) for _ in range(5)])
     assert landed >= 3
-    assert weights(tmp_path / "whole", 2400) == weights(tmp_path / "killed", 2400)
+    assert weights(tmp_path / "whole", 6000) == weights(tmp_path / "killed", 6000)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))
 
 

@@ -50,19 +50,17 @@ def translation(like: Tensor, share: float = 0.125) -> Change:
     >>> translation(x)(x, slice(None)).sum() < x.sum()
     tensor(True)
     """
-    sides = like.shape[2:]
-    most = [round(share * side) for side in sides]
-    shifts = [torch.randint(-reach, reach + 1, (len(like), 1), device=like.device) for reach in most]
+    height, width = like.shape[2:]
+    down, across = round(share * height), round(share * width)
+    rows = torch.randint(2 * down + 1, (len(like), 1), device=like.device) + torch.arange(height, device=like.device)
+    columns = torch.randint(2 * across + 1, (len(like), 1), device=like.device) + torch.arange(
+        width, device=like.device
+    )
 
     def change(x: Tensor, items: slice) -> Tensor:
-        for axis, (side, reach, shift) in enumerate(zip(sides, most, shifts, strict=True), 2):
-            frame = [0, 0, reach, reach] if axis == 2 else [reach, reach]
-            where = (torch.arange(side, device=x.device) + reach + shift[items]).reshape(len(x), 1, -1, 1)
-            where = where if axis == 2 else where.transpose(2, 3)
-            padded = torch.nn.functional.pad(x, frame)
-            shape = list(x.shape)
-            x = padded.gather(axis, where.expand(shape))
-        return x
+        framed = torch.nn.functional.pad(x, (across, across, down, down))
+        moved = framed.gather(2, rows[items, None, :, None].expand(-1, x.shape[1], -1, framed.shape[3]))
+        return moved.gather(3, columns[items, None, None].expand(-1, x.shape[1], height, -1))
 
     return change
 

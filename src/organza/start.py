@@ -284,10 +284,8 @@ def measure(trainer: Trainer, seconds: float) -> float:
         start, images = time.perf_counter(), trainer.images
         while trainer.images == images or time.perf_counter() - start < seconds:
             trainer.step()
-    except (
-        NonFinite
-    ):  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
-        pass
+    except NonFinite:
+        pass  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
     return max(trainer.images - images, 1) / (time.perf_counter() - start)
 
 

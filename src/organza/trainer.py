@@ -6,8 +6,6 @@ step is a function of the weights and of the images seen, so a run that was kill
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,11 +44,11 @@ from organza.rendering import pictured
 from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
+from organza.signals import NAMES, Wish
 from organza.stop import Check, best
 
 ASIDE = 1 << 40
 """Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Trainer:
@@ -101,7 +99,7 @@ class Trainer:
         self.duels: Duels = []
         self.history: list[Check] = []
         self.sums: dict[str, list[float]] = {}
-        self.asked: str | None = None
+        self.wish = Wish()
 
     # ---- one step -------------------------------------------------------------------------------------------------------------
 
@@ -161,7 +159,7 @@ class Trainer:
         """Train until a rule, the budget or a signal ends it, yielding what happens."""
         torch.set_flush_denormal(True)  # numbers near zero would otherwise slow a CPU down many times
         begun = time.perf_counter() - self.seconds
-        with self._signals():
+        with self.wish.heard():
             if self.images == 0:
                 save_png(grid(self.gallery(real=True), self.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
@@ -202,8 +200,8 @@ class Trainer:
         return Tick(self.images, self.plan.images, self.seconds, max(left, 0.0), rate, means, who)
 
     def _ended(self) -> tuple[str, str] | None:
-        if self.asked:
-            return self.asked, f"asked to stop ({self.asked})"
+        if self.wish.asked:
+            return self.wish.asked, f"asked to stop ({self.wish.asked})"
         if self.plan.seconds is not None and self.seconds >= self.plan.seconds:
             return "budget", f"the budget of {self.plan.budget} is spent"
         if self.plan.seconds is None and self.images >= self.plan.images:
@@ -218,7 +216,7 @@ class Trainer:
 
     def _finish(self, kind: str, reason: str) -> Iterator[Event]:
         if kind != "non-finite":
-            if kind not in (s.name for s in SIGNALS):
+            if kind not in NAMES:
                 yield from self._sample()
                 if not self.history or self.history[-1].images != self.images:
                     yield from self._evaluate()
@@ -398,22 +396,3 @@ class Trainer:
         self.history = [Check(*values) for values in saved.facts["history"]]
         self.saved_at = self.images
         self.folder.rewind(self.images)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C and its kin ask for an orderly stop after the step; a second Ctrl-C stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(number: int, frame: Any) -> None:
-            if self.asked:
-                raise KeyboardInterrupt
-            self.asked = signal.Signals(number).name
-
-        before = {number: signal.signal(number, ask) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -4,7 +4,7 @@ Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, secti
 Symbols: z [N, z_dim]; h [N, C, H, W] feature maps; y [N, channels, H, W] the picture so far, before tanh.
 
 In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small pictures settle it
-first, at a fiftieth of the arithmetic.
+first, and cost next to nothing.
 """
 
 from __future__ import annotations
