@@ -5,7 +5,8 @@
 Each ladder is a list of sets of pictures that a person has put in order, best first. A yardstick is right about two rungs where it
 gives the better one the smaller number, by more than the two errors together; within them it is undecided. The table holds the share of
 pairs that each yardstick gets right on each ladder. Pictures of a run are cut out of its sample sheets, 64 of each age, in the order
-of their age: look at them (--pictures) before you believe it.
+of their age: look at them (--pictures) before you believe it. A pair of sheets that a person put in order is given by
+--pair better.png worse.png.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from organza import Images, Source
-from organza.metrics.features import Extractor, offline_extractor, second_opinion
+from organza.metrics.features import offline_extractor, second_opinion
 from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
@@ -45,6 +46,8 @@ ACROSS = [
     ("noise 32", "faded 1"),
     ("copies 10", "faded 1"),
 ]
+COLOURFUL = [("blur 1", "drained 1"), ("noise 16", "drained 1"), ("drained 0.5", "blotches 32")]
+"""The same, where pictures have colours."""
 
 
 def noisy(x: np.ndarray, sd: float) -> np.ndarray:
@@ -75,6 +78,11 @@ def blurred(x: np.ndarray, radius: float) -> np.ndarray:
 def faded(x: np.ndarray, share: float) -> np.ndarray:
     """Part of the way to flat grey."""
     return _bytes((1 - share) * x + share * 128.0)
+
+
+def drained(x: np.ndarray, share: float) -> np.ndarray:
+    """Part of the way to grey of the same lightness: what is left of a set whose colours were lost."""
+    return _bytes((1 - share) * x + share * x.mean(3, keepdims=True))
 
 
 def swapped(x: np.ndarray, share: float) -> np.ndarray:
@@ -126,10 +134,24 @@ def _bytes(x: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
 
 
-def halved(x: np.ndarray) -> np.ndarray:
-    """Half the resolution, by the mean of 2x2 pixels."""
-    return _bytes(avg_pool2d(torch.from_numpy(x).permute(0, 3, 1, 2).float(), 2).permute(0, 2, 3, 1).numpy())
+def reduced(x: np.ndarray, factor: int) -> np.ndarray:
+    """A fraction of the resolution, by the mean of factor x factor pixels."""
+    return _bytes(avg_pool2d(torch.from_numpy(x).permute(0, 3, 1, 2).float(), factor).permute(0, 2, 3, 1).numpy())
 
+
+SIZES = {"": 1, " at half": 2, " at a quarter": 4, " at an eighth": 8}
+BOTH = ("lite0", "mobilenet")
+GROUPS = [
+    ("both networks", BOTH, ("",)),
+    ("lite0, 1 and 1/2", BOTH[:1], ("", " at half")),
+    ("both networks, 1 and 1/2", BOTH, ("", " at half")),
+    ("lite0, 1 and 1/4", BOTH[:1], ("", " at a quarter")),
+    ("lite0, 1, 1/2 and 1/8", BOTH[:1], ("", " at half", " at an eighth")),
+    ("lite0, four sizes", BOTH[:1], tuple(SIZES)),
+    ("both networks, 1, 1/2 and 1/8", BOTH, ("", " at half", " at an eighth")),
+    ("both networks, four sizes", BOTH, tuple(SIZES)),
+]
+"""Means over several looks: a title, the networks, the sizes."""
 
 Score = Callable[[Tensor, Tensor], Estimate]
 
@@ -175,25 +197,27 @@ def verdict(better: Estimate, worse: Estimate) -> float:
 
 def measured(real: np.ndarray, pictures: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
     """Every yardstick on every rung: {yardstick: {rung: number}}."""
-    looks: dict[str, tuple[Extractor, Callable[[np.ndarray], np.ndarray]]] = {
-        f"{network}{resolution}": (extractor, change)
-        for network, extractor in (("lite0", offline_extractor()), ("mobilenet", second_opinion()))
-        for resolution, change in (("", lambda x: x), (" at half", halved))
-    }
     found: dict[str, dict[str, Estimate]] = {}
-    for look, (extractor, change) in looks.items():
-        of_real = extractor(change(real))
-        features = {rung: extractor(change(x)) for rung, x in pictures.items()}
-        for name, score in scores().items():
-            found[f"{name}: {look}"] = {rung: score(of_real, of_fake) for rung, of_fake in features.items()}
-        print(f"looked with {look}", flush=True)
-    for name in scores():
-        for title, chosen in (
-            ("both networks", ["lite0", "mobilenet"]),
-            ("lite0, both sizes", ["lite0", "lite0 at half"]),
-            ("both networks, both sizes", list(looks)),
-        ):
-            parts = [found[f"{name}: {look}"] for look in chosen]
+    joined: dict[str, list[Tensor]] = {
+        rung: [] for rung in ("real", *pictures)
+    }  # Lite0's features at several sizes, side by side
+    for network, extractor in (("lite0", offline_extractor()), ("mobilenet", second_opinion())):
+        for title, factor in SIZES.items():
+            of_real = extractor(reduced(real, factor))
+            features = {rung: extractor(reduced(x, factor)) for rung, x in pictures.items()}
+            for name, score in scores().items():
+                found[f"{name}: {network}{title}"] = {
+                    rung: score(of_real, of_fake) for rung, of_fake in features.items()
+                }
+            if network == "lite0":
+                for rung, part in ({"real": of_real} | features).items():
+                    joined[rung].append(part)
+            print(f"looked with {network}{title}", flush=True)
+    beside = {rung: torch.cat(parts, 1) for rung, parts in joined.items()}
+    for name, score in scores().items():
+        found[f"{name}: lite0, sizes side by side"] = {rung: score(beside["real"], beside[rung]) for rung in pictures}
+        for title, networks, sizes in GROUPS:
+            parts = [found[f"{name}: {network}{size}"] for network in networks for size in sizes]
             found[f"{name}: {title}"] = {rung: together([part[rung] for part in parts]) for rung in pictures}
     return found
 
@@ -202,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--run", type=Path, action="append", default=[], help="may be given several times")
+    parser.add_argument("--pair", type=Path, nargs=2, action="append", default=[], metavar=("BETTER", "WORSE"))
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument(
         "--count", type=int, default=500, help="pictures of a rung; twice as many stand for the real ones"
@@ -219,12 +244,19 @@ def main() -> None:
         "blur": rungs(x, "blur", blurred, [0.5, 1, 2, 4]),
         "blotches": rungs(x, "blotches", blotched, [8, 16, 32, 64]),
         "faded": rungs(x, "faded", faded, [0.25, 0.5, 0.75, 1]),
+        "drained": rungs(x, "drained", drained, [0.25, 0.5, 0.75, 1]),
         "swapped": rungs(x, "swapped", swapped, [0.1, 0.3, 1.0]),
         "modes": rungs(x, "modes", few_modes, [0.5, 0.2, 0.05]),
         "copies": rungs(x, "copies", copies, [100, 30, 10, 1]),
     } | {run.name: ages(run, asked.size, asked.ages) for run in asked.run}
+    across = ACROSS + COLOURFUL
+    if (x == x.mean(3, keepdims=True)).all():  # grey pictures have no colours to lose
+        del ladders["drained"]
+        across = list(ACROSS)
     pictures = {name: rung for ladder in ladders.values() for name, rung in ladder}
-    across = list(ACROSS)
+    for pair in asked.pair:
+        pictures |= {path.stem: _cut(path, asked.size) for path in pair}
+        across.append((pair[0].stem, pair[1].stem))
     for run in (
         asked.run
     ):  # the best samples of a young run are far from a slight damage, and the oldest two are better than nothing
