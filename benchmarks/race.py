@@ -7,8 +7,8 @@ The contestants train in turns of a few seconds in one process, so that a noisy 
 its minutes. The clock stands still while pictures for the judges are drawn; with one thread (OMP_NUM_THREADS=1) it is processor time,
 which other work on the machine does not shorten. A contestant is the name of a recipe (auto, or my_module:my_recipe) and the budget that
 its schedules are planned for, and a seed where it is not to run with all of them: auto@6m#2; `tutorial` is benchmarks/tutorial.py.
-`show` judges what was drawn: the Gaussian MMD that steers a run (organza.metrics), against held-out pictures that no contestant was
-trained on, by two networks that share no weights, at three sizes. It prints the table and writes race.json and race.png.
+`show` judges what was drawn: the distance that steers a run (organza.metrics), against held-out pictures that no contestant was
+trained on, by two networks that share no weights, by three looks each. It prints the table and writes race.json and race.png.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from torch.nn.functional import interpolate
 from organza import Images, Source
 from organza.auto import AUTO, recipe_for
 from organza.data.batches import to_uint8
+from organza.metrics.evaluate import distance
 from organza.metrics.features import offline_extractor, second_opinion
-from organza.metrics.kernels import gaussian_mmd
+from organza.metrics.pyramid import Pyramid
 from organza.plan import Plan
 from organza.recipe import Recipe, apply, find
 from organza.run import RunFolder
@@ -41,7 +42,6 @@ from organza.start import measure, trial, versions
 from organza.stop import Budget
 from organza.trainer import Trainer
 from tutorial import SIZE, Tutorial
-from yardstick import reduced
 
 AGES = (
     15,
@@ -69,8 +69,6 @@ AGES = (
     3600,
 )
 """Seconds of training after which pictures are drawn for the judges."""
-SIZES = (1, 2, 8)
-"""Fractions of the resolution at which the judges look."""
 SLICE = 10.0  # seconds of training at a time
 DRAWN = 1000
 
@@ -206,21 +204,8 @@ def run(asked: argparse.Namespace) -> None:
         lanes = [lane for lane in lanes if lane.advance(asked.out)]
 
 
-Look = tuple[str, Callable[[np.ndarray], Tensor]]  # a name, and pictures uint8 [N, H, W, C] to features
-
-
-def looks() -> list[Look]:
-    """Two networks that share no weights, at three sizes: the yardstick of docs/lab-log.md, entries 10 and 23."""
-    networks = (("lite0", offline_extractor()), ("mobilenet", second_opinion()))
-    return [
-        (f"{name} 1/{factor}", lambda x, extractor=extractor, factor=factor: extractor(reduced(x, factor)))
-        for name, extractor in networks
-        for factor in SIZES
-    ]
-
-
 def judged(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every picture set of a race held against the real pictures: {contestant: {..., stops with a score for each look}}.
+    """Every picture set of a race held against the real pictures: {contestant: {..., stops with a score for each judge}}.
 
     Scores are kept in scores.json, so that what was judged once is not judged again.
     """
@@ -241,18 +226,18 @@ def judged(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 @cache
-def _looks() -> list[Look]:
-    return looks()
+def _judges() -> list[Pyramid]:
+    return [Pyramid(offline_extractor), Pyramid(second_opinion)]
 
 
 _real: dict[str, Tensor] = {}
 
 
 def _scores(real: np.ndarray, made: np.ndarray) -> dict[str, float]:
-    for name, look in _looks():
-        if name not in _real:
-            _real[name] = look(real)
-    return {name: gaussian_mmd(_real[name], look(made)).value for name, look in _looks()}
+    for judge in _judges():
+        if judge.name not in _real:
+            _real[judge.name] = judge(real)
+    return {judge.name: distance(_real[judge.name], judge(made)).value for judge in _judges()}
 
 
 def reached(lane: dict[str, Any], score: float, by: str = "score") -> float | None:

@@ -30,6 +30,7 @@ from organza.metrics.features import offline_extractor, second_opinion
 from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
+from organza.metrics.pyramid import reduced
 from organza.pictures import save_png
 
 Ladder = list[tuple[str, np.ndarray]]  # rungs, best first: name and pictures, uint8 [N, H, W, C]
@@ -134,12 +135,8 @@ def _bytes(x: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(x, 0, 255)).astype(np.uint8)
 
 
-def reduced(x: np.ndarray, factor: int) -> np.ndarray:
-    """A fraction of the resolution, by the mean of factor x factor pixels."""
-    return _bytes(avg_pool2d(torch.from_numpy(x).permute(0, 3, 1, 2).float(), factor).permute(0, 2, 3, 1).numpy())
-
-
-SIZES = {"": 1, " at half": 2, " at a quarter": 4, " at an eighth": 8}
+SIZES = {"": (1, 96), " at half": (2, 48), " at a quarter": (4, 48), " at an eighth": (8, 32)}
+"""By how much pictures are reduced, and the pixels a side that the network then sees."""
 BOTH = ("lite0", "mobilenet")
 GROUPS = [
     ("both networks", BOTH, ("",)),
@@ -183,10 +180,8 @@ def scores() -> dict[str, Score]:
 
 
 def together(parts: list[Estimate]) -> Estimate:
-    """The mean of several numbers, and its error as if they were independent."""
-    return Estimate(
-        sum(part.value for part in parts) / len(parts), math.hypot(*(part.error for part in parts)) / len(parts)
-    )
+    """The mean of several numbers, and of their errors: all look at the same pictures."""
+    return Estimate(sum(part.value for part in parts) / len(parts), sum(part.error for part in parts) / len(parts))
 
 
 def verdict(better: Estimate, worse: Estimate) -> float:
@@ -198,24 +193,17 @@ def verdict(better: Estimate, worse: Estimate) -> float:
 def measured(real: np.ndarray, pictures: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
     """Every yardstick on every rung: {yardstick: {rung: number}}."""
     found: dict[str, dict[str, Estimate]] = {}
-    joined: dict[str, list[Tensor]] = {
-        rung: [] for rung in ("real", *pictures)
-    }  # Lite0's features at several sizes, side by side
-    for network, extractor in (("lite0", offline_extractor()), ("mobilenet", second_opinion())):
-        for title, factor in SIZES.items():
-            of_real = extractor(reduced(real, factor))
-            features = {rung: extractor(reduced(x, factor)) for rung, x in pictures.items()}
+    for network, make in (("lite0", offline_extractor), ("mobilenet", second_opinion)):
+        for title, (by, resolution) in SIZES.items():
+            extractor = make(resolution)
+            of_real = extractor(reduced(real, by))
+            features = {rung: extractor(reduced(x, by)) for rung, x in pictures.items()}
             for name, score in scores().items():
                 found[f"{name}: {network}{title}"] = {
                     rung: score(of_real, of_fake) for rung, of_fake in features.items()
                 }
-            if network == "lite0":
-                for rung, part in ({"real": of_real} | features).items():
-                    joined[rung].append(part)
             print(f"looked with {network}{title}", flush=True)
-    beside = {rung: torch.cat(parts, 1) for rung, parts in joined.items()}
-    for name, score in scores().items():
-        found[f"{name}: lite0, sizes side by side"] = {rung: score(beside["real"], beside[rung]) for rung in pictures}
+    for name in scores():
         for title, networks, sizes in GROUPS:
             parts = [found[f"{name}: {network}{size}"] for network in networks for size in sizes]
             found[f"{name}: {title}"] = {rung: together([part[rung] for part in parts]) for rung in pictures}

@@ -23,6 +23,7 @@ from organza.evaluating import Evaluation, evaluate, named_extractor, suited
 from organza.infer import load
 from organza.metrics.features import Extractor, offline_extractor
 from organza.metrics.kernels import Estimate
+from organza.metrics.pyramid import Pyramid
 from organza.recipe import Recipe
 from organza.run import RunFolder, lines_of
 from organza.scorecard import as_json, as_table, shown, warnings
@@ -80,7 +81,7 @@ def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
     """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many pictures."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
-    [found] = evaluate(folder, count=500, extractors=[offline_extractor()], checkpoint="latest")
+    [found] = evaluate(folder, count=500, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
     assert line["images"] == load(folder, "latest").images
     for name in ("mmd", "kid"):
         assert found.metrics[name].value == pytest.approx(line[name]["value"], rel=1e-4)

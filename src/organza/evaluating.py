@@ -26,6 +26,7 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.labels import label_accuracy
 from organza.metrics.memorisation import Memorisation, memorisation
 from organza.metrics.paired import faithfulness
+from organza.metrics.pyramid import Pyramid, as_they_are
 from organza.metrics.shapes import ShapeStatistics
 from organza.recipe import imported
 from organza.sides import MOST, Side, Trained, folder_side, is_run
@@ -38,8 +39,8 @@ SUSPECTS = 5
 AT_ONCE = 512  # pictures between two words of progress
 
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
-    "lite0": (offline_extractor, lite0.WEIGHTS.installed),
-    "mobilenet": (second_opinion, mobilenet.WEIGHTS.installed),
+    "lite0": (lambda: Pyramid(offline_extractor), lite0.WEIGHTS.installed),
+    "mobilenet": (lambda: Pyramid(second_opinion), mobilenet.WEIGHTS.installed),
 }
 
 
@@ -209,8 +210,8 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
     scores = thorough(real_features, fake_features)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:
-        unseen = None if sides.unseen is None else features(extractor, sides.unseen)
-        copied = memorisation(features(extractor, sides.training), fake_features, unseen)
+        unseen = None if sides.unseen is None else as_they_are(features(extractor, sides.unseen))
+        copied = memorisation(as_they_are(features(extractor, sides.training)), as_they_are(fake_features), unseen)
         scores |= {"nearness": copied.nearness, "copies": copied.copies}
         suspects = _suspects(copied, fake, sides.training)
     if fake.targets is not None:

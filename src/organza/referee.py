@@ -18,6 +18,7 @@ from organza.metrics.evaluate import Card, evaluate
 from organza.metrics.features import Extractor, cached_features
 from organza.metrics.kernels import Estimate
 from organza.metrics.paired import estimate, faithfulness, perceptual
+from organza.metrics.pyramid import as_they_are
 from organza.metrics.shapes import variety
 from organza.seeding import MICROBATCH
 
@@ -58,11 +59,13 @@ class Referee:
             target: what should have been made, the same each time, where there is such a thing: how near each is to its own.
         """
         features = self.extractor(made.numpy())
-        found = evaluate(self.features, features) | {"variety": variety(self.features, features)}
+        found = evaluate(self.features, features)
+        features = as_they_are(features)
+        found |= {"variety": variety(as_they_are(self.features), features)}
         if target is None:
             return found
         if self.wanted is None:
-            self.wanted = self.extractor(target)
+            self.wanted = as_they_are(self.extractor(target))
         return found | faithfulness(made, target) | {"perceptual": estimate(perceptual(features, self.wanted))}
 
     def card(self, seed: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
 from organza.machine import AUTO, CPU, Machine, choose
 from organza.metrics.features import offline_extractor
+from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
 from organza.part import decode, encode
 from organza.penalties import FIRST_ORDER
@@ -238,7 +239,7 @@ def _referee(asked: Request, data: Batches) -> Referee | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
         return None
     volumes = len(data.shape) == 4
-    return Referee(ShapeStatistics() if volumes else offline_extractor(), data)
+    return Referee(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
 
 
 def _plan(

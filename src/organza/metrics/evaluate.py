@@ -15,6 +15,7 @@ from organza.metrics.diversity import diversity
 from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
+from organza.metrics.pyramid import as_they_are, looks_of
 
 LEAST = 10
 """Images on each side of a thorough evaluation."""
@@ -71,9 +72,11 @@ def _short(value: Any) -> str:
 def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
     """The squared Gaussian-kernel MMD, which chooses the best checkpoint, and the cubic-kernel distance beside it. Not rounded.
 
+    Of several looks at each picture the MMD is the mean; all other numbers are of the first look, the pictures as they are.
+
     Args:
-        real_features: [m, d], m >= 3.
-        fake_features: [n, d], n >= 3, of the same extractor.
+        real_features: [m, d] or [m, looks, d], m >= 3.
+        fake_features: [n, d] or [n, looks, d], n >= 3, of the same extractor.
 
     Raises:
         UserError: too few rows, unlike or non-finite features, or reals that are all alike.
@@ -82,7 +85,28 @@ def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
     >>> sorted(evaluate(torch.eye(4), torch.eye(4)))
     ['kid', 'mmd']
     """
-    return {"mmd": gaussian_mmd(real_features, fake_features), "kid": kid(real_features, fake_features)}
+    return {
+        "mmd": distance(real_features, fake_features),
+        "kid": kid(as_they_are(real_features), as_they_are(fake_features)),
+    }
+
+
+def distance(real_features: Tensor, fake_features: Tensor, widths: Sequence[float] | None = None) -> Estimate:
+    """The mean over the looks of the squared Gaussian MMD. Its error is the mean of theirs: they look at the same pictures.
+
+    Args:
+        real_features: [m, d] or [m, looks, d], m >= 3.
+        fake_features: [n, d] or [n, looks, d], n >= 3, of the same extractor.
+        widths: of the kernel, one a look; by default the median distance among the reals.
+
+    Raises:
+        UserError: too few rows, unlike or non-finite features, or reals that are all alike.
+    """
+    pairs = zip(looks_of(real_features), looks_of(fake_features), strict=True)
+    found = [
+        gaussian_mmd(real, fake, None if widths is None else widths[look]) for look, (real, fake) in enumerate(pairs)
+    ]
+    return Estimate(float(np.mean([part.value for part in found])), float(np.mean([part.error for part in found])))
 
 
 def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
@@ -92,8 +116,8 @@ def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
     counts they would depend on the counts.
 
     Args:
-        real_features: [m, d], m >= 10.
-        fake_features: [n, d], n >= 10, of the same extractor.
+        real_features: [m, d] or [m, looks, d], m >= 10.
+        fake_features: [n, d] or [n, looks, d], n >= 10, of the same extractor.
 
     Raises:
         UserError: too few rows, unlike or non-finite features, or reals that are all alike.
@@ -109,8 +133,9 @@ def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
             f"{len(real_features)} real and {len(fake_features)} generated images are too few; {LEAST} of each are the least."
         )
     scores = evaluate(real_features, fake_features)
-    distance, infinite = frechet(real_features, fake_features)
-    scores |= {"frechet": distance, "frechet_infinite": infinite}
+    real_features, fake_features = as_they_are(real_features), as_they_are(fake_features)
+    apart, infinite = frechet(real_features, fake_features)
+    scores |= {"frechet": apart, "frechet_infinite": infinite}
     scores |= precision_recall_density_coverage(real_features[:even], fake_features[:even])._asdict()
     return scores | {"diversity": diversity(real_features, fake_features)}
 
@@ -125,8 +150,8 @@ def by_class(
     """MMD and diversity of each class by itself, all with the bandwidth of the whole; classes with few images are left out.
 
     Args:
-        real_features: [m, d]; real_classes: int [m], index into names.
-        fake_features: [n, d]; fake_classes: int [n], the classes that were asked for.
+        real_features: [m, d] or [m, looks, d]; real_classes: int [m], index into names.
+        fake_features: as the real ones, [n, ...]; fake_classes: int [n], the classes that were asked for.
         names: of the classes.
 
     >>> import torch
@@ -134,9 +159,10 @@ def by_class(
     >>> {name: list(scores) for name, scores in by_class(x, classes, x[:25], classes[:25], ["cat", "dog"]).items()}
     {'cat': ['mmd', 'diversity']}
     """
-    width, found = median_distance(real_features), {}
+    widths, found = [median_distance(look) for look in looks_of(real_features)], {}
     for index, name in enumerate(names):
         real, fake = real_features[real_classes == index], fake_features[fake_classes == index]
         if min(len(real), len(fake)) >= LEAST_OF_CLASS:
-            found[name] = {"mmd": gaussian_mmd(real, fake, width), "diversity": diversity(real, fake)}
+            varied = diversity(as_they_are(real), as_they_are(fake))
+            found[name] = {"mmd": distance(real, fake, widths), "diversity": varied}
     return found

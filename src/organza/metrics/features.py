@@ -32,7 +32,7 @@ class Extractor(Protocol):
         ...
 
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """uint8 [N, H, W, C], C in 1, 3, 4, to float32 [N, dimension] on the CPU."""
+        """uint8 [N, H, W, C], C in 1, 3, 4, to float32 [N, dimension] on the CPU, or [N, looks, dimension]: see `Pyramid`."""
         ...
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from organza.errors import UserError
 from organza.metrics.features import Extractor
 from organza.metrics.kernels import Estimate
+from organza.metrics.pyramid import as_they_are
 
 AT_ONCE = 16  # pictures as doubles in memory at a time
 
@@ -40,7 +41,7 @@ def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = Non
         parts.append({"l1": l1(x, y), "psnr": psnr(x, y), "ssim": ssim(x, y)})
     values = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     if extractor is not None:
-        values["perceptual"] = perceptual(extractor(made), extractor(target))
+        values["perceptual"] = perceptual(as_they_are(extractor(made)), as_they_are(extractor(target)))
     return {name: estimate(value) for name, value in values.items()}
 
 
