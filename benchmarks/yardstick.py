@@ -137,7 +137,8 @@ def _bytes(x: np.ndarray) -> np.ndarray:
 
 SIZES = {"": (1, 96), " at half": (2, 48), " at a quarter": (4, 48), " at an eighth": (8, 32)}
 """By how much pictures are reduced, and the pixels a side that the network then sees."""
-BOTH = ("lite0", "mobilenet")
+NETWORKS = {"lite0": offline_extractor, "mobilenet": second_opinion}
+BOTH = tuple(NETWORKS)
 GROUPS = [
     ("both networks", BOTH, ("",)),
     ("lite0, 1 and 1/2", BOTH[:1], ("", " at half")),
@@ -190,10 +191,11 @@ def verdict(better: Estimate, worse: Estimate) -> float:
     return 0.5 if abs(gap) <= math.hypot(better.error, worse.error) else float(gap > 0)
 
 
-def measured(real: np.ndarray, pictures: dict[str, np.ndarray]) -> dict[str, dict[str, Estimate]]:
+def measured(real: np.ndarray, pictures: dict[str, np.ndarray], networks: list[str]) -> dict[str, dict[str, Estimate]]:
     """Every yardstick on every rung: {yardstick: {rung: number}}."""
     found: dict[str, dict[str, Estimate]] = {}
-    for network, make in (("lite0", offline_extractor), ("mobilenet", second_opinion)):
+    for network in networks:
+        make = NETWORKS[network]
         for title, (by, resolution) in SIZES.items():
             extractor = make(resolution)
             of_real = extractor(reduced(real, by))
@@ -204,8 +206,10 @@ def measured(real: np.ndarray, pictures: dict[str, np.ndarray]) -> dict[str, dic
                 }
             print(f"looked with {network}{title}", flush=True)
     for name in scores():
-        for title, networks, sizes in GROUPS:
-            parts = [found[f"{name}: {network}{size}"] for network in networks for size in sizes]
+        for title, group, sizes in GROUPS:
+            if not set(group) <= set(networks):
+                continue
+            parts = [found[f"{name}: {network}{size}"] for network in group for size in sizes]
             found[f"{name}: {title}"] = {rung: together([part[rung] for part in parts]) for rung in pictures}
     return found
 
@@ -216,6 +220,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, action="append", default=[], help="may be given several times")
     parser.add_argument("--pair", type=Path, nargs=2, action="append", default=[], metavar=("BETTER", "WORSE"))
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--network", choices=BOTH, action="append", help="both, by default")
     parser.add_argument(
         "--count", type=int, default=500, help="pictures of a rung; twice as many stand for the real ones"
     )
@@ -254,7 +259,7 @@ def main() -> None:
         rows = [np.concatenate(list(rung[:12]), 1) for rung in pictures.values()]
         save_png(np.concatenate(rows, 0), asked.pictures)
         print("\n".join(f"row {number}: {name}" for number, name in enumerate(pictures, 1)))
-    found = measured(real, pictures)
+    found = measured(real, pictures, asked.network or list(BOTH))
     columns = [*ladders, "across"]
     pairs = {name: [(a, b) for (a, _), (b, _) in combinations(ladder, 2)] for name, ladder in ladders.items()}
     pairs["across"] = across
