@@ -25,7 +25,7 @@ from rich.text import Text
 from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
-from organza.stop import Check, best
+from organza.stop import Check, best, tie
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
 CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
@@ -276,6 +276,8 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
             f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
         )
+        if tied := tie(screen.checks):
+            yield f"      {tied}"
     if last.kind == "non-finite":
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
         return
