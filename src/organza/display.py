@@ -284,8 +284,11 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
     if last.kind in CODES:
         yield "saved; the same command goes on from here"
     place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
+    folder = RunFolder(run)
     yield f"pictures: {Path(place) / 'samples'}"
-    if (folder := RunFolder(run)).exists and "source_shape" in folder.read()["data"]:
+    if folder.report.is_file() and last.kind not in CODES:
+        yield f"report: {Path(place) / folder.report.name}"
+    if folder.exists and "source_shape" in folder.read()["data"]:
         yield f"next: organza translate {place} INPUT OUTPUT"
         return
     yield f"next: organza sample {place} --count 64 --seed 7 --show"

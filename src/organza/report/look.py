@@ -23,7 +23,7 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation
 from organza.metrics.shapes import variety
 from organza.rendering import pictured
-from organza.sides import FIRST, Side, Trained
+from organza.sides import FIRST, MOST_TRAINING, Side, Trained
 
 SAMPLES = 256
 """Pictures that are made, judged and compared."""
@@ -34,6 +34,8 @@ STEPS = 8
 """Pictures on the way from one latent to another."""
 THUMB = 16
 """Pixels a side of a thumbnail; 8 of a volume."""
+ROOM = 400_000_000
+"""Bytes of training pictures that are looked at; of more, evenly spaced ones."""
 Seen = TypeVar("Seen")
 
 
@@ -132,14 +134,14 @@ def look(path: object, which: str = "best", data: Batches | None = None) -> Look
             return Look(run.images, np.empty((0, 1, 1, 1), np.uint8), notes=(missing,))
         made, real, training = trained.sampled(SAMPLES, 0), None, None
     else:
-        made, real, training = trained.made(SAMPLES, 0), trained.real(), trained.training()
+        made, real, training = trained.made(SAMPLES, 0), trained.real(), trained.training(_most(run))
     notes = (missing,) if missing else ()
     copies = None if training is None or real is None or translates else _copies(made, training, real)
     varied, again = _variety(real, made) if real is not None else (None, None)
     return Look(
         run.images,
         pictured(made.images[:SHOWN]),
-        None if real is None else pictured(_spaced(real.images, SHOWN)),
+        _beside(made, real),
         varied,
         None if translates else again,
         copies,
@@ -162,6 +164,17 @@ def thumbnails(items: np.ndarray) -> Tensor:
         x = torch.from_numpy(np.ascontiguousarray(items[start : start + 512])).movedim(-1, 1).float() / 255
         parts.append(shrink(x, [min(small, side) for side in x.shape[2:]]).flatten(1))
     return torch.cat(parts)
+
+
+def _most(run: Run) -> int:
+    return min(MOST_TRAINING, max(1000, ROOM // int(np.prod(run.shape))))
+
+
+def _beside(made: Side, real: Side | None) -> np.ndarray | None:
+    """What to show beside the first of what was made: its targets, or any real ones."""
+    if made.targets is not None:
+        return pictured(made.targets[:SHOWN])
+    return None if real is None else pictured(_spaced(real.images, SHOWN))
 
 
 def _copies(made: Side, training: Side, real: Side) -> Copies | None:

@@ -14,6 +14,7 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import RARE
 from organza.stop import Check, best, equals, tie
 
+COPIES = "It copies"
 Tone = Literal["good", "fair", "bad", "open"]
 SURE = 3.0  # standard errors
 SAME, NARROW = 0.35, 0.75
@@ -134,7 +135,7 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
     if copying and copying.tone == "bad":
         return (
             "bad",
-            "It copies: pictures it was trained on come out again",
+            f"{COPIES}: pictures it was trained on come out again",
             copying.why,
             "Give it more pictures to learn from, or change what D sees at random (recipe few-shot), or stop earlier.",
         )
@@ -163,13 +164,11 @@ def _as_far_as(
         remedy = "Use it: the commands are below."
     else:
         remedy = "It no longer changes much by itself: a longer budget from the start, wider networks or more pictures may."
-    title = {
-        "good": "It works: " + like.answer.lower(),
-        "fair": "On its way: " + like.answer.lower(),
-    }.get(like.tone, "Not there yet: " + like.answer.lower())
+    narrow = variety is not None and variety.tone == "fair"
+    title = f"{'Short of variety' if narrow else TITLES[like.tone]}: {like.answer[:1].lower()}{like.answer[1:]}"
     few = seen.trained_on < TOO_FEW and not seen.translates
     if few:
-        title += ", and too few pictures to be sure"
+        title += "; too few pictures to be sure"
         why += f" With {seen.trained_on} pictures to learn from, none could be kept aside, so learning and copying look much the same."
     tones = [finding.tone for finding in (like, variety, copying) if finding]
     tone: Tone = "bad" if like.tone == "bad" else "fair" if "fair" in tones or few else "good"
@@ -263,6 +262,7 @@ def new(seen: Evidence) -> Finding | None:
     return Finding(question, "good", "New", "None is nearer to a training picture than unseen real pictures are.", numbers)
 
 
+TITLES = {"good": "It works", "fair": "Healthy so far", "bad": "Not there yet"}
 RISING, WORSE = "Yes, it was still getting better", "No, it got worse after its best"
 
 
@@ -287,7 +287,7 @@ def trend(seen: Evidence) -> Finding:
             f"The distance rose again after {least.images:,} images, by more than its error. Those weights were kept.",
             numbers,
         )
-    return Finding(question, "good", "Not much: it has levelled off", _level(seen.checks), numbers)
+    return Finding(question, "open", "Not much: it has levelled off", _level(seen.checks), numbers)
 
 
 def contest(seen: Evidence) -> Finding | None:
@@ -308,7 +308,7 @@ def contest(seen: Evidence) -> Finding | None:
     usual = _accuracy(seen)
     return Finding(
         "Does the discriminator judge fairly?",
-        "good",
+        "open" if _alike(seen) else "good",
         "Yes",
         "It treats real pictures that it never saw like those that it was trained on."
         + (f" {usual.why}" if usual else ""),
@@ -326,8 +326,9 @@ def _accuracy(seen: Evidence) -> Finding | None:
     if abs(last.accuracy - 0.5) <= max(2 * last.accuracy_error, 0.1):
         why = "It cannot tell real from generated: the generator is good, or the discriminator weak."
         return Finding("Who is ahead?", "open", "Neither", why, numbers)
-    why = "It is often right, and often fooled."
-    return Finding("Who is ahead?", "open", "The discriminator, a little" if last.accuracy > 0.5 else "The generator", why, numbers)
+    if last.accuracy < 0.5:
+        return Finding("Who is ahead?", "open", "The generator", "The discriminator is wrong more often than right.", numbers)
+    return Finding("Who is ahead?", "open", "The discriminator, a little", "It is often right, and often fooled.", numbers)
 
 
 ANSWERS = {"Yes": "about as varied as real pictures", "Somewhat": "less varied", "New": "no copies", "A few copies": "partly copies"}
