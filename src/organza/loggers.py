@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -70,16 +71,19 @@ def tensorboard(run: str | Path) -> Logger:
         UserError: the package tensorboard is missing.
     """
     _needed("tensorboard")
-    writer = import_module("torch.utils.tensorboard").SummaryWriter(str(Path(run) / "tensorboard"))
+
+    @cache
+    def writer() -> Any:  # opened when there is something to write: the run's folder is made by then
+        return import_module("torch.utils.tensorboard").SummaryWriter(str(Path(run) / "tensorboard"))
 
     def scalars(values: Mapping[str, float], images: int) -> None:
         for name, value in values.items():
-            writer.add_scalar(name, value, images)
+            writer().add_scalar(name, value, images)
 
     def picture(sheet: Any, images: int) -> None:
-        writer.add_image("samples", sheet, images, dataformats="HWC")
+        writer().add_image("samples", sheet, images, dataformats="HWC")
 
-    return Scalars(scalars, picture, writer.close)
+    return Scalars(scalars, picture, lambda: writer().close())
 
 
 def wandb(run: str | Path) -> Logger:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from organza.display import words
 from organza.report.record import Points
 
+COLOURS = 6
+STROKE = '<svg viewBox="0 0 26 8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4"/></svg>'
 WIDTH, HEIGHT = 520, 250
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 12, 42
 INNER = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM)
@@ -44,6 +46,7 @@ class Chart:
         marks: vertical lines with their names.
         clock: (images, seconds), for the time under the axis.
         bounds: of the vertical axis; by default what the curves need.
+        unit: of the horizontal axis.
     """
 
     title: str
@@ -53,6 +56,7 @@ class Chart:
     marks: tuple[tuple[float, str], ...] = ()
     clock: Points | None = None
     bounds: tuple[float, float] | None = None
+    unit: str = "images"
 
 
 def figure(chart: Chart, name: str) -> str:
@@ -65,14 +69,13 @@ def figure(chart: Chart, name: str) -> str:
     if not lines:
         return ""
     legend = "".join(
-        f'<li class="line{index}"><svg viewBox="0 0 26 8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4"/></svg>{escape(line.name)}</li>'
-        for index, line in enumerate(lines)
+        f'<li class="line{index % COLOURS}">{STROKE}{escape(line.name)}</li>' for index, line in enumerate(lines)
     )
     return (
         f'<figure class="chart"><figcaption><h3>{escape(chart.title)}</h3><p>{escape(chart.about)}</p></figcaption>'
         + (f'<ul class="legend">{legend}</ul>' if len(lines) > 1 else "")
         + _drawing(chart, lines, name)
-        + _table(lines)
+        + _table(lines, chart.unit)
         + "</figure>"
     )
 
@@ -89,7 +92,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
 
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-t {name}-d">',
-        f'<title id="{name}-t">{escape(chart.title)}</title><desc id="{name}-d">{escape(told(lines))}</desc>',
+        f'<title id="{name}-t">{escape(chart.title)}</title><desc id="{name}-d">{escape(told(lines, chart.unit))}</desc>',
     ]
     for y in ticks(low, high):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>')
@@ -99,8 +102,10 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
         parts.append(f'<text class="tick" text-anchor="{anchor}" x="{across(x):.1f}" y="{HEIGHT - 26}">{label}</text>')
         if chart.clock and x:
             moment = words(at_images(chart.clock, x))
-            parts.append(f'<text class="tick time" text-anchor="{anchor}" x="{across(x):.1f}" y="{HEIGHT - 11}">{moment}</text>')
-    parts.append(f'<text class="tick" text-anchor="end" x="{LEFT - 6}" y="{HEIGHT - 26}">images</text>')
+            parts.append(
+                f'<text class="tick time" text-anchor="{anchor}" x="{across(x):.1f}" y="{HEIGHT - 11}">{moment}</text>'
+            )
+    parts.append(f'<text class="tick" text-anchor="end" x="{LEFT - 6}" y="{HEIGHT - 26}">{chart.unit}</text>')
     if chart.clock:
         parts.append(f'<text class="tick time" text-anchor="end" x="{LEFT - 6}" y="{HEIGHT - 11}">time</text>')
     for y, label in chart.levels:
@@ -113,19 +118,21 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
     for x, label in chart.marks:
         if 0 <= x <= right:
             late = across(x) > WIDTH / 2
-            parts.append(f'<line class="mark" x1="{across(x):.1f}" x2="{across(x):.1f}" y1="{TOP}" y2="{TOP + INNER[1]}"/>')
+            parts.append(
+                f'<line class="mark" x1="{across(x):.1f}" x2="{across(x):.1f}" y1="{TOP}" y2="{TOP + INNER[1]}"/>'
+            )
             parts.append(
                 f'<text class="mark" text-anchor="{"end" if late else "start"}" x="{across(x) + (-5 if late else 5):.1f}" '
                 f'y="{TOP + 10}">{escape(label)}</text>'
             )
     for index, line in enumerate(lines):
-        parts.append(_curve(line, index, across, up))
+        parts.append(_curve(line, index, chart.unit, across, up))
     return "".join([*parts, "</svg>"])
 
 
-def _curve(line: Line, index: int, across, up) -> str:
+def _curve(line: Line, index: int, unit: str, across: Callable[[float], float], up: Callable[[float], float]) -> str:
     places = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line.points)
-    parts = [f'<g class="line{index}">']
+    parts = [f'<g class="line{index % COLOURS}">']
     if line.errors:
         above = [(x, y + e) for (x, y), e in zip(line.points, line.errors, strict=True)]
         below = [(x, y - e) for (x, y), e in zip(line.points, line.errors, strict=True)]
@@ -138,12 +145,12 @@ def _curve(line: Line, index: int, across, up) -> str:
             spread = "" if error is None else f" ± {error:.3g}"
             parts.append(
                 f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="3.5">'
-                f"<title>{escape(line.name)}: {y:.4g}{spread} at {x:,.0f} images</title></circle>"
+                f"<title>{escape(line.name)}: {y:.4g}{spread} at {x:,.0f} {unit}</title></circle>"
             )
     return "".join([*parts, "</g>"])
 
 
-def _table(lines: Sequence[Line]) -> str:
+def _table(lines: Sequence[Line], unit: str) -> str:
     """The numbers behind a chart, a dozen rows at the most for each curve."""
     rows = []
     for line in lines:
@@ -151,20 +158,19 @@ def _table(lines: Sequence[Line]) -> str:
         for index in sorted({*range(0, len(line.points), step), len(line.points) - 1}):
             (x, y), error = line.points[index], f" ± {line.errors[index]:.2g}" if line.errors else ""
             rows.append(f"<tr><td>{escape(line.name)}</td><td>{x:,.0f}</td><td>{y:.4g}{error}</td></tr>")
-    return (
-        '<details class="numbers"><summary>numbers</summary><div class="wide"><table><thead><tr><th>curve</th><th>images</th><th>value</th>'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div></details>"
-    )
+    head = f"<thead><tr><th>curve</th><th>{unit}</th><th>value</th></tr></thead>"
+    table = f'<div class="wide"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    return f'<details class="numbers"><summary>numbers</summary>{table}</details>'
 
 
-def told(lines: Sequence[Line]) -> str:
+def told(lines: Sequence[Line], unit: str = "images") -> str:
     """What a chart shows, in words, for those who do not see it.
 
     >>> told([Line("D(x)", [(0, 0.5), (1000, 0.75)])])
     'D(x) goes from 0.5 to 0.75 over 1,000 images.'
     """
     return " ".join(
-        f"{line.name} goes from {line.points[0][1]:.3g} to {line.points[-1][1]:.3g} over {line.points[-1][0]:,.0f} images."
+        f"{line.name} goes from {line.points[0][1]:.3g} to {line.points[-1][1]:.3g} over {line.points[-1][0]:,.0f} {unit}."
         for line in lines
     )
 
@@ -221,4 +227,3 @@ def _thousands(x: float) -> str:
     if x >= 1e6:
         return f"{x / 1e6:g}M"
     return f"{x / 1000:g}k" if x >= 1000 else f"{x:g}"
-

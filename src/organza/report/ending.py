@@ -25,5 +25,7 @@ def reported(events: Iterable[Event], folder: RunFolder, data: Batches) -> Itera
             try:
                 write_report(folder.path, data)
             except Exception as error:  # all of the run is saved, and no fault of a page may say otherwise
-                yield Warned(f"the report was not written ({error or type(error).__name__}); organza report {folder.path} tries again")
+                yield Warned(
+                    f"the report was not written ({error or type(error).__name__}); organza report {folder.path} tries again"
+                )
         yield event

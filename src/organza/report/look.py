@@ -159,10 +159,13 @@ def thumbnails(items: np.ndarray) -> Tensor:
     torch.Size([2, 256])
     """
     small, parts = (THUMB if items.ndim == 4 else THUMB // 2), []
-    shrink = F.adaptive_avg_pool2d if items.ndim == 4 else F.adaptive_avg_pool3d
     for start in range(0, len(items), 512):
         x = torch.from_numpy(np.ascontiguousarray(items[start : start + 512])).movedim(-1, 1).float() / 255
-        parts.append(shrink(x, [min(small, side) for side in x.shape[2:]]).flatten(1))
+        sides = [min(small, side) for side in x.shape[2:]]
+        if items.ndim == 4:
+            parts.append(F.adaptive_avg_pool2d(x, (sides[0], sides[1])).flatten(1))
+        else:
+            parts.append(F.adaptive_avg_pool3d(x, (sides[0], sides[1], sides[2])).flatten(1))
     return torch.cat(parts)
 
 

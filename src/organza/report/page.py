@@ -57,4 +57,3 @@ def written(path: Path, text: str) -> Path:
     """
     write_whole(path, text + "\n")
     return path
-

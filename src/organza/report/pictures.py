@@ -58,7 +58,9 @@ def img(picture: np.ndarray, alt: str, scale: int = 96) -> str:
     image = to_image(picture)
     if max(image.size) > 2 * scale:
         image.thumbnail((2 * scale, 2 * scale), Image.Resampling.LANCZOS)
-    return f'<img class="cell" alt="{escape(alt)}" src="{encoded(image)}" width="{image.width}" height="{image.height}">'
+    return (
+        f'<img class="cell" alt="{escape(alt)}" src="{encoded(image)}" width="{image.width}" height="{image.height}">'
+    )
 
 
 def row(pictures: Sequence[np.ndarray] | np.ndarray, alt: str) -> str:

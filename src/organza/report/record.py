@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,10 @@ class Record:
     @cached_property
     def checks(self) -> tuple[Check, ...]:
         """The evaluations, as the stopping rules see them."""
-        return tuple(
-            Check(int(line["images"]), *estimate_of(line, "mmd"), *estimate_of(line, "D accuracy"))
-            for line in self.evaluations
-            if estimate_of(line, "mmd") and estimate_of(line, "D accuracy")
-        )  # type: ignore[misc]
+        found = (
+            (line["images"], estimate_of(line, "mmd"), estimate_of(line, "D accuracy")) for line in self.evaluations
+        )
+        return tuple(Check(images, *mmd, *right) for images, mmd, right in found if mmd and right)
 
     @property
     def chosen(self) -> dict[str, Any] | None:
@@ -125,7 +125,11 @@ class Record:
     def card(self) -> dict[str, Any]:
         """What the numbers of this run depend on, the data and the size of its pictures included: see `metrics.evaluate.unlike`."""
         last = self.evaluations[-1].get("card", {}) if self.evaluations else {}
-        return last | {"data": self.content["data"].get("fingerprint", ""), "real_size": self.size, "fake_size": self.size}
+        return last | {
+            "data": self.content["data"].get("fingerprint", ""),
+            "real_size": self.size,
+            "fake_size": self.size,
+        }
 
     def curve(self, name: str) -> Points:
         """A number of stats.jsonl over images seen."""
@@ -138,7 +142,7 @@ class Record:
     def measured(self, name: str) -> list[tuple[float, float, float]]:
         """A number of evaluations.jsonl over images seen: (images, value, standard error)."""
         found = ((line["images"], estimate_of(line, name)) for line in self.evaluations)
-        return [(images, *estimate) for images, estimate in found if estimate]
+        return [(images, estimate.value, estimate.error) for images, estimate in found if estimate]
 
     def clock(self) -> Points:
         """Seconds over images seen."""
@@ -172,7 +176,7 @@ def thinned(points: Points, most: int = 160) -> Points:
     if len(points) <= most:
         return points
     edges = [round(index * len(points) / most) for index in range(most + 1)]
-    parts: Sequence[Points] = [points[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    parts: Sequence[Points] = [points[first:last] for first, last in pairwise(edges)]
     return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
 
 

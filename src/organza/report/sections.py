@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from html import escape
 
 from organza.display import words
-from organza.report.charts import Chart, Line, figure
 from organza.report.look import Look
 from organza.report.page import section
 from organza.report.pictures import encoded, img, row, sheet_of, spaced
-from organza.report.record import Record, as_text, thinned
+from organza.report.record import Record, as_text
 from organza.report.verdict import COPIES, Verdict
-from organza.stop import best, tie
+from organza.stop import best
 
 
 def opening(record: Record, seen: Look | None, found: Verdict) -> str:
@@ -22,7 +21,7 @@ def opening(record: Record, seen: Look | None, found: Verdict) -> str:
     shown = "" if seen is None else _beside(record, seen, found)
     data = record.content["data"]
     about = (
-        f"<b>{escape(record.name)}</b>: recipe {escape(record.recipe)}, {int(data['count']):,} {escape(record.unit)} of {escape(record.size)}, "
+        f"<b>{escape(record.name)}</b>: recipe {escape(record.recipe)}, {int(data['count']):,} {record.unit} of {record.size}, "
         f"{record.images:,} images seen in {words(record.seconds)}"
     )
     answers = "".join(
@@ -48,12 +47,11 @@ def _beside(record: Record, seen: Look, found: Verdict) -> str:
             ("Generated, the most suspicious of many", "A generated one", [pair.sample for pair in pairs]),
             ("The training picture that each is nearest to", "A training picture", [pair.training for pair in pairs]),
         ]
-    parts = [
-        f'<div><h2>{title}</h2><div class="eight">{"".join(img(picture, f"{alt}, number {index}") for index, picture in enumerate(shown, 1))}'
-        "</div></div>"
-        for title, alt, shown in rows
-        if shown is not None and len(shown)
-    ]
+    parts = []
+    for title, alt, shown in rows:
+        if shown is not None and len(shown):
+            cells = "".join(img(picture, f"{alt}, number {index}") for index, picture in enumerate(shown, 1))
+            parts.append(f'<div><h2>{title}</h2><div class="eight">{cells}</div></div>')
     return f'<div class="beside">{"".join(parts)}</div>' if parts else ""
 
 
@@ -115,43 +113,6 @@ def _real(record: Record) -> str:
     )
 
 
-def curves(record: Record) -> str:
-    """What was measured, over images and time."""
-    clock = record.clock()
-    chosen = ((best(record.checks).images, "best"),) if record.checks else ()
-    judged = [record.curve("D(x)"), record.curve("D(G(z))")]
-    players = [name for name in record.terms if name in ("discriminator", "generator")]
-    others = [name for name in record.terms if name not in players][:6]
-    charts = [
-        Chart("Distance to real " + record.unit, "Smaller is better; 0 is alike. The band is the standard error.",
-              (_measured(record, "mmd", "distance"),), ((0.0, "alike"),), chosen, clock),
-        Chart("Variety", "How much the samples differ from each other; 1 is as much as real ones.",
-              (_measured(record, "variety", "variety"),), ((1.0, "as varied as real ones"),), chosen, clock),
-        Chart("What the discriminator says", "The probability of being real that it gives to real and to generated ones. Both at 0.5: it cannot tell.",
-              tuple(Line(name, thinned(points)) for name, points in zip(("D(x), of real ones", "D(G(z)), of generated ones"), judged, strict=True)),
-              ((0.5, "cannot tell"),), (), clock, (0.0, 1.0)),
-        Chart("How often it is right", "On what it learns from, and on real ones it never saw beside fresh samples. Far better while it learns: it knows its data by heart.",
-              (Line("while it learns", thinned(record.curve("D accuracy"))), _measured(record, "D accuracy", "on unseen ones")),
-              ((0.5, "guessing"),), (), clock, (0.0, 1.0)),
-        Chart("Losses", "The two players work against each other, so neither falls to 0. Steady is healthy.",
-              tuple(Line(name, thinned(record.curve(name))) for name in players), (), (), clock),
-        Chart("Other terms of the loss", "What the recipe asks for besides: penalties on the discriminator, and ties of the generator.",
-              tuple(Line(name, thinned(record.curve(name))) for name in others), (), (), clock),
-        Chart("Nearness to targets", "SSIM: 1 is alike. L1: 0 is alike.",
-              (_measured(record, "ssim", "SSIM"), _measured(record, "l1", "L1")), (), chosen, clock),
-    ]  # fmt: skip
-    drawn = "".join(figure(chart, f"c{index}") for index, chart in enumerate(charts))
-    about = "Over images seen, and the time that took."
-    if tied := tie(record.checks):
-        about += f" Of the best checks, {tied}."
-    return section("The numbers", about, f'<div class="charts">{drawn}</div>' if drawn else "")
-
-
-def _measured(record: Record, name: str, label: str) -> Line:
-    found = record.measured(name)
-    return Line(label, [(images, value) for images, value, _ in found], tuple(error for *_, error in found), dotted=True)
-
-
 def copies(record: Record, seen: Look | None) -> str:
     """The samples that are nearest to training pictures."""
     if seen is None or seen.copies is None:
@@ -202,8 +163,8 @@ def ways(seen: Look | None) -> str:
         parts.append(
             section(
                 "Between two samples",
-                "Each row goes from one random picture to another in small steps. Smooth and sensible all the way: the generator has learned "
-                "what such pictures are made of. Jumps, or the same picture throughout: it has learned a few by heart.",
+                "Each row goes from one random picture to another in small steps. Smooth and sensible all the way: the generator has "
+                "learned what such pictures are made of. Jumps, or the same picture throughout: it has learned a few by heart.",
                 f'<div class="ways">{rows}</div>',
             )
         )
@@ -266,7 +227,8 @@ def recipe(record: Record) -> str:
 def commands(record: Record) -> str:
     """What to type next."""
     found = "".join(
-        f'<div><p>{escape(what)}</p><pre class="command">{escape(line)}</pre></div>' for what, line in next_commands(record)
+        f'<div><p>{escape(what)}</p><pre class="command">{escape(line)}</pre></div>'
+        for what, line in next_commands(record)
     )
     return section("What next", "", f'<div class="commands">{found}</div>')
 

@@ -12,10 +12,12 @@ from organza.data.batches import Batches
 from organza.errors import UserError
 from organza.metrics.kernels import Estimate
 from organza.report import sections
+from organza.report.curves import curves
+from organza.report.findings import Evidence
 from organza.report.look import Look, look
 from organza.report.page import asset, page, written
 from organza.report.record import Record, estimate_of
-from organza.report.verdict import Evidence, Verdict, verdict
+from organza.report.verdict import Verdict, verdict
 from organza.run import RunFolder
 
 
@@ -50,7 +52,7 @@ def report(record: Record, seen: Look | None, reason: str = "") -> str:
         sections.copies(record, seen),
         sections.authentic(seen),
         sections.ways(seen),
-        sections.curves(record),
+        curves(record),
         sections.health(record),
         sections.commands(record),
         sections.recipe(record),
