@@ -26,6 +26,8 @@ NEAR = 0.75
 """Distance to the training pictures over that of unseen ones, below which samples lean on them."""
 TOO_FEW = 100
 """Pictures, below which none are held out, so that learning and copying cannot be told apart well."""
+BEGINNING = 2_000
+"""Images seen, before which pictures that are all alike are no collapse: there was nothing else yet."""
 SCALE = (
     (0.02, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (0.10, "good", "Close to the real ones", "small differences remain"),
@@ -49,6 +51,7 @@ class Evidence:
         kind: what ended the run; "" while it goes on.
         reason: in words.
         translates: are pictures made of pictures?
+        images: seen in all; None where that does not matter.
     """
 
     trained_on: int
@@ -63,6 +66,7 @@ class Evidence:
     kind: str = ""
     reason: str = ""
     translates: bool = False
+    images: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from organza.report.findings import (
+    BEGINNING,
     RISING,
     TOO_FEW,
     WORSE,
@@ -71,6 +72,13 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
             "Begin again with a smaller learning rate, in a new folder.",
         )
     variety, copying, like, going = varied(seen), new(seen), likeness(seen), trend(seen)
+    if variety and variety.tone == "bad" and seen.images is not None and seen.images < BEGINNING:
+        return (
+            "open",
+            "It has hardly begun: all its pictures are still alike",
+            f"It has seen {seen.images:,} images; generators take thousands before they draw different things.",
+            "Give it a larger budget, and look again.",
+        )
     if variety and variety.tone == "bad":
         return (
             "bad",

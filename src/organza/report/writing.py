@@ -83,6 +83,7 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         str(ended.get("kind", "")),
         str(ended.get("text", "")),
         record.translates,
+        record.images,
     )
 
 
