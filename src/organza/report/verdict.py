@@ -55,6 +55,7 @@ class Verdict:
 def verdict(seen: Evidence) -> Verdict:
     """The verdict on a run.
 
+    >>> from organza.metrics.kernels import Estimate
     >>> verdict(Evidence(5000, 500, variety=Estimate(0.01, 0.01))).title
     'Collapsed: it makes the same picture again and again'
     """
