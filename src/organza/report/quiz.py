@@ -152,8 +152,8 @@ def alike(pictures: list[np.ndarray]) -> list[str]:
 def odd(text: str) -> bool:
     """One bit of a text, by its 32-bit FNV-1a hash, as the page's script computes it.
 
-    >>> [odd(text) for text in ("a", "of", "pictures", "organza")]
-    [False, False, False, False]
+    >>> [odd(text) for text in ("face", "shoe", "hat", "cat")]
+    [True, True, True, False]
     """
     value = 0x811C9DC5
     for letter in text.encode():
