@@ -16,8 +16,8 @@ from organza.stop import Check, best, equals, tie
 
 Tone = Literal["good", "fair", "bad", "open"]
 SURE = 3.0  # standard errors
-SAME, NARROW = 0.35, 0.75
-"""Spread of the samples over that of real pictures: below, it has collapsed; below, it is narrow."""
+SAME, NARROW, WILD = 0.35, 0.75, 1.25
+"""Spread of the samples over that of real pictures: below, it has collapsed; below, it is narrow; above, it is wild."""
 AGAIN = 0.3
 """The share of repeated samples from which on a run repeats itself."""
 COPYING = 0.05
@@ -30,9 +30,9 @@ BEGINNING = 2_000
 """Images seen, before which pictures that are all alike are no collapse: there was nothing else yet."""
 SCALE = (
     (0.02, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
-    (0.10, "good", "Close to the real ones", "small differences remain"),
-    (0.25, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at a second look"),
-    (0.50, "fair", "Rough", "the subject can be made out, and nobody would take one for real"),
+    (0.06, "good", "Close to the real ones", "small differences remain"),
+    (0.15, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at a second look"),
+    (0.50, "fair", "Rough", "colours and outlines begin to be right, and nobody would take one for real"),
     (math.inf, "bad", "Not like the real ones yet", "the pictures have little in common with the real ones"),
 )
 
@@ -146,6 +146,10 @@ def varied(seen: Evidence) -> Finding | None:
         return Finding(
             question, "fair", "Somewhat", "They vary less than real pictures do: some kinds are missing.", numbers
         )
+    if value - 2 * error > WILD:
+        return Finding(
+            question, "fair", "Even more", "They vary more than real pictures do: odd ones are among them.", numbers
+        )
     return Finding(question, "good", "Yes", "They vary about as much as real pictures do.", numbers)
 
 
@@ -193,6 +197,7 @@ def new(seen: Evidence) -> Finding | None:
     )
 
 
+EARLY = "Too early to say"
 RISING, WORSE = "Yes, it was still getting better", "No, it got worse after its best"
 
 
@@ -200,10 +205,8 @@ def trend(seen: Evidence) -> Finding:
     """Would more training help? By the history of the distance with its errors."""
     question = "Would more training help?"
     if len(seen.checks) < 3:
-        text = f"{len(seen.checks)} of the 3 checks that an answer needs" if seen.checks else "nothing was measured"
-        return Finding(
-            question, "open", "Too early to say", f"There is {text}." if not seen.checks else f"There are {text}."
-        )
+        why = f"An answer needs three checks, and there were {len(seen.checks) or 'none'}."
+        return Finding(question, "open", EARLY, why)
     least, last = best(seen.checks), seen.checks[-1]
     before = best(seen.checks[: max(1, 2 * len(seen.checks) // 3)])
     numbers = f"best {_told(least)}, last {_told(last)} images"

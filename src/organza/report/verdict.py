@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from organza.report.findings import (
     BEGINNING,
+    EARLY,
     RISING,
     TOO_FEW,
     WORSE,
@@ -26,7 +27,8 @@ COPIES = "It copies"
 TITLES = {"good": "It works", "fair": "Healthy so far", "bad": "Not there yet"}
 ANSWERS = {
     "Yes": "about as varied as real pictures",
-    "Somewhat": "less varied",
+    "Somewhat": "less varied than real pictures",
+    "Even more": "more varied than real pictures",
     "New": "no copies",
     "A few copies": "partly copies",
 }
@@ -118,7 +120,11 @@ def _as_far_as(
     why = (
         f"{sentence(begun(like.why))} {sentence(begun(' and '.join(points)))}" if points else sentence(begun(like.why))
     )
-    if rising:
+    if seen.images is not None and seen.images < BEGINNING:
+        remedy = f"With {seen.images:,} images seen it has only begun: give it a larger budget."
+    elif going.answer == EARLY:
+        remedy = "There were too few checks to say where it goes: a larger budget tells."
+    elif rising:
         remedy = "It was still getting better: give it a larger budget."
     elif worse:
         remedy = "The best moment was kept. More of the same will not help; more pictures, or another recipe, may."
@@ -128,7 +134,7 @@ def _as_far_as(
         remedy = (
             "It no longer changes much by itself: a longer budget from the start, wider networks or more pictures may."
         )
-    narrow = variety is not None and variety.tone == "fair"
+    narrow = variety is not None and variety.answer == "Somewhat" and like.tone != "bad"
     title = f"{'Short of variety' if narrow else TITLES[like.tone]}: {like.answer[:1].lower()}{like.answer[1:]}"
     few = seen.trained_on < TOO_FEW and not seen.translates
     if few:
