@@ -24,6 +24,7 @@ FORBIDDEN = {  # (who, must not import)
     "games": {"trainer", "start", "data", "metrics", "recipes", "infer", "cli"},
     "data": {"trainer", "start", "game", "games", "networks", "recipes", "infer", "metrics", "cli"},
     "trainer": {"cli", "display", "recipes", "start", "infer"},
+    "report": {"trainer", "start", "cli", "recipes"},
     "stop": {"trainer", "start"},
     "checkpoint": {"trainer", "start", "game", "games", "recipes"},
 }

@@ -24,6 +24,7 @@ from organza.commands.data import (
     data_styles,
 )
 from organza.commands.options import say
+from organza.commands.reporting import compare, quiz, report
 from organza.commands.training import recipes, train
 from organza.commands.using import encode, evaluate, judge, sample, translate
 from organza.errors import UserError, nearest
@@ -35,6 +36,9 @@ VERBS: dict[str, Callable[..., int]] = {
     "encode": encode,
     "evaluate": evaluate,
     "translate": translate,
+    "report": report,
+    "compare": compare,
+    "quiz": quiz,
     "recipes": recipes,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {

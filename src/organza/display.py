@@ -25,7 +25,7 @@ from rich.text import Text
 from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
-from organza.stop import Check, best
+from organza.stop import Check, best, tie
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
 CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
@@ -276,14 +276,19 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
             f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
         )
+        if tied := tie(screen.checks):
+            yield f"      {tied}"
     if last.kind == "non-finite":
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
         return
     if last.kind in CODES:
         yield "saved; the same command goes on from here"
     place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
+    folder = RunFolder(run)
     yield f"pictures: {Path(place) / 'samples'}"
-    if (folder := RunFolder(run)).exists and "source_shape" in folder.read()["data"]:
+    if folder.report.is_file() and last.kind not in CODES:
+        yield f"report: {Path(place) / folder.report.name}"
+    if folder.exists and "source_shape" in folder.read()["data"]:
         yield f"next: organza translate {place} INPUT OUTPUT"
         return
     yield f"next: organza sample {place} --count 64 --seed 7 --show"

@@ -260,6 +260,16 @@ class Run:
         chances, chosen = torch.stack(each).max(0)
         return chances.numpy(), [names[choice] for choice in chosen]
 
+    @torch.no_grad()
+    def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> np.ndarray:
+        """As `judge`, of a conditional run, each picture with a label row of its own: uint8 [N, H, W, C], [N, width] to float [N]."""
+        rows = torch.as_tensor(rows)
+        found = []
+        for start in range(0, len(pictures), MICROBATCH):
+            some = slice(start, start + MICROBATCH)
+            found.append(self._authentic((rows[some].float(),), to_float(pictures[some])))
+        return torch.cat(found).numpy()
+
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
         evidence = self.discriminator.evidence(x, lambda x: self.encoder(x))  # type: ignore[operator]
         return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])

@@ -33,6 +33,7 @@ class RunFolder:
             self.path / f"{name}.jsonl" for name in ("stats", "evaluations", "events")
         )
         self.best, self.latest = self.path / "best.json", self.path / "latest.json"
+        self.report, self.quiz = self.path / "report.html", self.path / "quiz.html"
 
     @property
     def exists(self) -> bool:

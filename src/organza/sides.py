@@ -208,9 +208,9 @@ class Trained:
             split=split,
         )
 
-    def training(self) -> Side:
-        """The images that it was trained on, evenly spaced ones of more than 20,000."""
-        which = _spaced(self.data.parts.train, MOST_TRAINING)
+    def training(self, most: int = MOST_TRAINING) -> Side:
+        """The images that it was trained on; of more than `most`, evenly spaced ones."""
+        which = _spaced(self.data.parts.train, most)
         as_reference = copy.copy(self.data)  # `real` of a layout knows how its items look; it is asked for others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())

@@ -32,6 +32,7 @@ from organza.penalties import FIRST_ORDER
 from organza.plan import Costs, Plan, make_plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Referee
+from organza.report.ending import reported
 from organza.run import RunFolder, lines_of
 from organza.seeding import MICROBATCH
 from organza.stop import Budget, Rule
@@ -61,6 +62,7 @@ class Request:
         stop: rules that may end the run before its budget; None leaves the recipe's.
         evaluate: measure the samples while training.
         device: auto, cpu, cuda, cuda:1 or mps: see `machine.choose`. It is not remembered: a run may go on elsewhere.
+        report: write report.html at the end.
     """
 
     data: str | Path
@@ -75,6 +77,7 @@ class Request:
     stop: Sequence[Rule] | None = None
     evaluate: bool = True
     device: str = AUTO
+    report: bool = True
 
     @property
     def folder(self) -> RunFolder:
@@ -92,7 +95,7 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device: see `Request`.
+        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report: see `Request`.
 
     Raises:
         UserError: for anything the user can mend.
@@ -133,7 +136,8 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             images=trainer.images,
         )
         yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), trainer.images, plan.images)
-        for event in trainer.events():
+        events = trainer.events()
+        for event in reported(events, folder, data) if asked.report else events:
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event

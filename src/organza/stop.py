@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,33 @@ class Rule(Protocol):
 def best(history: Sequence[Check]) -> Check:
     """The check with the smallest distance; the earliest of equals."""
     return min(history, key=lambda check: check.distance)
+
+
+def equals(history: Sequence[Check]) -> list[Check]:
+    """The checks whose distance is the best one's within the standard error of their difference, in the order of time; it among them.
+
+    >>> [check.images for check in equals([Check(1, 0.30, 0.01, 0.9, 0.1), Check(2, 0.21, 0.01, 0.9, 0.1), Check(3, 0.20, 0.01, 0.9, 0.1)])]
+    [2, 3]
+    """
+    least = best(history)
+    return [check for check in history if check.distance - least.distance <= math.hypot(check.error, least.error)]
+
+
+def tie(history: Sequence[Check]) -> str:
+    """What to say where the best check is not the only one that may be the best; nothing where it is.
+
+    >>> tie([Check(12_000, 0.20, 0.01, 0.9, 0.1), Check(15_000, 0.21, 0.01, 0.9, 0.1)])
+    '12,000 and 15,000 are equal within error; kept 12,000'
+    """
+    if not history or len(found := equals(history)) < 2:
+        return ""
+    if len(found) > 4:
+        return (
+            f"{len(found)} checks from {found[0].images:,} to {found[-1].images:,} are equal within error; "
+            f"kept {best(history).images:,}"
+        )
+    *first, last = (f"{check.images:,}" for check in found)
+    return f"{', '.join(first)} and {last} are equal within error; kept {best(history).images:,}"
 
 
 @dataclass(frozen=True)

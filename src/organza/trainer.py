@@ -45,7 +45,7 @@ from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
 from organza.signals import NAMES, Wish
-from organza.stop import Check, best
+from organza.stop import Check, best, tie
 
 ASIDE = 1 << 40
 """Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
@@ -326,6 +326,7 @@ class Trainer:
             chosen = best(self.history)
             keep = {checkpoint.name_for(chosen.images)}
             why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
+            why += f"; {tied}" if (tied := tie(self.history)) else ""
             checkpoint.write_json(
                 self.folder.best,
                 {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why},

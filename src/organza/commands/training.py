@@ -23,6 +23,8 @@ def train(
     stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
     no_evaluate: bool = False,
+    no_report: bool = False,
+    log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
     dry_run: bool = False,
 ) -> int:
     """Train a generator on images. The same command goes on where a run was left.
@@ -40,14 +42,19 @@ def train(
         stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
         no_evaluate: do not measure the samples against held-out images while training.
+        no_report: do not write report.html at the end.
+        log: tell TensorBoard (in RUN/tensorboard) or Weights & Biases of it as well.
         dry_run: print the resolved recipe with its size, memory and time, and train nothing.
     """
     from organza.display import display, preparing
+    from organza.loggers import LOGGERS, logged
     from organza.start import Request, training
     from organza.stop import Equilibrium, Plateau
 
     rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
-    asked = Request(data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate, device)
+    asked = Request(
+        data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate, device, not no_report
+    )
     if dry_run:
         from organza.dry import dry_run as describe
 
@@ -55,8 +62,10 @@ def train(
             text = describe(asked, progress)
         print(text)
         return 0
+    logger = LOGGERS[log](asked.folder.path) if log else None
     with preparing() as progress:
         events = training(asked, progress)
+        events = logged(events, logger) if logger else events
         first = next(events)
     return display(first, events, asked.folder.path)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from organza.metrics.kernels import Estimate, checked
+from organza.metrics.memorisation import RARE, nearest
 
 
 def diversity(real: Tensor, fake: Tensor) -> Estimate:
@@ -50,3 +51,30 @@ def pairwise(x: Tensor) -> Estimate:
     without_one = 1 - (others.sum() - 2 * others) / ((n - 1) * (n - 2))
     variance = (n - 1) / n * (without_one - without_one.mean()).square().sum()
     return Estimate(mean.item(), math.sqrt(variance.item()))
+
+
+def repeats(real: Tensor, fake: Tensor) -> Estimate:
+    """The share of fakes as near to another fake as only RARE of the reals are to another real: about RARE where nothing is repeated.
+
+    It sees what the spread of a set does not: a generator that makes three unlike pictures again and again. Equal counts are taken, since
+    neighbours grow nearer with more of them.
+
+    Args:
+        real: features [m, d], m >= 3.
+        fake: features [n, d], n >= 3.
+
+    Raises:
+        UserError: too few rows, or unlike or non-finite features.
+
+    >>> import torch
+    >>> x = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    >>> repeats(x, x + 1).value, repeats(x, x[:3].repeat(34, 1)).value
+    (0.02, 1.0)
+    """
+    real, fake = checked(real, fake)
+    even = min(len(real), len(fake))
+    usual, found = (nearest(side[:even], side[:even], itself=True)[0] for side in (real, fake))
+    least = 1e-6 * real.square().sum(1).mean().sqrt()  # what rounding leaves of nothing
+    share = (found <= usual.quantile(RARE).clamp(min=least)).double().mean().item()
+    spread = max(share * (1 - share), RARE * (1 - RARE)) + RARE * (1 - RARE)
+    return Estimate(share, math.sqrt(spread / even))

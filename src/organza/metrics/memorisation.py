@@ -57,23 +57,29 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
     True
     """
     training, fake = checked(training, fake)
-    distances, nearest = _nearest(fake, training)
+    distances, which = nearest(fake, training)
     if unseen is None:
-        usual, _ = _nearest(training, training, itself=True)
+        usual, _ = nearest(training, training, itself=True)
     else:
-        usual, _ = _nearest(checked(training, unseen)[1], training)
+        usual, _ = nearest(checked(training, unseen)[1], training)
     # Rounding in the squared distances leaves copies at about 1e-7 of their length, not at 0.
     least = 1e-6 * training.square().sum(1).mean().sqrt()
     limit = usual.quantile(RARE).clamp(min=least)
     share = (distances <= limit).double().mean().item()
     counted, limited = max(share * (1 - share), RARE * (1 - RARE)) / len(fake), RARE * (1 - RARE) / len(usual)
     return Memorisation(
-        _ratio_of_medians(distances, usual, least), Estimate(share, math.sqrt(counted + limited)), nearest, distances
+        _ratio_of_medians(distances, usual, least), Estimate(share, math.sqrt(counted + limited)), which, distances
     )
 
 
-def _nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """For each row its distance to the nearest among others, and which that is: [n, d], [m, d] -> [n], [n]."""
+def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:
+    """For each row its distance to the nearest among others, and which that is: [n, d], [m, d] -> [n], [n].
+
+    With `itself`, the rows are among the others, and each leaves itself out.
+
+    >>> nearest(torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.0], [1.0], [3.0]]), itself=True)[1].tolist()
+    [1, 0, 1]
+    """
     distances, which = [], []
     for start in range(0, len(x), BLOCK):
         block = squared_distances(x[start : start + BLOCK], among)

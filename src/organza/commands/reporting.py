@@ -1,0 +1,65 @@
+"""Commands that make pages about runs: report, compare, quiz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from organza.commands.options import RunPath, Which, arg
+
+
+def report(run: RunPath, /) -> int:
+    """Write RUN/report.html: one page with the verdict on a run in words, its pictures, curves and events.
+
+    Training writes it at its end. It needs no network, and can be sent to anybody.
+
+    Args:
+        run: the run's folder.
+    """
+    from organza.report.writing import write_report
+
+    print(f"report: {write_report(run)}")
+    return 0
+
+
+def compare(
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, arg("RUN RUN ...")],
+    /,
+    out: Annotated[Path, arg("FILE", "compare.html")] = Path("compare.html"),
+) -> int:
+    """Put runs side by side: a table here, and a page with curves and pictures. Numbers that must not be compared are told.
+
+    Args:
+        runs: the runs' folders.
+        out: the page to write.
+    """
+    from rich.console import Console
+
+    from organza.report.compare import as_table, records, write_comparison
+
+    Console().print(as_table(records(runs)))
+    print(f"page: {write_comparison(runs, out)}")
+    return 0
+
+
+def quiz(
+    run: RunPath,
+    /,
+    count: Annotated[int, arg("N", "40")] = 40,
+    seed: Annotated[int | None, arg("N", "another each time")] = None,
+    checkpoint: Which = "best",
+) -> int:
+    """Write RUN/quiz.html: can you tell? Real and generated pictures one at a time, and how often you were wrong.
+
+    Args:
+        run: the run's folder.
+        count: how many pictures, half of them real.
+        seed: of their choice and order.
+        checkpoint: best, latest, or one's name such as 00012000.
+    """
+    from organza.report.quiz import write_quiz
+
+    print(f"quiz: {write_quiz(run, count, seed, checkpoint)}")
+    return 0

@@ -1,0 +1,123 @@
+"""Loggers: consumers of a run's events that tell other programs of them. Their packages are extras, imported when they are asked for.
+
+>>> import organza
+>>> organza.train("photos", "runs/photos", show=tensorboard("runs/photos"))    # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from organza.errors import UserError
+from organza.events import Evaluated, Event, Sampled, Stopped, Tick
+from organza.pictures import grid
+
+POINTS = 400
+"""Points of a curve in a whole run: a step is told when so much of the run has passed since the last."""
+Logger = Callable[[Event], None]
+
+
+class Scalars:
+    """What the loggers have in common: which events become numbers, and which a picture.
+
+    Args:
+        scalars: is given (names to numbers, images seen).
+        picture: is given (a uint8 [H, W, C] sheet of samples, images seen).
+        close: is called at the end.
+    """
+
+    def __init__(
+        self,
+        scalars: Callable[[Mapping[str, float], int], None],
+        picture: Callable[[Any, int], None],
+        close: Callable[[], None],
+    ):
+        self.scalars, self.picture, self.close = scalars, picture, close
+        self.told = -1.0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Tick) and event.images - self.told >= max(event.planned / POINTS, 1):
+            self.told = event.images
+            self.scalars(event.means | {"images a second": event.rate}, event.images)
+        elif isinstance(event, Evaluated):
+            self.scalars(measured(event.line), event.check.images)
+        elif isinstance(event, Sampled):
+            self.picture(grid(event.pictures), event.images)
+        elif isinstance(event, Stopped):
+            self.close()
+
+
+def measured(line: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an evaluation, each with its error beside it.
+
+    >>> measured({"images": 10, "mmd": {"value": 0.5, "error": 0.1}})
+    {'held-out/mmd': 0.5, 'held-out/mmd error': 0.1}
+    """
+    found = {}
+    for name, value in line.items():
+        if isinstance(value, Mapping) and "value" in value:
+            found |= {f"held-out/{name}": value["value"], f"held-out/{name} error": value["error"]}
+    return found
+
+
+def tensorboard(run: str | Path) -> Logger:
+    """Writes RUN/tensorboard: `tensorboard --logdir RUN` shows it.
+
+    Raises:
+        UserError: the package tensorboard is missing.
+    """
+    _needed("tensorboard")
+
+    @cache
+    def writer() -> Any:  # opened when there is something to write: the run's folder is made by then
+        return import_module("torch.utils.tensorboard").SummaryWriter(str(Path(run) / "tensorboard"))
+
+    def scalars(values: Mapping[str, float], images: int) -> None:
+        for name, value in values.items():
+            writer().add_scalar(name, value, images)
+
+    def picture(sheet: Any, images: int) -> None:
+        writer().add_image("samples", sheet, images, dataformats="HWC")
+
+    return Scalars(scalars, picture, lambda: writer().close())
+
+
+def wandb(run: str | Path) -> Logger:
+    """Tells Weights & Biases, as its own settings say (WANDB_PROJECT, WANDB_MODE=offline, ...).
+
+    Raises:
+        UserError: the package wandb is missing.
+    """
+    module = _needed("wandb")
+    session = module.init(name=Path(run).resolve().name)
+
+    def scalars(values: Mapping[str, float], images: int) -> None:
+        session.log(dict(values) | {"images": images})
+
+    def picture(sheet: Any, images: int) -> None:
+        session.log({"samples": module.Image(sheet), "images": images})
+
+    return Scalars(scalars, picture, session.finish)
+
+
+LOGGERS: dict[str, Callable[[str | Path], Logger]] = {"tensorboard": tensorboard, "wandb": wandb}
+
+
+def logged(events: Iterator[Event], logger: Logger) -> Iterator[Event]:
+    """The same events, each told to a logger first."""
+    for event in events:
+        logger(event)
+        yield event
+
+
+def _needed(package: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError:
+        raise UserError(
+            f"--log {package} needs the package {package}, which is not installed: pip install 'organza[{package}]'."
+        ) from None

@@ -1,0 +1,224 @@
+"""Runs side by side: a table and curves, on a page and in the terminal. Numbers that depend on unlike things are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from organza.display import words
+from organza.errors import UserError
+from organza.metrics.evaluate import unlike
+from organza.report import curves
+from organza.report.charts import Chart, Line, figure
+from organza.report.page import page, section, written
+from organza.report.pictures import encoded, sheet_of
+from organza.report.record import Record, estimate_of
+from organza.scorecard import shown
+from organza.stop import best
+
+FIRST_ROW = (
+    "run",
+    "recipe",
+    "data",
+    "size",
+    "images",
+    "time",
+    "best distance",
+    "variety",
+    "D accuracy",
+    "ended",
+    "group",
+)
+
+
+def records(paths: Sequence[str | Path]) -> list[Record]:
+    """The runs to be compared.
+
+    Raises:
+        UserError: fewer than two, the same one twice, or something that is no run.
+    """
+    if len(paths) < 2:
+        raise UserError(f"organza compare puts runs side by side and was given {len(paths)}; name two or more.")
+    if len({Path(path).resolve() for path in paths}) < len(paths):
+        raise UserError("organza compare was given the same run twice; name different ones.")
+    return [Record.of(path) for path in paths]
+
+
+def groups(runs: Sequence[Record]) -> list[list[Record]]:
+    """The runs whose numbers may be compared with each other, together; a run without an evaluation is by itself."""
+    found: list[list[Record]] = []
+    for run in runs:
+        group = next(
+            (group for group in found if run.checks and group[0].checks and not unlike(run.card(), group[0].card())),
+            None,
+        )
+        if group is None:
+            found.append([run])
+        else:
+            group.append(run)
+    return found
+
+
+def warnings(runs: Sequence[Record]) -> list[str]:
+    """Why numbers of one table must not be compared: what each further group has unlike the first."""
+    names = dict(zip(map(id, runs), labels(runs), strict=True))
+    first, *others = groups(runs)
+    found = []
+    for other in others:
+        pair = f"{names[id(first[0])]} and {', '.join(names[id(run)] for run in other)}"
+        if first[0].checks and other[0].checks:
+            found.append(
+                f"{pair} must not be compared by distance: unlike are {', '.join(unlike(first[0].card(), other[0].card()))}"
+            )
+        else:
+            found.append(f"{pair} cannot be compared by distance: one of them was not measured")
+    if len(others) > 1:
+        found.append(f"the runs are of {len(others) + 1} groups, and numbers of one group say nothing about another's")
+    return found
+
+
+def labels(runs: Sequence[Record]) -> list[str]:
+    """What to call each run: its folder's name, or its path where names are the same."""
+    names = [run.name for run in runs]
+    return [name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
+
+
+def rows(runs: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The table's rows, a cell for each of its columns."""
+    number = {id(run): str(index) for index, group in enumerate(groups(runs), 1) for run in group}
+    found = []
+    for label, run in zip(labels(runs), runs, strict=True):
+        line, data = run.chosen or {}, run.content["data"]
+        distance = estimate_of(line, "mmd")
+        at = f" at {best(run.checks).images:,}" if run.checks else ""
+        found.append(
+            (
+                label, run.recipe, f"{data.get('source', '')} ({int(data['count']):,})", run.size, f"{run.images:,}", words(run.seconds),
+                f"{shown(distance)}{at}" if distance else "not measured", shown(estimate_of(line, "variety")),
+                shown(estimate_of(line, "D accuracy")), str((run.ended or {}).get("kind", "not yet")), number[id(run)],
+            )
+        )  # fmt: skip
+    return found
+
+
+def as_table(runs: Sequence[Record]) -> RenderableType:
+    """The comparison for a terminal: runs in columns, so that many facts fit."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for cells in zip(FIRST_ROW, *rows(runs), strict=True):
+        table.add_row(Text(cells[0], style="dim"), *(Text(cell) for cell in cells[1:]))
+    several = len(groups(runs)) > 1
+    note = (
+        "compare distances, smaller is better, within a group only"
+        if several
+        else "distance: 0 alike, about 1 nothing alike"
+    )
+    return Group(
+        *(Text(f"warning: {text}", style="bold red") for text in warnings(runs)), table, Text(note, style="dim")
+    )
+
+
+def write_comparison(paths: Sequence[str | Path], out: Path) -> Path:
+    """Write one page with the runs side by side, and return where it is.
+
+    Args:
+        paths: of the runs, two or more.
+        out: the page.
+
+    Raises:
+        UserError: as `records`, or where the page cannot be written.
+    """
+    return written(out, comparison(records(paths)))
+
+
+def comparison(runs: Sequence[Record]) -> str:
+    """The page as HTML."""
+    named = labels(runs)
+    warned = "".join(f'<p class="warning"><b>Warning.</b> {escape(text)}.</p>' for text in warnings(runs))
+    head = "".join(f"<th>{escape(name)}</th>" for name in FIRST_ROW)
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(runs))
+    table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>'
+    parts = [
+        f'<p class="run">{len(runs)} runs</p><h1>{escape(" · ".join(named))}</h1>{warned}',
+        section("In numbers", _reading(runs), table),
+    ]
+    parts.append(
+        section(
+            "Pictures", "The latest sheet of each run.", f'<div class="time">{"".join(map(_sheet, named, runs))}</div>'
+        )
+    )
+    several = len(groups(runs)) > 1
+    for index, group in enumerate(groups(runs), 1):
+        title = f"Curves of group {index}" if several else "Curves"
+        parts.append(
+            section(
+                title,
+                "",
+                f'<div class="charts">{_curves(group, index, dict(zip(map(id, runs), named, strict=True)))}</div>',
+            )
+        )
+    return page(f"compared: {', '.join(named)}", parts)
+
+
+def _reading(runs: Sequence[Record]) -> str:
+    if len(groups(runs)) > 1:
+        return "Distances may be compared within a group only; smaller is better."
+    return "Distance: 0 is alike, about 1 nothing alike. Two numbers differ where they are three errors apart."
+
+
+def _sheet(label: str, run: Record) -> str:
+    if not run.sheets:
+        return ""
+    last = run.sheets[-1]
+    try:
+        source = encoded(sheet_of(last))
+    except OSError:
+        return ""
+    told = f"{label} after {int(last.stem):,} images"
+    picture = f'<img alt="A sheet of samples of {escape(told)}" src="{source}">'
+    return f'<figure class="sheet"><figcaption>{escape(told)}</figcaption>{picture}</figure>'
+
+
+def _curves(group: Sequence[Record], index: int, names: dict[int, str]) -> str:
+    def measured(name: str) -> tuple[Line, ...]:
+        return tuple(curves.measured(run, name, names[id(run)]) for run in group)
+
+    charts = [
+        Chart(
+            "Distance over images seen",
+            "Smaller is better; the bands are standard errors.",
+            measured("mmd"),
+            ((0.0, "alike"),),
+        ),
+        Chart(
+            "Distance over minutes",
+            "The same, over the time that it took.",
+            tuple(_over_minutes(run, line) for run, line in zip(group, measured("mmd"), strict=True)),
+            ((0.0, "alike"),),
+            unit="minutes",
+        ),
+        Chart("Variety", "1 is as varied as real ones.", measured("variety"), ((1.0, "as real ones"),)),
+        Chart(
+            "How often the discriminator is right",
+            "On real ones it never saw, and on fresh samples.",
+            measured("D accuracy"),
+            ((0.5, "guessing"),),
+            bounds=(0.0, 1.0),
+        ),
+        Chart(
+            "Loss of the generator",
+            "Of unlike losses these are unlike numbers.",
+            tuple(curves.logged(run, "generator", names[id(run)]) for run in group),
+        ),
+    ]
+    return "".join(figure(chart, f"g{index}c{number}") for number, chart in enumerate(charts))
+
+
+def _over_minutes(run: Record, line: Line) -> Line:
+    seconds = {found["images"]: found.get("seconds", 0.0) for found in run.evaluations}
+    return replace(line, points=[(seconds[images] / 60, value) for images, value in line.points])

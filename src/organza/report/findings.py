@@ -1,0 +1,308 @@
+"""Answers to what anybody may ask of a generator: pure functions of what was measured.
+
+The words are rules of thumb, and the numbers stand behind them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from organza.metrics.kernels import Estimate
+from organza.metrics.memorisation import RARE
+from organza.stop import Check, best, equals, tie
+
+Tone = Literal["good", "fair", "bad", "open"]
+SURE = 3.0  # standard errors
+SAME, NARROW, WILD = 0.35, 0.75, 1.25
+"""Spread of the samples over that of real pictures: below, it has collapsed; below, it is narrow; above, it is wild."""
+AGAIN = 0.3
+"""The share of repeated samples from which on a run repeats itself."""
+COPYING = 0.05
+"""The share of near-copies from which on a run copies."""
+NEAR = 0.75
+"""Distance to the training pictures over that of unseen ones, below which samples lean on them."""
+TOO_FEW = 100
+"""Pictures, below which none are held out, so that learning and copying cannot be told apart well."""
+BEGINNING = 2_000
+"""Images seen, before which pictures that are all alike are no collapse: there was nothing else yet."""
+SCALE = (
+    (0.02, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
+    (0.06, "good", "Close to the real ones", "small differences remain"),
+    (0.15, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at a second look"),
+    (0.50, "fair", "Rough", "colours and outlines begin to be right, and nobody would take one for real"),
+    (math.inf, "bad", "Not like the real ones yet", "the pictures have little in common with the real ones"),
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict is drawn from; what was not measured is None.
+
+    Args:
+        trained_on, held_out: how many items.
+        checks: the evaluations, in the order of time.
+        variety: spread of the samples over that of real pictures, at the best check; by features, or else by thumbnails.
+        repeats: share of samples that repeat another: see `metrics.diversity.repeats`.
+        nearness, copies: see `metrics.memorisation`.
+        knows_training, knows_held_out: the share of training and of held-out pictures that D takes for real.
+        kind: what ended the run; "" while it goes on.
+        reason: in words.
+        translates: are pictures made of pictures?
+        images: seen in all; None where that does not matter.
+    """
+
+    trained_on: int
+    held_out: int
+    checks: tuple[Check, ...] = ()
+    variety: Estimate | None = None
+    repeats: Estimate | None = None
+    nearness: Estimate | None = None
+    copies: Estimate | None = None
+    knows_training: Estimate | None = None
+    knows_held_out: Estimate | None = None
+    kind: str = ""
+    reason: str = ""
+    translates: bool = False
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question and its answer.
+
+    Args:
+        question: as anybody would ask it.
+        tone: good, fair, bad, or open where it cannot be said.
+        answer: a few words.
+        why: a sentence or two.
+        numbers: what it rests on.
+    """
+
+    question: str
+    tone: Tone
+    answer: str
+    why: str
+    numbers: str = ""
+
+
+def likeness(seen: Evidence) -> Finding | None:
+    """Do they look like the real ones? By the distance at the best check."""
+    if not seen.checks:
+        return None
+    least = best(seen.checks)
+    tone, answer, why = next((tone, answer, why) for limit, tone, answer, why in SCALE if least.distance < limit)
+    if tied := tie(seen.checks):
+        why += f". {tied}"
+    return Finding(
+        "Do they look like the real ones?",
+        tone,  # type: ignore[arg-type]
+        answer,
+        sentence(begun(why)),
+        f"distance {_shown(least.distance, least.error)} at {least.images:,} images (0 alike, about 1 nothing alike)",
+    )
+
+
+def varied(seen: Evidence) -> Finding | None:
+    """Do they differ from each other? By their spread, and by how many repeat another."""
+    if seen.variety is None:
+        return None
+    value, error = seen.variety
+    numbers = f"spread {_shown(value, error)} of that of real pictures (1 as varied)"
+    if seen.repeats is not None:
+        numbers += f"; {seen.repeats.value:.0%} ± {seen.repeats.error:.0%} repeat another sample ({RARE:.0%} by chance)"
+    question = "Do they differ from each other?"
+    if alike(seen):
+        return Finding(
+            question,
+            "bad",
+            "No: they are all nearly the same",
+            "Different random numbers give the same picture.",
+            numbers,
+        )
+    if seen.translates and value < NARROW:
+        return Finding(
+            question, "fair", "Less than they should", "The translations differ less than their targets do.", numbers
+        )
+    if repeating(seen):
+        if seen.held_out:
+            return Finding(
+                question,
+                "bad",
+                "Hardly: a few pictures return",
+                "Many samples are nearly the same as another sample.",
+                numbers,
+            )
+        return Finding(
+            question,
+            "fair",
+            "They return often",
+            "Many samples are nearly the same as another; with so few pictures to learn from, that is what copying looks like, too.",
+            numbers,
+        )
+    if value + 2 * error < NARROW:
+        return Finding(
+            question, "fair", "Somewhat", "They vary less than real pictures do: some kinds are missing.", numbers
+        )
+    if value - 2 * error > WILD:
+        return Finding(
+            question, "fair", "Even more", "They vary more than real pictures do: odd ones are among them.", numbers
+        )
+    return Finding(question, "good", "Yes", "They vary about as much as real pictures do.", numbers)
+
+
+def new(seen: Evidence) -> Finding | None:
+    """Are they new? By how near they are to training pictures, against how near unseen real pictures are."""
+    if seen.copies is None or seen.nearness is None:
+        return None
+    share, nearness = seen.copies, seen.nearness
+    measure = "unseen real pictures" if seen.held_out else "training pictures to each other"
+    numbers = (
+        f"{share.value:.0%} ± {share.error:.0%} are near-copies ({RARE:.0%} by chance); distance to the nearest training picture "
+        f"{_shown(*nearness)} of that of {measure} (below 1 leans on them)"
+    )
+    question = "Are they new, or copies?"
+    sure = share.value - SURE * share.error > RARE
+    leaning = nearness.value + SURE * nearness.error < NEAR
+    if (sure and share.value > COPYING) or leaning:
+        part = f"{share.value:.0%} of the samples are" if sure else "Most samples are"
+        return Finding(
+            question,
+            "bad",
+            "Copies",
+            f"{part} nearer to a picture it was trained on than new pictures ever come by chance: "
+            "it has learned them by heart. The pairs below show which.",
+            numbers,
+        )
+    if alike(seen) or (seen.checks and best(seen.checks).distance > SCALE[3][0]):
+        return Finding(
+            question, "open", "Cannot be said", "They are too unlike real pictures for copies to show.", numbers
+        )
+    if seen.trained_on < TOO_FEW:
+        return Finding(
+            question,
+            "open",
+            "Too few pictures to say",
+            f"With {seen.trained_on} pictures, none could be kept aside to compare with.",
+            numbers,
+        )
+    if sure:
+        return Finding(
+            question, "fair", "A few copies", "Some are suspiciously near to a training picture; see below.", numbers
+        )
+    return Finding(
+        question, "good", "New", "None is nearer to a training picture than unseen real pictures are.", numbers
+    )
+
+
+EARLY = "Too early to say"
+RISING, WORSE = "Yes, it was still getting better", "No, it got worse after its best"
+
+
+def trend(seen: Evidence) -> Finding:
+    """Would more training help? By the history of the distance with its errors."""
+    question = "Would more training help?"
+    if len(seen.checks) < 3:
+        why = f"An answer needs three checks, and there were {len(seen.checks) or 'none'}."
+        return Finding(question, "open", EARLY, why)
+    least, last = best(seen.checks), seen.checks[-1]
+    before = best(seen.checks[: max(1, 2 * len(seen.checks) // 3)])
+    numbers = f"best {_told(least)}, last {_told(last)} images"
+    if _below(last, before):
+        return Finding(question, "fair", RISING, "The last checks are the best by more than their error.", numbers)
+    if _below(least, last):
+        return Finding(
+            question,
+            "fair",
+            WORSE,
+            f"The distance rose again after {least.images:,} images, by more than its error. Those weights were kept.",
+            numbers,
+        )
+    return Finding(question, "open", "Not much: it has levelled off", _level(seen.checks), numbers)
+
+
+def contest(seen: Evidence) -> Finding | None:
+    """How went the contest? By how well D knows real pictures that it never saw, and tells reals from fakes."""
+    known, unseen = seen.knows_training, seen.knows_held_out
+    if known is None or unseen is None:
+        return _accuracy(seen)
+    gap, error = known.value - unseen.value, math.hypot(known.error, unseen.error)
+    numbers = f"takes {known.value:.0%} of training and {unseen.value:.0%} ± {unseen.error:.0%} of unseen real pictures for real"
+    if gap > max(SURE * error, 0.1):
+        return Finding(
+            "Does the discriminator judge fairly?",
+            "fair",
+            "No: it knows its pictures by heart",
+            "It recognises the pictures it was trained on and distrusts unseen ones: it now teaches the generator their accidents.",
+            numbers,
+        )
+    usual = _accuracy(seen)
+    return Finding(
+        "Does the discriminator judge fairly?",
+        "open" if alike(seen) else "good",
+        "Yes",
+        "It treats real pictures that it never saw like those that it was trained on."
+        + (f" {usual.why}" if usual else ""),
+        numbers + (f"; {usual.numbers}" if usual else ""),
+    )
+
+
+def _accuracy(seen: Evidence) -> Finding | None:
+    if not seen.checks:
+        return None
+    last = seen.checks[-1]
+    numbers = (
+        f"tells {last.accuracy:.0%} ± {last.accuracy_error:.0%} of reals and fakes apart rightly (50% is guessing)"
+    )
+    if last.accuracy > 0.9:
+        return Finding("Who is ahead?", "fair", "The discriminator", "It tells real from generated with ease.", numbers)
+    if abs(last.accuracy - 0.5) <= max(2 * last.accuracy_error, 0.1):
+        why = "It cannot tell real from generated: the generator is good, or the discriminator weak."
+        return Finding("Who is ahead?", "open", "Neither", why, numbers)
+    if last.accuracy < 0.5:
+        return Finding(
+            "Who is ahead?", "open", "The generator", "The discriminator is wrong more often than right.", numbers
+        )
+    return Finding(
+        "Who is ahead?", "open", "The discriminator, a little", "It is often right, and often fooled.", numbers
+    )
+
+
+def alike(seen: Evidence) -> bool:
+    """Are all samples nearly the same?"""
+    return seen.variety is not None and seen.variety.value + 2 * seen.variety.error < SAME and not seen.translates
+
+
+def repeating(seen: Evidence) -> bool:
+    return seen.repeats is not None and seen.repeats.value - SURE * seen.repeats.error > AGAIN
+
+
+def _below(one: Check, other: Check) -> bool:
+    return one.distance < other.distance - 2 * math.hypot(one.error, other.error)
+
+
+def _level(checks: Sequence[Check]) -> str:
+    found = equals(checks)
+    if len(found) > 1:
+        return f"From {found[0].images:,} images on the differences are within their errors."
+    return "The last checks differ by little more than their errors."
+
+
+def _told(check: Check) -> str:
+    return f"{_shown(check.distance, check.error)} at {check.images:,}"
+
+
+def _shown(value: float, error: float) -> str:
+    return f"{value:.2f} ± {error:.2f}" if error >= 0.005 else f"{value:.3f} ± {error:.3f}"
+
+
+def begun(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """With a full stop."""
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."

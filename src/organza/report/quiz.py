@@ -1,0 +1,161 @@
+"""The human test: real and generated pictures one at a time, and how often the player is wrong: the counterfeiter against you.
+
+Nothing on the page gives the answers away: all pictures are encoded alike and are of one length, their order is drawn, and what each is
+can only be had by computing with its bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import secrets
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from organza.data.size import Size
+from organza.errors import UserError
+from organza.pictures import to_image
+from organza.rendering import pictured
+from organza.report.page import asset, page, written
+from organza.run import RunFolder
+from organza.seeding import permutation
+from organza.sides import Trained
+
+COUNT = 40
+LEAST = 10
+NORMAL = 1.959964
+"""Standard deviations that hold 95 % of a normal distribution."""
+LARGEST = Size(256, 256)
+AGAIN = 1_000_000
+"""The quiz draws from latents that neither the sample grids nor the evaluations show."""
+
+
+class Interval(NamedTuple):
+    """Where a share may be."""
+
+    low: float
+    high: float
+
+
+def wilson(wrong: int, count: int, z: float = NORMAL) -> Interval:
+    """The interval of a share that was seen `wrong` times in `count`: honest for few and for extreme answers, too.
+
+    (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).  Wilson 1927, JASA 22, 209-212.
+
+    Args:
+        wrong, count: 0 <= wrong <= count, count > 0.
+        z: standard deviations; 95 % by default.
+
+    >>> [round(end, 3) for end in wilson(10, 20)]
+    [0.299, 0.701]
+    """
+    p, square = wrong / count, z * z / count
+    middle, half = p + square / 2, z * math.sqrt(p * (1 - p) / count + square / (4 * count))
+    return Interval(max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square)))
+
+
+def write_quiz(path: str | Path, count: int = COUNT, seed: int | None = None, checkpoint: str = "best") -> Path:
+    """Write RUN/quiz.html, one page that needs nothing else, and return where it is.
+
+    Args:
+        path: the run's folder.
+        count: how many pictures, half of them real.
+        seed: of the choice and the order; by default another each time, so that nobody has seen them.
+        checkpoint: best, latest, or one's name.
+
+    Raises:
+        UserError: too few pictures, no data to take real ones from, or no such run.
+    """
+    if count < LEAST or count % 2:
+        raise UserError(f"--count is {count}; a quiz takes an even number of pictures, {LEAST} or more.")
+    trained = Trained(path, checkpoint)
+    if missing := trained.missing():
+        raise UserError(f"{missing} A quiz shows real pictures, too; put the data back.")
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    side = trained.real()
+    half = count // 2
+    if len(side) < half:
+        raise UserError(
+            f"{path} has {len(side)} real pictures to show and --count {count} needs {half}; ask for {2 * len(side)} at most."
+        )
+    real = side.images[permutation(len(side), "quiz", chosen).numpy()[:half]]
+    made = trained.made(half, chosen + AGAIN).images
+    if len(made) < half:
+        raise UserError(
+            f"{path} makes {len(made)} different pictures of its data, and --count {count} needs {half}; ask for fewer."
+        )
+    pictures = np.concatenate([pictured(real), pictured(made)])
+    name = RunFolder(path).path.resolve().name
+    return written(RunFolder(path).quiz, quiz(pictures, np.arange(count) < half, name, side.split, chosen))
+
+
+def quiz(pictures: np.ndarray, real: np.ndarray, name: str, split: str = "held-out", seed: int = 0) -> str:
+    """The page as HTML.
+
+    Args:
+        pictures: uint8 [N, H, W, C].
+        real: which of them are, bool [N].
+        name: of the run.
+        split: which part of the data the real ones are.
+        seed: of the order.
+    """
+    order = permutation(len(pictures), "order of a quiz", seed).numpy()
+    shown = alike([pictures[index] for index in order])
+    marks = [bool(real[index]) ^ odd(text) for index, text in zip(order, shown, strict=True)]
+    facts = {
+        "pictures": shown,
+        "marks": "".join("1" if mark else "0" for mark in marks),
+        "wrong": [[round(end, 4) for end in wilson(wrong, len(shown))] for wrong in range(len(shown) + 1)],
+    }
+    seen = (
+        "the real ones are not among those it was trained on"
+        if split == "held-out"
+        else "the real ones are those it was trained on"
+    )
+    script = f"const quiz = {json.dumps(facts)};\n{asset('quiz.js')}"
+    width = pictures.shape[2]
+    body = [
+        f'<p class="run"><b>{escape(name)}</b>: {len(shown)} pictures, as many real as generated; {seen}</p>',
+        '<section id="play"><h1 id="ask">Real or generated?</h1>'
+        f'<figure class="card"><img id="picture" alt="" width="{width}"><figcaption id="place"></figcaption></figure>'
+        '<div class="choice"><button id="real" type="button">Real <kbd>←</kbd></button>'
+        '<button id="fake" type="button">Generated <kbd>→</kbd></button></div>'
+        '<p class="small">Press R or the left arrow for real, G or the right arrow for generated; on a touch screen swipe to either side. '
+        'Answers are told at the end.</p><noscript><p class="warning">This page needs JavaScript.</p></noscript></section>',
+        '<section id="end" hidden tabindex="-1"><div class="verdict" id="result"><div><h1 id="title"></h1><p class="why" id="why"></p>'
+        '<p class="remedy" id="detail"></p></div></div>'
+        '<h2>All of them</h2><p class="lead">What each was, and what you said.</p><ul class="cells" id="all"></ul>'
+        '<p class="sub"><button id="again" type="button">Play again, in another order</button></p></section>',
+    ]
+    return page(f"{name}: real or generated?", body, script)
+
+
+def alike(pictures: list[np.ndarray]) -> list[str]:
+    """Pictures as base64 PNG, all of one length: noise, which generated pictures have more of, would make their files longer."""
+    files = []
+    for picture in pictures:
+        content, image = io.BytesIO(), to_image(picture)
+        image.thumbnail(LARGEST)
+        image.save(content, "png")
+        files.append(content.getvalue())
+    longest = max(map(len, files))
+    longest += -longest % 3
+    # What stands behind the end of a PNG is not looked at.
+    return [base64.b64encode(file + secrets.token_bytes(longest - len(file))).decode() for file in files]
+
+
+def odd(text: str) -> bool:
+    """One bit of a text, by its 32-bit FNV-1a hash, as the page's script computes it.
+
+    >>> [odd(text) for text in ("face", "shoe", "hat", "cat")]
+    [True, True, True, False]
+    """
+    value = 0x811C9DC5
+    for letter in text.encode():
+        value = (value ^ letter) * 0x01000193 & 0xFFFFFFFF
+    return bool(value >> 16 & 1)

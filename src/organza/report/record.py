@@ -1,0 +1,189 @@
+"""What a run's folder says of it, read without loading a network: the plan, the history, and what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from organza.metrics.kernels import Estimate
+from organza.run import RunFolder, lines_of
+from organza.stop import Check, best
+
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The files of a run that are text.
+
+    Args:
+        path: of the run.
+        content: recipe.json.
+        stats, evaluations, events: their lines, whole ones only.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    stats: tuple[dict[str, Any], ...]
+    evaluations: tuple[dict[str, Any], ...]
+    events: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, path: str | Path) -> Record:
+        """Read a run's folder.
+
+        Raises:
+            UserError: where there is no run, or its recipe.json cannot be read.
+        """
+        folder = RunFolder(path)
+        content = folder.read()
+        lines = (tuple(lines_of(file)) for file in (folder.stats, folder.evaluations, folder.events))
+        return cls(folder.path, content, *lines)
+
+    @property
+    def name(self) -> str:
+        """What to call the run."""
+        return self.path.resolve().name
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's name."""
+        return str(self.content["recipe"].get("name", ""))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what is made, channels first."""
+        return tuple(self.content["data"]["shape"])
+
+    @property
+    def size(self) -> str:
+        """Width x height (x depth)."""
+        return "x".join(map(str, reversed(self.shape[1:])))
+
+    @property
+    def translates(self) -> bool:
+        """Does it make pictures of pictures?"""
+        return "source_shape" in self.content["data"]
+
+    @property
+    def unit(self) -> str:
+        """What its items are called."""
+        return "volumes" if len(self.shape) == 4 else "pictures"
+
+    @property
+    def trained_on(self) -> int:
+        """Items that the players saw."""
+        return int(self.content["data"]["count"]) - self.held_out
+
+    @property
+    def held_out(self) -> int:
+        """Items that they never saw."""
+        return int(self.content["data"].get("held_out", 0))
+
+    @property
+    def images(self) -> int:
+        """Images seen, as far as the files tell."""
+        return max((int(line.get("images", 0)) for line in (*self.stats, *self.evaluations, *self.events)), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Of training."""
+        return max((float(line.get("seconds", 0)) for line in (*self.stats, *self.evaluations)), default=0.0)
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """The evaluations, as the stopping rules see them."""
+        found = (
+            (line["images"], estimate_of(line, "mmd"), estimate_of(line, "D accuracy")) for line in self.evaluations
+        )
+        return tuple(Check(images, *mmd, *right) for images, mmd, right in found if mmd and right)
+
+    @property
+    def chosen(self) -> dict[str, Any] | None:
+        """The evaluation of the best checkpoint."""
+        if not self.checks:
+            return None
+        least = best(self.checks)
+        return next(line for line in self.evaluations if line["images"] == least.images)
+
+    @property
+    def ended(self) -> dict[str, Any] | None:
+        """The event that ended the run; None while it goes on, or where it was killed."""
+        told = [line for line in self.events if line.get("event") in ("started", "resumed", "stopped")]
+        return told[-1] if told and told[-1]["event"] == "stopped" else None
+
+    @property
+    def sheets(self) -> list[Path]:
+        """The sheets of samples, in the order of time."""
+        return sorted(path for path in (self.path / "samples").glob("[0-9]*.png") if path.stem.isdigit())
+
+    def card(self) -> dict[str, Any]:
+        """What the numbers of this run depend on, the data and the size of its pictures included: see `metrics.evaluate.unlike`."""
+        last = self.evaluations[-1].get("card", {}) if self.evaluations else {}
+        return last | {
+            "data": self.content["data"].get("fingerprint", ""),
+            "real_size": self.size,
+            "fake_size": self.size,
+        }
+
+    def curve(self, name: str) -> Points:
+        """A number of stats.jsonl over images seen."""
+        return [
+            (line["images"], line[name]["mean"])
+            for line in self.stats
+            if isinstance(line.get(name), Mapping) and _finite(line[name].get("mean"))
+        ]
+
+    def measured(self, name: str) -> list[tuple[float, float, float]]:
+        """A number of evaluations.jsonl over images seen: (images, value, standard error)."""
+        found = ((line["images"], estimate_of(line, name)) for line in self.evaluations)
+        return [(images, estimate.value, estimate.error) for images, estimate in found if estimate]
+
+    def clock(self) -> Points:
+        """Seconds over images seen."""
+        return [(0.0, 0.0), *((line["images"], line["seconds"]) for line in self.stats if "seconds" in line)]
+
+    @property
+    def terms(self) -> list[str]:
+        """The loss terms of stats.jsonl, without the readings of D."""
+        names = dict.fromkeys(name for line in self.stats for name, value in line.items() if isinstance(value, Mapping))
+        return [name for name in names if name not in ("D(x)", "D(G(z))", "D accuracy")]
+
+
+def estimate_of(line: Mapping[str, Any], name: str) -> Estimate | None:
+    """A number of an evaluation with its error; None where it was not measured.
+
+    >>> estimate_of({"mmd": {"value": 0.5, "error": 0.1}}, "mmd"), estimate_of({}, "mmd")
+    (Estimate(value=0.5, error=0.1), None)
+    """
+    found = line.get(name)
+    if not isinstance(found, Mapping) or not _finite(found.get("value")) or not _finite(found.get("error")):
+        return None
+    return Estimate(float(found["value"]), float(found["error"]))
+
+
+def thinned(points: Points, most: int = 160) -> Points:
+    """A curve of at most so many points: means over neighbours.
+
+    >>> thinned([(1, 2.0), (2, 4.0), (3, 6.0), (4, 8.0)], 2)
+    [(1.5, 3.0), (3.5, 7.0)]
+    """
+    if len(points) <= most:
+        return points
+    edges = [round(index * len(points) / most) for index in range(most + 1)]
+    parts: Sequence[Points] = [points[first:last] for first, last in pairwise(edges)]
+    return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in parts]
+
+
+def as_text(value: Any) -> str:
+    """A value of recipe.json for people: short, one line."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < float("inf")

@@ -1,0 +1,262 @@
+"""The parts of a run's report, each a function of what was read and seen to HTML; "" where a part does not apply."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from html import escape
+
+from organza.display import words
+from organza.report.look import Look
+from organza.report.page import section
+from organza.report.pictures import encoded, img, row, sheet_of, spaced
+from organza.report.record import Record, as_text
+from organza.report.verdict import COPIES, Verdict
+from organza.stop import best
+
+
+def opening(record: Record, seen: Look | None, found: Verdict) -> str:
+    """What came of the run, first of all, with a few pictures; then the answers behind it."""
+    shown = "" if seen is None else _beside(record, seen, found)
+    data = record.content["data"]
+    about = (
+        f"<b>{escape(record.name)}</b>: recipe {escape(record.recipe)}, {int(data['count']):,} {record.unit} of {record.size}, "
+        f"{record.images:,} images seen in {words(record.seconds)}"
+    )
+    answers = "".join(
+        f'<li class="finding {finding.tone}"><h3 class="question">{escape(finding.question)}</h3>'
+        f'<p class="answer">{escape(finding.answer)}</p><p>{escape(finding.why)}</p>'
+        + (f'<p class="numbers">{escape(finding.numbers)}</p>' if finding.numbers else "")
+        + "</li>"
+        for finding in found.findings
+    )
+    return (
+        f'<p class="run">{about}</p><header class="verdict {found.tone}"><div><h1>{escape(found.title)}</h1>'
+        f'<p class="why">{escape(found.why)}</p><p class="remedy">{escape(found.remedy)}</p></div>{shown}</header>'
+        f'<ul class="findings">{answers}</ul>'
+    )
+
+
+def _beside(record: Record, seen: Look, found: Verdict) -> str:
+    """Real and generated pictures; where it copies, the samples that show it and what they repeat."""
+    rows = [("Real", "A real one", seen.real), ("Generated", "A generated one", seen.made)]
+    if found.title.startswith(COPIES) and seen.copies is not None:
+        pairs = seen.copies.pairs
+        rows = [
+            ("Generated, the most suspicious of many", "A generated one", [pair.sample for pair in pairs]),
+            ("The training picture that each is nearest to", "A training picture", [pair.training for pair in pairs]),
+        ]
+    parts = []
+    for title, alt, shown in rows:
+        if shown is not None and len(shown):
+            cells = "".join(img(picture, f"{alt}, number {index}") for index, picture in enumerate(shown, 1))
+            parts.append(f'<div><h2>{title}</h2><div class="eight">{cells}</div></div>')
+    return f'<div class="beside">{"".join(parts)}</div>' if parts else ""
+
+
+def noted(notes: Sequence[str]) -> str:
+    """What the reader should know of what is missing."""
+    return "".join(f'<p class="small sub">Note: {escape(note)}</p>' for note in notes)
+
+
+def samples(record: Record) -> str:
+    """The same latents as training went on, with a slider, beside real pictures."""
+    found = []
+    for path in spaced(record.sheets):
+        try:
+            found.append((int(path.stem), encoded(sheet_of(path))))
+        except OSError:  # damaged, or gone meanwhile
+            continue
+    if not found:
+        return ""
+    clock, last = dict(record.clock()), len(found) - 1
+    kept = best(record.checks).images if record.checks else found[last][0]
+    shown = min(range(len(found)), key=lambda index: abs(found[index][0] - kept))
+    unit = "translations" if record.translates else f"generated {record.unit}"
+    pictures = []
+    for index, (images, source) in enumerate(found):
+        near = min(clock, key=lambda known: abs(known - images))
+        told = f"after {images:,} images" + (f", {words(clock[near])}" if images and near else "")
+        told += ", kept as the best" if images == kept and record.checks else ""
+        pictures.append(
+            f'<img alt="A sheet of {unit} {told}" data-told="{told}" src="{source}"{" hidden" if index != shown else ""}>'
+        )
+    slider = (
+        '<div class="slider" id="over-time" hidden><button id="play" type="button">Play</button>'
+        f'<input id="moment" type="range" min="0" max="{last}" value="{shown}" aria-label="Moment of the training"></div>'
+        if last
+        else ""
+    )
+    generated = (
+        f'<figure class="sheet"><figcaption>Generated <span id="moment-told">after {found[shown][0]:,} images</span></figcaption>'
+        f'<div id="sheets">{"".join(pictures)}</div></figure>'
+    )
+    return section(
+        "As training went on",
+        "The same inputs each time, with what is made of them beside." if record.translates else
+        "The same random numbers each time: drag the slider to see what the generator made of them.",
+        slider, '<div class="time">', generated, _real(record), "</div>",
+    )  # fmt: skip
+
+
+def _real(record: Record) -> str:
+    path = record.path / "samples" / "real.png"
+    try:
+        source = encoded(sheet_of(path))
+    except OSError:
+        return ""
+    named = "Real, as it should be" if record.translates else "Real"
+    return (
+        f'<figure class="sheet"><figcaption>{named}</figcaption>'
+        f'<img alt="A sheet of real {escape(record.unit)} to compare with" src="{source}"></figure>'
+    )
+
+
+def copies(record: Record, seen: Look | None) -> str:
+    """The samples that are nearest to training pictures."""
+    if seen is None or seen.copies is None:
+        return ""
+    measure = "unseen real ones" if seen.copies.against == "held-out" else "the training ones from each other"
+    cells = "".join(
+        f'<li><div class="pair">{img(pair.sample, "A generated sample")}{img(pair.training, "The training picture nearest to it")}</div>'
+        f"<p><b>{pair.distance:.0%}</b> of the usual distance, from {escape(pair.name)}</p></li>"
+        for pair in seen.copies.pairs
+    )
+    return section(
+        "The most suspicious samples",
+        f"Left a sample, right the training picture that it is nearest to, as thumbnails; the usual distance is that of {measure}. "
+        "Far below 100% and alike to your eye: a copy. At 100% or more it is chance.",
+        f'<ul class="cells pairs">{cells}</ul>',
+    )
+
+
+def authentic(seen: Look | None) -> str:
+    """The samples that the discriminator finds the most and the least authentic."""
+    if seen is None or seen.judged is None:
+        return ""
+    parts = []
+    for title, (pictures, chances) in (("Most authentic", seen.judged.most), ("Least authentic", seen.judged.least)):
+        cells = "".join(
+            f"<li>{img(picture, f'A generated sample, {chance:.0%} authentic')}<p><b>{chance:.1%}</b></p></li>"
+            for picture, chance in zip(pictures, chances, strict=True)
+        )
+        if cells:
+            parts.append(f'<h3 class="sub">{title}</h3><ul class="cells">{cells}</ul>')
+    told = [f"It takes {seen.judged.samples.value:.0%} of the samples for real"]
+    if seen.judged.held_out is not None:
+        told.append(f"and {seen.judged.held_out.value:.0%} of real ones that it never saw")
+    return section(
+        "What the discriminator thinks",
+        f"The probability of being real that the discriminator gives to samples. {' '.join(told)}.",
+        *parts,
+    )
+
+
+def ways(seen: Look | None) -> str:
+    """From one random picture to another, and pictures through an encoder."""
+    if seen is None:
+        return ""
+    parts = []
+    if seen.ways is not None:
+        rows = "".join(row(way, f"{len(way)} generated pictures that change step by step") for way in seen.ways)
+        parts.append(
+            section(
+                "Between two samples",
+                "Each row goes from one random picture to another in small steps. Smooth and sensible all the way: the generator has "
+                "learned what such pictures are made of. Jumps, or the same picture throughout: it has learned a few by heart.",
+                f'<div class="ways">{rows}</div>',
+            )
+        )
+    if seen.encoded is not None:
+        real, again = seen.encoded
+        parts.append(
+            section(
+                "Through the encoder and back",
+                "Above real ones, below what the generator makes of their latents.",
+                f'<div class="ways">{row(real, "Real pictures")}{row(again, "The same ones, through the encoder and back")}</div>',
+            )
+        )
+    return "".join(parts)
+
+
+def health(record: Record) -> str:
+    """What happened, and how it went."""
+    rate = record.stats[-1].get("rate") if record.stats else None
+    passes = record.images / max(record.trained_on, 1)
+    facts = {
+        "images seen": f"{record.images:,}: each of {record.trained_on:,} training {record.unit} about {passes:,.1f} times",
+        "time": f"{words(record.seconds)}" + (f", {rate:,.1f} images a second" if rate else ""),
+        "measured": f"{len(record.checks)} times, against {record.card().get('real', 0):,} {record.card().get('split', '')} {record.unit}"
+        if record.checks else "not at all",
+        "warnings": str(sum(line.get("event") == "warned" for line in record.events) or "none"),
+        "resumed": str(sum(line.get("event") == "resumed" for line in record.events) or "never"),
+    }  # fmt: skip
+    if record.ended is None:
+        facts["ended"] = "not yet, or it was killed; the command below goes on"
+    rows = "".join(
+        f"<tr><td>{escape(str(line.get('time', ''))[:19].replace('T', ' '))}</td><td>{escape(str(line.get('event', '')))}</td>"
+        f"<td>{int(line.get('images', 0)):,}</td><td>{escape(str(line.get('text', '')))}</td></tr>"
+        for line in record.events[-40:]
+    )
+    table = (
+        '<h3 class="sub">Events</h3><div class="wide events"><table><thead><tr><th>when</th><th>what</th><th>images</th><th></th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+    return section("Health and events", "", _facts(facts), table if rows else "")
+
+
+def recipe(record: Record) -> str:
+    """What was trained on what, whole."""
+    content, data = record.content, record.content["data"]
+    facts = {
+        "recipe": f"{record.recipe}. {as_text(content['recipe'].get('source', ''))}",
+        "data": f"{data.get('source', '')}: {int(data['count']):,} {record.unit}, {record.held_out:,} of them held out",
+        "fingerprint": str(data.get("fingerprint", ""))[:16],
+        "budget": str(content.get("plan", {}).get("budget", "")),
+        "seed": str(content.get("asked", {}).get("seed", "")),
+        "versions": ", ".join(f"{name} {as_text(value)}" for name, value in content.get("versions", {}).items()),
+    }
+    if extractor := record.card().get("extractor"):
+        facts["measured with"] = f"{extractor.get('name', '')}, weights {str(extractor.get('weights', ''))[:12]}"
+    whole = json.dumps(content, indent=1, ensure_ascii=False)
+    more = f'<details class="recipe"><summary>recipe.json, whole</summary><pre>{escape(whole)}</pre></details>'
+    return section("Recipe and versions", "", _facts({k: v for k, v in facts.items() if v}), more)
+
+
+def commands(record: Record) -> str:
+    """What to type next."""
+    found = "".join(
+        f'<div><p>{escape(what)}</p><pre class="command">{escape(line)}</pre></div>'
+        for what, line in next_commands(record)
+    )
+    return section("What next", "", f'<div class="commands">{found}</div>')
+
+
+def next_commands(record: Record) -> list[tuple[str, str]]:
+    """What can be done with the run, and the command for it, ready to be pasted."""
+    run, data = shlex.quote(str(record.path)), shlex.quote(str(record.content["data"].get("source", "DATA")))
+    found = [
+        ("Go on, with a larger budget than " + str(record.content.get("plan", {}).get("budget", "the last")),
+         f"organza train {data} --run {run} --budget BUDGET"),
+    ]  # fmt: skip
+    if record.ended is None or record.ended.get("kind") in ("SIGINT", "SIGTERM", "SIGHUP"):
+        found[0] = ("Go on where it was left", f"organza train {data} --run {run}")
+    if record.ended and record.ended.get("kind") == "non-finite":
+        rates = "--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4"
+        found[0] = ("Begin again, with smaller learning rates", f"organza train {data} --run NEW-FOLDER {rates}")
+    if record.translates:
+        found.append(("Translate pictures", f"organza translate {run} INPUT OUTPUT"))
+    else:
+        found.append(("Make new ones", f"organza sample {run} --count 64 --seed 7"))
+        found.append(("Ask the discriminator about pictures", f"organza judge {run} PICTURES"))
+    if record.content.get("players", {}).get("generator", {}).get("part", "").endswith("codes:Generator"):
+        found.append(("See what a code means", f"organza sample {run} --traverse 0"))
+    found.append(("Measure thoroughly, with networks that look for copies, too", f"organza evaluate {run}"))
+    found.append(("Can you tell? Real and generated ones, one at a time", f"organza quiz {run}"))
+    found.append(("Put it beside another run", f"organza compare {run} OTHER-RUN"))
+    return found
+
+
+def _facts(facts: dict[str, str]) -> str:
+    return f'<dl class="facts">{"".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())}</dl>'

@@ -1,0 +1,145 @@
+"""What came of a run, in words: the most serious of what was found, with what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from organza.report.findings import (
+    BEGINNING,
+    EARLY,
+    RISING,
+    TOO_FEW,
+    WORSE,
+    Evidence,
+    Finding,
+    Tone,
+    alike,
+    begun,
+    contest,
+    likeness,
+    new,
+    sentence,
+    trend,
+    varied,
+)
+
+COPIES = "It copies"
+TITLES = {"good": "It works", "fair": "Healthy so far", "bad": "Not there yet"}
+ANSWERS = {
+    "Yes": "about as varied as real pictures",
+    "Somewhat": "less varied than real pictures",
+    "Even more": "more varied than real pictures",
+    "New": "no copies",
+    "A few copies": "partly copies",
+}
+"""Answers as parts of the verdict's sentence."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of the run.
+
+    Args:
+        tone: as of the most serious finding.
+        title: a few words.
+        why: a sentence or two.
+        remedy: what to do now.
+        findings: the answers behind it.
+    """
+
+    tone: Tone
+    title: str
+    why: str
+    remedy: str
+    findings: tuple[Finding, ...]
+
+
+def verdict(seen: Evidence) -> Verdict:
+    """The verdict on a run.
+
+    >>> from organza.metrics.kernels import Estimate
+    >>> verdict(Evidence(5000, 500, variety=Estimate(0.01, 0.01))).title
+    'Collapsed: it makes the same picture again and again'
+    """
+    found = (likeness(seen), varied(seen), new(seen), trend(seen), contest(seen))
+    findings = tuple(finding for finding in found if finding is not None)
+    return Verdict(*_most_serious(seen), findings)
+
+
+def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
+    if seen.kind == "non-finite":
+        return (
+            "bad",
+            "It broke off: the numbers ran away",
+            f"{sentence(seen.reason)} What is shown is the last that was saved.",
+            "Begin again with a smaller learning rate, in a new folder.",
+        )
+    variety, copying, like, going = varied(seen), new(seen), likeness(seen), trend(seen)
+    if variety and variety.tone == "bad" and seen.images is not None and seen.images < BEGINNING:
+        return (
+            "open",
+            "It has hardly begun: all its pictures are still alike",
+            f"It has seen {seen.images:,} images; generators take thousands before they draw different things.",
+            "Give it a larger budget, and look again.",
+        )
+    if variety and variety.tone == "bad":
+        return (
+            "bad",
+            "Collapsed: it makes the same picture again and again"
+            if alike(seen)
+            else "Collapsed: it repeats a few pictures",
+            "Whatever random numbers the generator is given, hardly anything changes in what it draws. "
+            "Real pictures differ from each other far more.",
+            "More training seldom mends this. Begin again with a smaller learning rate, or with another recipe.",
+        )
+    if copying and copying.tone == "bad":
+        return (
+            "bad",
+            f"{COPIES}: pictures it was trained on come out again",
+            copying.why,
+            "Give it more pictures to learn from, or change what D sees at random (recipe few-shot), or stop earlier.",
+        )
+    if like is None:
+        return (
+            "open",
+            "Trained; how like the real ones was not measured",
+            "There was no evaluation, so only your eyes can tell.",
+            "Look at the samples below.",
+        )
+    return _as_far_as(seen, like, variety, copying, going)
+
+
+def _as_far_as(
+    seen: Evidence, like: Finding, variety: Finding | None, copying: Finding | None, going: Finding
+) -> tuple[Tone, str, str, str]:
+    """The verdict on a run that has not gone wrong."""
+    worse, rising = going.answer == WORSE, going.answer == RISING
+    points = [
+        f"they are {ANSWERS[finding.answer]}" for finding in (variety, copying) if finding and finding.answer in ANSWERS
+    ]
+    why = (
+        f"{sentence(begun(like.why))} {sentence(begun(' and '.join(points)))}" if points else sentence(begun(like.why))
+    )
+    if seen.images is not None and seen.images < BEGINNING:
+        remedy = f"With {seen.images:,} images seen it has only begun: give it a larger budget."
+    elif going.answer == EARLY:
+        remedy = "There were too few checks to say where it goes: a larger budget tells."
+    elif rising:
+        remedy = "It was still getting better: give it a larger budget."
+    elif worse:
+        remedy = "The best moment was kept. More of the same will not help; more pictures, or another recipe, may."
+    elif like.tone == "good":
+        remedy = "Use it: the commands are below."
+    else:
+        remedy = (
+            "It no longer changes much by itself: a longer budget from the start, wider networks or more pictures may."
+        )
+    narrow = variety is not None and variety.answer == "Somewhat" and like.tone != "bad"
+    title = f"{'Short of variety' if narrow else TITLES[like.tone]}: {like.answer[:1].lower()}{like.answer[1:]}"
+    few = seen.trained_on < TOO_FEW and not seen.translates
+    if few:
+        title += "; too few pictures to be sure"
+        why += f" With {seen.trained_on} pictures to learn from, none could be kept aside, so learning and copying look much the same."
+    tones = [finding.tone for finding in (like, variety, copying) if finding]
+    tone: Tone = "bad" if like.tone == "bad" else "fair" if "fair" in tones or few else "good"
+    return tone, title, why, remedy

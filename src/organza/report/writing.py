@@ -1,0 +1,99 @@
+"""The report of a run: what is read and seen, the verdict, and the page.
+
+>>> write_report("runs/faces")                      # doctest: +SKIP
+PosixPath('runs/faces/report.html')
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from organza.data.batches import Batches
+from organza.errors import UserError
+from organza.metrics.kernels import Estimate
+from organza.report import sections
+from organza.report.curves import curves
+from organza.report.findings import Evidence
+from organza.report.look import Look, look
+from organza.report.page import asset, page, written
+from organza.report.record import Record, estimate_of
+from organza.report.verdict import Verdict, verdict
+from organza.run import RunFolder
+
+
+def write_report(path: str | Path, data: Batches | None = None) -> Path:
+    """Write RUN/report.html, one page that needs nothing else, and return where it is.
+
+    Args:
+        path: the run's folder.
+        data: of the run, where it is open already.
+
+    Raises:
+        UserError: where there is no run, or the page cannot be written.
+    """
+    record = Record.of(path)
+    seen, reason = _seen(path, data)
+    return written(RunFolder(path).report, report(record, seen, reason))
+
+
+def report(record: Record, seen: Look | None, reason: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+        record: what the run's files say.
+        seen: what its players do; None where there is no checkpoint.
+        reason: why not.
+    """
+    notes = seen.notes if seen is not None else (reason,) if reason else ()
+    parts = [
+        sections.opening(record, seen, verdict_of(record, seen)),
+        sections.noted(notes),
+        sections.samples(record),
+        sections.copies(record, seen),
+        sections.authentic(seen),
+        sections.ways(seen),
+        curves(record),
+        sections.health(record),
+        sections.commands(record),
+        sections.recipe(record),
+    ]
+    return page(f"{record.name}: report", parts, asset("page.js"))
+
+
+def verdict_of(record: Record, seen: Look | None) -> Verdict:
+    """The verdict on a run, from its history and from what was seen."""
+    return verdict(evidence(record, seen))
+
+
+def evidence(record: Record, seen: Look | None) -> Evidence:
+    """All that a verdict is drawn from, put together."""
+    copies = seen.copies if seen is not None else None
+    judged = seen.judged if seen is not None else None
+    ended = record.ended or {}
+    return Evidence(
+        record.trained_on,
+        record.held_out,
+        record.checks,
+        _variety(record, seen),
+        seen.repeats if seen is not None else None,
+        copies.nearness if copies else None,
+        copies.share if copies else None,
+        judged.training if judged else None,
+        judged.held_out if judged else None,
+        str(ended.get("kind", "")),
+        str(ended.get("text", "")),
+        record.translates,
+        record.images,
+    )
+
+
+def _variety(record: Record, seen: Look | None) -> Estimate | None:
+    measured = estimate_of(record.chosen, "variety") if record.chosen else None
+    return measured or (seen.variety if seen is not None else None)
+
+
+def _seen(path: str | Path, data: Batches | None) -> tuple[Look | None, str]:
+    try:
+        return look(path, data=data), ""
+    except UserError as error:
+        return None, str(error)
