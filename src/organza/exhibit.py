@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.checkpoint import cannot_write
+from organza.disk import cannot_write
 from organza.errors import UserError
 from organza.pictures import grid, save_png
 from organza.rendering import LEVEL, render, stl, turntable

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.checkpoint import cannot_write
+from organza.disk import cannot_write
 from organza.errors import UserError
 
 Colour = tuple[int, int, int]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from organza.checkpoint import cannot_write, write_json, write_whole
+from organza.disk import cannot_write, make_folder, write_all, write_json, write_whole
 from organza.errors import UserError
 
 
@@ -58,7 +58,7 @@ class RunFolder:
                     f"{self.path} holds {strangers[0]} and is not a run of organza; name a new folder with --run."
                 )
         try:
-            self.samples.mkdir(parents=True, exist_ok=True)
+            make_folder(self.samples)
         except OSError as error:
             raise UserError(cannot_write(self.path, error)) from error
 
@@ -88,12 +88,20 @@ class RunFolder:
         write_json(self.recipe, content)
 
     def append(self, file: Path, line: Mapping[str, Any]) -> None:
-        """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read."""
+        """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read.
+
+        Raises:
+            UserError: where the disk is full or the file cannot be written; what was written of the line is taken back.
+        """
         try:
             with file.open("ab", buffering=0) as stream:
-                if stream.tell() and not _ends_whole(file):
-                    stream.write(b"\n")
-                stream.write((json.dumps(line) + "\n").encode())
+                length = stream.tell()
+                begin = "" if not length or _ends_whole(file) else "\n"
+                try:
+                    write_all(stream.fileno(), (begin + json.dumps(line) + "\n").encode())
+                except OSError:
+                    stream.truncate(length)
+                    raise
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error
 
@@ -114,10 +122,14 @@ class RunFolder:
         """Hold the run while this process trains it. The lock belongs to the process and dies with it.
 
         Raises:
-            UserError: where another process holds it, with its number.
+            UserError: where another process holds it, with its number; where the folder cannot be written.
         """
         path = self.path / "lock"
-        with path.open("a+") as file:
+        try:
+            opened = path.open("a+")
+        except OSError as error:
+            raise UserError(cannot_write(path, error)) from error
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

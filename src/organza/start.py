@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 import organza
-from organza import auto, checkpoint, infer
+from organza import auto, checkpoint, infer, standing
 from organza import recipe as recipes
 from organza.auto import Choice, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
 from organza.data.size import parse_size
 from organza.data.source import Source
+from organza.disk import require_room
 from organza.errors import UserError
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
@@ -114,6 +115,10 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     recipe.build(data)  # what does not fit the data is said before anything is written
     folder.begin()
     with folder.hold():
+        if folder.exists != (before is not None):  # both looked before one of them held it
+            raise UserError(
+                f"{folder.path} was begun by another process just now; run the same command again to go on with it."
+            )
         yield from _warnings(data, recipe)
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
@@ -122,7 +127,8 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
-        yield from _go_on(trainer, folder, before, asked, plan)
+        yield from _go_on(trainer, folder, before, plan)
+        require_room(folder.checkpoints, trainer.weight)
         if (ended := _already_ended(folder, trainer, plan)) is not None:
             yield ended
             return
@@ -170,21 +176,11 @@ def _recorded(before: dict[str, Any]) -> Recipe:
 
 
 def _same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
-    old, new = before["recipe"], encode(recipe)
-    for field in new:
-        if field not in ("stop", "source", "expect") and old.get(field) != new[field]:
-            raise UserError(
-                f"{folder.path} belongs to a run with another recipe: its {field} is {_short(old.get(field))}, not {_short(new[field])}. "
-                "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
-            )
-
-
-def _short(form: Any) -> str:
-    if isinstance(form, dict):
-        kind = next((form[k] for k in ("part", "value", "the") if k in form), "")
-        rest = ", ".join(f"{k}={_short(v)}" for k, v in form.items() if k not in ("part", "value", "the"))
-        return str(kind).partition(":")[2] + (f"({rest})" if rest else "")
-    return str(form)
+    if found := standing.differences(before["recipe"], encode(recipe)):
+        raise UserError(
+            f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
+            "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
+        )
 
 
 def open_data(
@@ -334,29 +330,42 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
+        "cpu": _cpu(),
         **machine.facts(),
     }
 
 
-def _go_on(
-    trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, asked: Request, plan: Plan
-) -> Iterator[Event]:
+def _cpu() -> str:
+    """The processor's name, and the instructions that torch uses on it: another one may round differently."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.processor()])[0]} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:
     """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
     if before is None:
         return
     began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
     for name, value in versions(trainer.machine).items():
-        if began.get(name) != value:
+        if began.get(name, value) != value:  # a run of an earlier version wrote down less
             yield Warned(
-                f"{name} was {began.get(name)} when the run began and is {value} now: it goes on, but not to the same bits"
+                f"{name} was {began[name]} when the run began and is {value} now: it goes on, but not to the same bits"
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
-    for directory in reversed(checkpoint.existing(folder.checkpoints)):
+    found = checkpoint.existing(folder.checkpoints)
+    for directory in reversed(found):
         try:
-            trainer.restore(checkpoint.load(directory))
+            standing.restore(trainer, checkpoint.load(directory))
         except Damaged as damage:
-            yield Warned(f"{damage}; going on from the checkpoint before")
+            older = (
+                "going on from the checkpoint before"
+                if directory != found[0]
+                else "no other is left, so the run begins anew"
+            )
+            yield Warned(f"{damage}; {older}")
             continue
         return
     folder.rewind(0)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from organza import checkpoint
-from organza.checkpoint import Checkpoint
+from organza import checkpoint, standing
 from organza.data.batches import Batches, to_uint8
+from organza.disk import write_json
 from organza.ema import Average, decay, half_life, recalibrate
 from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
 from organza.game import (
@@ -319,18 +319,18 @@ class Trainer:
     def _save(self) -> Iterator[Event]:
         if self.saved_at == self.images:
             return
-        path = checkpoint.save(self.folder.checkpoints, self.images, self.state(), self.facts())
+        path = checkpoint.save(self.folder.checkpoints, self.images, self.state(), standing.facts(self))
         self.saved_at = self.images
         keep = set()
         if self.history:
             chosen = best(self.history)
             keep = {checkpoint.name_for(chosen.images)}
             why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
-            checkpoint.write_json(
+            write_json(
                 self.folder.best,
                 {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why},
             )
-        checkpoint.write_json(self.folder.latest, {"checkpoint": path.name, "images": self.images})
+        write_json(self.folder.latest, {"checkpoint": path.name, "images": self.images})
         checkpoint.retain(self.folder.checkpoints, keep)
         yield Saved(self.images, path)
 
@@ -346,23 +346,19 @@ class Trainer:
             "discriminator": dict(self.game.D.state_dict()),
             "generator_optimizer": checkpoint.optimizer_tensors(self.optimizers["generator"]),
             "discriminator_optimizer": checkpoint.optimizer_tensors(self.optimizers["discriminator"]),
-        } | ({"memory": memory} if (memory := self._memory()) else {})
+        } | ({"memory": memory} if (memory := self.memory()) else {})
 
-    def _memory(self) -> dict[str, Tensor]:
+    @property
+    def weight(self) -> int:
+        """The bytes of a checkpoint, roughly: two of the generator, one of the discriminator, two moments of each weight."""
+        G, D = (sum(value.nbytes for value in player.state_dict().values()) for player in (self.game.G, self.game.D))
+        return 4 * G + 3 * D + sum(value.nbytes for value in self.memory().values())
+
+    def memory(self) -> dict[str, Tensor]:
         """What the game itself remembers beside its players: pools of earlier fakes and the like."""
         return {name: value for name, value in self.game.state_dict().items() if not name.startswith(("G.", "D."))}
 
-    def facts(self) -> dict[str, Any]:
-        """The rest of the state, and what those who only sample or judge need to know."""
-        return {
-            "images": self.images,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "history": [list(check) for check in self.history],
-            "neutral": self._neutral(),
-        }
-
-    def _neutral(self) -> float:
+    def neutral(self) -> float:
         """The logit of an even chance: the loss's own, or half-way between held-out reals and fakes where only differences count."""
         neutral = self.game.adversarial.neutral
         return middle(*self.verdicts()[0]) if neutral is None else neutral
@@ -376,23 +372,3 @@ class Trainer:
                 self.duels = tried(self.game, batch)
             self.tried_at = self.images
         return self.duels
-
-    def restore(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            Damaged: where its weights do not fit or are not finite.
-        """
-        networks: dict[str, nn.Module] = {"generator_training": self.game.G, "discriminator": self.game.D}
-        if self.recipe.average:
-            networks["generator"] = self.average.network
-        for name, network in networks.items():
-            checkpoint.restore_network(network, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
-        for name, value in self._memory().items():
-            value.copy_(saved.tensors["memory"][name])
-        for name, optimizer in self.optimizers.items():
-            checkpoint.restore_optimizer(optimizer, saved.tensors[f"{name}_optimizer"])
-        self.images, self.steps, self.seconds = (saved.facts[key] for key in ("images", "steps", "seconds"))
-        self.history = [Check(*values) for values in saved.facts["history"]]
-        self.saved_at = self.images
-        self.folder.rewind(self.images)
