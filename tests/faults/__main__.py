@@ -22,7 +22,13 @@ from tests.faults.trials import everything
 def main(share: float = 1.0) -> int:
     """Run all trials at a share of their number, and print what came of them."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column, justify in (("fault", "left"), ("tried", "right"), ("kept", "right"), ("seconds", "right"), ("", "left")):
+    for column, justify in (
+        ("fault", "left"),
+        ("tried", "right"),
+        ("kept", "right"),
+        ("seconds", "right"),
+        ("", "left"),
+    ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     broken = 0
     with tempfile.TemporaryDirectory() as place:

@@ -101,13 +101,19 @@ def after_power_loss(calls: list[Call], done: int, before: Path, now: Path, plac
         if call.name == "flush":
             continue
         own = call.path if call.name == "write" else call.path.parent
-        safe = any(later.name == "flush" and later.path == _later_name(calls[number:done], own, later) for later in calls[number + 1 : done])
-        lost = not safe and {
-            "keeps all": False,
-            "loses all": True,
-            "loses data": call.name == "write",
-            "loses some": chance.random() < 0.5,
-        }[mood]
+        safe = any(
+            later.name == "flush" and later.path == _later_name(calls[number:done], own, later)
+            for later in calls[number + 1 : done]
+        )
+        lost = (
+            not safe
+            and {
+                "keeps all": False,
+                "loses all": True,
+                "loses data": call.name == "write",
+                "loses some": chance.random() < 0.5,
+            }[mood]
+        )
         _apply(call, place / call.path.relative_to(now), place, now, lost, chance)
 
 
@@ -127,7 +133,9 @@ def _apply(call: Call, path: Path, root: Path, now: Path, lost: bool, chance: ra
             content = call.content
             if lost:
                 cut = chance.randrange(len(content) + 1)
-                content = chance.choice((b"", content[:cut], content[:cut] + bytes(len(content) - cut), bytes(len(content))))
+                content = chance.choice(
+                    (b"", content[:cut], content[:cut] + bytes(len(content) - cut), bytes(len(content)))
+                )
             with path.open("ab") as file:
                 file.write(content)
         elif lost:

@@ -27,11 +27,11 @@ def kept(row: Row | None) -> None:
 
 
 def test_killed_at_random_instants(courses: list[Course]):
-    kept(trials.kills(courses, 12, random.Random(1)))
+    kept(trials.kills(courses, 8, random.Random(1)))
 
 
 def test_asked_to_stop_at_random_instants(courses: list[Course]):
-    kept(trials.signals(courses, 6, random.Random(2)))
+    kept(trials.signals(courses, 3, random.Random(2)))
 
 
 def test_killed_at_the_calls_of_a_save(tmp_path: Path):
@@ -51,15 +51,15 @@ def test_damage_is_noticed(courses: list[Course]):
 
 
 def test_clocks_jump(courses: list[Course]):
-    kept(trials.clocks(courses, 2, random.Random(5)))
+    kept(trials.clocks(courses, 1, random.Random(5)))
 
 
 def test_two_processes_start(courses: list[Course]):
-    kept(trials.doubles(courses, 2))
+    kept(trials.doubles(courses, 1))
 
 
 def test_a_disk_fills_up(courses: list[Course], tmp_path: Path):
-    kept(trials.full_disks(courses[0], tmp_path, 4))
+    kept(trials.full_disks(courses[0], tmp_path, 2))
 
 
 def test_what_cannot_be_written(courses: list[Course], tmp_path: Path):
