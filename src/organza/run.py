@@ -13,6 +13,7 @@ from typing import Any
 
 from organza.disk import cannot_write, make_folder, write_all, write_json, write_whole
 from organza.errors import UserError
+from organza.foreign import refusal
 
 
 class RunFolder:
@@ -68,6 +69,8 @@ class RunFolder:
         Raises:
             UserError: where there is no run, or its recipe.json is not readable.
         """
+        if self.path.is_file():
+            raise UserError(refusal(self.path))
         if not self.exists:
             hint = " It has no recipe.json." if self.path.is_dir() else ""
             raise UserError(
