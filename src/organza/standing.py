@@ -11,6 +11,7 @@ from torch import nn
 from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.errors import UserError
+from organza.health import Pulse, Vitals
 from organza.part import encode
 from organza.stop import Check
 
@@ -33,6 +34,9 @@ def facts(trainer: Trainer) -> dict[str, Any]:
         "recipe": encode(trainer.recipe),
         "data": trainer.data.fingerprint,
         "seed": trainer.seed,
+        "vitals": [list(one) for one in trainer.vitals],
+        "pulse": trainer.pulse.kept,
+        "rollbacks": len(trainer.rollbacks),
     }
 
 
@@ -61,6 +65,7 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
     if memory:
         checkpoint.check_tensors(memory, saved.tensors["memory"], place["memory"])
     images, steps, seconds, history, sums = _read(saved)
+    vitals, pulse = _told_of_health(saved)
 
     for name, network in networks.items():
         checkpoint.restore_network(network, saved.tensors[name], place[name])
@@ -75,7 +80,9 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         history,
         sums,
     )
+    trainer.vitals, trainer.pulse = vitals, pulse
     trainer.saved_at, trainer.calibrated_at, trainer.tried_at = images, -1, -1
+    trainer.look()
     trainer.folder.rewind(images)
 
 
@@ -113,6 +120,14 @@ def _same(saved: Checkpoint, trainer: Trainer) -> None:
                 f"{where / 'recipe.json'} was changed: {saved.directory.name} was trained with {name} {told[name]}, not {now}. "
                 "Restore it, or train into another folder with --run."
             )
+
+
+def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
+    """What a manifest tells of the health; nothing in one of an earlier version. Raises Damaged where it cannot be."""
+    try:
+        return [Vitals(*values) for values in saved.facts.get("vitals", [])], Pulse(saved.facts.get("pulse"))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
 
 
 def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, list[float]]]:

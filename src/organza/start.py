@@ -21,7 +21,7 @@ from organza.data.batches import Batches
 from organza.data.size import parse_size
 from organza.data.source import Source
 from organza.disk import require_room
-from organza.errors import UserError
+from organza.errors import UserError, nearest
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
 from organza.machine import AUTO, CPU, Machine, choose
@@ -32,6 +32,7 @@ from organza.penalties import FIRST_ORDER
 from organza.plan import Costs, Plan, make_plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Referee
+from organza.rollback import Rollback, abandoned
 from organza.run import RunFolder, lines_of
 from organza.seeding import MICROBATCH
 from organza.stop import Budget, Rule
@@ -61,6 +62,8 @@ class Request:
         stop: rules that may end the run before its budget; None leaves the recipe's.
         evaluate: measure the samples while training.
         device: auto, cpu, cuda, cuda:1 or mps: see `machine.choose`. It is not remembered: a run may go on elsewhere.
+        on_collapse: what is done where an evaluation finds a grave illness: stop, rollback (with half the rate, three times at most) or
+            continue. It is not remembered.
     """
 
     data: str | Path
@@ -75,6 +78,7 @@ class Request:
     stop: Sequence[Rule] | None = None
     evaluate: bool = True
     device: str = AUTO
+    on_collapse: str = "continue"
 
     @property
     def folder(self) -> RunFolder:
@@ -92,7 +96,7 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device: see `Request`.
+        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, on_collapse: see `Request`.
 
     Raises:
         UserError: for anything the user can mend.
@@ -110,6 +114,10 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
     folder, machine = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
+    if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
+        raise UserError(
+            f"--on-collapse is {asked.on_collapse}; it can be {', '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
+        )
     (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
     recipe.build(data)  # what does not fit the data is said before anything is written
@@ -127,6 +135,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
+        trainer.on_collapse = asked.on_collapse
         yield from _go_on(trainer, folder, before, plan)
         require_room(folder.checkpoints, trainer.weight)
         if (ended := _already_ended(folder, trainer, plan)) is not None:
@@ -261,7 +270,7 @@ def _costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
     sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
     if referee is None:
         return Costs(rate, sheet, sheet)
-    return Costs(rate, sheet + (referee.samples + JUDGED) * picture + referee.cost, sheet)
+    return Costs(rate, sheet + (referee.samples + 2 * JUDGED) * picture + referee.cost, sheet)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -355,10 +364,15 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
+    trainer.rollbacks = [Rollback(*one) for one in before.get("rollbacks", ())]
     found = checkpoint.existing(folder.checkpoints)
     for directory in reversed(found):
         try:
-            standing.restore(trainer, checkpoint.load(directory))
+            saved = checkpoint.load(directory)
+            if abandoned(int(directory.name), saved.facts.get("rollbacks", 0), trainer.rollbacks):
+                checkpoint.remove(directory)  # a rollback was cut short
+                continue
+            standing.restore(trainer, saved)
         except Damaged as damage:
             older = (
                 "going on from the checkpoint before"

@@ -22,6 +22,7 @@ def train(
     seed: Annotated[int | None, arg("N", "0")] = None,
     stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
+    on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "continue")] = "continue",
     no_evaluate: bool = False,
     dry_run: bool = False,
 ) -> int:
@@ -39,6 +40,7 @@ def train(
         seed: of everything random.
         stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
+        on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
         no_evaluate: do not measure the samples against held-out images while training.
         dry_run: print the resolved recipe with its size, memory and time, and train nothing.
     """
@@ -47,7 +49,9 @@ def train(
     from organza.stop import Equilibrium, Plateau
 
     rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
-    asked = Request(data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate, device)
+    asked = Request(
+        data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate, device, on_collapse
+    )
     if dry_run:
         from organza.dry import dry_run as describe
 
