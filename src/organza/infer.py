@@ -21,7 +21,7 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
-from organza.errors import UserError, nearest
+from organza.errors import UserError, nearest, told
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import decode
@@ -292,8 +292,15 @@ class Run:
         return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
-        network = decode(self.content["players"][name])()
-        checkpoint.restore_network(network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors"))
+        with told(f"{self.folder.recipe} does not describe the {name}; restore it"):
+            network = decode(self.content["players"][name])()
+            assert isinstance(network, nn.Module), "no network"
+        try:
+            checkpoint.restore_network(
+                network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors")
+            )
+        except Damaged as damage:
+            raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with --checkpoint.") from damage
         return channels_last(network).eval().requires_grad_(False)
 
 

@@ -15,6 +15,20 @@ from organza.disk import cannot_write, make_folder, write_all, write_json, write
 from organza.errors import UserError
 from organza.foreign import refusal
 
+LARGEST = 1 << 53
+FORM: dict[str, Any] = {
+    "recipe": {"name": str},
+    "players": {"generator": {}, "discriminator": {}},
+    "data": {"source": str, "count": int, "shape": list, "fingerprint": str},
+    "asked": {"size": (str, None), "channels": (int, None), "labels": (str, None), "seed": (int, None)},
+    "plan": {
+        "budget": str, "images": int, "seconds": (int, float, None),
+        "stats_every": int, "sample_every": int, "evaluate_every": int, "save_every": int,
+    },
+    "versions": {},
+}  # fmt: skip
+"""What recipe.json must hold: names, and the kinds of their values."""
+
 
 class RunFolder:
     """The files of one run under one folder.
@@ -78,9 +92,8 @@ class RunFolder:
             )
         try:
             content = json.loads(self.recipe.read_text())
-            if not isinstance(content, dict) or "recipe" not in content:
-                raise ValueError("it holds no recipe")
-        except (OSError, ValueError) as error:
+            _require(content, FORM, "")
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{self.recipe} cannot be read ({error}); restore it, or train into another folder."
             ) from error
@@ -158,6 +171,27 @@ def lines_of(file: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(content, dict):
             yield content
+
+
+def _require(content: Any, form: Any, where: str) -> None:
+    """Look whether JSON has a form. Raises ValueError with the place where it has not."""
+    if isinstance(form, dict):
+        if not isinstance(content, dict):
+            raise ValueError(f"{where or 'it'} is no table")
+        for name, inner in form.items():
+            if name not in content:
+                raise ValueError(f"it holds no {where and where + '.'}{name}")
+            _require(content[name], inner, f"{where and where + '.'}{name}")
+        return
+    kinds = form if isinstance(form, tuple) else (form,)
+    if not any(content is None if kind is None else type(content) is kind for kind in kinds):
+        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
+    if isinstance(content, int | float) and not (0 <= content < LARGEST and (content or not where.endswith("_every"))):
+        raise ValueError(f"{where} is {content}")
+    if isinstance(content, list) and not (
+        2 <= len(content) <= 4 and all(type(side) is int and 0 < side <= 4096 for side in content)
+    ):
+        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
 
 
 def _ends_whole(file: Path) -> bool:

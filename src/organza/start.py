@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from organza.data.batches import Batches
 from organza.data.size import parse_size
 from organza.data.source import Source
 from organza.disk import require_room
-from organza.errors import UserError, nearest
+from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
 from organza.machine import AUTO, CPU, Machine, choose
@@ -40,6 +41,7 @@ from organza.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
+_CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
 WORTHWHILE = 1.05
 """Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
 Progress = Callable[[str, int, int], None]
@@ -120,7 +122,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         )
     (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
-    recipe.build(data)  # what does not fit the data is said before anything is written
+    feasible(recipe, data)  # what does not fit the data is said before anything is written
     folder.begin()
     with folder.hold():
         if folder.exists != (before is not None):  # both looked before one of them held it
@@ -131,7 +133,8 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
         machine = faster(recipe, data, machine)
-        plan = _plan(asked, before, recipe, data, referee, machine)
+        with told(_CANNOT.format(name=recipe.name)):
+            plan = _plan(asked, before, recipe, data, referee, machine)
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
@@ -151,6 +154,25 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event
+
+
+def feasible(recipe: Recipe, data: Batches) -> None:
+    """Look whether a recipe can be built for data, and its optimisers for it, without the memory that it would take.
+
+    Raises:
+        UserError: where it cannot, or where its weights need more memory than this machine has.
+    """
+    with told(_CANNOT.format(name=recipe.name)):
+        with torch.device("meta"):
+            game = recipe.build(data)
+            for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
+                optimizer.build(player.parameters())
+        needed = 4 * sum(weight.nbytes for weight in game.parameters())  # weights, gradients, two moments
+    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > has:
+        raise UserError(
+            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, this machine has {has / 1e9:,.0f}: choose a smaller width."
+        )
 
 
 def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
@@ -178,7 +200,8 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
 
 
 def _recorded(before: dict[str, Any]) -> Recipe:
-    recipe = decode(before["recipe"])
+    with told("recipe.json does not hold a recipe; restore it, or train into another folder"):
+        recipe = decode(before["recipe"])
     if not isinstance(recipe, Recipe):
         raise UserError("recipe.json does not hold a recipe; restore it, or train into another folder.")
     return recipe
