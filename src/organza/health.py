@@ -13,12 +13,13 @@ from typing import NamedTuple
 ALIKE = 0.25  # of the variety of the reals, below which samples count as all alike
 DISTINCT = 0.9  # share of samples that no other equals
 FLAT = 0.05  # of the spread of the reals, below which the fakes of a batch count as one
-JUMP = 0.35  # change of weights in one step over their size, after the first steps
+JUMP = 0.35  # change of weights in one step over their size
+SUDDEN = 8  # times the largest step of the interval before
 STILL = 1e-7  # the same, for a player that does not move
 FADED = 1e-3  # of the usual gradient
 OVERFIT = 0.6  # of the way from fakes to training images that D places unseen reals short of them
 LAG = 0.9  # distance of the averaged weights from the trained ones over their size
-WORSE = 1.6  # times the best distance
+WORSE = 1.4  # times the best distance
 SWINGS = 5  # evaluations that go up and down in turns
 
 
@@ -112,7 +113,7 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     now, before = history[-1], history[:-1]
     every = (
         collapse(now, before),
-        jump(now),
+        jump(now, before),
         still(now),
         faded(now, before),
         worse(now, before),
@@ -134,26 +135,22 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
         )
     if now.variety is not None:
         usual = max((one.variety for one in before if one.variety is not None), default=0.0)
-        if now.variety < ALIKE or now.variety < 0.4 * usual:
+        if now.variety < ALIKE or now.variety < 0.4 * min(usual, 1.0):
+            text = f"samples vary {now.variety:.0%} as much as real data, at best {max(usual, now.variety):.0%}"
             return Finding(
-                "collapse",
-                f"samples vary {now.variety:.0%} as much as real data, at best {max(usual, now.variety):.0%}",
-                advice,
-                True,
-            )
+                "collapse", text, advice, bool(before)
+            )  # at the first evaluation a run may not have begun to vary
     return None
 
 
-def jump(now: Vitals) -> Finding | None:
+def jump(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
     """A player whose weights were thrown about within one step."""
-    for who, size in (("the discriminator", now.discriminator_jump), ("the generator", now.generator_jump)):
-        if size is not None and size > JUMP:
-            return Finding(
-                "jump",
-                f"a step changed the weights of {who} by {size:.0%} of their size",
-                "a smaller rate, or going back to a checkpoint",
-                True,
-            )
+    for who, field in (("the discriminator", "discriminator_jump"), ("the generator", "generator_jump")):
+        size = getattr(now, field)
+        usual = (getattr(before[-1], field) if before else None) or math.inf
+        if size is not None and (size > JUMP or size > max(SUDDEN * usual, 0.01)):
+            text = f"a step changed the weights of {who} by {size:.1%} of their size"
+            return Finding("jump", text, "a smaller rate, or going back to a checkpoint", True)
     return None
 
 

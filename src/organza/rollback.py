@@ -109,6 +109,9 @@ def _back(trainer: Trainer, why: str, latest: int | None = None) -> Rollback:
         directory = found.pop()
         try:
             saved = checkpoint.load(directory)
+            if saved.facts.get("planned at", int(directory.name)) != int(directory.name):
+                saved = None  # a signal happened to come there: the uninterrupted run has no such place to go back to
+                continue
             standing.restore(trainer, saved)
         except Damaged:
             saved = None

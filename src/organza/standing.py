@@ -27,6 +27,7 @@ def facts(trainer: Trainer) -> dict[str, Any]:
     return {
         "images": trainer.images,
         "steps": trainer.steps,
+        "planned at": trainer.planned_at,
         "seconds": trainer.seconds,
         "history": [list(check) for check in trainer.history],
         "neutral": trainer.neutral(),
@@ -80,7 +81,7 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         history,
         sums,
     )
-    trainer.vitals, trainer.pulse = vitals, pulse
+    trainer.vitals, trainer.pulse, trainer.planned_at = vitals, pulse, saved.facts.get("planned at", images)
     trainer.saved_at, trainer.calibrated_at, trainer.tried_at = images, -1, -1
     trainer.look()
     trainer.folder.rewind(images)

@@ -171,7 +171,7 @@ def feasible(recipe: Recipe, data: Batches) -> None:
     has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > has:
         raise UserError(
-            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, this machine has {has / 1e9:,.0f}: choose a smaller width."
+            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
         )
 
 

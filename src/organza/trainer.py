@@ -106,7 +106,7 @@ class Trainer:
             "generator": recipe.generator_optimizer.build(self.game.G.parameters()),
             "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
         }
-        self.images = self.steps = 0
+        self.images = self.steps = self.planned_at = 0
         self.seconds = 0.0
         self.saved_at = self.calibrated_at = self.tried_at = -1
         self.duels: Duels = []
@@ -213,6 +213,8 @@ class Trainer:
                 yield self._tick(numbers)
                 reason = self._ended()
                 crossed = self.plan.crossed(before, self.images)
+                if crossed.save or crossed.evaluate:
+                    self.planned_at = self.images  # where a rollback may lead: not to where a signal happened to come
                 if crossed.stats or reason:
                     self._write_stats()
                 if crossed.sample and not reason:
@@ -387,10 +389,10 @@ class Trainer:
             return
         path = checkpoint.save(self.folder.checkpoints, self.images, self.state(), standing.facts(self))
         self.saved_at = self.images
-        keep = set()
+        keep = {checkpoint.name_for(self.planned_at)}
         if self.history:
             chosen = best(self.history)
-            keep = {checkpoint.name_for(chosen.images)}
+            keep |= {checkpoint.name_for(chosen.images)}
             why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
             write_json(
                 self.folder.best,
