@@ -25,6 +25,7 @@ from organza.errors import UserError, nearest, told
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import decode
+from organza.provenance import MADE, Provenance
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
 
@@ -49,6 +50,18 @@ class Run:
     def images(self) -> int:
         """Images seen when these weights were saved."""
         return self.saved.facts["images"]
+
+    def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance:
+        """What the files of this run's pictures say of where they come from.
+
+        Args:
+            seed: of the latents.
+            kind: IPTC's word: made, or made from another picture.
+        """
+        digests = json.loads((self.saved.directory / checkpoint.MANIFEST).read_bytes())["sha256"]
+        return Provenance(
+            digests["generator.safetensors"], self.saved.directory.name, self.content["recipe"]["name"], seed, kind
+        )
 
     @cached_property
     def generator(self) -> nn.Module:
