@@ -37,7 +37,7 @@ def main(share: float = 1.0) -> int:
         material = Material(root / "material")
         courses = [Course(name, root / "courses", material) for name in RECIPES]
         began = time.monotonic()
-        for row in everything(courses, root, share):
+        for row in everything(courses, material, root, share):
             table.add_row(row.name, f"{row.tried:,}", f"{row.kept:,}", f"{time.monotonic() - began:.0f}", row.note)
             print(row, flush=True, file=sys.stderr)
             broken += row.tried - row.kept

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.material import Material
-from tests.faults import trials
+from tests.faults import configurations, trials
 from tests.faults.ground import Course, Row
 
 NAMES = ("mlp", "dcgan-r1", "cyclegan-light")  # plain, with penalties, with several networks and a pool
@@ -68,3 +68,8 @@ def test_what_cannot_be_written(courses: list[Course], tmp_path: Path):
 
 def test_a_worker_dies():
     kept(trials.dead_workers(1))
+
+
+def test_mutated_configurations(courses: list[Course], material: Material):
+    for row in configurations.everything(1000, material, courses[0].whole, random.Random(6)):
+        kept(row)

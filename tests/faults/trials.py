@@ -17,6 +17,8 @@ import torch
 from organza import checkpoint, cli
 from organza.errors import UserError
 from organza.run import RunFolder
+from tests.contracts.material import Material
+from tests.faults import configurations, illness
 from tests.faults.ground import Child, Course, Row, ends_alike, newest_is_whole
 from tests.faults.operations import after_power_loss, recorded, watched
 
@@ -421,7 +423,7 @@ def dead_workers(times: int) -> Row:
     return Row("a worker process is killed", times, kept)
 
 
-def everything(courses: list[Course], root: Path, share: float) -> Iterator[Row]:
+def everything(courses: list[Course], material: Material, root: Path, share: float) -> Iterator[Row]:
     """All trials, at a share of their full number."""
     chance = random.Random(7)
 
@@ -440,3 +442,9 @@ def everything(courses: list[Course], root: Path, share: float) -> Iterator[Row]
         if row is not None:
             yield row
     yield dead_workers(1 if share < 1 else 5)
+    run = courses[0].new()
+    shutil.copytree(courses[0].whole, run, dirs_exist_ok=True)
+    yield from configurations.everything(of(10_000), material, run, chance)
+    patients = illness.Patients(root / "patients")
+    yield illness.left_alone(patients, of(10))
+    yield illness.noticed(patients, of(20))
