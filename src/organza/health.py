@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 ALIKE = 0.25  # of the variety of the reals, below which samples count as all alike
 DISTINCT = 0.9  # share of samples that no other equals
+ONE = 1e-3  # of the spread of the reals, below which the fakes of a batch are one
 FLAT = 0.05  # of the spread of the reals, below which the fakes of a batch count as one
 JUMP = 0.35  # change of weights in one step over their size
 SUDDEN = 8  # times the largest step of the interval before
@@ -129,17 +130,17 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
     advice = "a smaller rate, a larger batch, or a penalty on D such as r1 (--recipe dcgan-r1); --on-collapse rollback does the first"
     if now.distinct is not None and now.distinct < DISTINCT:
         return Finding("collapse", f"{1 - now.distinct:.0%} of the samples are exact copies of another", advice, True)
+    spreads = [one.spread for one in before if one.spread is not None]
     if now.spread is not None and now.spread < FLAT:
-        return Finding(
-            "collapse", f"what G makes of a batch varies {now.spread:.0%} as much as real data", advice, True
-        )
+        text = f"what G makes of a batch varies {now.spread:.1%} as much as real data"
+        return Finding("collapse", text, advice, now.spread < ONE or max(spreads, default=0.0) > 2 * FLAT)
     if now.variety is not None:
         usual = max((one.variety for one in before if one.variety is not None), default=0.0)
         if now.variety < ALIKE or now.variety < 0.4 * min(usual, 1.0):
             text = f"samples vary {now.variety:.0%} as much as real data, at best {max(usual, now.variety):.0%}"
             return Finding(
-                "collapse", text, advice, bool(before)
-            )  # at the first evaluation a run may not have begun to vary
+                "collapse", text, advice, usual > ALIKE
+            )  # what never varied has not collapsed: it may be young
     return None
 
 

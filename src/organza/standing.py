@@ -136,8 +136,7 @@ def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, li
     told = saved.facts
     try:
         images, steps, seconds = int(told["images"]), int(told["steps"]), float(told["seconds"])
-        history = [Check(*(float(value) for value in values)) for values in told["history"]]
-        history = [check._replace(images=int(check.images)) for check in history]
+        history = [Check(int(seen), *(float(value) for value in values)) for seen, *values in told["history"]]
         sums = {str(name): [float(value) for value in values] for name, values in told.get("sums", {}).items()}
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
