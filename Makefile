@@ -9,12 +9,13 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo test test-fast lint clean
+.PHONY: help demo test test-fast faults lint clean
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
 	@echo "make test       lint, types and all tests"
 	@echo "make test-fast  the tests that take seconds"
+	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
 	@echo "make lint       format and lint what is here"
 
 # torch comes first: a later package that asks for torch would otherwise pull in a build of several GB.
@@ -47,6 +48,9 @@ test: $(VENV)/dev.stamp
 
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+faults: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.faults
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

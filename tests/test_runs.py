@@ -313,7 +313,7 @@ def test_a_full_disk_is_told_and_loses_nothing(pictures: Path, tmp_path: Path, m
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_write", full)
+    monkeypatch.setattr(checkpoint, "write", full)
     with pytest.raises(UserError, match=r"disk is full .* MB free"):
         train(pictures, tmp_path / "run", recipe, budget="80img")
     monkeypatch.undo()

@@ -5,11 +5,12 @@ A flipped bit in a weight file loads without a word (of any format), so nothing 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from organza.disk import cannot_write, flush_folder, make_folder, write
 from organza.errors import UserError
 
 FORMAT = 1
@@ -58,39 +60,44 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
     Raises:
         UserError: where the disk is full or the folder cannot be written; the older checkpoints are untouched.
     """
-    final, aside = parent / name_for(images), parent / f".{name_for(images)}.{os.getpid()}"
+    name = name_for(images)
+    final, aside, before = parent / name, parent / f".{name}.{os.getpid()}", parent / f".{name}.before"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
+        make_folder(parent)
+        for leftover in (aside, before):
+            shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir()
         digests = {}
-        for name, values in tensors.items():
+        for file, values in tensors.items():
             content = safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in values.items()})
-            digests[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
-            _write(aside / f"{name}.safetensors", content)
+            digests[f"{file}.safetensors"] = hashlib.sha256(content).hexdigest()
+            write(aside / f"{file}.safetensors", content)
         manifest = {"format": FORMAT, "images": images, "sha256": digests, "facts": dict(facts)}
         manifest["self"] = _own_digest(manifest)
-        _write(aside / MANIFEST, json.dumps(manifest, indent=1).encode())
-        _flush_folder(aside)
-        if final.exists():  # an older one of the same position, possibly damaged
-            shutil.rmtree(final)
+        write(aside / MANIFEST, json.dumps(manifest, indent=1).encode())
+        flush_folder(aside)
+        if (
+            final.exists()
+        ):  # an older one of the same position, possibly damaged: put away whole, never taken apart in its place
+            final.replace(before)
         aside.replace(final)
-        _flush_folder(parent)
+        flush_folder(parent)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
-        raise UserError(cannot_write(final, error)) from error
+        if before.exists() and not final.exists():
+            before.replace(final)
+        raise UserError(cannot_write(final, error, size_of(tensors))) from error
+    shutil.rmtree(before, ignore_errors=True)
     return final
 
 
-def cannot_write(path: Path, error: OSError) -> str:
-    """The sentence for a write that failed: the disk is full, read-only, ..."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        place = next(p for p in (path, *path.parents) if p.exists())
-        free = shutil.disk_usage(place).free / 1e6
-        why, remedy = f"the disk is full ({free:.0f} MB free)", "make room"
-    else:
-        why, remedy = error.strerror or str(error), "choose another place or mend its permissions"
-    return f"{path} could not be written: {why}. Nothing older was lost; {remedy} and run the same command again."
+def size_of(tensors: Mapping[str, Mapping[str, Tensor]]) -> int:
+    """The bytes of all tensors.
+
+    >>> size_of({"generator": {"w": torch.zeros(3)}})
+    12
+    """
+    return sum(value.nbytes for values in tensors.values() for value in values.values())
 
 
 def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
@@ -104,32 +111,74 @@ def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
         Damaged: where a file is missing, its digest differs, or it is not what it should be.
         UserError: where it was written by a newer organza.
     """
-    try:
-        manifest = json.loads((directory / MANIFEST).read_bytes())
-        if not isinstance(manifest, dict) or manifest.get("self") != _own_digest(manifest):
-            raise Damaged(f"{directory / MANIFEST} was changed or damaged since it was written")
-    except (OSError, ValueError, RecursionError) as error:
-        raise Damaged(f"{directory / MANIFEST} cannot be read: {error}") from error
-    if manifest["format"] > FORMAT:
-        raise UserError(
-            f"{directory} was written by a newer organza (format {manifest['format']}, this one reads up to {FORMAT}): upgrade organza."
-        )
-    tensors = {}
-    for file, digest in manifest["sha256"].items():
+    manifest, tensors = _manifest(directory), {}
+    for file in manifest["sha256"]:
         name = file.removesuffix(".safetensors")
         if files is not None and name not in files:
             continue
-        try:
-            content = (directory / file).read_bytes()
-        except OSError as error:
-            raise Damaged(f"{directory / file} cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise Damaged(f"{directory / file} was damaged since it was written (its sha256 differs)")
+        content = _verified(directory, file, manifest)
         try:
             tensors[name] = safetensors.torch.load(content)
-        except safetensors.SafetensorError as error:
+        except (
+            Exception
+        ) as error:  # a header that means harm fails in many ways: SafetensorError, KeyError, ValueError, ...
             raise Damaged(f"{directory / file} is not a safetensors file: {error}") from error
     return Checkpoint(directory, tensors, manifest["facts"])
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """Compare every file of a checkpoint with its digest, without making tensors of it; returns its facts. Raises as `load`."""
+    manifest = _manifest(directory)
+    for file in manifest["sha256"]:
+        _verified(directory, file, manifest)
+    return manifest["facts"]
+
+
+def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
+    """The content of a file of a checkpoint, once its digest is seen to be the manifest's."""
+    content = _content(directory / file)
+    if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
+        raise Damaged(f"{directory / file} was damaged since it was written (its sha256 differs)")
+    return content
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, verified by its own digest. Raises as `load`."""
+    path = directory / MANIFEST
+    if directory.is_symlink():
+        raise Damaged(f"{directory} is a link, which no checkpoint is")
+    try:
+        manifest = json.loads(_content(path), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"{path} cannot be read: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("self") != _own_digest(manifest):
+        raise Damaged(f"{path} was changed or damaged since it was written")
+    version, digests, facts = (manifest.get(key) for key in ("format", "sha256", "facts"))
+    if isinstance(version, int) and version > FORMAT:
+        raise UserError(
+            f"{directory} was written by a newer organza (format {version}, this one reads up to {FORMAT}): upgrade organza."
+        )
+    named = isinstance(digests, dict) and all(re.fullmatch(r"\w+\.safetensors", name) for name in digests)
+    if not isinstance(version, int) or version < 1 or not named or not isinstance(facts, dict):
+        raise Damaged(f"{path} is no manifest of a checkpoint")
+    return manifest
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise Damaged(f"{path} is not a file")
+        return path.read_bytes()
+    except OSError as error:
+        raise Damaged(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, no key of which is there twice: two readers could take it for two things."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def existing(parent: Path) -> list[Path]:
@@ -149,15 +198,34 @@ def newest_good(parent: Path, files: set[str] | None = None) -> tuple[Checkpoint
 
 
 def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
-    """Remove all but the newest checkpoints and those named in `keep`, and leftovers of writers that died."""
-    for directory in existing(parent)[:-newest]:
-        if directory.name not in keep:
-            # Renamed first: a kill half-way through a removal must not leave half a checkpoint under a good name.
-            doomed = parent / f".{directory.name}.old"
-            shutil.rmtree(doomed, ignore_errors=True)
-            directory.replace(doomed)
+    """Remove what is older than the newest checkpoints that verify, but for those named in `keep`; and leftovers of writers that died.
+
+    Their digests are compared anew each time: nothing is removed on the strength of a checkpoint that the disk has lost since.
+    """
+    good = 0
+    for directory in reversed(existing(parent)):
+        if good < newest:
+            good += _is_whole(directory)
+        elif directory.name not in keep:
+            remove(directory)
     for leftover in parent.glob(".[0-9]*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove(directory: Path) -> None:
+    """Remove a checkpoint. Renamed first: a kill half-way must not leave half a checkpoint under a good name."""
+    doomed = directory.with_name(f".{directory.name}.old")
+    shutil.rmtree(doomed, ignore_errors=True)
+    directory.replace(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _is_whole(directory: Path) -> bool:
+    try:
+        verify(directory)
+    except (Damaged, UserError):
+        return False
+    return True
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -170,55 +238,87 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; moments take on the device and memory layout of their weight, as fresh ones have."""
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str = "optimizer"
+) -> None:
+    """The inverse of `optimizer_tensors`; moments take on the device and memory layout of their weight, as fresh ones have.
+
+    Raises:
+        Damaged: as `check_optimizer`.
+    """
+    check_optimizer(optimizer, tensors, source)
     fused = {weight for group in optimizer.param_groups if group.get("fused") for weight in group["params"]}
-    for position, weight in enumerate(_weights(optimizer)):
-        prefix = f"{position}."
-        for name, value in tensors.items():
-            if name.startswith(prefix):
-                key = name.removeprefix(prefix)
-                like = weight if value.shape == weight.shape else value
-                # Only a fused optimiser counts its steps on the device; the others would wait for it.
-                device = torch.device("cpu") if key == "step" and weight not in fused else weight.device
-                moment = torch.empty_like(like, dtype=value.dtype, device=device)
-                optimizer.state[weight][key] = moment.copy_(value)
+    weights = list(_weights(optimizer))
+    optimizer.state.clear()
+    for name, value in tensors.items():
+        position, _, key = name.partition(".")
+        weight = weights[int(position)]
+        like = weight if value.shape == weight.shape else value
+        # Only a fused optimiser counts its steps on the device; the others would wait for it.
+        device = torch.device("cpu") if key == "step" and weight not in fused else weight.device
+        moment = torch.empty_like(like, dtype=value.dtype, device=device)
+        optimizer.state[weight][key] = moment.copy_(value)
+
+
+def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Look whether moments are those of this optimiser, before anything is changed.
+
+    Raises:
+        Damaged: where one belongs to no weight, has another shape, or is not finite, or a count of steps is negative.
+    """
+    weights = list(_weights(optimizer))
+    for name, value in tensors.items():
+        position, _, key = name.partition(".")
+        if not position.isdigit() or int(position) >= len(weights):
+            raise Damaged(f"{source} does not fit its recipe: there is no weight {position}")
+        if value.shape not in (weights[int(position)].shape, ()) or not value.is_floating_point():
+            raise Damaged(f"{source} does not fit its recipe: {name} is {value.dtype} {list(value.shape)}")
+        if not torch.isfinite(value).all():
+            raise Damaged(f"{source}: {name} holds values that are not finite")
+        if key == "step" and value < 0:
+            raise Damaged(f"{source}: {name} is negative")
 
 
 def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Load a network's weights.
 
     Raises:
-        Damaged: where names or shapes are not the network's, or a weight is not finite.
+        Damaged: as `check_tensors`.
     """
-    for name, value in tensors.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise Damaged(f"{source}: {name} holds values that are not finite")
-    try:
-        network.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise Damaged(f"{source} does not fit its recipe: {str(error).splitlines()[-1].strip()}") from error
+    check_tensors(network.state_dict(), tensors, source)
+    network.load_state_dict(dict(tensors))
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a small JSON file: see `write_whole`."""
-    write_whole(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file aside and rename it, so that a reader sees the old or the new one, never half.
+def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:
+    """Look whether tensors are those that belong there, before anything is changed.
 
     Raises:
-        UserError: where the disk is full or the folder cannot be written.
+        Damaged: where names, shapes or kinds of numbers are not `own`, or a value is not finite.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        _write(aside, text.encode())
-        aside.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise UserError(cannot_write(path, error)) from error
+    if strange := sorted(own.keys() ^ tensors.keys()):
+        what = "missing" if strange[0] in own else "not known"
+        raise Damaged(f"{source} does not fit its recipe: {strange[0]} is {what}")
+    for name, value in tensors.items():
+        if (value.shape, value.dtype) != (own[name].shape, own[name].dtype):
+            wanted = f"{own[name].dtype} {list(own[name].shape)}"
+            raise Damaged(
+                f"{source} does not fit its recipe: {name} is {value.dtype} {list(value.shape)}, not {wanted}"
+            )
+    if sick := not_finite({"": tensors}):
+        raise Damaged(f"{source}: {sick.removeprefix('.')} holds values that are not finite")
+
+
+def not_finite(tensors: Mapping[str, Mapping[str, Tensor]]) -> str | None:
+    """The first tensor with a value that is not a finite number, as file.name.
+
+    >>> not_finite({"generator": {"w": torch.tensor([1.0, torch.nan])}})
+    'generator.w'
+    """
+    for file, values in tensors.items():
+        for name, value in values.items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                return f"{file}.{name}"
+    return None
 
 
 def _weights(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
@@ -229,18 +329,3 @@ def _weights(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
 def _own_digest(manifest: Mapping[str, Any]) -> str:
     body = {key: value for key, value in manifest.items() if key != "self"}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # a rename can reach the disk before the data it names
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

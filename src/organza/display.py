@@ -29,8 +29,8 @@ from organza.stop import Check, best, tie
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
 CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
-CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "non-finite": 1}
-READINGS = ("D(x)", "D(G(z))", "D accuracy")
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "non-finite": 1, "collapse": 1}
+READINGS = ("D(x)", "D(G(z))", "D accuracy", "G gradient", "D gradient", "G step", "D step")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Screen:
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
+    health: str = ""  # what the last evaluation found
     extractor: str = ""  # of the features that distances are measured on
 
     def after(self, event: Event) -> Screen:
@@ -58,7 +59,10 @@ class Screen:
         if isinstance(event, Evaluated):
             against = event.line.get("card", {}).get("split", self.against)
             named = _extractor(event.line)
-            return replace(self, checks=(*self.checks, event.check), against=against, extractor=named, busy="")
+            told = str(event.line.get("health", {}).get("text", ""))
+            return replace(
+                self, checks=(*self.checks, event.check), against=against, extractor=named, health=told, busy=""
+            )
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
@@ -185,6 +189,8 @@ def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
         yield "warm-up", Text(f"{tick.alone} trains alone")
     yield "authentic?", Text("   ".join(_readings(tick)) or "-")
     yield "losses", Text("   ".join(_losses(tick)) or "-")
+    if screen.health:
+        yield "health", Text(screen.health)
     yield "distance", Text(_distance(screen) if screen.checks else "not measured yet")
 
 
@@ -218,7 +224,7 @@ def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
         elif isinstance(event, Busy) and screen.tick is None:
             line = f"{event.what} ..."
         elif isinstance(event, Evaluated):
-            line = f"{event.check.images:>10,}  distance {_distance(screen)}"
+            line = f"{event.check.images:>10,}  distance {_distance(screen)}; health: {screen.health}"
         elif isinstance(event, Tick) and time.monotonic() - said > max(QUIET, (time.monotonic() - begun) / 30):
             line, said = status(event), time.monotonic()
         if line:
@@ -278,7 +284,7 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         )
         if tied := tie(screen.checks):
             yield f"      {tied}"
-    if last.kind == "non-finite":
+    if last.kind in ("non-finite", "collapse"):
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
         return
     if last.kind in CODES:

@@ -14,6 +14,7 @@ from organza.errors import UserError
 from organza.infer import Run
 from organza.judging import pictures_at
 from organza.pictures import grid, save_png, side_by_side, write_aside
+from organza.provenance import CHANGED
 
 SHOWN = 256  # pictures on a sheet
 
@@ -61,7 +62,9 @@ def write(run: Run, encoded: Encoded, folder: Path) -> None:
     np.savez(content, names=np.array(encoded.names), latents=encoded.latents)
     write_aside(folder / "latents.npz", content.getvalue())
     some = encoded.pictures[:SHOWN]
-    save_png(grid(side_by_side([some, run.reconstruct(some)])), folder / "reconstructions.png")
+    save_png(
+        grid(side_by_side([some, run.reconstruct(some)])), folder / "reconstructions.png", run.made_by(kind=CHANGED)
+    )
 
 
 def write_way(run: Run, encoded: Encoded, folder: Path, steps: int) -> None:
@@ -76,4 +79,8 @@ def write_way(run: Run, encoded: Encoded, folder: Path, steps: int) -> None:
         )
     first, last = encoded.pictures
     way = run.interpolate(first, last, steps)
-    save_png(grid(np.concatenate([first[None], way, last[None]]), columns=steps + 2), folder / "between.png")
+    save_png(
+        grid(np.concatenate([first[None], way, last[None]]), columns=steps + 2),
+        folder / "between.png",
+        run.made_by(kind=CHANGED),
+    )

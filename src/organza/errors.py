@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -20,3 +21,22 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+@contextmanager
+def told(sentence: str) -> Iterator[None]:
+    """Inside, whatever fails because of what a user wrote becomes a mistake of the user's, with the reason behind the sentence.
+
+    >>> with told("width=0 makes no network; choose another"):
+    ...     1 / 0
+    Traceback (most recent call last):
+    ...
+    organza.errors.UserError: width=0 makes no network; choose another (ZeroDivisionError: division by zero).
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # settings reach every corner, which fail in as many ways
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise UserError(f"{sentence} ({type(error).__name__}: {reason}).") from error

@@ -24,7 +24,8 @@ from organza.metrics.evaluate import LEAST, Card, by_class, thorough
 from organza.metrics.features import Extractor, cached_features, offline_extractor, second_opinion
 from organza.metrics.kernels import Estimate
 from organza.metrics.labels import label_accuracy
-from organza.metrics.memorisation import Memorisation, memorisation
+from organza.metrics.membership import membership
+from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.paired import faithfulness
 from organza.metrics.pyramid import Pyramid, as_they_are
 from organza.metrics.shapes import ShapeStatistics
@@ -36,6 +37,7 @@ COUNT = 1000
 STRAIGHT = 1000
 """Images a side, below which the extrapolated Fréchet distance is left too large."""
 SUSPECTS = 5
+JUDGED = 1000  # training images, and unseen ones, that D is asked for
 AT_ONCE = 512  # pictures between two words of progress
 
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
@@ -123,15 +125,18 @@ def evaluate(
     """
     if count is not None and count < LEAST:
         raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
+    audited: dict[str, Estimate] = {}
     if is_run(target):
-        sides = _sides_of_run(Trained(target, checkpoint, progress), against, count or COUNT, seed, progress)
+        trained = Trained(target, checkpoint, progress)
+        sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
+        audited = _membership(trained, sides)
     else:
         sides = _sides_of_folders(target, against, count or MOST, progress)
     for side, what in ((sides.fake, "to be measured"), (sides.real, "to measure against")):
         if len(side) < LEAST:
             raise UserError(f"{side.name} has {len(side)} pictures {what}; an evaluation needs {LEAST} at least.")
     chosen = [_Told(extractor, progress) for extractor in extractors or suited(sides.real)]
-    obeyed = _labels_obeyed(sides)
+    obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
     return [_measured(extractor, sides, seed, obeyed) for extractor in chosen]
 
 
@@ -223,6 +228,30 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
     )  # fmt: skip
     classes = _classes(real, real_features, fake, fake_features)
     return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes)
+
+
+def _pixels(sides: _Sides) -> dict[str, Estimate]:
+    """Nearness to training images in pixels: features may overlook a copy that they find unlike, and pixels one that was moved."""
+    if (
+        sides.training is None
+        or sides.fake.images.ndim != 4
+        or sides.fake.images.shape[1:] != sides.training.images.shape[1:]
+    ):
+        return {}
+    unseen = None if sides.unseen is None else thumbnails(sides.unseen.images)
+    found = memorisation(thumbnails(sides.training.images), thumbnails(sides.fake.images), unseen)
+    return {"pixel nearness": found.nearness, "pixel copies": found.copies}
+
+
+def _membership(trained: Trained, sides: _Sides) -> dict[str, Estimate]:
+    """How well D's scores tell training images from unseen ones; nothing where D judges no pictures alone, or none were held out."""
+    if sides.training is None or sides.unseen is None:
+        return {}
+    try:
+        scores = [trained.run.judge(side.images[:JUDGED]) for side in (sides.training, sides.unseen)]
+    except UserError:
+        return {}
+    return {"membership": membership(*(torch.from_numpy(some) for some in scores))}
 
 
 def _classes(real: Side, real_features: Tensor, fake: Side, fake_features: Tensor) -> dict[str, dict[str, Estimate]]:

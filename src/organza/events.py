@@ -77,7 +77,7 @@ class Warned:
 class Stopped:
     """The run is over, or paused."""
 
-    kind: str  # budget, plateau, equilibrium, non-finite, SIGINT, SIGTERM, SIGHUP
+    kind: str  # budget, plateau, equilibrium, non-finite, collapse, SIGINT, SIGTERM, SIGHUP
     reason: str
     images: int
 

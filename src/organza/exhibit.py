@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.checkpoint import cannot_write
+from organza.disk import cannot_write
 from organza.errors import UserError
 from organza.pictures import grid, save_png
+from organza.provenance import Provenance
 from organza.rendering import LEVEL, render, stl, turntable
 
 TURNING = 4  # volumes in the turntable
@@ -19,7 +20,9 @@ SHEET = 256  # volumes in the grid at most
 PICTURE = 192  # pixels of a single picture; those in the grid have half as many
 
 
-def write_volumes(folder: Path, volumes: np.ndarray, singly: bool = True, surfaces: bool = False) -> list[str]:
+def write_volumes(
+    folder: Path, volumes: np.ndarray, singly: bool = True, surfaces: bool = False, made_by: Provenance | None = None
+) -> list[str]:
     """Write volumes.npz, grid.png, turntable.gif, and for each volume a picture and its surface; what was written, in words.
 
     Args:
@@ -27,6 +30,7 @@ def write_volumes(folder: Path, volumes: np.ndarray, singly: bool = True, surfac
         volumes: uint8 [N, D, H, W, 1].
         singly: a picture of each.
         surfaces: an STL file of each that has a surface.
+        made_by: what the pictures say of where they come from, if anything.
 
     Raises:
         UserError: where it cannot be written.
@@ -34,11 +38,11 @@ def write_volumes(folder: Path, volumes: np.ndarray, singly: bool = True, surfac
     content = io.BytesIO()
     np.savez_compressed(content, volumes=volumes[..., 0])
     _write(folder / "volumes.npz", content.getvalue())
-    save_png(grid(render(volumes[:SHEET], PICTURE // 2)), folder / "grid.png")
+    save_png(grid(render(volumes[:SHEET], PICTURE // 2)), folder / "grid.png", made_by)
     _write(folder / "turntable.gif", gif(turntable(volumes[:TURNING])))
     told = [f"{len(volumes)} volumes in volumes.npz", "grid.png", "turntable.gif"]
     for index, volume in enumerate(volumes) if singly else ():
-        save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png")
+        save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png", made_by)
     if singly:
         told.insert(1, f"{len(volumes)} pictures")
     if surfaces:

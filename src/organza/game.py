@@ -224,8 +224,11 @@ def update(
         loss: the turn's terms.
         strongest: a discriminator that tells more than this share of its batch apart sits the turn out.
 
+    Returns:
+        The turn, and with its readings the size of the gradient, where a step was taken.
+
     Raises:
-        NonFinite: where a term is not finite, before anything was changed.
+        NonFinite: where a term or a gradient is not finite, before anything was changed.
     """
     player.requires_grad_(True)
     optimizer.zero_grad(set_to_none=True)
@@ -237,9 +240,24 @@ def update(
         )
     if strongest >= 1 or turn.readings["D accuracy"] <= strongest:
         total.backward()
+        size = _gradient(player)
         optimizer.step()
+        turn = Turn(turn.terms, turn.readings | {"gradient": size})
     player.requires_grad_(False)
     return turn
+
+
+def _gradient(player: nn.Module) -> Tensor:
+    """The size of a player's gradient. Raises NonFinite where it is not finite, with the weight's name."""
+    gradients = {name: weight.grad for name, weight in player.named_parameters() if weight.grad is not None}
+    sizes = torch.stack(torch._foreach_norm(list(gradients.values()))) if gradients else torch.zeros(1)
+    size = sizes.norm()
+    if not torch.isfinite(size):
+        name = next(
+            (name for name, one in zip(gradients, sizes, strict=True) if not torch.isfinite(one)), "all weights"
+        )
+        raise NonFinite(f"the gradient of {name} is not finite")
+    return size
 
 
 def name_of(function: Callable) -> str:

@@ -21,10 +21,11 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
-from organza.errors import UserError, nearest
+from organza.errors import UserError, nearest, told
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import decode
+from organza.provenance import MADE, Provenance
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
 
@@ -49,6 +50,18 @@ class Run:
     def images(self) -> int:
         """Images seen when these weights were saved."""
         return self.saved.facts["images"]
+
+    def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance:
+        """What the files of this run's pictures say of where they come from.
+
+        Args:
+            seed: of the latents.
+            kind: IPTC's word: made, or made from another picture.
+        """
+        digests = json.loads((self.saved.directory / checkpoint.MANIFEST).read_bytes())["sha256"]
+        return Provenance(
+            digests["generator.safetensors"], self.saved.directory.name, self.content["recipe"]["name"], seed, kind
+        )
 
     @cached_property
     def generator(self) -> nn.Module:
@@ -302,8 +315,15 @@ class Run:
         return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
-        network = decode(self.content["players"][name])()
-        checkpoint.restore_network(network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors"))
+        with told(f"{self.folder.recipe} does not describe the {name}; restore it"):
+            network = decode(self.content["players"][name])()
+            assert isinstance(network, nn.Module), "no network"
+        try:
+            checkpoint.restore_network(
+                network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors")
+            )
+        except Damaged as damage:
+            raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with --checkpoint.") from damage
         return channels_last(network).eval().requires_grad_(False)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.checkpoint import cannot_write
+from organza.disk import cannot_write
 from organza.errors import UserError
+from organza.provenance import Provenance
 
 Colour = tuple[int, int, int]
 
@@ -65,14 +66,19 @@ def to_image(picture: np.ndarray) -> Image.Image:
     return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
 
 
-def save_png(picture: np.ndarray, path: Path) -> None:
+def save_png(picture: np.ndarray, path: Path, made_by: Provenance | None = None) -> None:
     """Write a uint8 [H, W, C] array as PNG, aside and renamed.
+
+    Args:
+        picture: what is written.
+        path: where.
+        made_by: what the file says of where the picture comes from, if anything.
 
     Raises:
         UserError: where it cannot be written.
     """
     content = io.BytesIO()
-    to_image(picture).save(content, "png")
+    to_image(picture).save(content, "png", pnginfo=made_by.png() if made_by else None)
     write_aside(path, content.getvalue())
 
 

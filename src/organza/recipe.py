@@ -23,6 +23,9 @@ from organza.part import Part, describe, settings_of, walk
 from organza.penalties import Penalty
 from organza.stop import Plateau, Rule
 
+LARGEST = 65_536
+"""Of a batch, and of any whole number that shapes a network: more is a slip of the keyboard, and would take for ever."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,8 +75,11 @@ class Recipe:
     def __post_init__(self) -> None:
         least_of = {"batch": 1, "discriminator_turns": 1, "generator_turns": 1, "discriminator_limit": 0.0}
         for name, least in (least_of | {"generator_warmup": 0, "warmup": 0, "average": 0}).items():
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+            if not isinstance(value := getattr(self, name), int | float) or not value >= least:
+                raise UserError(f"{name} is {value}; it must be at least {least}.")
+        for name, most in {"batch": LARGEST, "discriminator_turns": 1000, "generator_turns": 1000}.items():
+            if getattr(self, name) > most:
+                raise UserError(f"{name} is {getattr(self, name):,}; it can be {most:,} at most.")
 
     @property
     def optimizers(self) -> tuple[Optimizer, Optimizer]:
@@ -132,6 +138,8 @@ def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
             f"--set {whole}: there is no field {name}; there are {', '.join(fields)}.{nearest(name, fields)}"
         )
     new = _replace(fields[name], rest, text, whole) if rest else _parse(text, fields[name], whole)
+    if isinstance(value, Part) and isinstance(new, int) and abs(new) > LARGEST:
+        raise UserError(f"--set {whole}={text}: it can be {LARGEST:,} at most.")
     return value.given(**{name: new}) if isinstance(value, Part) else dataclasses.replace(value, **{name: new})
 
 

@@ -11,8 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from organza.checkpoint import cannot_write, write_json, write_whole
+from organza.disk import cannot_write, make_folder, write_all, write_json, write_whole
 from organza.errors import UserError
+from organza.foreign import refusal
+
+LARGEST = 1 << 53
+FORM: dict[str, Any] = {
+    "recipe": {"name": str},
+    "players": {"generator": {}, "discriminator": {}},
+    "data": {"source": str, "count": int, "shape": list, "fingerprint": str},
+    "asked": {"size": (str, None), "channels": (int, None), "labels": (str, None), "seed": (int, None)},
+    "plan": {
+        "budget": str, "images": int, "seconds": (int, float, None),
+        "stats_every": int, "sample_every": int, "evaluate_every": int, "save_every": int,
+    },
+    "versions": {},
+}  # fmt: skip
+"""What recipe.json must hold: names, and the kinds of their values."""
 
 
 class RunFolder:
@@ -59,7 +74,7 @@ class RunFolder:
                     f"{self.path} holds {strangers[0]} and is not a run of organza; name a new folder with --run."
                 )
         try:
-            self.samples.mkdir(parents=True, exist_ok=True)
+            make_folder(self.samples)
         except OSError as error:
             raise UserError(cannot_write(self.path, error)) from error
 
@@ -69,6 +84,8 @@ class RunFolder:
         Raises:
             UserError: where there is no run, or its recipe.json is not readable.
         """
+        if self.path.is_file():
+            raise UserError(refusal(self.path))
         if not self.exists:
             hint = " It has no recipe.json." if self.path.is_dir() else ""
             raise UserError(
@@ -76,9 +93,8 @@ class RunFolder:
             )
         try:
             content = json.loads(self.recipe.read_text())
-            if not isinstance(content, dict) or "recipe" not in content:
-                raise ValueError("it holds no recipe")
-        except (OSError, ValueError) as error:
+            _require(content, FORM, "")
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{self.recipe} cannot be read ({error}); restore it, or train into another folder."
             ) from error
@@ -89,12 +105,20 @@ class RunFolder:
         write_json(self.recipe, content)
 
     def append(self, file: Path, line: Mapping[str, Any]) -> None:
-        """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read."""
+        """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read.
+
+        Raises:
+            UserError: where the disk is full or the file cannot be written; what was written of the line is taken back.
+        """
         try:
             with file.open("ab", buffering=0) as stream:
-                if stream.tell() and not _ends_whole(file):
-                    stream.write(b"\n")
-                stream.write((json.dumps(line) + "\n").encode())
+                length = stream.tell()
+                begin = "" if not length or _ends_whole(file) else "\n"
+                try:
+                    write_all(stream.fileno(), (begin + json.dumps(line) + "\n").encode())
+                except OSError:
+                    stream.truncate(length)
+                    raise
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error
 
@@ -115,10 +139,14 @@ class RunFolder:
         """Hold the run while this process trains it. The lock belongs to the process and dies with it.
 
         Raises:
-            UserError: where another process holds it, with its number.
+            UserError: where another process holds it, with its number; where the folder cannot be written.
         """
         path = self.path / "lock"
-        with path.open("a+") as file:
+        try:
+            opened = path.open("a+")
+        except OSError as error:
+            raise UserError(cannot_write(path, error)) from error
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -144,6 +172,27 @@ def lines_of(file: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(content, dict):
             yield content
+
+
+def _require(content: Any, form: Any, where: str) -> None:
+    """Look whether JSON has a form. Raises ValueError with the place where it has not."""
+    if isinstance(form, dict):
+        if not isinstance(content, dict):
+            raise ValueError(f"{where or 'it'} is no table")
+        for name, inner in form.items():
+            if name not in content:
+                raise ValueError(f"it holds no {where and where + '.'}{name}")
+            _require(content[name], inner, f"{where and where + '.'}{name}")
+        return
+    kinds = form if isinstance(form, tuple) else (form,)
+    if not any(content is None if kind is None else type(content) is kind for kind in kinds):
+        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
+    if isinstance(content, int | float) and not (0 <= content < LARGEST and (content or not where.endswith("_every"))):
+        raise ValueError(f"{where} is {content}")
+    if isinstance(content, list) and not (
+        2 <= len(content) <= 4 and all(type(side) is int and 0 < side <= 4096 for side in content)
+    ):
+        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
 
 
 def _ends_whole(file: Path) -> bool:

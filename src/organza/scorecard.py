@@ -27,6 +27,9 @@ MEANINGS = {
     "diversity": ("diversity", "1 as varied as the reals"),
     "nearness": ("distance to training images", "1 as unseen reals, below 1 copies"),
     "copies": ("near-copies", f"{RARE} by chance"),
+    "pixel nearness": ("the same, in pixels", "1 as unseen reals, below 1 copies"),
+    "pixel copies": ("near-copies, in pixels", f"{RARE} by chance"),
+    "membership": ("D knows its training images", "0.5 not at all, 1 by heart"),
     "l1": ("L1 to target", "0 alike"),
     "psnr": ("PSNR, dB", "higher is nearer"),
     "ssim": ("SSIM", "1 alike"),
@@ -69,13 +72,18 @@ def warnings(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def _accusations(evaluation: Evaluation) -> list[str]:
-    copies = evaluation.metrics.get("copies")
-    if copies is None or copies.value - RARE < SURE * copies.error:
+    found = []
+    for name, how in (("pixel copies", "in pixels"), ("copies", f"by {evaluation.card.extractor['name']}")):
+        copies = evaluation.metrics.get(name)
+        if copies is not None and copies.value - RARE >= SURE * copies.error:
+            found.append((copies, how))
+    if not found:
         return []
+    copies, how = found[-1]
     nearest = ", ".join(f"{s.sample} and {s.training} ({s.distance:.2f})" for s in evaluation.suspects[:3])
     return [
         f"{evaluation.of} may copy: {copies.value:.1%} of its pictures are as near to a training image as {RARE:.0%} of unseen real ones, "
-        f"by {evaluation.card.extractor['name']}; nearest are {nearest}, in parts of the usual distance: look at them"
+        f"{how}; nearest are {nearest}, in parts of the usual distance: look at them"
     ]
 
 

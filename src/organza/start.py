@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +14,15 @@ import numpy as np
 import torch
 
 import organza
-from organza import auto, checkpoint, infer
+from organza import auto, checkpoint, infer, standing
 from organza import recipe as recipes
 from organza.auto import Choice, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
 from organza.data.size import parse_size
 from organza.data.source import Source
-from organza.errors import UserError
+from organza.disk import require_room
+from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.game import NonFinite
 from organza.machine import AUTO, CPU, Machine, choose
@@ -33,6 +35,7 @@ from organza.plan import Costs, Plan, make_plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Referee
 from organza.report.ending import reported
+from organza.rollback import Rollback, abandoned
 from organza.run import RunFolder, lines_of
 from organza.seeding import MICROBATCH
 from organza.stop import Budget, Rule
@@ -40,6 +43,7 @@ from organza.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
+_CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
 WORTHWHILE = 1.05
 """Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
 Progress = Callable[[str, int, int], None]
@@ -63,6 +67,8 @@ class Request:
         evaluate: measure the samples while training.
         device: auto, cpu, cuda, cuda:1 or mps: see `machine.choose`. It is not remembered: a run may go on elsewhere.
         report: write report.html at the end.
+        on_collapse: what is done where an evaluation finds a grave illness: stop, rollback (with half the rate, three times at most) or
+            continue. It is not remembered.
     """
 
     data: str | Path
@@ -78,6 +84,7 @@ class Request:
     evaluate: bool = True
     device: str = AUTO
     report: bool = True
+    on_collapse: str = "continue"
 
     @property
     def folder(self) -> RunFolder:
@@ -95,7 +102,7 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report: see `Request`.
+        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report, on_collapse: see `Request`.
 
     Raises:
         UserError: for anything the user can mend.
@@ -113,20 +120,31 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
     folder, machine = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
+    if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
+        raise UserError(
+            f"--on-collapse is {asked.on_collapse}; it can be {', '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
+        )
     (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
-    recipe.build(data)  # what does not fit the data is said before anything is written
+    feasible(recipe, data)  # what does not fit the data is said before anything is written
     folder.begin()
     with folder.hold():
+        if folder.exists != (before is not None):  # both looked before one of them held it
+            raise UserError(
+                f"{folder.path} was begun by another process just now; run the same command again to go on with it."
+            )
         yield from _warnings(data, recipe)
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
         machine = faster(recipe, data, machine)
-        plan = _plan(asked, before, recipe, data, referee, machine)
+        with told(_CANNOT.format(name=recipe.name)):
+            plan = _plan(asked, before, recipe, data, referee, machine)
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
-        yield from _go_on(trainer, folder, before, asked, plan)
+        trainer.on_collapse = asked.on_collapse
+        yield from _go_on(trainer, folder, before, plan)
+        require_room(folder.checkpoints, trainer.weight)
         if (ended := _already_ended(folder, trainer, plan)) is not None:
             yield ended
             return
@@ -141,6 +159,25 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event
+
+
+def feasible(recipe: Recipe, data: Batches) -> None:
+    """Look whether a recipe can be built for data, and its optimisers for it, without the memory that it would take.
+
+    Raises:
+        UserError: where it cannot, or where its weights need more memory than this machine has.
+    """
+    with told(_CANNOT.format(name=recipe.name)):
+        with torch.device("meta"):
+            game = recipe.build(data)
+            for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
+                optimizer.build(player.parameters())
+        needed = 4 * sum(weight.nbytes for weight in game.parameters())  # weights, gradients, two moments
+    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > has:
+        raise UserError(
+            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
+        )
 
 
 def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
@@ -168,28 +205,19 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
 
 
 def _recorded(before: dict[str, Any]) -> Recipe:
-    recipe = decode(before["recipe"])
+    with told("recipe.json does not hold a recipe; restore it, or train into another folder"):
+        recipe = decode(before["recipe"])
     if not isinstance(recipe, Recipe):
         raise UserError("recipe.json does not hold a recipe; restore it, or train into another folder.")
     return recipe
 
 
 def _same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
-    old, new = before["recipe"], encode(recipe)
-    for field in new:
-        if field not in ("stop", "source", "expect") and old.get(field) != new[field]:
-            raise UserError(
-                f"{folder.path} belongs to a run with another recipe: its {field} is {_short(old.get(field))}, not {_short(new[field])}. "
-                "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
-            )
-
-
-def _short(form: Any) -> str:
-    if isinstance(form, dict):
-        kind = next((form[k] for k in ("part", "value", "the") if k in form), "")
-        rest = ", ".join(f"{k}={_short(v)}" for k, v in form.items() if k not in ("part", "value", "the"))
-        return str(kind).partition(":")[2] + (f"({rest})" if rest else "")
-    return str(form)
+    if found := standing.differences(before["recipe"], encode(recipe)):
+        raise UserError(
+            f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
+            "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
+        )
 
 
 def open_data(
@@ -270,7 +298,7 @@ def _costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
     sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
     if referee is None:
         return Costs(rate, sheet, sheet)
-    return Costs(rate, sheet + (referee.samples + JUDGED) * picture + referee.cost, sheet)
+    return Costs(rate, sheet + (referee.samples + 2 * JUDGED) * picture + referee.cost, sheet)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -339,29 +367,47 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
+        "cpu": _cpu(),
         **machine.facts(),
     }
 
 
-def _go_on(
-    trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, asked: Request, plan: Plan
-) -> Iterator[Event]:
+def _cpu() -> str:
+    """The processor's name, and the instructions that torch uses on it: another one may round differently."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.processor()])[0]} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:
     """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
     if before is None:
         return
     began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
     for name, value in versions(trainer.machine).items():
-        if began.get(name) != value:
+        if began.get(name, value) != value:  # a run of an earlier version wrote down less
             yield Warned(
-                f"{name} was {began.get(name)} when the run began and is {value} now: it goes on, but not to the same bits"
+                f"{name} was {began[name]} when the run began and is {value} now: it goes on, but not to the same bits"
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
-    for directory in reversed(checkpoint.existing(folder.checkpoints)):
+    trainer.rollbacks = [Rollback(*one) for one in before.get("rollbacks", ())]
+    found = checkpoint.existing(folder.checkpoints)
+    for directory in reversed(found):
         try:
-            trainer.restore(checkpoint.load(directory))
+            saved = checkpoint.load(directory)
+            if abandoned(int(directory.name), saved.facts.get("rollbacks", 0), trainer.rollbacks):
+                checkpoint.remove(directory)  # a rollback was cut short
+                continue
+            standing.restore(trainer, saved)
         except Damaged as damage:
-            yield Warned(f"{damage}; going on from the checkpoint before")
+            older = (
+                "going on from the checkpoint before"
+                if directory != found[0]
+                else "no other is left, so the run begins anew"
+            )
+            yield Warned(f"{damage}; {older}")
             continue
         return
     folder.rewind(0)

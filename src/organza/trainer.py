@@ -7,24 +7,25 @@ step is a function of the weights and of the images seen, so a run that was kill
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from organza import checkpoint
-from organza.checkpoint import Checkpoint
+from organza import checkpoint, standing
 from organza.data.batches import Batches, to_uint8
+from organza.disk import write_json
 from organza.ema import Average, decay, half_life, recalibrate
 from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
 from organza.game import (
     Batch,
     Moment,
     NonFinite,
+    Turn,
     discriminator_loss,
     due,
     full,
@@ -33,6 +34,7 @@ from organza.game import (
     numbers,
     update,
 )
+from organza.health import Pulse, Vitals, findings, words
 from organza.machine import CPU, Machine
 from organza.networks.layers import channels_last, networks_of
 from organza.optimizers import set_rate
@@ -41,14 +43,17 @@ from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Duels, Referee, accuracy, middle, tried
 from organza.rendering import pictured
+from organza.rollback import Rollback, factor, taken_back, treated
 from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
 from organza.signals import NAMES, Wish
 from organza.stop import Check, best, tie
+from organza.vitals import change, examined, glimpse
 
 ASIDE = 1 << 40
 """Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
+PULSE = ("G step", "D step", "G gradient")
 
 
 class Trainer:
@@ -83,8 +88,16 @@ class Trainer:
             referee,
         )
         self.machine = machine
-        torch.manual_seed(seed_of(seed, "weights"))
-        self.game = channels_last(recipe.build(data))
+        self.rollbacks: list[Rollback] = []
+        self.on_collapse = "continue"
+        self.wish = Wish()
+        self.begin()
+
+    def begin(self) -> None:
+        """Stand at the first image, with fresh weights."""
+        recipe, machine = self.recipe, self.machine
+        torch.manual_seed(seed_of(self.seed, "weights"))
+        self.game = channels_last(recipe.build(self.data))
         self.game.requires_grad_(False)
         machine.settle(self.game)
         self.average = Average(self.game.G)
@@ -93,13 +106,15 @@ class Trainer:
             "generator": recipe.generator_optimizer.build(self.game.G.parameters()),
             "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
         }
-        self.images = self.steps = 0
+        self.images = self.steps = self.planned_at = 0
         self.seconds = 0.0
         self.saved_at = self.calibrated_at = self.tried_at = -1
         self.duels: Duels = []
         self.history: list[Check] = []
         self.sums: dict[str, list[float]] = {}
-        self.wish = Wish()
+        self.vitals: list[Vitals] = []
+        self.pulse = Pulse()
+        self.look()
 
     # ---- one step -------------------------------------------------------------------------------------------------------------
 
@@ -113,7 +128,8 @@ class Trainer:
         moment = Moment(self.steps, self.images, self.plan.images)
         torch.manual_seed(seed_of(self.seed, "step", self.images))  # for dropout and penalties
         for optimizer, chosen in zip(self.optimizers.values(), recipe.optimizers, strict=True):
-            set_rate(optimizer, at(chosen.rate, self.images, self.plan.images))
+            rate = at(chosen.rate, self.images, self.plan.images)
+            set_rate(optimizer, rate * factor(self.rollbacks, self.images))
         game.train()
         for_D, for_G = recipe.turns(self.images)
         for_penalties = self.machine.exact if due(game, moment) else self.machine
@@ -123,19 +139,38 @@ class Trainer:
             # G's first turn uses the fakes of D's last turn, as the tutorial does: one forward pass of G serves both.
             batch, made = self.played(self.images, graph=turn == for_D - 1 and for_G > 0)
             loss = partial(for_penalties.forward, discriminator_loss, game, batch, made, moment)
-            told |= update(game.D, self.optimizers["discriminator"], loss, recipe.discriminator_limit).values()
+            told |= self._turn("D", loss, recipe.discriminator_limit)
             self.images += recipe.batch
         for turn in range(for_G):
             if turn or not for_D:
                 batch, made = self.played(moment.images + turn * ASIDE, graph=True)
             alone = partial(generator_alone, game, batch, made)
             loss = partial(generator_loss, game, batch, made, moment) if for_D else alone
-            told |= update(game.G, self.optimizers["generator"], partial(self.machine.forward, loss)).values()
+            told |= self._turn("G", partial(self.machine.forward, loss))
         if for_G:
             self.average.update(game.G, decay(recipe.batch, half_life(moment.images + recipe.batch, recipe.average)))
         self.images = max(self.images, moment.images + recipe.batch)
         self.steps += 1
+        before, self.glimpses = self.glimpses, self._glimpsed()
+        told |= {f"{who} step": change(before[who], now) for who, now in self.glimpses.items()}
         return numbers(told)
+
+    def _turn(self, who: str, loss: Callable[[], Turn], strongest: float = 1.0) -> dict[str, Tensor]:
+        """A player's turn: its terms and readings."""
+        player, name = (self.game.G, "generator") if who == "G" else (self.game.D, "discriminator")
+        try:
+            values = update(player, self.optimizers[name], loss, strongest).values()
+        except NonFinite as trouble:
+            raise NonFinite(f"{trouble} in the {name}'s turn") from None
+        return {f"{who} gradient" if reading == "gradient" else reading: value for reading, value in values.items()}
+
+    def look(self) -> None:
+        """Take in the weights as they are, for the next step to be compared with."""
+        self.glimpses = self._glimpsed()
+
+    def _glimpsed(self) -> dict[str, Tensor]:
+        """Some of the weights of each player, to see by how much they change."""
+        return {"G": glimpse(self.game.G), "D": glimpse(self.game.D)}
 
     def played(self, start: int, graph: bool) -> tuple[Batch, Batch]:
         """The batch that begins at a position, and what G makes of it; with a graph where G's turn will want one."""
@@ -163,31 +198,52 @@ class Trainer:
             if self.images == 0:
                 save_png(grid(self.gallery(real=True), self.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
-            reason = None
+            reason = self._ended() if self.images else None  # a signal may have come with the last step of all
+            if not reason and self._owed():
+                yield from self._looked()
+                reason = self._ruled()
             while reason is None:
                 before = self.images
                 try:
                     numbers = self.step()
                 except NonFinite as trouble:
-                    reason = ("non-finite", f"{trouble} after {before:,} images")
-                    break
+                    reason = yield from taken_back(self, "non-finite", f"{trouble} after {before:,} images")
+                    continue
                 self.seconds = time.perf_counter() - begun
                 yield self._tick(numbers)
                 reason = self._ended()
                 crossed = self.plan.crossed(before, self.images)
+                if crossed.save or crossed.evaluate:
+                    self.planned_at = self.images  # where a rollback may lead: not to where a signal happened to come
                 if crossed.stats or reason:
                     self._write_stats()
                 if crossed.sample and not reason:
                     yield from self._sample()
                 if crossed.evaluate and not reason:
                     yield from self._evaluate()
-                    reason = self._ruled()
+                    reason = self._ruled() or (yield from treated(self))
                 if (crossed.save or crossed.evaluate) and not reason:
-                    yield from self._save()
+                    sick = checkpoint.not_finite(self.state())
+                    reason = (
+                        (
+                            yield from taken_back(
+                                self, "non-finite", f"{sick} is not finite after {self.images:,} images"
+                            )
+                        )
+                        if sick
+                        else None
+                    )
+                    yield from () if sick else self._save()
                 self.seconds = time.perf_counter() - begun
             yield from self._finish(*reason)
 
+    def _owed(self) -> bool:
+        """Was the run left between a step and the evaluation that was due after it?"""
+        last = self.history[-1].images if self.history else 0
+        return self.referee is not None and self.plan.crossed(last, self.images).evaluate
+
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
+        self.pulse.beat({name: value for name, value in numbers.items() if name in PULSE})
         for name, value in numbers.items():
             self.sums.setdefault(name, []).append(value)
         rate = self.images / max(self.seconds, 1e-9)
@@ -220,7 +276,10 @@ class Trainer:
                 yield from self._sample()
                 if not self.history or self.history[-1].images != self.images:
                     yield from self._evaluate()
-            yield from self._save()
+            if sick := checkpoint.not_finite(self.state()):  # nothing that is not finite is ever kept
+                kind, reason = "non-finite", f"{sick} is not finite after {self.images:,} images"
+            else:
+                yield from self._save()
         self.folder.event("stopped", reason, kind=kind, images=self.images, seconds=round(self.seconds, 1))
         yield Stopped(kind, reason, self.images)
 
@@ -230,7 +289,7 @@ class Trainer:
     def made(self, positions: range) -> Tensor:
         """What the averaged generator makes of the reference items and latents of these numbers: uint8 [N, ..., C]."""
         made = []
-        with self._averaged():
+        with self.averaged():
             for start in range(positions.start, positions.stop, MICROBATCH):
                 some = range(start, start + MICROBATCH)
                 batch = self.machine.take(self.data.referenced(some) | self.latents("sample", some))
@@ -249,7 +308,7 @@ class Trainer:
     def gallery(self, real: bool = False) -> np.ndarray:
         """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
         sheets, count = [], self.data.rows * self.data.columns
-        with self._averaged():
+        with self.averaged():
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
                 batch = self.machine.take(self.data.gallery(some) | self.latents("sample", some))
@@ -259,7 +318,7 @@ class Trainer:
         return np.concatenate(sheets)[:count]
 
     @contextmanager
-    def _averaged(self) -> Iterator[None]:
+    def averaged(self) -> Iterator[None]:
         """The game in evaluation mode, with the averaged generator in the place of the trained one."""
         generator = self.game.G
         if self.recipe.average:
@@ -294,7 +353,11 @@ class Trainer:
         line = {"images": self.images, "seconds": round(self.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
         card = self.referee.card(self.seed) | {"fake": len(made)}
-        line |= {"D accuracy": {"value": right, "error": error}, "card": card}
+        self.vitals.append(examined(self, check, scores, made))
+        found = findings(self.vitals)
+        health = self.vitals[-1]._asdict() | {"findings": [one._asdict() for one in found], "text": words(found)}
+        line |= {"D accuracy": {"value": right, "error": error}, "card": card, "health": health}
+        self.pulse, self.saved_at = Pulse(), -1
         self.folder.append(self.folder.evaluations, line)
         yield Evaluated(check, line, best(self.history) is check)
 
@@ -303,6 +366,11 @@ class Trainer:
         assert self.referee is not None
         drawn = self.game.latents([stream(self.seed, "drawn", 0)])
         return self.referee.samples if drawn else min(self.referee.samples, self.data.inputs)
+
+    def _looked(self) -> Iterator[Event]:
+        """Evaluate and save: what was due when the run was left."""
+        yield from self._evaluate()
+        yield from self._save()
 
     def _write_stats(self) -> None:
         line: dict[str, Any] = {
@@ -319,25 +387,25 @@ class Trainer:
     def _save(self) -> Iterator[Event]:
         if self.saved_at == self.images:
             return
-        path = checkpoint.save(self.folder.checkpoints, self.images, self.state(), self.facts())
+        path = checkpoint.save(self.folder.checkpoints, self.images, self.state(), standing.facts(self))
         self.saved_at = self.images
-        keep = set()
+        keep = {checkpoint.name_for(self.planned_at)}
         if self.history:
             chosen = best(self.history)
-            keep = {checkpoint.name_for(chosen.images)}
+            keep |= {checkpoint.name_for(chosen.images)}
             why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
             why += f"; {tied}" if (tied := tie(self.history)) else ""
-            checkpoint.write_json(
+            write_json(
                 self.folder.best,
                 {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why},
             )
-        checkpoint.write_json(self.folder.latest, {"checkpoint": path.name, "images": self.images})
+        write_json(self.folder.latest, {"checkpoint": path.name, "images": self.images})
         checkpoint.retain(self.folder.checkpoints, keep)
         yield Saved(self.images, path)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the next step depends on, by file."""
-        with self._averaged():
+        with self.averaged():
             averaged = (
                 dict(self.average.network.state_dict()) if self.recipe.average else dict(self.game.G.state_dict())
             )
@@ -347,23 +415,19 @@ class Trainer:
             "discriminator": dict(self.game.D.state_dict()),
             "generator_optimizer": checkpoint.optimizer_tensors(self.optimizers["generator"]),
             "discriminator_optimizer": checkpoint.optimizer_tensors(self.optimizers["discriminator"]),
-        } | ({"memory": memory} if (memory := self._memory()) else {})
+        } | ({"memory": memory} if (memory := self.memory()) else {})
 
-    def _memory(self) -> dict[str, Tensor]:
+    @property
+    def weight(self) -> int:
+        """The bytes of a checkpoint, roughly: two of the generator, one of the discriminator, two moments of each weight."""
+        G, D = (sum(value.nbytes for value in player.state_dict().values()) for player in (self.game.G, self.game.D))
+        return 4 * G + 3 * D + sum(value.nbytes for value in self.memory().values())
+
+    def memory(self) -> dict[str, Tensor]:
         """What the game itself remembers beside its players: pools of earlier fakes and the like."""
         return {name: value for name, value in self.game.state_dict().items() if not name.startswith(("G.", "D."))}
 
-    def facts(self) -> dict[str, Any]:
-        """The rest of the state, and what those who only sample or judge need to know."""
-        return {
-            "images": self.images,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "history": [list(check) for check in self.history],
-            "neutral": self._neutral(),
-        }
-
-    def _neutral(self) -> float:
+    def neutral(self) -> float:
         """The logit of an even chance: the loss's own, or half-way between held-out reals and fakes where only differences count."""
         neutral = self.game.adversarial.neutral
         return middle(*self.verdicts()[0]) if neutral is None else neutral
@@ -372,28 +436,8 @@ class Trainer:
         """What D says of reference items and of fakes, once for each position: an evaluation asks for it, and the checkpoint behind it."""
         if self.tried_at != self.images:
             positions = range(JUDGED)
-            with self._averaged():
+            with self.averaged():
                 batch = self.machine.take(self.data.referenced(positions) | self.latents("judged", positions))
                 self.duels = tried(self.game, batch)
             self.tried_at = self.images
         return self.duels
-
-    def restore(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            Damaged: where its weights do not fit or are not finite.
-        """
-        networks: dict[str, nn.Module] = {"generator_training": self.game.G, "discriminator": self.game.D}
-        if self.recipe.average:
-            networks["generator"] = self.average.network
-        for name, network in networks.items():
-            checkpoint.restore_network(network, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
-        for name, value in self._memory().items():
-            value.copy_(saved.tensors["memory"][name])
-        for name, optimizer in self.optimizers.items():
-            checkpoint.restore_optimizer(optimizer, saved.tensors[f"{name}_optimizer"])
-        self.images, self.steps, self.seconds = (saved.facts[key] for key in ("images", "steps", "seconds"))
-        self.history = [Check(*values) for values in saved.facts["history"]]
-        self.saved_at = self.images
-        self.folder.rewind(self.images)

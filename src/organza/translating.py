@@ -15,6 +15,7 @@ from organza.data.size import Size
 from organza.errors import UserError
 from organza.infer import Run, load
 from organza.pictures import save_png
+from organza.provenance import CHANGED, Provenance
 from organza.seeding import MICROBATCH
 
 Progress = Callable[[str, int, int], None]
@@ -47,6 +48,7 @@ def translate_files(
     overwrite: bool = False,
     checkpoint: str = "best",
     progress: Progress | None = None,
+    metadata: bool = True,
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Translate a picture, or all in a folder or zip, to PNG files of the same names, and say what the user should know.
 
@@ -62,6 +64,7 @@ def translate_files(
         overwrite: replace files that are there already.
         checkpoint: best, latest, or a checkpoint's name.
         progress: is told (what, done, total).
+        metadata: say in the files that they are synthetic, and by which weights.
 
     Returns:
         The files written, and notes: what is left out and why.
@@ -77,6 +80,7 @@ def translate_files(
     jobs, left_out = _jobs(Path(source), Path(out))
     _require_free(jobs, overwrite)
     notes, written, waiting = [*trained.notes, *left_out], [], []
+    made_by = trained.made_by(kind=CHANGED) if metadata else None
     trained_size = Size(trained.width, trained.height)
     for done, job in enumerate(jobs, 1):
         picture = _picture(job, size, channels)
@@ -85,9 +89,9 @@ def translate_files(
         elif picture.shape[1::-1] == trained_size:
             waiting.append((job, picture))  # together they cost what one does
         else:
-            written += _settled(trained, to, [(job, picture)])
+            written += _settled(trained, to, [(job, picture)], made_by)
         if len(waiting) == MICROBATCH or done == len(jobs):
-            written += _settled(trained, to, waiting)
+            written += _settled(trained, to, waiting, made_by)
             waiting = []
         if progress:
             progress("translating pictures", done, len(jobs))
@@ -107,12 +111,14 @@ def _picture(job: Job, size: Size | None, channels: int) -> np.ndarray | str:
         return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
-def _settled(trained: Run, to: str, waiting: list[tuple[Job, np.ndarray]]) -> Iterator[Path]:
+def _settled(
+    trained: Run, to: str, waiting: list[tuple[Job, np.ndarray]], made_by: Provenance | None
+) -> Iterator[Path]:
     """Translate and write pictures of one size."""
     if waiting:
         made = trained.translate(np.stack([picture for _, picture in waiting]), to)
         for (job, _), picture in zip(waiting, made, strict=True):
-            save_png(picture, job.result)
+            save_png(picture, job.result, made_by)
             yield job.result
 
 

@@ -22,6 +22,7 @@ def train(
     seed: Annotated[int | None, arg("N", "0")] = None,
     stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
+    on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "continue")] = "continue",
     no_evaluate: bool = False,
     no_report: bool = False,
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
@@ -41,6 +42,7 @@ def train(
         seed: of everything random.
         stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
+        on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
         no_evaluate: do not measure the samples against held-out images while training.
         no_report: do not write report.html at the end.
         log: tell TensorBoard (in RUN/tensorboard) or Weights & Biases of it as well.
@@ -53,7 +55,20 @@ def train(
 
     rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
     asked = Request(
-        data, run, recipe, budget, settings, size, channels, labels, seed, rules, not no_evaluate, device, not no_report
+        data,
+        run,
+        recipe,
+        budget,
+        settings,
+        size,
+        channels,
+        labels,
+        seed,
+        rules,
+        not no_evaluate,
+        device,
+        not no_report,
+        on_collapse,
     )
     if dry_run:
         from organza.dry import dry_run as describe

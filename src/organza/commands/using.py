@@ -13,6 +13,7 @@ from organza.errors import UserError
 
 if TYPE_CHECKING:
     from organza.infer import Run
+    from organza.provenance import Provenance
 
 
 def sample(
@@ -27,6 +28,7 @@ def sample(
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
+    no_metadata: bool = False,
     checkpoint: Which = "best",
 ) -> int:
     """Make new pictures with a trained generator. The same seed makes the same pictures.
@@ -42,6 +44,7 @@ def sample(
         grid: write one picture with all of them instead of single files.
         show: draw them in the terminal as well.
         stl: of a run on volumes: write a surface for 3-D printers of each.
+        no_metadata: leave out of the files that they are synthetic, by which weights and from which seed.
         checkpoint: best, latest, or one's name such as 00012000.
     """
     from organza.infer import load
@@ -51,22 +54,30 @@ def sample(
     labels = labels_asked(settings, of_class)
     asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
     folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
+    made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
-        print(_traversal(trained, traverse, seed, folder, show))
+        print(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
     if len(trained.shape) == 4:
-        told = _volumes(trained, count, seed, folder, not grid, show, stl)
+        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} makes pictures, which have no surface; leave it out.")
     else:
-        told = _pictures(trained, count, seed, labels, folder, not grid, show)
+        told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
     seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
     print(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
 
 
 def _pictures(
-    trained: Run, count: int, seed: int, labels: dict[str, str], folder: Path, singly: bool, show: bool
+    trained: Run,
+    count: int,
+    seed: int,
+    labels: dict[str, str],
+    folder: Path,
+    singly: bool,
+    show: bool,
+    made_by: Provenance | None,
 ) -> str:
     """Pictures as files of their own, or as one grid; what was written."""
     import numpy as np
@@ -80,29 +91,31 @@ def _pictures(
             kept.extend(pictures)
         if singly:
             for picture in pictures:
-                save_png(picture, folder / f"{done:05d}.png")
+                save_png(picture, folder / f"{done:05d}.png", made_by)
                 done += 1
     sheet = grid(np.stack(kept[: 256 if singly else count]))
-    save_png(sheet, folder / "grid.png")
+    save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
     return f"{count} pictures and grid.png" if singly else f"a grid of {count} pictures"
 
 
-def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool) -> str:
+def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
     """The table of an InfoGAN's code as a picture; what was written."""
     from organza.display import draw
     from organza.pictures import grid, save_png
 
     table = grid(trained.traversal(code, steps=10, seed=seed), columns=10)
     path = folder / f"traversal-{code}.png"
-    save_png(table, path)
+    save_png(table, path, made_by)
     if show:
         draw(table)
     return f"{path}: a row for each category, code {code} from left to right"
 
 
-def _volumes(trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool) -> str:
+def _volumes(
+    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+) -> str:
     """Volumes, their pictures and surfaces; what was written."""
     from organza.display import draw
     from organza.exhibit import write_volumes
@@ -112,7 +125,7 @@ def _volumes(trained: Run, count: int, seed: int, folder: Path, singly: bool, sh
     volumes = trained.sample(count, seed)
     if show:
         draw(grid(render(volumes[:64])))
-    return ", ".join(write_volumes(folder, volumes, singly, stl))
+    return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))
 
 
 def judge(
@@ -234,6 +247,7 @@ def translate(
     direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
     size: Annotated[str | None, arg("SIZE", "each as large as it is")] = None,
     overwrite: bool = False,
+    no_metadata: bool = False,
     checkpoint: Which = "best",
 ) -> int:
     """Translate pictures with a run that was trained on pairs or on two sets of pictures.
@@ -245,6 +259,7 @@ def translate(
         direction: b as trained, from a to b; or a, the way back, for runs that learned both.
         size: crop and scale pictures first, 64 or 96x64: a network knows things of the size that it was trained on.
         overwrite: replace results that are there already.
+        no_metadata: leave out of the files that they are synthetic, and by which weights.
         checkpoint: best, latest, or one's name such as 00012000.
     """
     from organza.data import parse_size
@@ -262,6 +277,7 @@ def translate(
             overwrite=overwrite,
             checkpoint=checkpoint,
             progress=progress,
+            metadata=not no_metadata,
         )
     tell(notes)
     print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")

@@ -185,7 +185,9 @@ def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Ite
             process.kill()  # nothing happens to those that have ended
             process.wait()
     if any(process.returncode for process in crew):
-        raise RuntimeError("a process that was drawing faces died; the same command goes on where it was")
+        raise UserError(
+            f"A process that was drawing faces for {folder} was killed, perhaps for want of memory; the same command goes on where it was."
+        )
 
 
 def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess.Popen[str]:

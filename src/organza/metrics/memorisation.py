@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
 
@@ -70,6 +72,21 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
     return Memorisation(
         _ratio_of_medians(distances, usual, least), Estimate(share, math.sqrt(counted + limited)), which, distances
     )
+
+
+def thumbnails(images: np.ndarray, side: int = 16) -> Tensor:
+    """Pictures, uint8 [N, H, W, C], as vectors of [0, 1]: averaged down to `side` x `side`, so that a shift of a pixel changes little.
+
+    >>> thumbnails(np.zeros((2, 64, 48, 3), np.uint8)).shape
+    torch.Size([2, 768])
+    """
+    small = [
+        adaptive_avg_pool2d(torch.from_numpy(images[start : start + 1024]).movedim(-1, 1).float() / 255, side).flatten(
+            1
+        )
+        for start in range(0, len(images), 1024)
+    ]
+    return torch.cat(small)
 
 
 def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:

@@ -69,7 +69,9 @@ def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
     found = []
     for start in range(0, len(images), 256):  # whole sets of large pictures would not fit in memory as floats
         part = images[start : start + 256]
-        part = torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part  # memory-mapped ones are read-only
+        part = (
+            torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
+        )  # memory-mapped ones are read-only
         part = part.movedim(-1, 1).float()
         found.append(adaptive_avg_pool2d(part, (height, width)).round().to(torch.uint8).movedim(1, -1))
     return torch.cat(found)

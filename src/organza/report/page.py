@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from organza import __version__
-from organza.checkpoint import write_whole
+from organza.disk import write_whole
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """What a browser may load for a page: what is in it."""

@@ -1,0 +1,118 @@
+"""What is measured for a run's health, on tensors: see `health` for what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from organza.health import Vitals
+from organza.metrics.kernels import Estimate
+from organza.referee import JUDGED, tried
+from organza.stop import Check
+
+if TYPE_CHECKING:
+    from organza.trainer import Trainer
+
+GLANCED = 4096  # weights of a player that are compared from step to step: enough to see it move, and no work
+
+
+@torch.no_grad()
+def glimpse(player: nn.Module) -> Tensor:
+    """Some weights of a player, evenly spaced, [about 4,096]: a copy."""
+    weights = list(player.parameters())
+    if not weights:
+        return torch.zeros(1)
+    every = max(1, sum(weight.numel() for weight in weights) // GLANCED)
+    return torch.cat([weight.detach().flatten()[::every] for weight in weights]).float()
+
+
+def change(before: Tensor, now: Tensor) -> Tensor:
+    """The distance of two glimpses over the size of the first: the update-to-weight ratio, where a step lies between.
+
+    >>> change(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])).item()
+    0.10000000149011612
+    """
+    return (now - before).norm() / before.norm().clamp_min(1e-12)
+
+
+def distinct(made: Tensor) -> float:
+    """The share of samples, uint8 [N, ...], that no other equals to the bit.
+
+    >>> distinct(torch.tensor([[1], [1], [2], [3]], dtype=torch.uint8))
+    0.5
+    """
+    _, counts = torch.unique(made.flatten(1), dim=0, return_counts=True)
+    return (counts == 1).sum().item() / len(made)
+
+
+def spread(real: Tensor, made: Tensor) -> float:
+    """The standard deviation over the batch, root mean square over all values, of what was made over that of reals, [N, ...] each.
+
+    >>> spread(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0]]))
+    0.5
+    """
+    if len(real) < 2:
+        return 1.0
+    ours, theirs = (x.float().flatten(1).var(0).mean().sqrt() for x in (made, real))
+    return (ours / theirs.clamp_min(1e-6)).item()
+
+
+def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple[Tensor, Tensor]]) -> float | None:
+    """How far D places unseen reals from training ones, on the way to fakes, by medians of logits; None where it tells nothing apart.
+
+    (D(training) - D(unseen)) / (D(training) - D(fake)): Karras et al. 2020, arXiv:2006.06676, equation 1.
+
+    Args:
+        trained, unseen: what D says of reals and fakes, [N, ...] each, for every duel.
+
+    >>> one, half, none = (torch.full((4,), value) for value in (1.0, 0.5, 0.0))
+    >>> overfitting([(one, none)], [(half, none)])
+    0.5
+    """
+    known = torch.cat([real.flatten() for real, _ in trained]).median()
+    other = torch.cat([real.flatten() for real, _ in unseen]).median()
+    fakes = torch.cat([fake.flatten() for _, fake in (*trained, *unseen)]).median()
+    away = known - fakes
+    return ((known - other) / away).item() if away > 0.2 else None
+
+
+@torch.no_grad()
+def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], made: Tensor) -> Vitals:
+    """What an evaluation tells of a run's health, with what the steps since the last one told.
+
+    Args:
+        trainer: of the run.
+        check: the evaluation.
+        scores: all that it measured.
+        made: the samples, uint8 [N, ...].
+    """
+    game, variety, pulse = trainer.game, scores.get("variety"), trainer.pulse
+    known, unseen = None, trainer.verdicts()
+    with trainer.averaged():
+        batch = trainer.batch(range(max(0, trainer.images - trainer.recipe.batch), trainer.images))
+        varies = spread(batch[game.output], game.make(batch))
+        if trainer.referee is not None and trainer.referee.against == "held-out":
+            positions = range(JUDGED)
+            seen = trainer.data.at(positions) | trainer.latents("judged", positions)
+            known = overfitting(tried(game, trainer.machine.take(seen)), unseen)
+    average = trainer.average.network if trainer.recipe.average else None
+    return Vitals(
+        images=check.images,
+        distance=check.distance,
+        error=check.error,
+        variety=None if variety is None else variety.value,
+        distinct=distinct(made),
+        spread=varies,
+        overfitting=known,
+        accuracy=check.accuracy,
+        generator_step=pulse.mean("G step"),
+        discriminator_step=pulse.mean("D step"),
+        generator_last=pulse.last("G step"),
+        generator_jump=pulse.largest("G step"),
+        discriminator_jump=pulse.largest("D step"),
+        gradient=pulse.mean("G gradient"),
+        lag=None if average is None else change(glimpse(game.G), glimpse(average)).item(),
+    )

@@ -1,0 +1,188 @@
+"""Going on from checkpoints of now and of earlier formats: to the same bits, or told what differs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import organza
+from organza import checkpoint
+from organza.errors import UserError
+from organza.events import Stopped, Warned
+from organza.recipe import find
+from organza.run import RunFolder
+from tests.contracts.discovery import RECIPES, small
+from tests.contracts.material import Material
+from tests.test_runs import train, weights
+
+FIXTURES = Path(__file__).parent / "fixtures"
+FORMATS = sorted(folder.name for folder in FIXTURES.glob("format-*"))
+
+
+@pytest.fixture
+def begun(pictures: Path, tmp_path: Path) -> Path:
+    """A run of 16 images of 32."""
+    train(pictures, tmp_path / "run", replace(small(find("mlp"), 4), stop=()), until=16, budget="32img")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_four_steps_with_a_save_at_the_second_resume_to_the_same_bytes(name: str, material: Material, tmp_path: Path):
+    recipe = replace(small(RECIPES[name](), 4), stop=())
+    data, images = material(recipe), 4 * recipe.discriminator_turns * 8
+    train(data, tmp_path / "run", recipe, until=images // 2, budget=f"{images}img")
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    train(data, tmp_path / "run", recipe, budget=f"{images}img")
+    train(data, tmp_path / "again", recipe, budget=f"{images}img")
+    train(data, tmp_path / "whole", recipe, budget=f"{images}img")
+    assert weights(tmp_path / "run") == weights(tmp_path / "again") == weights(tmp_path / "whole")
+
+
+def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):
+    recipe = replace(small(find("mlp"), 4), stop=())
+    plan = {"stats_every": 32, "sample_every": 1000, "evaluate_every": 1000, "save_every": 16}
+    for run in ("whole", "parts"):
+        train(pictures, tmp_path / run, recipe, until=8, budget="64img")
+        content = json.loads((tmp_path / run / "recipe.json").read_text())
+        content["plan"] |= plan
+        (tmp_path / run / "recipe.json").write_text(json.dumps(content))
+    train(pictures, tmp_path / "whole", recipe)
+    train(pictures, tmp_path / "parts", recipe, until=24)
+    train(pictures, tmp_path / "parts", recipe)
+    whole, parts = (
+        [json.loads(line) for line in (tmp_path / run / "stats.jsonl").read_text().splitlines()]
+        for run in ("whole", "parts")
+    )
+    assert {k: v for k, v in whole[-1].items() if k not in ("seconds", "rate")} == {
+        k: v for k, v in parts[-1].items() if k not in ("seconds", "rate")
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("threads", 7), ("torch", "1.0"), ("cpu", "another"), ("numpy", "0"), ("device", "cuda:0")]
+)
+def test_what_can_no_longer_be_promised_is_said(what: str, told: object, begun: Path, pictures: Path):
+    content = json.loads((begun / "recipe.json").read_text())
+    content["versions"][what] = told
+    (begun / "recipe.json").write_text(json.dumps(content))
+    warnings = [event.text for event in train(pictures, begun, budget="32img") if isinstance(event, Warned)]
+    assert any(text.startswith(f"{what} was {told}") and "not to the same bits" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("recipe", "batch"), 16, "batch is 8, not 16"),
+        (("recipe", "discriminator", "width"), 5, "discriminator is"),
+        (("asked", "seed"), 3, "seed 0, not 3"),
+    ],
+)
+def test_a_recipe_changed_by_hand_is_noticed_and_named(
+    path: tuple[str, ...], value: object, said: str, begun: Path, pictures: Path
+):
+    content = json.loads((begun / "recipe.json").read_text())
+    place = content
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    (begun / "recipe.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"recipe.json was changed.*{said}"):
+        train(pictures, begun, budget="32img")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "nan",
+        "inf in Adam",
+        "negative step",
+        "other shape",
+        "other kind",
+        "no optimiser",
+        "negative images",
+        "history",
+        "strange",
+    ],
+)
+def test_a_checkpoint_with_right_digests_and_wrong_content_is_refused_whole(
+    harm: str, begun: Path, pictures: Path, tmp_path: Path
+):
+    parent = RunFolder(begun).checkpoints
+    saved = checkpoint.load(checkpoint.existing(parent)[-1])
+    tensors, facts = {name: dict(values) for name, values in saved.tensors.items()}, dict(saved.facts, images=24)
+    weight = next(iter(tensors["generator_training"]))
+    if harm == "nan":
+        tensors["generator_training"][weight] = torch.full_like(tensors["generator_training"][weight], torch.nan)
+    elif harm == "inf in Adam":
+        tensors["generator_optimizer"]["0.exp_avg"] = torch.full_like(
+            tensors["generator_optimizer"]["0.exp_avg"], torch.inf
+        )
+    elif harm == "negative step":
+        tensors["generator_optimizer"]["0.step"] = torch.tensor(-1.0)
+    elif harm == "other shape":
+        tensors["discriminator"] = tensors["generator"]
+    elif harm == "other kind":
+        tensors["generator_training"][weight] = tensors["generator_training"][weight].double()
+    elif harm == "no optimiser":
+        del tensors["discriminator_optimizer"]
+    elif harm == "negative images":
+        facts["images"] = -8
+    elif harm == "history":
+        facts["history"] = [[1, 2]]
+    else:
+        tensors["discriminator"]["strange"] = torch.zeros(1)
+    checkpoint.save(parent, 24, tensors, facts)
+    train(pictures, tmp_path / "whole", replace(small(find("mlp"), 4), stop=()), budget="32img")
+    events = train(pictures, begun, budget="32img")
+    assert any("00000024" in event.text for event in events if isinstance(event, Warned))
+    assert weights(begun) == weights(tmp_path / "whole")
+
+
+def test_where_none_is_whole_the_run_begins_anew_and_says_so(begun: Path, pictures: Path, tmp_path: Path):
+    for folder in checkpoint.existing(RunFolder(begun).checkpoints):
+        (folder / "discriminator.safetensors").write_bytes(b"")
+    train(pictures, tmp_path / "whole", replace(small(find("mlp"), 4), stop=()), budget="32img")
+    events = train(pictures, begun, budget="32img")
+    assert any("begins anew" in event.text for event in events if isinstance(event, Warned))
+    assert weights(begun) == weights(tmp_path / "whole")
+
+
+def test_retention_counts_only_what_verifies(tmp_path: Path):
+    tensors = {"generator": {"w": torch.arange(50.0)}}
+    for images in (1, 2, 3, 4, 5):
+        checkpoint.save(tmp_path, images, tensors, {})
+    for images in (4, 5):
+        (tmp_path / checkpoint.name_for(images) / "generator.safetensors").write_bytes(b"")
+    checkpoint.retain(tmp_path, {"00000001"})
+    assert [folder.name for folder in checkpoint.existing(tmp_path)] == [
+        f"0000000{images}" for images in (1, 2, 3, 4, 5)
+    ]
+    checkpoint.save(tmp_path, 6, tensors, {})
+    checkpoint.save(tmp_path, 7, tensors, {})
+    checkpoint.retain(tmp_path, {"00000001"})
+    assert [folder.name for folder in checkpoint.existing(tmp_path)] == ["00000001", "00000006", "00000007"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_released_format_loads_for_ever(name: str, tmp_path: Path):
+    shutil.copytree(FIXTURES / name, tmp_path / "run")
+    assert sum(file.stat().st_size for file in (tmp_path / "run").rglob("*") if file.is_file()) < 100_000
+    run = organza.load(tmp_path / "run")
+    assert run.images == 16
+    assert run.sample(3).shape == (3, 8, 8, 1)
+    assert run.judge(run.sample(3)).shape == (3,)
+    np.save(tmp_path / "data.npy", np.random.default_rng(0).integers(0, 256, (120, 8, 8), np.uint8))
+    events: list = []
+    organza.train(tmp_path / "data.npy", tmp_path / "run", show=events.append, evaluate=False)
+    assert isinstance(events[-1], Stopped)
+    assert events[-1].images == 32
+
+
+def test_there_is_a_fixture_of_the_format_that_is_written():
+    assert f"format-{checkpoint.FORMAT}" in FORMATS
