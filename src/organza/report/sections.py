@@ -200,7 +200,8 @@ def health(record: Record) -> str:
         for line in record.events[-40:]
     )
     table = (
-        '<h3 class="sub">Events</h3><div class="wide events"><table><thead><tr><th>when</th><th>what</th><th>images</th><th></th></tr></thead>'
+        '<h3 class="sub">Events</h3><div class="wide events"><table>'
+        "<thead><tr><th>when</th><th>what</th><th>images</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
     return section("Health and events", "", _facts(facts), table if rows else "")
