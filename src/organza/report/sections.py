@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 from organza.display import words
+from organza.report.findings import begun, sentence
 from organza.report.look import Look
 from organza.report.page import section
 from organza.report.pictures import encoded, img, row, sheet_of, spaced
@@ -192,6 +193,8 @@ def health(record: Record) -> str:
         "warnings": str(sum(line.get("event") == "warned" for line in record.events) or "none"),
         "resumed": str(sum(line.get("event") == "resumed" for line in record.events) or "never"),
     }  # fmt: skip
+    if told := record.evaluations[-1].get("health", {}).get("text") if record.evaluations else None:
+        facts["at the last check"] = sentence(begun(str(told)))
     if record.ended is None:
         facts["ended"] = "not yet, or it was killed; the command below goes on"
     rows = "".join(
