@@ -70,7 +70,8 @@ AGES = (
 )
 """Seconds of training after which pictures are drawn for the judges."""
 SLICE = 10.0  # seconds of training at a time
-DRAWN = 1000
+DRAWN, JUDGED = 1000, 500
+"""Pictures that are drawn at each age, and how many of them are judged: two networks look three times each."""
 
 
 class Contestant(Protocol):
@@ -217,7 +218,7 @@ def judged(folder: Path) -> dict[str, dict[str, Any]]:
         lane = json.loads(path.read_text())
         for stop in lane["stops"]:
             if stop["pictures"] not in kept:
-                kept[stop["pictures"]] = _scores(real, np.load(folder / stop["pictures"]))
+                kept[stop["pictures"]] = _scores(real, np.load(folder / stop["pictures"])[:JUDGED])
                 kept_at.write_text(json.dumps(kept, indent=1))
             stop["scores"] = kept[stop["pictures"]]
             stop["score"] = statistics.mean(stop["scores"].values())
@@ -277,7 +278,8 @@ def show(asked: argparse.Namespace) -> None:
             near = [stop for stop in lane["stops"] if 0.9 * age * 60 <= stop["seconds"] <= 1.15 * age * 60]
             cells.append(f"{near[0]['score']:9.4f}" if near else f"{'':9s}")
         at = reached(lane, target)
-        told = f"{at / 60:12.1f} min{when / at:8.1f}x" if at else f"{'never':>16s}{'':9s}"
+        sooner = ">" if at == lane["stops"][0]["seconds"] else ""  # it was there at the first look already
+        told = f"{at / 60:12.1f} min{sooner + f'{when / at:.1f}':>8s}x" if at else f"{'never':>16s}{'':9s}"
         best = min(stop["score"] for stop in lane["stops"])
         print(f"{name:28s}{last['images'] / last['seconds']:9.1f}{''.join(cells)}{best:9.4f}{told}")
         lane |= {"reached": at, "sooner": when / at if at else None}
