@@ -33,7 +33,7 @@ from tests.contracts.material import Material
 from tests.drawings import drawing
 
 FEATURES = ["mmd", "kid", "frechet", "frechet_infinite", "precision", "recall", "density", "coverage", "diversity"]
-COPIES = ["nearness", "copies"]
+COPIES = ["nearness", "copies", "pixel nearness", "pixel copies"]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def text(evaluations: list[Evaluation], width: int = 160) -> str:
 
 def test_a_run_against_its_own_held_out_images(run: Path, pictures: Path, extractor: Extractor, tmp_path: Path):
     [found] = evaluate(run, count=40, extractors=[extractor])
-    assert list(found.metrics) == FEATURES + COPIES
+    assert list(found.metrics) == [*FEATURES, *COPIES, "membership"]
     assert all(np.isfinite(estimate).all() for estimate in found.metrics.values())
     card = found.card
     assert (card.real, card.fake, card.split, card.seed) == (12, 40, "held-out", 0)

@@ -234,30 +234,32 @@ def update(
     optimizer.zero_grad(set_to_none=True)
     turn = loss()
     total = torch.stack(list(turn.terms.values())).sum()
-    if not torch.isfinite(total):  # one wait for the device per turn, for a run that never trains on through a NaN
-        raise NonFinite(
-            " and ".join(f"{name} is {value.item()}" for name, value in turn.terms.items() if not value.isfinite())
-        )
-    if strongest >= 1 or turn.readings["D accuracy"] <= strongest:
+    steps = strongest >= 1 or bool(turn.readings["D accuracy"] <= strongest)
+    sizes = {}
+    if steps:
         total.backward()
-        size = _gradient(player)
+        sizes = _gradients(player)
+        turn = Turn(turn.terms, turn.readings | {"gradient": torch.stack([*sizes.values()] or [total * 0]).norm()})
+    # One wait for the device per turn, for a run that never trains on through a NaN.
+    if not torch.isfinite(total + turn.readings["gradient"] if steps else total):
+        raise NonFinite(_culprit(turn, sizes))
+    if steps:
         optimizer.step()
-        turn = Turn(turn.terms, turn.readings | {"gradient": size})
     player.requires_grad_(False)
     return turn
 
 
-def _gradient(player: nn.Module) -> Tensor:
-    """The size of a player's gradient. Raises NonFinite where it is not finite, with the weight's name."""
-    gradients = {name: weight.grad for name, weight in player.named_parameters() if weight.grad is not None}
-    sizes = torch.stack(torch._foreach_norm(list(gradients.values()))) if gradients else torch.zeros(1)
-    size = sizes.norm()
-    if not torch.isfinite(size):
-        name = next(
-            (name for name, one in zip(gradients, sizes, strict=True) if not torch.isfinite(one)), "all weights"
-        )
-        raise NonFinite(f"the gradient of {name} is not finite")
-    return size
+def _gradients(player: nn.Module) -> dict[str, Tensor]:
+    """The sizes of a player's gradients, by the names of its weights."""
+    found = {name: weight.grad for name, weight in player.named_parameters() if weight.grad is not None}
+    return dict(zip(found, torch._foreach_norm(list(found.values())), strict=True)) if found else {}
+
+
+def _culprit(turn: Turn, sizes: Mapping[str, Tensor]) -> str:
+    """What is not finite: the terms, or else the first of the gradients."""
+    terms = [f"{name} is {value.item()}" for name, value in turn.terms.items() if not value.isfinite()]
+    name = next((name for name, size in sizes.items() if not size.isfinite()), "all weights together")
+    return " and ".join(terms) or f"the gradient of {name} is not finite"
 
 
 def name_of(function: Callable) -> str:

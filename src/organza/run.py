@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ class RunFolder:
                 try:
                     write_all(stream.fileno(), (begin + json.dumps(line) + "\n").encode())
                 except OSError:
-                    stream.truncate(length)
+                    with suppress(OSError):  # what went wrong first is what is told
+                        stream.truncate(length)
                     raise
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error

@@ -125,13 +125,14 @@ class Budget:
         """
         clean = text.strip().replace(" ", "").replace("_", "").replace(",", "")
         budget = None
-        if found := re.fullmatch(r"(\d+(?:\.\d+)?)(k|M)?(?:img|images?)", clean):
+        if found := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)(k|M)?(?:img|images?)", clean):
             budget = cls(clean, images=round(float(found[1]) * {None: 1, "k": 1_000, "M": 1_000_000}[found[2]]))
-        elif found := re.fullmatch(r"(\d+(?:\.\d+)?)epochs?", clean):
+        elif found := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)epochs?", clean):
             budget = cls(clean, epochs=float(found[1]))
         elif (
             found := re.fullmatch(
-                r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", clean
+                r"(?:(\d{1,12}(?:\.\d{1,12})?)d)?(?:(\d{1,12}(?:\.\d{1,12})?)h)?(?:(\d{1,12}(?:\.\d{1,12})?)m)?(?:(\d{1,12}(?:\.\d{1,12})?)s)?",
+                clean,
             )
         ) and clean:
             budget = cls(
