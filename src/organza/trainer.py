@@ -7,7 +7,7 @@ step is a function of the weights and of the images seen, so a run that was kill
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -43,7 +43,7 @@ from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Duels, Referee, accuracy, middle, tried
 from organza.rendering import pictured
-from organza.rollback import Rollback, factor, taken_back, treated
+from organza.rollback import Reason, Rollback, factor, taken_back, treated
 from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
@@ -223,19 +223,16 @@ class Trainer:
                     yield from self._evaluate()
                     reason = self._ruled() or (yield from treated(self))
                 if (crossed.save or crossed.evaluate) and not reason:
-                    sick = checkpoint.not_finite(self.state())
-                    reason = (
-                        (
-                            yield from taken_back(
-                                self, "non-finite", f"{sick} is not finite after {self.images:,} images"
-                            )
-                        )
-                        if sick
-                        else None
-                    )
-                    yield from () if sick else self._save()
+                    reason = yield from self._kept()
                 self.seconds = time.perf_counter() - begun
             yield from self._finish(*reason)
+
+    def _kept(self) -> Generator[Event, None, Reason]:
+        """Save; or go back, where something is not finite, which is never saved."""
+        if sick := checkpoint.not_finite(self.state()):
+            return (yield from taken_back(self, "non-finite", f"{sick} is not finite after {self.images:,} images"))
+        yield from self._save()
+        return None
 
     def _owed(self) -> bool:
         """Was the run left between a step and the evaluation that was due after it?"""

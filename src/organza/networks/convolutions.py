@@ -98,6 +98,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """dL/dx by a convolution, dL/dw by a product of matrices, each where it is asked for."""
         (of_y,) = gradients
         x, weight = ctx.saved_tensors
         stride, padding, transposed = ctx.numbers
