@@ -21,11 +21,11 @@ from PIL import Image, ImageFilter
 
 from organza.data import open_data, parse_size, render_faces
 from organza.evaluating import evaluate
+from organza.machine import versions
 from organza.metrics import features
 from organza.metrics.evaluate import evaluate as distances
 from organza.metrics.evaluate import thorough
 from organza.metrics.features import Extractor, offline_extractor, second_opinion
-from organza.start import versions
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -20,13 +20,13 @@ import torch
 from organza import Images, Source
 from organza.data.batches import Batches
 from organza.game import NonFinite
+from organza.machine import versions
 from organza.metrics.features import offline_extractor
 from organza.pictures import grid, save_png
 from organza.plan import Plan
 from organza.recipe import apply, find
 from organza.referee import Referee
 from organza.run import RunFolder
-from organza.start import versions
 from organza.trainer import Trainer
 
 RECIPES = "dcgan lsgan wgan wgan-gp dragan sngan-hinge ragan rpgan-r1-r2 dcgan-r1"

@@ -32,13 +32,14 @@ from torch.nn.functional import interpolate
 from organza import Images, Source
 from organza.auto import AUTO, recipe_for
 from organza.data.batches import to_uint8
+from organza.machine import versions
 from organza.metrics.evaluate import distance
 from organza.metrics.features import offline_extractor, second_opinion
 from organza.metrics.pyramid import Pyramid
+from organza.pace import measure, trial
 from organza.plan import Plan
 from organza.recipe import Recipe, apply, find
 from organza.run import RunFolder
-from organza.start import measure, trial, versions
 from organza.stop import Budget
 from organza.trainer import Trainer
 from tutorial import SIZE, Tutorial

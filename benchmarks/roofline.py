@@ -26,9 +26,10 @@ from torch.utils.flop_counter import flop_registry
 from organza import Images, Source
 from organza.auto import recipe_for
 from organza.dry import cost
+from organza.machine import versions
 from organza.networks.layers import channels_last
+from organza.pace import measure, trial
 from organza.recipe import Recipe, find
-from organza.start import measure, trial, versions
 from organza.stop import Budget
 from race import Reference
 from tutorial import Tutorial

@@ -20,11 +20,12 @@ import torch
 
 from organza import Images, Source
 from organza.data import open_data, parse_size, render_faces
+from organza.machine import versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.kernels import gaussian_mmd
 from organza.networks.layers import channels_last
+from organza.pace import trial
 from organza.recipe import find
-from organza.start import trial, versions
 
 
 def convolution() -> float:

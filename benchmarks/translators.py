@@ -20,9 +20,10 @@ from torch import Tensor
 
 from organza import Source
 from organza.data.batches import Batches
+from organza.machine import versions
 from organza.networks.translator import resized, transposed, transposed_even
+from organza.pace import trial
 from organza.recipe import Recipe, find
-from organza.start import trial, versions
 from organza.trainer import Trainer
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import organza
-from organza import checkpoint, start
+from organza import checkpoint, pace, standing
 from organza.augment import Augment
 from organza.cli import main
 from organza.errors import UserError
@@ -334,7 +334,7 @@ def test_compiled_networks_keep_their_names_and_learn_the_same(material: Materia
         calls.clear()
         assert [plain.step(), plain.step()] == [compiled.step(), compiled.step()]
         assert set(calls) == {type(network).__module__ for network in some_networks(compiled.game)}
-        one, other = plain.state(), compiled.state()
+        one, other = standing.tensors(plain), standing.tensors(compiled)
         assert {file: list(tensors) for file, tensors in one.items()} == {
             file: list(tensors) for file, tensors in other.items()
         }
@@ -356,18 +356,18 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
             raise RuntimeError("no compiler")
         return rates[machine.compiled]
 
-    monkeypatch.setattr(start, "measure", measure)
-    monkeypatch.setattr(start, "trial", lambda recipe, data, machine: machine)
+    monkeypatch.setattr(pace, "measure", measure)
+    monkeypatch.setattr(pace, "trial", lambda recipe, data, machine: machine)
     recipe, data, there = find("resize-r1"), None, Machine(CUDA, torch.bfloat16)
-    assert start.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
+    assert pace.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
     for slow in (101.0, 90.0, -1.0):
         rates[True] = slow
-        assert start.faster(recipe, data, there) == there  # type: ignore[arg-type]
+        assert pace.faster(recipe, data, there) == there  # type: ignore[arg-type]
     rates[True], measured[:] = 150.0, []
     for exact in ("wgan-gp", "dragan", "rpgan-r1-r2"):
-        assert start.faster(find(exact), data, there) == there  # type: ignore[arg-type]
+        assert pace.faster(find(exact), data, there) == there  # type: ignore[arg-type]
     for place in ("cpu", "mps"):
-        assert start.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
+        assert pace.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
     assert not measured
 
 

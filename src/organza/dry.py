@@ -14,10 +14,11 @@ from torch.utils.flop_counter import flop_registry
 from organza.data.batches import Batches
 from organza.display import words
 from organza.machine import choose
+from organza.pace import faster, measure, trial
 from organza.part import encode
 from organza.recipe import Recipe
 from organza.run import RunFolder
-from organza.start import DEFAULT_BUDGET, Progress, Request, faster, measure, open_data, resolve, trial
+from organza.start import DEFAULT_BUDGET, Progress, Request, open_data, resolve
 from organza.stop import Budget
 
 

@@ -6,14 +6,18 @@ measurements come back as bytes. So nothing but the players' arithmetic depends 
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+import organza
 from organza.errors import UserError, nearest
 
 R = TypeVar("R")
@@ -149,3 +153,25 @@ def _present(asked: str) -> str:
             remedy += ", or install a torch that is built for your GPU"
         raise UserError(f"--device {asked}: torch {torch.__version__} finds {', '.join(here)} here; {remedy}.")
     return name
+
+
+def versions(machine: Machine = CPU) -> dict[str, Any]:
+    """What a bit-for-bit repetition depends on. On a GPU it is no promise even where all of it is the same."""
+    return {
+        "organza": organza.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+        "cpu": _cpu(),
+        **machine.facts(),
+    }
+
+
+def _cpu() -> str:
+    """The processor's name, and the instructions that torch uses on it: another one may round differently."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{(names or [platform.processor()])[0]} ({torch.backends.cpu.get_cpu_capability()})"

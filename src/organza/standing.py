@@ -1,25 +1,71 @@
-"""Where a run stands, beside its tensors: what a checkpoint's manifest keeps of a trainer, and how one goes on from it."""
+"""Where a run stands: what a checkpoint keeps of a trainer, its tensors and the facts beside them, and how one goes on from it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
+from organza.disk import write_json
 from organza.errors import UserError
+from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import encode
-from organza.stop import Check
+from organza.stop import Check, best, tie
 
 if TYPE_CHECKING:
     from organza.trainer import Trainer
 
 REMARKS = ("stop", "source", "expect")
 """Fields of a recipe that do not decide what a step does."""
+
+
+def save(trainer: Trainer) -> Path:
+    """Write a checkpoint, say which is the newest and which the best, and remove those that are neither."""
+    path = checkpoint.save(trainer.folder.checkpoints, trainer.images, tensors(trainer), facts(trainer))
+    trainer.saved_at = trainer.images
+    keep = {checkpoint.name_for(trainer.planned_at)}
+    if trainer.history:
+        chosen = best(trainer.history)
+        keep |= {checkpoint.name_for(chosen.images)}
+        why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
+        why += f"; {tied}" if (tied := tie(trainer.history)) else ""
+        told = {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why}
+        write_json(trainer.folder.best, told)
+    write_json(trainer.folder.latest, {"checkpoint": path.name, "images": trainer.images})
+    checkpoint.retain(trainer.folder.checkpoints, keep)
+    return path
+
+
+def tensors(trainer: Trainer) -> dict[str, dict[str, Tensor]]:
+    """All tensors that the next step depends on, by file."""
+    game = trainer.game
+    with trainer.averaged():
+        sampled = trainer.average.network if trainer.recipe.average else game.G
+        averaged = dict(sampled.state_dict())
+    return {
+        "generator": averaged,  # what is sampled and shared
+        "generator_training": dict(game.G.state_dict()),
+        "discriminator": dict(game.D.state_dict()),
+        "generator_optimizer": checkpoint.optimizer_tensors(trainer.optimizers["generator"]),
+        "discriminator_optimizer": checkpoint.optimizer_tensors(trainer.optimizers["discriminator"]),
+    } | ({"memory": remembered} if (remembered := memory(game)) else {})
+
+
+def weight(game: Game) -> int:
+    """The bytes of a checkpoint, roughly: two of the generator, one of the discriminator, two moments of each weight."""
+    G, D = (sum(value.nbytes for value in player.state_dict().values()) for player in (game.G, game.D))
+    return 4 * G + 3 * D + sum(value.nbytes for value in memory(game).values())
+
+
+def memory(game: Game) -> dict[str, Tensor]:
+    """What the game itself remembers beside its players: pools of earlier fakes and the like."""
+    return {name: value for name, value in game.state_dict().items() if not name.startswith(("G.", "D."))}
 
 
 def facts(trainer: Trainer) -> dict[str, Any]:
@@ -53,8 +99,8 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
     if trainer.recipe.average:
         networks["generator"] = trainer.average.network
     optimizers = {f"{name}_optimizer": optimizer for name, optimizer in trainer.optimizers.items()}
-    memory = trainer.memory()
-    needed = (*networks, *optimizers, *(["memory"] if memory else []))
+    remembered = memory(trainer.game)
+    needed = (*networks, *optimizers, *(["memory"] if remembered else []))
     for name in needed:
         if name not in saved.tensors:
             raise Damaged(f"{saved.directory} has no {name}.safetensors")
@@ -63,8 +109,8 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         checkpoint.check_tensors(network.state_dict(), saved.tensors[name], place[name])
     for name, optimizer in optimizers.items():
         checkpoint.check_optimizer(optimizer, saved.tensors[name], place[name])
-    if memory:
-        checkpoint.check_tensors(memory, saved.tensors["memory"], place["memory"])
+    if remembered:
+        checkpoint.check_tensors(remembered, saved.tensors["memory"], place["memory"])
     images, steps, seconds, history, sums = _read(saved)
     vitals, pulse = _told_of_health(saved)
 
@@ -72,7 +118,7 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         checkpoint.restore_network(network, saved.tensors[name], place[name])
     for name, optimizer in optimizers.items():
         checkpoint.restore_optimizer(optimizer, saved.tensors[name], place[name])
-    for name, value in memory.items():
+    for name, value in remembered.items():
         value.copy_(saved.tensors["memory"][name])
     trainer.images, trainer.steps, trainer.seconds, trainer.history, trainer.sums = (
         images,

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-import organza
 from organza import auto, checkpoint, infer, standing
 from organza import recipe as recipes
 from organza.auto import Choice, recipe_for
@@ -24,28 +20,24 @@ from organza.data.source import Source
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
-from organza.game import NonFinite
-from organza.machine import AUTO, CPU, Machine, choose
+from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
+from organza.pace import costs, faster, measure, trial
 from organza.part import decode, encode
-from organza.penalties import FIRST_ORDER
-from organza.plan import Costs, Plan, make_plan
+from organza.plan import Plan, make_plan
 from organza.recipe import Recipe
-from organza.referee import JUDGED, Referee
+from organza.referee import Referee
 from organza.report.ending import reported
 from organza.rollback import Rollback, abandoned
 from organza.run import RunFolder, lines_of
-from organza.seeding import MICROBATCH
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
 _CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
-WORTHWHILE = 1.05
-"""Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -144,7 +136,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
         trainer.on_collapse = asked.on_collapse
         yield from _go_on(trainer, folder, before, plan)
-        require_room(folder.checkpoints, trainer.weight)
+        require_room(folder.checkpoints, standing.weight(trainer.game))
         if (ended := _already_ended(folder, trainer, plan)) is not None:
             yield ended
             return
@@ -288,60 +280,7 @@ def _plan(
     # Only a time needs a good guess at the images it comes to, and a short one can do with less.
     trainer = trial(recipe, data, machine)
     rate = measure(trainer, min(3.0, 0.005 * budget.seconds) if budget.seconds else 0.3)
-    return make_plan(budget, len(data.parts.train), recipe.batch, _costs(trainer, rate, referee))
-
-
-def _costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
-    """What looking takes, told by a few pictures made twice: only the first time needs the preparation of the averaged generator."""
-    first, again = (_seconds(lambda: trainer.made(range(MICROBATCH))) for _ in range(2))
-    picture = again / MICROBATCH
-    sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
-    if referee is None:
-        return Costs(rate, sheet, sheet)
-    return Costs(rate, sheet + (referee.samples + 2 * JUDGED) * picture + referee.cost, sheet)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def measure(trainer: Trainer, seconds: float) -> float:
-    """Images a second, over a few steps of a trainer that is thrown away."""
-    start, images = time.perf_counter(), 0
-    try:
-        # The first step also allocates, and compiles; what is lazy comes in the second.
-        for _ in range(2 if trainer.machine.compiled else 1):
-            trainer.step()
-        start, images = time.perf_counter(), trainer.images
-        while trainer.images == images or time.perf_counter() - start < seconds:
-            trainer.step()
-    except NonFinite:
-        pass  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
-    return max(trainer.images - images, 1) / (time.perf_counter() - start)
-
-
-def faster(recipe: Recipe, data: Batches, machine: Machine) -> Machine:
-    """The machine with compiled networks, where a few steps with them are measured to be faster; else as it is.
-
-    Only on CUDA: on a CPU no gain was measured. Only where every penalty is known to do without second derivatives, which compiled
-    networks do not have.
-    """
-    if machine.device.type != "cuda" or not all(penalty.of in FIRST_ORDER for penalty in recipe.penalties):
-        return machine
-    compiled = replace(machine, compiled=True)
-    try:
-        gain = measure(trial(recipe, data, compiled), 1.0) / measure(trial(recipe, data, machine), 1.0)
-    except Exception:  # a compiler fails in many ways, starting with its absence; the run needs none
-        return machine
-    return compiled if gain > WORTHWHILE else machine
-
-
-def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> Trainer:
-    """A trainer for a few full steps that nobody keeps: it has no folder and measures nothing."""
-    small = Plan("", 1, None, 1, 1, 1, 1)
-    return Trainer(replace(recipe, warmup=0, generator_warmup=0), data, RunFolder("."), small, 0, None, machine)
+    return make_plan(budget, len(data.parts.train), recipe.batch, costs(trainer, rate, referee))
 
 
 def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
@@ -356,28 +295,6 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine:
         "plan": vars(plan),
         "versions": versions(machine),
     }
-
-
-def versions(machine: Machine = CPU) -> dict[str, Any]:
-    """What a bit-for-bit repetition depends on. On a GPU it is no promise even where all of it is the same."""
-    return {
-        "organza": organza.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
-        "cpu": _cpu(),
-        **machine.facts(),
-    }
-
-
-def _cpu() -> str:
-    """The processor's name, and the instructions that torch uses on it: another one may round differently."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{(names or [platform.processor()])[0]} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:

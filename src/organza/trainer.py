@@ -18,7 +18,6 @@ from torch import Tensor
 
 from organza import checkpoint, standing
 from organza.data.batches import Batches, to_uint8
-from organza.disk import write_json
 from organza.ema import Average, decay, half_life, recalibrate
 from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
 from organza.game import (
@@ -48,7 +47,7 @@ from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import MICROBATCH, seed_of, stream
 from organza.signals import NAMES, Wish
-from organza.stop import Check, best, tie
+from organza.stop import Check, best
 from organza.vitals import change, examined, glimpse
 
 ASIDE = 1 << 40
@@ -229,7 +228,7 @@ class Trainer:
 
     def _kept(self) -> Generator[Event, None, Reason]:
         """Save; or go back, where something is not finite, which is never saved."""
-        if sick := checkpoint.not_finite(self.state()):
+        if sick := checkpoint.not_finite(standing.tensors(self)):
             return (yield from taken_back(self, "non-finite", f"{sick} is not finite after {self.images:,} images"))
         yield from self._save()
         return None
@@ -273,7 +272,7 @@ class Trainer:
                 yield from self._sample()
                 if not self.history or self.history[-1].images != self.images:
                     yield from self._evaluate()
-            if sick := checkpoint.not_finite(self.state()):  # nothing that is not finite is ever kept
+            if sick := checkpoint.not_finite(standing.tensors(self)):  # nothing that is not finite is ever kept
                 kind, reason = "non-finite", f"{sick} is not finite after {self.images:,} images"
             else:
                 yield from self._save()
@@ -382,47 +381,8 @@ class Trainer:
     # ---- saving and going on --------------------------------------------------------------------------------------------------
 
     def _save(self) -> Iterator[Event]:
-        if self.saved_at == self.images:
-            return
-        path = checkpoint.save(self.folder.checkpoints, self.images, self.state(), standing.facts(self))
-        self.saved_at = self.images
-        keep = {checkpoint.name_for(self.planned_at)}
-        if self.history:
-            chosen = best(self.history)
-            keep |= {checkpoint.name_for(chosen.images)}
-            why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
-            why += f"; {tied}" if (tied := tie(self.history)) else ""
-            write_json(
-                self.folder.best,
-                {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why},
-            )
-        write_json(self.folder.latest, {"checkpoint": path.name, "images": self.images})
-        checkpoint.retain(self.folder.checkpoints, keep)
-        yield Saved(self.images, path)
-
-    def state(self) -> dict[str, dict[str, Tensor]]:
-        """All tensors that the next step depends on, by file."""
-        with self.averaged():
-            averaged = (
-                dict(self.average.network.state_dict()) if self.recipe.average else dict(self.game.G.state_dict())
-            )
-        return {
-            "generator": averaged,  # what is sampled and shared
-            "generator_training": dict(self.game.G.state_dict()),
-            "discriminator": dict(self.game.D.state_dict()),
-            "generator_optimizer": checkpoint.optimizer_tensors(self.optimizers["generator"]),
-            "discriminator_optimizer": checkpoint.optimizer_tensors(self.optimizers["discriminator"]),
-        } | ({"memory": memory} if (memory := self.memory()) else {})
-
-    @property
-    def weight(self) -> int:
-        """The bytes of a checkpoint, roughly: two of the generator, one of the discriminator, two moments of each weight."""
-        G, D = (sum(value.nbytes for value in player.state_dict().values()) for player in (self.game.G, self.game.D))
-        return 4 * G + 3 * D + sum(value.nbytes for value in self.memory().values())
-
-    def memory(self) -> dict[str, Tensor]:
-        """What the game itself remembers beside its players: pools of earlier fakes and the like."""
-        return {name: value for name, value in self.game.state_dict().items() if not name.startswith(("G.", "D."))}
+        if self.saved_at != self.images:
+            yield Saved(self.images, standing.save(self))
 
     def neutral(self) -> float:
         """The logit of an even chance: the loss's own, or half-way between held-out reals and fakes where only differences count."""
