@@ -16,7 +16,7 @@ from organza.data.batches import Batches
 from organza.data.source import Source
 from organza.recipe import Recipe
 from organza.recipes.conditional import cgan_swift
-from organza.recipes.swift import few_shot, swift
+from organza.recipes.swift import falling, few_shot, swift
 from organza.schedule import Cosine
 from organza.stop import Budget
 
@@ -87,7 +87,11 @@ def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]
 
 
 def sized(plain: Recipe, width: int) -> Recipe:
-    """The recipe with players of this width."""
+    """The recipe with players of this width, and the rate that goes with it."""
     return replace(
-        plain, generator=plain.generator.given(width=width), discriminator=plain.discriminator.given(width=width)
+        plain,
+        generator=plain.generator.given(width=width),
+        discriminator=plain.discriminator.given(width=width),
+        generator_optimizer=falling(width),
+        discriminator_optimizer=falling(width),
     )

@@ -8,11 +8,14 @@ one sees nothing else, and costs little.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from organza.networks import dcgan, layers
+from organza.networks import conditional, dcgan, layers
 from organza.networks.layers import Shape, no_norm
 
 
@@ -23,21 +26,46 @@ class Discriminator(layers.Discriminator):
         shape: of the images, (channels, height, width).
         width: feature maps of the first layer that sees x; the one that sees x' begins with twice as many.
         norm: the normalisation, a function of the number of feature maps. With `no_norm`, D scores each item alone.
+        eye: builds what looks at one scale, from (shape, width=..., norm=...).
 
     >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 3, 64, 64)).shape
     torch.Size([5, 2])
     """
 
-    def __init__(self, shape: Shape, *, width: int = 16, norm: dcgan.Norm = no_norm):
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        width: int = 16,
+        norm: dcgan.Norm = no_norm,
+        eye: Callable[..., nn.Module] = dcgan.Discriminator,
+    ):
         super().__init__()
         channels, height, across = shape
         self.factor = next(factor for factor in (4, 2, 1) if _fits(height, factor) and _fits(across, factor))
         small = (channels, height // self.factor, across // self.factor)
-        self.fine = dcgan.Discriminator(shape, width=width, norm=norm)
-        self.coarse = dcgan.Discriminator(small, width=2 * width, norm=norm)
+        self.fine = eye(shape, width=width, norm=norm)
+        self.coarse = eye(small, width=2 * width, norm=norm)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([self.fine(x), self.coarse(F.avg_pool2d(x, self.factor))], 1)
+    def forward(self, x: Tensor, *known: Tensor) -> Tensor:
+        return torch.stack([self.fine(x, *known), self.coarse(F.avg_pool2d(x, self.factor), *known)], 1)
+
+
+class Projection(Discriminator):
+    """The same with labels: (x, y) -> two logits a picture, each by projection, `organza.networks.conditional.Projection`.
+
+    Args:
+        shape, width, norm: as above.
+        labels: numbers in a row y.
+
+    >>> D = Projection((3, 64, 64), labels=5, width=8)
+    >>> D(torch.zeros(2, 3, 64, 64), torch.eye(5)[:2]).shape
+    torch.Size([2, 2])
+    """
+
+    def __init__(self, shape: Shape, *, labels: int, width: int = 16, norm: dcgan.Norm = no_norm):
+        super().__init__(shape, width=width, norm=norm, eye=partial(conditional.Projection, labels=labels))
+        self.labels = labels
 
 
 def _fits(side: int, factor: int) -> bool:

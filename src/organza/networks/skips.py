@@ -1,10 +1,13 @@
-"""Resize-convolutions with output skips: a picture is drawn at each size, and each doubling adds to the one before.
+"""Resize-convolutions with output skips and self-modulation: a picture is drawn at each size, and z has a say in every layer.
 
-Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1; convolutions and normalisation as in `resize`.
-Symbols: z [N, z_dim]; h [N, C, H, W] feature maps; y [N, channels, H, W] the picture so far, before tanh.
+Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1; self-modulation is of Chen et al. 2019,
+arXiv:1810.01365, section 2; convolutions as in `resize`.
+Symbols: z [N, z_dim]; w [N, hidden] what the modulations read of z; h [N, C, H, W] feature maps; y [N, channels, H, W] the picture so far,
+before tanh.
 
 In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small pictures settle it
-first, and cost next to nothing.
+first, and each layer is told by z directly how strong each of its maps shall be: the maps draw shapes, z colours them in. Both cost next to
+nothing.
 """
 
 from __future__ import annotations
@@ -21,39 +24,67 @@ from organza.networks.layers import Shape, batch_norm, halvings, normal
 
 
 class Generator(layers.Generator):
-    """h doubles as in `resize`; y <- bilinear doubling of y + 1x1 convolution of h; at the full size a 5x5 convolution; x = tanh(y).
+    """w = relu(W z); at each size y <- y + 1x1 convolution of h, doubled, h <- `Modulated`(h, w); x = tanh(y + 3x3 convolution of h).
 
     Args:
         shape: of the images, (channels, height, width).
         z_dim: size of the latent.
-        width: feature maps before the last layer; doubled with each halving of the resolution.
+        width: feature maps at the full size, and at half of it; doubled with each further halving.
+        hidden: of w.
         norm: the normalisation behind each layer of h, a function of the number of feature maps.
 
     >>> Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
     """
 
-    def __init__(self, shape: Shape, *, z_dim: int = 100, width: int = 16, norm: Norm = batch_norm):
+    def __init__(self, shape: Shape, *, z_dim: int = 100, width: int = 16, hidden: int = 64, norm: Norm = batch_norm):
         super().__init__()
         channels, height, across = shape
         doublings, base = halvings(height, across)
         maps = [width * 2**i for i in reversed(range(doublings))]
         self.z_dim = z_dim
         first = nn.ConvTranspose2d(z_dim, maps[0], base, 1, 0, bias=False)  # on a single pixel: a linear layer
-        self.first = nn.Sequential(first, norm(maps[0]), nn.ReLU(True))
-        self.doublings = nn.ModuleList([_doubling(wide, narrow, norm) for wide, narrow in pairwise(maps)])
-        self.colours = nn.ModuleList([nn.Conv2d(count, channels, 1) for count in maps[:-1]])
-        # Few maps are left, so a wider kernel and a smoother doubling are cheap here, where their faults would be seen.
-        self.last = nn.Conv2d(maps[-1], channels, 5, padding=2)
-        normal(self)
+        self.first = normal(nn.Sequential(first, norm(maps[0]), nn.ReLU(True)))
+        self.mapping = nn.Linear(z_dim, hidden)
+        self.doublings = nn.ModuleList(
+            Modulated(wide, narrow, hidden, norm) for wide, narrow in pairwise([*maps, width])
+        )
+        self.colours = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in maps)
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
+        for layer in (self.colours, self.last):
+            normal(layer)
 
     def forward(self, z: Tensor) -> Tensor:
+        w = F.relu(self.mapping(z))
         h = self.first(z[:, :, None, None])
         y = z.new_zeros(())
         for colour, doubling in zip(self.colours, self.doublings, strict=True):
             y = _doubled(y + colour(h))
-            h = doubling(h)
-        return torch.tanh(self.last(_doubled(h)) + (_doubled(y) if self.colours else y))
+            h = doubling(h, w)
+        return torch.tanh(y + self.last(h))
+
+
+class Modulated(nn.Module):
+    """h -> relu((1 + a) norm(h') + b), h' the doubling of h, (a, b) = A w + c a number for each map.  Chen et al. 2019, eq. 2.
+
+    Args:
+        wide, narrow: feature maps in and out.
+        hidden: of w.
+        norm: a function of the number of feature maps.
+
+    >>> Modulated(8, 4, 16, batch_norm)(torch.randn(2, 8, 6, 6), torch.randn(2, 16)).shape
+    torch.Size([2, 4, 12, 12])
+    """
+
+    def __init__(self, wide: int, narrow: int, hidden: int, norm: Norm):
+        super().__init__()
+        self.doubling = Doubling(wide, narrow)
+        self.norm = normal(norm(narrow))
+        self.modulation = normal(nn.Linear(hidden, 2 * narrow))
+
+    def forward(self, h: Tensor, w: Tensor) -> Tensor:
+        scale, shift = self.modulation(w)[:, :, None, None].chunk(2, 1)
+        return F.relu(torch.addcmul(shift, self.norm(self.doubling(h)), 1 + scale))
 
 
 class Doubling(nn.Module):
@@ -83,7 +114,3 @@ class Doubling(nn.Module):
 
 def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear")
-
-
-def _doubling(wide: int, narrow: int, norm: Norm) -> nn.Sequential:
-    return nn.Sequential(Doubling(wide, narrow), norm(narrow), nn.ReLU(True))

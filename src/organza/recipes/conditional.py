@@ -9,7 +9,7 @@ from organza.games.acgan import AuxiliaryClassifier
 from organza.games.conditional import Conditional
 from organza.losses import hinge
 from organza.networks import conditional as networks
-from organza.networks import resize
+from organza.networks import resize, scales, skips
 from organza.networks.layers import no_norm, spectral
 from organza.optimizers import Adam
 from organza.part import Part
@@ -110,6 +110,6 @@ def cgan_swift() -> Recipe:
         expect="Tried in tests only; cgan-projection-light is what was trained at length.",
         game=Part(Conditional),
         data=Part(Labelled),
-        generator=Part(networks.Generator, embedding=32, width=16, backbone=resize.Generator),
-        discriminator=Part(networks.Projection, norm=no_norm, width=16),
+        generator=Part(networks.Generator, embedding=32, width=16, backbone=skips.Generator),
+        discriminator=Part(scales.Projection, width=16),
     )

@@ -14,7 +14,18 @@ from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
 from organza.schedule import Cosine
 
-FALLING = Adam(Cosine(2e-3, 2e-4, begin=0.3), 0.0, 0.99)
+EASING = Cosine(1.0, 0.1, end=0.7)
+"""The weight of the penalties: strict while the players are young, then D may look closely, or fine lines are never asked for."""
+
+
+def falling(width: int) -> Adam:
+    """Adam whose rate falls tenfold, in inverse proportion to the width: 2e-3 for 16 maps, and no more for fewer.
+
+    A step of Adam changes each weight by about the rate, so what a layer says by the rate times its inputs: Yang et al. 2022,
+    arXiv:2203.03466, table 3. At width 24 the rate of width 16 tears D apart in the first minute (docs/lab-log.md, 28).
+    """
+    rate = 2e-3 * min(16 / width, 1.0)
+    return Adam(Cosine(rate, rate / 10, begin=0.3), 0.0, 0.99)
 
 
 def swift() -> Recipe:
@@ -22,17 +33,18 @@ def swift() -> Recipe:
     return Recipe(
         name="swift",
         source="Loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of the "
-        "batch; in G resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958); in D DCGAN's "
-        "convolutions without batch norm, at two scales (Wang et al. 2018, arXiv:1711.11585); Adam 2e-3 falling to 2e-4 (0, 0.99).",
+        "batch, easing tenfold; in G resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958) and "
+        "self-modulation (Chen et al. 2019, arXiv:1810.01365); in D DCGAN's convolutions without batch norm, at two scales (Wang et al. "
+        "2018, arXiv:1711.11585); Adam 2e-3 falling to 2e-4 (0, 0.99).",
         expect="Faces at 64x64: after 25,000 images, four minutes of one core, heads with eyes and hair of many colours; after 55,000, "
         "mouths and even skin. Fashion-MNIST at 28x28: garments of all kinds after 30,000, 80 seconds.",
         game=Part(Unconditional),
         generator=Part(skips.Generator, width=16),
         discriminator=Part(scales.Discriminator, width=16),
         adversarial=relativistic,
-        penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
-        generator_optimizer=FALLING,
-        discriminator_optimizer=FALLING,
+        penalties=(Penalty(r1_finite, weight=EASING), Penalty(r2_finite, weight=EASING)),
+        generator_optimizer=falling(16),
+        discriminator_optimizer=falling(16),
         batch=16,
         average=10_000,
     )
