@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from organza import cli
 from organza.checkpoint import MANIFEST
 from organza.evaluating import evaluate
+from organza.exhibit import gif
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import memorisation, thumbnails
 from organza.provenance import MADE, XMP, Provenance
@@ -82,6 +84,23 @@ def test_files_say_that_they_are_synthetic_by_which_weights_and_from_which_seed(
     for file in plain.glob("*.png"):
         assert Image.open(file).info == {}
         assert np.array_equal(np.asarray(Image.open(file)), np.asarray(Image.open(out / file.name)))
+
+
+def test_the_sheets_of_a_run_say_so_too(trained: Path):
+    last = sorted(file for file in (trained / "samples").glob("*.png") if file.stem != "real")[-1]
+    info = Image.open(last).info
+    assert f"<Iptc4xmpExt:DigitalSourceType>{MADE}<" in info[XMP]
+    assert info["Model"] in (trained / "checkpoints" / last.stem / MANIFEST).read_text()
+    assert XMP not in Image.open(trained / "samples" / "real.png").info  # nobody made those up
+
+
+def test_a_turntable_says_so_in_its_comment():
+    frames = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 255)]
+    made_by = Provenance("ab", "00000001", "gan3d-light", 1)
+    said = Image.open(io.BytesIO(gif(frames, made_by=made_by))).info["comment"]
+    assert made_by.text.encode() in said
+    assert MADE.encode() in said
+    assert "comment" not in Image.open(io.BytesIO(gif(frames))).info
 
 
 def test_the_packet_is_sound_xml():

@@ -48,6 +48,16 @@ def name_for(images: int) -> str:
     return f"{images:08d}"
 
 
+def content_of(tensors: Mapping[str, Tensor]) -> bytes:
+    """The bytes of a file of tensors."""
+    return safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of the file that these tensors make."""
+    return hashlib.sha256(content_of(tensors)).hexdigest()
+
+
 def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]) -> Path:
     """Write one checkpoint and return its folder. At no instant is there half a checkpoint under its final name.
 
@@ -69,7 +79,7 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
         aside.mkdir()
         digests = {}
         for file, values in tensors.items():
-            content = safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in values.items()})
+            content = content_of(values)
             digests[f"{file}.safetensors"] = hashlib.sha256(content).hexdigest()
             write(aside / f"{file}.safetensors", content)
         manifest = {"format": FORMAT, "images": images, "sha256": digests, "facts": dict(facts)}

@@ -39,7 +39,7 @@ def write_volumes(
     np.savez_compressed(content, volumes=volumes[..., 0])
     _write(folder / "volumes.npz", content.getvalue())
     save_png(grid(render(volumes[:SHEET], PICTURE // 2)), folder / "grid.png", made_by)
-    _write(folder / "turntable.gif", gif(turntable(volumes[:TURNING])))
+    _write(folder / "turntable.gif", gif(turntable(volumes[:TURNING]), made_by=made_by))
     told = [f"{len(volumes)} volumes in volumes.npz", "grid.png", "turntable.gif"]
     for index, volume in enumerate(volumes) if singly else ():
         save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png", made_by)
@@ -53,8 +53,10 @@ def write_volumes(
     return told
 
 
-def gif(frames: Sequence[np.ndarray], seconds: float = 3.0) -> bytes:
+def gif(frames: Sequence[np.ndarray], seconds: float = 3.0, made_by: Provenance | None = None) -> bytes:
     """Pictures uint8 [H, W, 3] as an animation that goes round for ever, with 64 colours.
+
+    Where the pictures come from is a comment, the one place for words that each reader of GIF knows.
 
     >>> gif([np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)])[:6]
     b'GIF89a'
@@ -63,7 +65,10 @@ def gif(frames: Sequence[np.ndarray], seconds: float = 3.0) -> bytes:
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     content = io.BytesIO()
     pause = round(1000 * seconds / len(frames))
-    images[0].save(content, "gif", save_all=True, append_images=images[1:], duration=pause, loop=0, optimize=True)
+    said = {"comment": f"{made_by.text}; {made_by.kind}".encode()} if made_by else {}
+    images[0].save(
+        content, "gif", save_all=True, append_images=images[1:], duration=pause, loop=0, optimize=True, **said
+    )
     return content.getvalue()
 
 

@@ -16,6 +16,7 @@ from organza.errors import UserError
 from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import encode
+from organza.provenance import Provenance
 from organza.stop import Check, best, tie
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ def tensors(trainer: Trainer) -> dict[str, dict[str, Tensor]]:
         "generator_optimizer": checkpoint.optimizer_tensors(trainer.optimizers["generator"]),
         "discriminator_optimizer": checkpoint.optimizer_tensors(trainer.optimizers["discriminator"]),
     } | ({"memory": remembered} if (remembered := memory(game)) else {})
+
+
+def made_by(trainer: Trainer) -> Provenance:
+    """What is said of pictures made now. The hash is that of the generator in a checkpoint of this instant, saved or not."""
+    model = checkpoint.digest(tensors(trainer)["generator"])
+    return Provenance(model, checkpoint.name_for(trainer.images), trainer.recipe.name, trainer.seed)
 
 
 def weight(game: Game) -> int:

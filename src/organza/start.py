@@ -61,6 +61,7 @@ class Request:
         report: write report.html at the end.
         on_collapse: what is done where an evaluation finds a grave illness: stop, rollback (with half the rate, three times at most) or
             continue. It is not remembered.
+        metadata: the sheets of samples say in their files that they are synthetic, by which weights and from which seed.
     """
 
     data: str | Path
@@ -77,6 +78,7 @@ class Request:
     device: str = AUTO
     report: bool = True
     on_collapse: str = "continue"
+    metadata: bool = True
 
     @property
     def folder(self) -> RunFolder:
@@ -94,7 +96,7 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report, on_collapse: see `Request`.
+        request: the other fields of `Request`: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device and more.
 
     Raises:
         UserError: for anything the user can mend.
@@ -134,7 +136,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
-        trainer.on_collapse = asked.on_collapse
+        trainer.on_collapse, trainer.metadata = asked.on_collapse, asked.metadata
         yield from _go_on(trainer, folder, before, plan)
         require_room(folder.checkpoints, standing.weight(trainer.game))
         if (ended := _already_ended(folder, trainer, plan)) is not None:

@@ -88,7 +88,7 @@ class Trainer:
         )
         self.machine = machine
         self.rollbacks: list[Rollback] = []
-        self.on_collapse = "continue"
+        self.on_collapse, self.metadata = "continue", True
         self.wish = Wish()
         self.begin()
 
@@ -332,7 +332,7 @@ class Trainer:
     def _sample(self) -> Iterator[Event]:
         pictures = self.gallery()
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
-        save_png(grid(pictures, self.data.columns), path)
+        save_png(grid(pictures, self.data.columns), path, standing.made_by(self) if self.metadata else None)
         yield Sampled(self.images, pictures, path)
 
     def _evaluate(self) -> Iterator[Event]:

@@ -25,6 +25,7 @@ def train(
     on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "continue")] = "continue",
     no_evaluate: bool = False,
     no_report: bool = False,
+    no_metadata: bool = False,
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
     dry_run: bool = False,
 ) -> int:
@@ -45,6 +46,7 @@ def train(
         on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
         no_evaluate: do not measure the samples against held-out images while training.
         no_report: do not write report.html at the end.
+        no_metadata: leave out of the sheets of samples that they are synthetic, by which weights and from which seed.
         log: tell TensorBoard (in RUN/tensorboard) or Weights & Biases of it as well.
         dry_run: print the resolved recipe with its size, memory and time, and train nothing.
     """
@@ -69,6 +71,7 @@ def train(
         device,
         not no_report,
         on_collapse,
+        not no_metadata,
     )
     if dry_run:
         from organza.dry import dry_run as describe
