@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.material import Material
-from tests.faults import configurations, trials
+from tests.faults import configurations, illness, trials
 from tests.faults.ground import Course, Row
 
 NAMES = ("mlp", "dcgan-r1", "cyclegan-light")  # plain, with penalties, with several networks and a pool
@@ -73,3 +73,9 @@ def test_a_worker_dies():
 def test_mutated_configurations(courses: list[Course], material: Material):
     for row in configurations.everything(1000, material, courses[0].whole, random.Random(6)):
         kept(row)
+
+
+def test_illness_is_noticed_and_health_is_left_alone(tmp_path: Path):
+    patients = illness.Patients(tmp_path)
+    kept(illness.left_alone(patients, 1))
+    kept(illness.noticed(patients, 2))

@@ -446,5 +446,5 @@ def everything(courses: list[Course], material: Material, root: Path, share: flo
     shutil.copytree(courses[0].whole, run, dirs_exist_ok=True)
     yield from configurations.everything(of(10_000), material, run, chance)
     patients = illness.Patients(root / "patients")
-    yield illness.left_alone(patients, of(10))
+    yield illness.left_alone(patients, of(5))
     yield illness.noticed(patients, of(20))
