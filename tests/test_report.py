@@ -19,11 +19,12 @@ from PIL import Image
 import organza
 from organza.errors import UserError
 from organza.events import Evaluated, Sampled, Stopped, Tick, Warned
+from organza.health import Vitals, findings
 from organza.loggers import Scalars, tensorboard, wandb
 from organza.metrics.kernels import Estimate
 from organza.report import ending
 from organza.report.compare import comparison, groups, records, warnings
-from organza.report.findings import Evidence, trend
+from organza.report.findings import Evidence, likeness, trend
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.record import Record
 from organza.report.sections import next_commands
@@ -241,6 +242,43 @@ def test_a_run_that_repeats_a_few_pictures_has_collapsed_though_they_differ():
     assert found.title == "Collapsed: it repeats a few pictures"
 
 
+@pytest.mark.parametrize(
+    "ill", [{"variety": 0.24}, {"distinct": 0.5}, {"spread": 0.0005}, {"variety": 0.3}, {}], ids=str
+)
+def test_training_and_report_judge_collapse_alike(ill: dict):
+    """By health alone: whatever an evaluation told of a run that varied before, both call it collapsed, or neither."""
+    told = [Vitals(3000 * n, 0.5 - 0.1 * n, 0.01, 0.8, 1.0, 0.7) for n in range(1, 5)]
+    told[-1] = told[-1]._replace(**ill)
+    checks = tuple(Check(one.images, one.distance, one.error, 0.8, 0.02) for one in told)
+    variety = Estimate(told[-1].variety or 0, 0.01)
+    seen = Evidence(5400, 600, checks, variety, Estimate(0.01, 0.01), images=12_000, vitals=tuple(told))
+    grave = [found.name for found in findings(told) if found.grave]
+    assert grave == (["collapse"] if ill else [])
+    assert verdict(seen).title.startswith("Collapsed") == bool(grave)
+
+
+def test_an_illness_after_the_best_is_told_beside_the_trend():
+    told = [Vitals(3000 * n, 0.2 - 0.05 * n, 0.01, 0.8, 1.0, 0.7) for n in range(1, 4)]
+    told.append(Vitals(12_000, 0.7, 0.01, 0.02, 0.1, 0.0))
+    checks = tuple(Check(one.images, one.distance, one.error, 0.8, 0.02) for one in told)
+    seen = Evidence(5400, 600, checks, Estimate(0.8, 0.01), images=12_000, vitals=tuple(told))
+    assert not verdict(seen).title.startswith("Collapsed")  # what was kept is well
+    assert "At the end there was collapse: 90% of the samples" in trend(seen).why
+    assert "At the end" not in trend(replace(seen, vitals=tuple(told[:-1]))).why
+
+
+@pytest.mark.parametrize(
+    ("distance", "answer"),
+    [(0.0003, "Very like"), (0.019, "Close"), (0.036, "Recognisable"), (0.102, "Recognisable"), (0.181, "Rough"), (0.218, "Rough"),
+     (0.321, "Not like"), (0.573, "Not like")],
+)  # fmt: skip
+def test_the_words_are_those_that_the_eye_found_for_sheets_of_races(distance: float, answer: str):
+    """Real faces against others; Fashion-MNIST by dcgan, auto, the tutorial; icons; faces by auto; blots; smudges: docs/report.md."""
+    said = likeness(Evidence(5400, 600, history(distance)))
+    assert said is not None
+    assert said.answer.startswith(answer)
+
+
 def test_what_has_hardly_begun_has_not_collapsed():
     assert verdict(replace(COLLAPSED, images=500)).title.startswith("It has hardly begun")
     assert verdict(replace(COLLAPSED, images=17_600)).title.startswith("Collapsed")
@@ -255,7 +293,7 @@ def test_a_run_that_did_well_is_praised():
         Evidence(
             5400,
             600,
-            history(0.1, 0.05, 0.01),
+            history(0.1, 0.05, 0.005, error=0.001),
             Estimate(1.0, 0.01),
             Estimate(0.01, 0.01),
             Estimate(1.0, 0.05),
@@ -278,6 +316,12 @@ def test_a_discriminator_that_knows_its_data_by_heart_is_found_out():
         900, 100, history(0.3, 0.2, 0.2), knows_training=Estimate(0.99, 0.01), knows_held_out=Estimate(0.4, 0.05)
     )
     assert verdict(seen).findings[-1].answer == "No: it knows its pictures by heart"
+    last = Vitals(
+        2000, 0.2, 0.01, overfitting=0.1
+    )  # of the check that is kept: what training measured goes before shares
+    assert verdict(replace(seen, vitals=(last,))).findings[-1].answer == "Yes"
+    by_heart = replace(seen, knows_held_out=Estimate(0.99, 0.01), vitals=(last._replace(overfitting=0.9),))
+    assert verdict(by_heart).findings[-1].answer == "No: it knows its pictures by heart"
 
 
 def test_the_trend_is_told_with_errors():

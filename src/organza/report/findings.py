@@ -1,6 +1,6 @@
 """Answers to what anybody may ask of a generator: pure functions of what was measured.
 
-The words are rules of thumb, and the numbers stand behind them.
+Whether it is ill is for `health` to say. The other words are rules of thumb, and the numbers stand behind them.
 """
 
 from __future__ import annotations
@@ -10,31 +10,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from organza import health
+from organza.health import Vitals
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import RARE
 from organza.stop import Check, best, equals, tie
 
 Tone = Literal["good", "fair", "bad", "open"]
 SURE = 3.0  # standard errors
-SAME, NARROW, WILD = 0.35, 0.75, 1.25
-"""Spread of the samples over that of real pictures: below, it has collapsed; below, it is narrow; above, it is wild."""
-AGAIN = 0.3
-"""The share of repeated samples from which on a run repeats itself."""
+NARROW, WILD = 0.75, 1.25
+"""Spread of the samples over that of real pictures: below, it is narrow; above, it is wild."""
 COPYING = 0.05
 """The share of near-copies from which on a run copies."""
 NEAR = 0.75
 """Distance to the training pictures over that of unseen ones, below which samples lean on them."""
 TOO_FEW = 100
 """Pictures, below which none are held out, so that learning and copying cannot be told apart well."""
-BEGINNING = 2_000
-"""Images seen, before which pictures that are all alike are no collapse: there was nothing else yet."""
 SCALE = (
-    (0.02, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
-    (0.06, "good", "Close to the real ones", "small differences remain"),
-    (0.15, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at a second look"),
-    (0.50, "fair", "Rough", "colours and outlines begin to be right, and nobody would take one for real"),
+    (0.01, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
+    (0.03, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
+    (0.12, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at once"),
+    (0.30, "fair", "Rough", "colours and outlines begin to be right, and nobody would take one for real"),
     (math.inf, "bad", "Not like the real ones yet", "the pictures have little in common with the real ones"),
 )
+"""Distances and what the eye says at them, by 162 sheets of races on three data sets: `benchmarks/words.py` draws some of each."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Evidence:
         reason: in words.
         translates: are pictures made of pictures?
         images: seen in all; None where that does not matter.
+        vitals: what the evaluations told of its health, where they did.
     """
 
     trained_on: int
@@ -67,6 +67,7 @@ class Evidence:
     reason: str = ""
     translates: bool = False
     images: int | None = None
+    vitals: tuple[Vitals, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,34 +115,17 @@ def varied(seen: Evidence) -> Finding | None:
     if seen.repeats is not None:
         numbers += f"; {seen.repeats.value:.0%} ± {seen.repeats.error:.0%} repeat another sample ({RARE:.0%} by chance)"
     question = "Do they differ from each other?"
-    if alike(seen):
-        return Finding(
-            question,
-            "bad",
-            "No: they are all nearly the same",
-            "Different random numbers give the same picture.",
-            numbers,
-        )
+    if found := collapse(seen):
+        many = seen.repeats is not None and value >= health.ALIKE
+        answer = "Hardly: a few pictures return" if many else "No: they are all nearly the same"
+        return Finding(question, "bad", answer, f"{sentence(begun(found.text))}", numbers)
     if seen.translates and value < NARROW:
         return Finding(
             question, "fair", "Less than they should", "The translations differ less than their targets do.", numbers
         )
-    if repeating(seen):
-        if seen.held_out:
-            return Finding(
-                question,
-                "bad",
-                "Hardly: a few pictures return",
-                "Many samples are nearly the same as another sample.",
-                numbers,
-            )
-        return Finding(
-            question,
-            "fair",
-            "They return often",
-            "Many samples are nearly the same as another; with so few pictures to learn from, that is what copying looks like, too.",
-            numbers,
-        )
+    if _again(seen) > health.REPEATED:
+        why = "Many samples are nearly the same as another; with so few pictures to learn from, that is what copying looks like, too."
+        return Finding(question, "fair", "They return often", why, numbers)
     if value + 2 * error < NARROW:
         return Finding(
             question, "fair", "Somewhat", "They vary less than real pictures do: some kinds are missing.", numbers
@@ -176,7 +160,7 @@ def new(seen: Evidence) -> Finding | None:
             "it has learned them by heart. The pairs below show which.",
             numbers,
         )
-    if alike(seen) or (seen.checks and best(seen.checks).distance > SCALE[3][0]):
+    if collapse(seen) or (seen.checks and best(seen.checks).distance > SCALE[3][0]):
         return Finding(
             question, "open", "Cannot be said", "They are too unlike real pictures for copies to show.", numbers
         )
@@ -213,13 +197,10 @@ def trend(seen: Evidence) -> Finding:
     if _below(last, before):
         return Finding(question, "fair", RISING, "The last checks are the best by more than their error.", numbers)
     if _below(least, last):
-        return Finding(
-            question,
-            "fair",
-            WORSE,
-            f"The distance rose again after {least.images:,} images, by more than its error. Those weights were kept.",
-            numbers,
-        )
+        ill = [one for one in health.findings(seen.vitals) if one.grave and one.name != "worse"] if seen.vitals else []
+        why = f"The distance rose again after {least.images:,} images, by more than its error. Those weights were kept."
+        why += "".join(f" At the end there was {one.name}: {sentence(one.text)}" for one in ill)
+        return Finding(question, "fair", WORSE, why, numbers)
     return Finding(question, "open", "Not much: it has levelled off", _level(seen.checks), numbers)
 
 
@@ -228,9 +209,10 @@ def contest(seen: Evidence) -> Finding | None:
     known, unseen = seen.knows_training, seen.knows_held_out
     if known is None or unseen is None:
         return _accuracy(seen)
-    gap, error = known.value - unseen.value, math.hypot(known.error, unseen.error)
     numbers = f"takes {known.value:.0%} of training and {unseen.value:.0%} ± {unseen.error:.0%} of unseen real pictures for real"
-    if gap > max(SURE * error, 0.1):
+    ill = health.overfit(_now(seen))
+    measured = _now(seen).overfitting is not None
+    if ill or (not measured and health.recognised(known.value, unseen.value, math.hypot(known.error, unseen.error))):
         return Finding(
             "Does the discriminator judge fairly?",
             "fair",
@@ -241,7 +223,7 @@ def contest(seen: Evidence) -> Finding | None:
     usual = _accuracy(seen)
     return Finding(
         "Does the discriminator judge fairly?",
-        "open" if alike(seen) else "good",
+        "open" if collapse(seen) else "good",
         "Yes",
         "It treats real pictures that it never saw like those that it was trained on."
         + (f" {usual.why}" if usual else ""),
@@ -270,13 +252,36 @@ def _accuracy(seen: Evidence) -> Finding | None:
     )
 
 
-def alike(seen: Evidence) -> bool:
-    """Are all samples nearly the same?"""
-    return seen.variety is not None and seen.variety.value + 2 * seen.variety.error < SAME and not seen.translates
+def collapse(seen: Evidence) -> health.Finding | None:
+    """What health says of how unlike each other the samples of the best check are."""
+    return health.collapse(_now(seen), _before(seen))
 
 
-def repeating(seen: Evidence) -> bool:
-    return seen.repeats is not None and seen.repeats.value - SURE * seen.repeats.error > AGAIN
+def young(seen: Evidence) -> bool:
+    """Has it seen so little that pictures that are all alike mean nothing?"""
+    found = collapse(seen)
+    return bool(found and not found.grave and seen.images is not None and seen.images < health.BEGINNING)
+
+
+def _now(seen: Evidence) -> Vitals:
+    """The vitals at the best check, with what only the report measures: so they are those of the pictures that it shows."""
+    if seen.checks:
+        least = best(seen.checks)
+        told = next((one for one in seen.vitals if one.images == least.images), None)
+        found = told or Vitals(least.images, least.distance, least.error)
+    else:
+        found = Vitals(seen.images or 0, math.nan, math.nan)
+    variety = found.variety if seen.variety is None else seen.variety.value
+    return found._replace(variety=variety, repeats=_again(seen) if seen.held_out else None)
+
+
+def _before(seen: Evidence) -> list[Vitals]:
+    return [one for one in seen.vitals if one.images < _now(seen).images]
+
+
+def _again(seen: Evidence) -> float:
+    """The share of samples that repeat another, less three of its errors."""
+    return 0.0 if seen.repeats is None else seen.repeats.value - SURE * seen.repeats.error
 
 
 def _below(one: Check, other: Check) -> bool:

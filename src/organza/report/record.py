@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from organza.health import Vitals
 from organza.metrics.kernels import Estimate
 from organza.run import RunFolder, lines_of
 from organza.stop import Check, best
@@ -102,6 +103,18 @@ class Record:
             (line["images"], estimate_of(line, "mmd"), estimate_of(line, "D accuracy")) for line in self.evaluations
         )
         return tuple(Check(images, *mmd, *right) for images, mmd, right in found if mmd and right)
+
+    @cached_property
+    def vitals(self) -> tuple[Vitals, ...]:
+        """What the evaluations told of the run's health; of runs of earlier versions, what can be told of the rest."""
+        found = []
+        for check in self.checks:
+            line = next(line for line in self.evaluations if line["images"] == check.images)
+            variety = estimate_of(line, "variety")
+            told: dict[str, Any] = {"accuracy": check.accuracy, "variety": variety.value if variety else None}
+            told |= {name: value for name, value in line.get("health", {}).items() if name in Vitals._fields[3:]}
+            found.append(Vitals(check.images, check.distance, check.error, **told))
+        return tuple(found)
 
     @property
     def chosen(self) -> dict[str, Any] | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from organza import health
 from organza.report.findings import (
-    BEGINNING,
     EARLY,
     RISING,
     TOO_FEW,
@@ -13,14 +13,15 @@ from organza.report.findings import (
     Evidence,
     Finding,
     Tone,
-    alike,
     begun,
+    collapse,
     contest,
     likeness,
     new,
     sentence,
     trend,
     varied,
+    young,
 )
 
 COPIES = "It copies"
@@ -75,19 +76,19 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
             "Begin again with a smaller learning rate, in a new folder.",
         )
     variety, copying, like, going = varied(seen), new(seen), likeness(seen), trend(seen)
-    if variety and variety.tone == "bad" and seen.images is not None and seen.images < BEGINNING:
+    ill = collapse(seen)
+    if ill and young(seen):
         return (
             "open",
             "It has hardly begun: all its pictures are still alike",
             f"It has seen {seen.images:,} images; generators take thousands before they draw different things.",
             "Give it a larger budget, and look again.",
         )
-    if variety and variety.tone == "bad":
+    if ill:
+        few = variety is not None and variety.answer.startswith("Hardly")
         return (
             "bad",
-            "Collapsed: it makes the same picture again and again"
-            if alike(seen)
-            else "Collapsed: it repeats a few pictures",
+            "Collapsed: it repeats a few pictures" if few else "Collapsed: it makes the same picture again and again",
             "Whatever random numbers the generator is given, hardly anything changes in what it draws. "
             "Real pictures differ from each other far more.",
             "More training seldom mends this. Begin again with a smaller learning rate, or with another recipe.",
@@ -120,7 +121,7 @@ def _as_far_as(
     why = (
         f"{sentence(begun(like.why))} {sentence(begun(' and '.join(points)))}" if points else sentence(begun(like.why))
     )
-    if seen.images is not None and seen.images < BEGINNING:
+    if seen.images is not None and seen.images < health.BEGINNING:
         remedy = f"With {seen.images:,} images seen it has only begun: give it a larger budget."
     elif going.answer == EARLY:
         remedy = "There were too few checks to say where it goes: a larger budget tells."

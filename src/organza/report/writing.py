@@ -84,6 +84,7 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         str(ended.get("text", "")),
         record.translates,
         record.images,
+        record.vitals,
     )
 
 
