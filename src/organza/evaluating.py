@@ -23,6 +23,7 @@ from organza.metrics import lite0, mobilenet
 from organza.metrics.evaluate import LEAST, Card, by_class, thorough
 from organza.metrics.features import Extractor, cached_features, offline_extractor, second_opinion
 from organza.metrics.kernels import Estimate
+from organza.metrics.known import KINDS, known
 from organza.metrics.labels import label_accuracy
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
@@ -300,10 +301,8 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
 def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
     """The extractors of these names for pictures like a side's; all whose weights are installed where none is named.
 
-    A name is lite0, mobilenet, or my_module:my_extractor, a function of yours that returns an `Extractor`.
-
     Raises:
-        UserError: an unknown name, with the nearest; weights that are missing.
+        UserError: as `named_extractor`.
     """
     if side.images.ndim == 5:
         return [ShapeStatistics()]
@@ -311,13 +310,26 @@ def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
     return [named_extractor(name) for name in chosen]
 
 
-def named_extractor(name: str) -> Extractor:
-    """One extractor by its name: see `suited`."""
+def named_extractor(name: str, files: Sequence[Path] = (), download: bool = False) -> Extractor:
+    """One extractor by its name.
+
+    Args:
+        name: lite0 or mobilenet, whose weights come inside packages; inception, clip or dinov2, whose weights are published; or
+            my_module:my_extractor, a function of yours that returns an `Extractor`.
+        files: in which published weights may be.
+        download: may they be fetched?
+
+    Raises:
+        UserError: an unknown name, with the nearest; weights that are missing, with their size and address.
+    """
     if ":" in name:
         return imported(name, "--extractor")()
+    if name in KINDS:
+        return known(name, files, download)
     if name not in EXTRACTORS:
+        names = (*EXTRACTORS, *KINDS)
         raise UserError(
-            f"There is no extractor {name}; there are {', '.join(EXTRACTORS)}, and my_module:my_extractor.{nearest(name, EXTRACTORS)}"
+            f"There is no extractor {name}; there are {', '.join(names)}, and my_module:my_extractor.{nearest(name, names)}"
         )
     return EXTRACTORS[name][0]()
 

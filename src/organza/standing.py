@@ -153,6 +153,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _number(value: Any) -> Any:
+    """A number of a manifest, or None where nothing was measured."""
+    return None if value is None else float(value)
+
+
 def _short(form: Any) -> str:
     if isinstance(form, dict):
         kind = next((form[k] for k in ("part", "value", "the") if k in form), "")
@@ -189,7 +194,7 @@ def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, li
     told = saved.facts
     try:
         images, steps, seconds = int(told["images"]), int(told["steps"]), float(told["seconds"])
-        history = [Check(int(seen), *(float(value) for value in values)) for seen, *values in told["history"]]
+        history = [Check(int(seen), *map(_number, values)) for seen, *values in told["history"]]
         sums = {str(name): [float(value) for value in values] for name, values in told.get("sums", {}).items()}
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error

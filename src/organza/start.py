@@ -341,7 +341,7 @@ def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped |
     spent = trainer.seconds >= plan.seconds if plan.seconds is not None else trainer.images >= plan.images
     if kind == "budget" and not spent:
         return None
-    if kind in ("budget", "plateau", "equilibrium"):
+    if kind in ("budget", "plateau", "equilibrium", "faded"):
         if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in trainer.recipe.stop):
             return None
         return Stopped(kind, f"this run ended before: {last[0]['text']}", trainer.images)

@@ -1,4 +1,7 @@
-"""When to stop: rules that look at a run's history and say, in words, why it should end. None of them has a memory of its own."""
+"""When to stop: rules that look at a run's history and say, in words, why it should end. None of them has a memory of its own.
+
+What each is worth on recorded histories: docs/lab-log.md, 27.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ class Check(NamedTuple):
     error: float  # its standard error
     accuracy: float  # share of held-out reals and fresh fakes that D tells apart rightly
     accuracy_error: float
+    gradient: float | None = None  # size of G's gradient, mean of the steps since the check before
 
 
 class Rule(Protocol):
@@ -63,17 +67,24 @@ def tie(history: Sequence[Check]) -> str:
 class Plateau:
     """Stop when the best distance has not fallen by more than its standard error over the last checks.
 
+    A run whose best is not clearly below its first check has not levelled off: it has not begun, and goes on.
+
     Args:
         checks: how many checks without a gain are borne.
+        errors: of the difference, by which the best must lie below the first check.
     """
 
     checks: int = 6
+    errors: float = 4.0
 
     def __call__(self, history: Sequence[Check]) -> str | None:
         if len(history) <= self.checks:
             return None
         before, lately = best(history[: -self.checks]), best(history[-self.checks :])
         if lately.distance < before.distance - max(before.error, lately.error):
+            return None
+        first, least = history[0], best(history)
+        if first.distance - least.distance <= self.errors * math.hypot(first.error, least.error):
             return None
         return (
             f"no gain over the last {self.checks} checks: the best distance was {before.distance:.4f} "
@@ -101,6 +112,36 @@ class Equilibrium:
         if len(lately) < self.checks or any(abs(c.accuracy - 0.5) > self.errors * c.accuracy_error for c in lately):
             return None
         return f"equilibrium: for {self.checks} checks D could not tell held-out real data from fakes (accuracy {lately[-1].accuracy:.2f})"
+
+
+@dataclass(frozen=True)
+class Faded:
+    """Stop when the generator is no longer told where to go: its gradient stays far below its usual size.
+
+    The vanishing gradient of the minimax loss where D wins (Goodfellow et al. 2014, section 3; Arjovsky & Bottou 2017,
+    arXiv:1701.04862, theorem 2.4). Opt-in: it ends runs that are lost and says nothing of runs that are good, since the gradient of a
+    game does not vanish where its samples stop getting better.
+
+    Args:
+        checks: how many checks in a row must agree.
+        share: of the median of all checks before, below which the gradient counts as gone.
+    """
+
+    checks: int = 3
+    share: float = 0.01
+
+    def __call__(self, history: Sequence[Check]) -> str | None:
+        sizes = [check.gradient for check in history if check.gradient is not None]
+        if len(sizes) <= self.checks:
+            return None
+        before, lately = sorted(sizes[: -self.checks]), sizes[-self.checks :]
+        usual = before[len(before) // 2]
+        if max(lately) >= self.share * usual:
+            return None
+        return (
+            f"vanished gradient: for {self.checks} checks that of the generator was {max(lately):.1e} or less, "
+            f"where {usual:.1e} was usual"
+        )
 
 
 @dataclass(frozen=True)

@@ -344,7 +344,7 @@ class Trainer:
         made = self.made(measured)
         scores = self.referee.scores(made, self.targets(measured) if self.game.paired else None)
         right, error = accuracy(self.verdicts(), self.game.adversarial.neutral)
-        check = Check(self.images, scores["mmd"].value, scores["mmd"].error, right, error)
+        check = Check(self.images, *scores["mmd"], right, error, self.pulse.mean("G gradient"))
         self.history.append(check)
         line = {"images": self.images, "seconds": round(self.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}

@@ -20,7 +20,7 @@ def train(
     channels: Annotated[int | None, arg("N", "chosen from the data")] = None,
     labels: Annotated[str | None, arg("COLUMNS", "subfolders, or all of labels.csv")] = None,
     seed: Annotated[int | None, arg("N", "0")] = None,
-    stop: Annotated[Literal["plateau", "equilibrium", "budget"] | None, arg("RULE", "plateau")] = None,
+    stop: Annotated[Literal["plateau", "equilibrium", "gradient", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
     on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "continue")] = "continue",
     no_evaluate: bool = False,
@@ -41,7 +41,7 @@ def train(
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
         labels: for conditional recipes: hair,skin_color of labels.csv beside the pictures, or my.csv, or my.csv:hair.
         seed: of everything random.
-        stop: what may end the run before its budget: plateau, equilibrium, or budget for the budget alone.
+        stop: what may end the run before its budget: plateau, equilibrium, gradient, or budget for the budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
         on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
         no_evaluate: do not measure the samples against held-out images while training.
@@ -53,9 +53,11 @@ def train(
     from organza.display import display, preparing
     from organza.loggers import LOGGERS, logged
     from organza.start import Request, training
-    from organza.stop import Equilibrium, Plateau
+    from organza.stop import Equilibrium, Faded, Plateau
 
-    rules = {None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "budget": ()}[stop]
+    rules = {
+        None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "gradient": (Faded(),), "budget": (),
+    }[stop]  # fmt: skip
     asked = Request(
         data,
         run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -202,7 +203,9 @@ def evaluate(
     /,
     against: Annotated[str | None, arg("DATA", "a run's own held-out images")] = None,
     count: Annotated[int | None, arg("N", "1000 of a run, all of a folder")] = None,
-    extractor: Annotated[tuple[str, ...], arg("lite0|mobilenet ...", "all that are installed")] = (),
+    extractor: Annotated[tuple[str, ...], arg("NAME ...", "all that are installed")] = (),
+    weights: Annotated[tuple[Path, ...], arg("FILE ...", "none")] = (),
+    download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
     json: bool = False,
     checkpoint: Which = "best",
@@ -213,7 +216,9 @@ def evaluate(
         targets: a run's folder, or a folder or zip of pictures; several are put side by side.
         against: the real pictures: a folder, a zip or an array file.
         count: how many pictures to make, or to take from a folder.
-        extractor: the networks to look with, or my_module:my_extractor.
+        extractor: the networks to look with: lite0, mobilenet, inception, clip, dinov2, or my_module:my_extractor.
+        weights: the published files of inception, clip, dinov2; without any, what they are is told.
+        download: permit these to be fetched.
         seed: of the latents.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
@@ -223,9 +228,14 @@ def evaluate(
     from organza.display import preparing
     from organza.evaluating import evaluate as measure
     from organza.evaluating import named_extractor
+    from organza.metrics.known import KINDS
     from organza.scorecard import as_json, as_table
 
-    extractors = [named_extractor(name) for name in extractor]
+    if download:
+        for name in extractor:
+            if name in KINDS and not KINDS[name].weights.kept_at().exists():
+                print(f"fetching {KINDS[name].weights}", file=sys.stderr)
+    extractors = [named_extractor(name, weights, download) for name in extractor]
     with preparing() as progress:
         found = [
             evaluation

@@ -50,17 +50,25 @@ def pixels(images: Tensor, resolution: int) -> Tensor:
     >>> pixels(black, 32).shape, pixels(black, 32).max().item(), round(pixels(see_through, 32).min().item())
     (torch.Size([1, 3, 32, 32]), 0.0, 255)
     """
-    planes = images.movedim(-1, 1).float()
-    if planes.shape[1] == 4:
-        planes, opacity = planes[:, :3], planes[:, 3:] / 255
-        planes = planes * opacity + 255 * (1 - opacity)
-    planes = planes.expand(-1, 3, -1, -1)
-    if planes.shape[-2:] == (resolution, resolution):
-        return planes
-    return F.interpolate(planes, (resolution, resolution), mode="bicubic", antialias=True).clamp(0, 255)
+    found = planes(images)
+    if found.shape[-2:] == (resolution, resolution):
+        return found
+    return F.interpolate(found, (resolution, resolution), mode="bicubic", antialias=True).clamp(0, 255)
 
 
-def _checked(images: np.ndarray | Tensor) -> Tensor:
+def planes(images: Tensor) -> Tensor:
+    """Pictures as a network for RGB wants them: uint8 [N, H, W, C], C in 1, 3, 4, to float 0..255, [N, 3, H, W].
+
+    Grey is repeated over the three channels. Transparent pictures are laid on white.
+    """
+    found = images.movedim(-1, 1).float()
+    if found.shape[1] == 4:
+        found, opacity = found[:, :3], found[:, 3:] / 255
+        found = found * opacity + 255 * (1 - opacity)
+    return found.expand(-1, 3, -1, -1)
+
+
+def checked(images: np.ndarray | Tensor) -> Tensor:
     if isinstance(images, np.ndarray) and images.dtype == np.uint8:
         images = torch.from_numpy(np.array(images))  # a copy: memory-mapped arrays are read-only
     if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
@@ -113,7 +121,7 @@ class Pooled:
         """
         features = torch.empty(len(images), self.dimension)
         for start in range(0, len(images), MICROBATCH):
-            part = pixels(_checked(images[start : start + MICROBATCH]), self.resolution)
+            part = pixels(checked(images[start : start + MICROBATCH]), self.resolution)
             part = ((part - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
             features[start : start + MICROBATCH] = self.network.pooled(part)
         return features
