@@ -98,7 +98,9 @@ def main() -> None:
         np.save(place / "few.npy", faces[:20])
         evaluate(place / "few.npy", place / "real.npy")  # keeps the features of the real ones
         took, used = timed(lambda: evaluate(place / "fake.npy", place / "real.npy"))
-        found[f"seconds, {asked.count:,} pictures against 1,000, all networks, {torch.get_num_threads()} threads"] = took
+        found[f"seconds, {asked.count:,} pictures against 1,000, all networks, {torch.get_num_threads()} threads"] = (
+            took
+        )
         found["processor time of it"] = used
         for make in () if asked.whole else (offline_extractor, second_opinion):
             looks, extractor = Pyramid(make), make()

@@ -23,7 +23,8 @@ from organza.health import Vitals, findings
 from organza.loggers import Scalars, tensorboard, wandb
 from organza.metrics.kernels import Estimate
 from organza.report import ending
-from organza.report.compare import comparison, groups, records, warnings
+from organza.report.better import Entry, better
+from organza.report.compare import comparison, groups, records, standings, verdicts, warnings
 from organza.report.findings import Evidence, likeness, trend
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.record import Record
@@ -352,14 +353,23 @@ def test_runs_side_by_side_warn_of_unlike_cards(run: Path, tmp_path: Path):
     content = json.loads((other / "recipe.json").read_text())
     content["data"]["fingerprint"] = "0" * 64
     (other / "recipe.json").write_text(json.dumps(content))
-    assert warnings(records([run, like])) == []
-    assert "Warning" not in Page(comparison(records([run, like]))).text
+    twins = records([run, like])
+    assert warnings(twins) == []
+    judged = verdicts(twins)
+    [told] = standings(twins, judged)
+    assert "cannot be told apart" in told
+    page = Page(comparison(twins, judged))
+    assert "Warning" not in page.text
+    assert told in page.text
+    assert page.text.count(judged[0].title) == 4  # a list and a table, for each run
     runs = records([run, like, other])
     assert [len(group) for group in groups(runs)] == [2, 1]
     [warning] = warnings(runs)
     assert "must not be compared" in warning
     assert "data" in warning
-    page = Page(comparison(runs))
+    found = verdicts(runs)
+    assert len(standings(runs, found)) == 1  # of the two that may be compared
+    page = Page(comparison(runs, found))
     assert warning in page.text
     assert page.text.count("Curves of group") == 2
     assert not any("onerror" in attributes for _, attributes in page.elements)
@@ -367,6 +377,17 @@ def test_runs_side_by_side_warn_of_unlike_cards(run: Path, tmp_path: Path):
     for paths in ([run], [run, run]):
         with pytest.raises(UserError):
             records(paths)
+
+
+def test_who_is_better_is_said_with_the_error():
+    near, like, far = (Check(9000, value, 0.01, 0.8, 0.1) for value in (0.2, 0.21, 0.3))
+    assert better([Entry("a", far), Entry("b", near)]).startswith("b is nearer to the real pictures than a")
+    assert "0.7 errors apart, and it takes 3" in better([Entry("a", like), Entry("b", near)])
+    three = better([Entry("a", far), Entry("b", like), Entry("c", near)])
+    assert three.startswith("c is nearest")
+    assert "cannot be told from b (0.7 errors apart)" in three
+    assert "behind it by more than the error is a (7.1 errors apart)" in three
+    assert better([Entry("a", far), Entry("b", near, "It copies")]).endswith("But distance is not all: b: It copies")
 
 
 @pytest.mark.parametrize(("wrong", "count"), [(0, 10), (3, 40), (20, 40), (40, 40)])

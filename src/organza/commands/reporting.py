@@ -29,7 +29,7 @@ def compare(
     /,
     out: Annotated[Path, arg("FILE", "compare.html")] = Path("compare.html"),
 ) -> int:
-    """Put runs side by side: a table here, and a page with curves and pictures. Numbers that must not be compared are told.
+    """Put runs side by side: which is better and by how much, a table, and a page with curves and pictures.
 
     Args:
         runs: the runs' folders.
@@ -37,10 +37,12 @@ def compare(
     """
     from rich.console import Console
 
-    from organza.report.compare import as_table, records, write_comparison
+    from organza.report.compare import as_table, records, verdicts, write_comparison
 
-    Console().print(as_table(records(runs)))
-    print(f"page: {write_comparison(runs, out)}")
+    read = records(runs)
+    found = verdicts(read)
+    Console().print(as_table(read, found))
+    print(f"page: {write_comparison(read, found, out)}")
     return 0
 
 

@@ -15,15 +15,20 @@ from organza.display import words
 from organza.errors import UserError
 from organza.metrics.evaluate import unlike
 from organza.report import curves
+from organza.report.better import Entry, better
 from organza.report.charts import Chart, Line, figure
+from organza.report.findings import sentence
 from organza.report.page import page, section, written
 from organza.report.pictures import encoded, sheet_of
 from organza.report.record import Record, estimate_of
+from organza.report.verdict import TITLES, Verdict
+from organza.report.writing import seen_of, verdict_of
 from organza.scorecard import shown
 from organza.stop import best
 
 FIRST_ROW = (
     "run",
+    "verdict",
     "recipe",
     "data",
     "size",
@@ -89,28 +94,53 @@ def labels(runs: Sequence[Record]) -> list[str]:
     return [name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
 
 
-def rows(runs: Sequence[Record]) -> list[tuple[str, ...]]:
+def verdicts(runs: Sequence[Record]) -> list[Verdict]:
+    """The verdict of each run's report: a few seconds each, since copies are looked for."""
+    return [verdict_of(run, seen_of(run.path)[0]) for run in runs]
+
+
+def standings(runs: Sequence[Record], found: Sequence[Verdict]) -> list[str]:
+    """Which run is better, a sentence for each group of runs whose numbers may be compared.
+
+    Args:
+        runs: to be compared.
+        found: their verdicts.
+    """
+    known = {id(run): (name, verdict) for run, name, verdict in zip(runs, labels(runs), found, strict=True)}
+    told = []
+    for group in (group for group in groups(runs) if len(group) > 1):
+        entries = []
+        for run in group:
+            name, verdict = known[id(run)]
+            ill = verdict.tone == "bad" and not verdict.title.startswith(TITLES["bad"])  # the distance has said that
+            entries.append(Entry(name, best(run.checks), verdict.title if ill else ""))
+        told.append(better(entries))
+    return told
+
+
+def rows(runs: Sequence[Record], found: Sequence[Verdict]) -> list[tuple[str, ...]]:
     """The table's rows, a cell for each of its columns."""
     number = {id(run): str(index) for index, group in enumerate(groups(runs), 1) for run in group}
-    found = []
-    for label, run in zip(labels(runs), runs, strict=True):
+    table = []
+    for label, run, verdict in zip(labels(runs), runs, found, strict=True):
         line, data = run.chosen or {}, run.content["data"]
         distance = estimate_of(line, "mmd")
         at = f" at {best(run.checks).images:,}" if run.checks else ""
-        found.append(
+        table.append(
             (
-                label, run.recipe, f"{data.get('source', '')} ({int(data['count']):,})", run.size, f"{run.images:,}", words(run.seconds),
+                label, verdict.title, run.recipe, f"{data.get('source', '')} ({int(data['count']):,})", run.size,
+                f"{run.images:,}", words(run.seconds),
                 f"{shown(distance)}{at}" if distance else "not measured", shown(estimate_of(line, "variety")),
                 shown(estimate_of(line, "D accuracy")), str((run.ended or {}).get("kind", "not yet")), number[id(run)],
             )
         )  # fmt: skip
-    return found
+    return table
 
 
-def as_table(runs: Sequence[Record]) -> RenderableType:
+def as_table(runs: Sequence[Record], found: Sequence[Verdict]) -> RenderableType:
     """The comparison for a terminal: runs in columns, so that many facts fit."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for cells in zip(FIRST_ROW, *rows(runs), strict=True):
+    for cells in zip(FIRST_ROW, *rows(runs, found), strict=True):
         table.add_row(Text(cells[0], style="dim"), *(Text(cell) for cell in cells[1:]))
     several = len(groups(runs)) > 1
     note = (
@@ -119,32 +149,42 @@ def as_table(runs: Sequence[Record]) -> RenderableType:
         else "distance: 0 alike, about 1 nothing alike"
     )
     return Group(
-        *(Text(f"warning: {text}", style="bold red") for text in warnings(runs)), table, Text(note, style="dim")
+        *(Text(f"warning: {text}", style="bold red") for text in warnings(runs)),
+        *(Text(sentence(text), style="bold") for text in standings(runs, found)),
+        table,
+        Text(note, style="dim"),
     )
 
 
-def write_comparison(paths: Sequence[str | Path], out: Path) -> Path:
+def write_comparison(runs: Sequence[Record], found: Sequence[Verdict], out: Path) -> Path:
     """Write one page with the runs side by side, and return where it is.
 
     Args:
-        paths: of the runs, two or more.
+        runs: two or more.
+        found: their verdicts.
         out: the page.
 
     Raises:
-        UserError: as `records`, or where the page cannot be written.
+        UserError: where the page cannot be written.
     """
-    return written(out, comparison(records(paths)))
+    return written(out, comparison(runs, found))
 
 
-def comparison(runs: Sequence[Record]) -> str:
+def comparison(runs: Sequence[Record], found: Sequence[Verdict]) -> str:
     """The page as HTML."""
     named = labels(runs)
     warned = "".join(f'<p class="warning"><b>Warning.</b> {escape(text)}.</p>' for text in warnings(runs))
     head = "".join(f"<th>{escape(name)}</th>" for name in FIRST_ROW)
-    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(runs))
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(runs, found))
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>'
+    told = "".join(f'<p class="why">{escape(sentence(text))}</p>' for text in standings(runs, found))
+    judged = "".join(
+        f'<li class="finding {verdict.tone}"><h3 class="question">{escape(name)}</h3><p class="answer">{escape(verdict.title)}</p>'
+        f"<p>{escape(verdict.why)}</p></li>"
+        for name, verdict in zip(named, found, strict=True)
+    )
     parts = [
-        f'<p class="run">{len(runs)} runs</p><h1>{escape(" · ".join(named))}</h1>{warned}',
+        f'<p class="run">{len(runs)} runs</p><h1>{escape(" · ".join(named))}</h1>{warned}{told}<ul class="findings">{judged}</ul>',
         section("In numbers", _reading(runs), table),
     ]
     parts.append(

@@ -32,7 +32,7 @@ def write_report(path: str | Path, data: Batches | None = None) -> Path:
         UserError: where there is no run, or the page cannot be written.
     """
     record = Record.of(path)
-    seen, reason = _seen(path, data)
+    seen, reason = seen_of(path, data)
     return written(RunFolder(path).report, report(record, seen, reason))
 
 
@@ -93,7 +93,8 @@ def _variety(record: Record, seen: Look | None) -> Estimate | None:
     return measured or (seen.variety if seen is not None else None)
 
 
-def _seen(path: str | Path, data: Batches | None) -> tuple[Look | None, str]:
+def seen_of(path: str | Path, data: Batches | None = None) -> tuple[Look | None, str]:
+    """What the best checkpoint does, or why that cannot be seen."""
     try:
         return look(path, data=data), ""
     except UserError as error:

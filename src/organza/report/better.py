@@ -1,0 +1,81 @@
+"""Which of several runs is better, in a sentence: by the distance at their best, where the difference is beyond its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from organza.report.findings import SURE
+from organza.stop import Check
+
+
+class Entry(NamedTuple):
+    """A run in a comparison.
+
+    Args:
+        name: what to call it.
+        least: its best check.
+        trouble: what its verdict accuses it of, such as "it copies"; "" where of nothing.
+    """
+
+    name: str
+    least: Check
+    trouble: str = ""
+
+
+def apart(one: Check, other: Check) -> float:
+    """By how many standard errors of the difference two distances differ."""
+    lost, error = abs(one.distance - other.distance), math.hypot(one.error, other.error)
+    return lost / error if error else math.inf if lost else 0.0
+
+
+def better(entries: Sequence[Entry]) -> str:
+    """A sentence on who is nearest to real pictures, whom the errors do not tell from it, and who is behind beyond them.
+
+    Args:
+        entries: runs whose numbers may be compared, two or more. Their errors are taken for independent, though they were held
+            against the same real pictures: so it is careful.
+
+    >>> one, two = Check(9000, 0.21, 0.01, 0.8, 0.1), Check(8000, 0.30, 0.01, 0.8, 0.1)
+    >>> better([Entry("a", two), Entry("b", one)])
+    'b is nearer to the real pictures than a: 0.210 ± 0.010 against 0.300 ± 0.010, 6.4 errors apart'
+    >>> better([Entry("a", one), Entry("b", one._replace(distance=0.22))])
+    'a and b cannot be told apart: 0.210 ± 0.010 and 0.220 ± 0.010 are 0.7 errors apart, and it takes 3'
+    """
+    first, *others = sorted(entries, key=lambda entry: entry.least.distance)
+    equal = [entry for entry in others if apart(entry.least, first.least) < SURE]
+    behind = [entry for entry in others if entry not in equal]
+    if not equal and len(behind) == 1:
+        [last] = behind
+        found = f"{first.name} is nearer to the real pictures than {last.name}: "
+        found += f"{_shown(first)} against {_shown(last)}, {_errors(first, last)}"
+    elif not behind and len(equal) == 1:
+        [last] = equal
+        found = (
+            f"{first.name} and {last.name} cannot be told apart: {_shown(first)} and {_shown(last)} are {_errors(first, last)}, "
+            f"and it takes {SURE:.0f}"
+        )
+    else:
+        found = f"{first.name} is nearest to the real pictures, at {_shown(first)}"
+        if equal:
+            found += (
+                f"; it cannot be told from {_listed([f'{entry.name} ({_errors(first, entry)})' for entry in equal])}"
+            )
+        if behind:
+            found += f"; behind it by more than the error {'is' if len(behind) == 1 else 'are'} "
+            found += _listed([f"{entry.name} ({_errors(first, entry)})" for entry in behind])
+    troubled = [f"{entry.name}: {entry.trouble}" for entry in entries if entry.trouble]
+    return f"{found}. But distance is not all: {'; '.join(troubled)}" if troubled else found
+
+
+def _shown(entry: Entry) -> str:
+    return f"{entry.least.distance:.3f} ± {entry.least.error:.3f}"
+
+
+def _errors(one: Entry, other: Entry) -> str:
+    return f"{apart(one.least, other.least):.1f} errors apart"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
