@@ -388,6 +388,7 @@ def test_who_is_better_is_said_with_the_error():
     assert "cannot be told from b (0.7 errors apart)" in three
     assert "behind it by more than the error is a (7.1 errors apart)" in three
     assert better([Entry("a", far), Entry("b", near, "It copies")]).endswith("But distance is not all: b: It copies")
+    assert "It copies" not in better([Entry("a", far, "It copies"), Entry("b", near)])  # it is behind anyway
 
 
 @pytest.mark.parametrize(("wrong", "count"), [(0, 10), (3, 40), (20, 40), (40, 40)])

@@ -12,6 +12,7 @@ import urllib.request
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,7 +101,7 @@ class Published:
             with urllib.request.urlopen(self.address, timeout=60) as answer:
                 while (part := answer.read(BLOCK)) and sum(map(len, parts)) <= self.size:
                     parts.append(part)
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise UserError(
                 f"{self.address} cannot be fetched ({error}); get the file elsewhere and give it with --weights FILE."
             ) from error

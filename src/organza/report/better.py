@@ -16,7 +16,7 @@ class Entry(NamedTuple):
     Args:
         name: what to call it.
         least: its best check.
-        trouble: what its verdict accuses it of, such as "it copies"; "" where of nothing.
+        trouble: what its verdict accuses it of, such as "It copies"; "" where of nothing. Told of the nearest.
     """
 
     name: str
@@ -65,7 +65,7 @@ def better(entries: Sequence[Entry]) -> str:
         if behind:
             found += f"; behind it by more than the error {'is' if len(behind) == 1 else 'are'} "
             found += _listed([f"{entry.name} ({_errors(first, entry)})" for entry in behind])
-    troubled = [f"{entry.name}: {entry.trouble}" for entry in entries if entry.trouble]
+    troubled = [f"{entry.name}: {entry.trouble}" for entry in (first, *equal) if entry.trouble]
     return f"{found}. But distance is not all: {'; '.join(troubled)}" if troubled else found
 
 
