@@ -14,7 +14,7 @@ from torch.utils.flop_counter import flop_registry
 from organza.data.batches import Batches
 from organza.display import words
 from organza.machine import choose
-from organza.pace import faster, measure, trial
+from organza.pace import faster, rates, trial
 from organza.part import encode
 from organza.recipe import Recipe
 from organza.run import RunFolder
@@ -29,7 +29,7 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
     data = open_data(asked, recipe, before, progress)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
     machine = faster(recipe, data, machine)
-    rate = measure(trial(recipe, data, machine), 3.0)
+    rate = max(rates(recipe, data, machine, 1.5).values())
     planned = budget.planned(len(data.parts.train), rate)
     game = recipe.build(data)
     channels, *space = data.shape

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+
+import torch
 
 from organza.data.batches import Batches
 from organza.game import NonFinite
@@ -19,6 +23,10 @@ from organza.trainer import Trainer
 
 WORTHWHILE = 1.05
 """Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
+
+AS_GOOD = 0.8
+"""Of the best rate: the fewest threads that reach it are taken. Threads wait for one another by spinning, and one that has to share its
+core holds up all: beside one busy process `swift` is ten times slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
 
 
 def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> Trainer:
@@ -40,6 +48,38 @@ def measure(trainer: Trainer, seconds: float) -> float:
     except NonFinite:
         pass  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
     return max(trainer.images - images, 1) / (time.perf_counter() - start)
+
+
+def rates(recipe: Recipe, data: Batches, machine: Machine, seconds: float = 0.5) -> dict[int, float]:
+    """Images a second, by threads: 1, 2, 4 ... and all. Only those that are set, where that was the user's wish or the device is no CPU."""
+    most = torch.get_num_threads()
+    chosen = machine.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ
+    counts = [most] if chosen else sorted({*(2**n for n in range(most.bit_length()) if 2**n < most), most})
+    found = {}
+    for count in counts:
+        with threaded(count):
+            found[count] = measure(trial(recipe, data, machine), seconds)
+    return found
+
+
+def fewest(found: dict[int, float]) -> int:
+    """The least number of threads that is as good as any.
+
+    >>> fewest({1: 97.0, 2: 133.0}), fewest({1: 115.0, 2: 14.0}), fewest({1: 50.0, 2: 95.0, 4: 100.0})
+    (2, 1, 2)
+    """
+    return min(count for count, rate in found.items() if rate >= AS_GOOD * max(found.values()))
+
+
+@contextmanager
+def threaded(count: int) -> Iterator[None]:
+    """So many threads for each operation on the CPU; as before, afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:

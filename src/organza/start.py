@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
-from organza.pace import costs, faster, measure, trial
+from organza.pace import costs, faster, fewest, measure, rates, threaded, trial
 from organza.part import decode, encode
 from organza.plan import Plan, make_plan
 from organza.recipe import Recipe
@@ -122,7 +123,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)  # what does not fit the data is said before anything is written
     folder.begin()
-    with folder.hold():
+    with folder.hold(), ExitStack() as settings:
         if folder.exists != (before is not None):  # both looked before one of them held it
             raise UserError(
                 f"{folder.path} was begun by another process just now; run the same command again to go on with it."
@@ -130,6 +131,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         yield from _warnings(data, recipe)
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
+        settings.enter_context(threaded(_threads(asked, before, recipe, data, machine)))
         machine = faster(recipe, data, machine)
         with told(_CANNOT.format(name=recipe.name)):
             plan = _plan(asked, before, recipe, data, referee, machine)
@@ -153,6 +155,20 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event
+
+
+def _threads(asked: Request, before: dict[str, Any] | None, recipe: Recipe, data: Batches, machine: Machine) -> int:
+    """Those that the run began with, as other numbers round differently; those that are measured to do, where the clock decides anyhow."""
+    here = torch.get_num_threads()
+    if before:
+        return (
+            here
+            if "OMP_NUM_THREADS" in os.environ
+            else min(before["versions"].get("threads", here), os.cpu_count() or 1)
+        )
+    if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
+        return here  # the same command makes the same bytes
+    return fewest(rates(recipe, data, machine))
 
 
 def feasible(recipe: Recipe, data: Batches) -> None:
@@ -189,7 +205,7 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     else:
         source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, lambda recipe, data: measure(trial(recipe, data, machine), 1.0))
+        choice = recipe_for(source, budget, lambda recipe, data: max(rates(recipe, data, machine).values()))
     recipe = recipes.apply(choice.recipe, asked.settings)
     if before:
         _same(folder, before, recipe)
@@ -359,6 +375,7 @@ def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, mach
             else "too few to hold any out: measured against the training images"
         ),
         f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
-        + ("" if machine == CPU else f", on {machine}"),
+        + ("" if machine == CPU else f", on {machine}")
+        + (", one thread" if torch.get_num_threads() == 1 else f", {torch.get_num_threads()} threads"),
         f"run folder {folder.path}",
     )
