@@ -75,6 +75,7 @@ def test_mutated_configurations(courses: list[Course], material: Material):
         kept(row)
 
 
+@pytest.mark.slow
 def test_illness_is_noticed_and_health_is_left_alone(tmp_path: Path):
     patients = illness.Patients(tmp_path)
     kept(illness.left_alone(patients, 1))
