@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,6 +70,11 @@ def planes(images: Tensor) -> Tensor:
 
 
 def checked(images: np.ndarray | Tensor) -> Tensor:
+    """Pictures as a network can be shown them: a uint8 tensor [N, H, W, C] on the CPU, C in 1, 3, 4.
+
+    Raises:
+        UserError: for anything else.
+    """
     if isinstance(images, np.ndarray) and images.dtype == np.uint8:
         images = torch.from_numpy(np.array(images))  # a copy: memory-mapped arrays are read-only
     if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
@@ -78,6 +84,24 @@ def checked(images: np.ndarray | Tensor) -> Tensor:
             f"Pictures with {images.shape[3]} channels cannot be measured: the feature network sees 1, 3 or 4; train without evaluation."
         )
     return images.cpu()
+
+
+def in_parts(images: np.ndarray | Tensor, dimension: int, see: Callable[[Tensor], Tensor]) -> Tensor:
+    """The features of pictures, uint8 [N, H, W, C] to float32 [N, dimension], a few at a time: memory does not grow with N.
+
+    Args:
+        images: what is looked at.
+        dimension: of the features.
+        see: some checked pictures to their features.
+
+    Raises:
+        UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
+    """
+    features = torch.empty(len(images), dimension)
+    for start in range(0, len(images), MICROBATCH):
+        some = slice(start, start + MICROBATCH)
+        features[some] = see(checked(images[some]))
+    return features
 
 
 class Pooled:
@@ -119,12 +143,11 @@ class Pooled:
         Raises:
             UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
         """
-        features = torch.empty(len(images), self.dimension)
-        for start in range(0, len(images), MICROBATCH):
-            part = pixels(checked(images[start : start + MICROBATCH]), self.resolution)
-            part = ((part - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
-            features[start : start + MICROBATCH] = self.network.pooled(part)
-        return features
+        return in_parts(images, self.dimension, self._see)
+
+    def _see(self, some: Tensor) -> Tensor:
+        x = (pixels(some, self.resolution) - self.mean) / self.deviation
+        return self.network.pooled(x.contiguous(memory_format=torch.channels_last))
 
 
 def offline_extractor(resolution: int = 96) -> Extractor:

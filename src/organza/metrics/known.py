@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from organza.metrics import inception, transformer
-from organza.metrics.features import MICROBATCH, checked, planes
+from organza.metrics.features import in_parts, planes
 from organza.metrics.packaged import Seer
 from organza.metrics.published import Published, loaded
 
@@ -86,12 +86,12 @@ class Known:
         Raises:
             UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
         """
-        features = torch.empty(len(images), self.dimension)
-        for start in range(0, len(images), MICROBATCH):
-            part = planes(checked(images[start : start + MICROBATCH]))
-            part = inception.resized(part, self.kind.side) if self.kind.side else part
-            features[start : start + MICROBATCH] = self.network.pooled((part - self.mean) / self.deviation)
-        return features
+        return in_parts(images, self.dimension, self._see)
+
+    def _see(self, some: Tensor) -> Tensor:
+        x = planes(some)
+        x = inception.resized(x, self.kind.side) if self.kind.side else x
+        return self.network.pooled((x - self.mean) / self.deviation)
 
 
 def known(name: str, files: Sequence[Path] = (), download: bool = False, cache: Path | None = None) -> Known:
