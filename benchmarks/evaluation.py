@@ -50,7 +50,7 @@ def rates(images: np.ndarray) -> dict[str, float]:
             extractor = make(resolution)
             for features.MICROBATCH in (8, 16, 32, 64):
                 extractor(images[:64])
-                name = f"{extractor.name} at {resolution}, batches of {features.MICROBATCH}"
+                name = f"{extractor.name} at {resolution}, batches of {features.at_once(resolution)}"
                 found[name] = len(images) / min(seconds(lambda: extractor(images)) for _ in range(2))  # noqa: B023
             features.MICROBATCH = 16
     return found

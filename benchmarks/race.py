@@ -32,7 +32,7 @@ from torch.nn.functional import interpolate
 from organza import Images, Source
 from organza.auto import AUTO, recipe_for
 from organza.data.batches import to_uint8
-from organza.machine import versions
+from organza.machine import choose, versions
 from organza.metrics.evaluate import distance
 from organza.metrics.features import offline_extractor, second_opinion
 from organza.metrics.pyramid import Pyramid
@@ -114,12 +114,14 @@ class Reference:
 
 
 class Ours:
-    """A recipe in organza's trainer, without its looks at itself."""
+    """A recipe in organza's trainer, without its looks at itself, on the machine that `organza train` would choose."""
 
     def __init__(self, recipe: Recipe, data: Images, seed: int, budget: Budget):
-        planned = max(budget.planned(len(data.parts.train), measure(trial(recipe, data), 5.0)), recipe.batch)
+        machine = choose()
+        rate = measure(trial(recipe, data, machine), 5.0)
+        planned = max(budget.planned(len(data.parts.train), rate), recipe.batch)
         plan = Plan(budget.text, planned, budget.seconds, planned, planned, planned, planned)
-        self.trainer = Trainer(recipe, data, RunFolder("."), plan, seed, None)
+        self.trainer = Trainer(recipe, data, RunFolder("."), plan, seed, None, machine)
 
     @property
     def images(self) -> int:
@@ -176,7 +178,7 @@ def entered(text: str, source: Source, data: Images, seed: int, settings: list[s
     if name == "tutorial":
         return Lane(label, Reference(data, seed), seconds, clock)
     if name == AUTO:
-        choice = recipe_for(source, allowed, lambda recipe, data: measure(trial(recipe, data), 3.0))
+        choice = recipe_for(source, allowed, lambda recipe, data: measure(trial(recipe, data, choose()), 3.0))
         print(label, *choice.reasons, sep="\n  ", flush=True)
         recipe = choice.recipe
     else:
@@ -193,7 +195,7 @@ def run(asked: argparse.Namespace) -> None:
     np.save(asked.out / "real.npy", data.real())
     (asked.out / "conditions.json").write_text(
         json.dumps(
-            {"data": data.facts(), "threads": torch.get_num_threads(), "cores": os.cpu_count()} | versions(), indent=1
+            {"data": data.facts(), "threads": torch.get_num_threads(), "cores": os.cpu_count()} | versions(choose()), indent=1
         )
     )
     lanes = [

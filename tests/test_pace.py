@@ -56,6 +56,16 @@ def test_each_number_is_measured_and_the_old_one_left(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("four")
+def test_recipes_are_compared_by_the_threads_that_were_fastest_with_the_first(monkeypatch: pytest.MonkeyPatch):
+    by_threads(monkeypatch, {1: 10.0, 2: 19.0, 4: 3.0})
+    asked = pace.Pace(CPU)
+    assert asked(find("dcgan-r1"), None) == 19.0  # type: ignore[arg-type]
+    by_threads(monkeypatch, {2: 7.0})  # the others are not asked again
+    assert asked(find("dcgan"), None) == 7.0  # type: ignore[arg-type]
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.usefixtures("four")
 def test_a_run_by_the_clock_takes_the_fewest_that_do_and_keeps_them(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -25,7 +25,7 @@ from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
-from organza.pace import costs, faster, fewest, measure, rates, threaded, trial
+from organza.pace import Pace, costs, faster, fewest, measure, rates, threaded, trial
 from organza.part import decode, encode
 from organza.plan import Plan, make_plan
 from organza.recipe import Recipe
@@ -205,7 +205,7 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     else:
         source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, lambda recipe, data: max(rates(recipe, data, machine).values()))
+        choice = recipe_for(source, budget, Pace(machine))
     recipe = recipes.apply(choice.recipe, asked.settings)
     if before:
         _same(folder, before, recipe)
@@ -297,7 +297,7 @@ def _plan(
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
     # Only a time needs a good guess at the images it comes to, and a short one can do with less.
     trainer = trial(recipe, data, machine)
-    rate = measure(trainer, min(3.0, 0.005 * budget.seconds) if budget.seconds else 0.3)
+    rate = measure(trainer, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
     return make_plan(budget, len(data.parts.train), recipe.batch, costs(trainer, rate, referee))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from organza.errors import UserError
 from organza.metrics.evaluate import evaluate
-from organza.metrics.features import MICROBATCH, Extractor, cached_features, offline_extractor, pixels
+from organza.metrics.features import Extractor, at_once, cached_features, offline_extractor, pixels
 from organza.metrics.kernels import gaussian_mmd
 from organza.metrics.lite0 import WEIGHTS
 
@@ -57,11 +57,11 @@ def real(extractor: Extractor) -> Tensor:
 
 
 def test_batches_and_order_do_not_matter(extractor: Extractor):
-    images = faces(MICROBATCH + 5)
+    images = faces(at_once(64) + 5)
     whole = extractor(images)
     assert whole.dtype == torch.float32
     assert whole.shape == (len(images), extractor.dimension)
-    for parts in ([1] * len(images), [3, MICROBATCH, 2]):
+    for parts in ([1] * len(images), [3, at_once(64), 2]):
         apart = torch.cat([extractor(part) for part in torch.split(torch.from_numpy(images), parts)])
         assert (apart - whole).abs().max() < 1e-5 * whole.abs().max()
     assert (extractor(images[::-1]).flip(0) - whole).abs().max() < 1e-5 * whole.abs().max()
