@@ -195,7 +195,8 @@ def run(asked: argparse.Namespace) -> None:
     np.save(asked.out / "real.npy", data.real())
     (asked.out / "conditions.json").write_text(
         json.dumps(
-            {"data": data.facts(), "threads": torch.get_num_threads(), "cores": os.cpu_count()} | versions(choose()), indent=1
+            {"data": data.facts(), "threads": torch.get_num_threads(), "cores": os.cpu_count()} | versions(choose()),
+            indent=1,
         )
     )
     lanes = [

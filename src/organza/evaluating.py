@@ -39,7 +39,7 @@ STRAIGHT = 1000
 """Images a side, below which the extrapolated Fréchet distance is left too large."""
 SUSPECTS = 5
 JUDGED = 1000  # training images, and unseen ones, that D is asked for
-AT_ONCE = 512  # pictures between two words of progress
+AT_ONCE = 576  # pictures between two words of progress: whole batches of every look
 
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
     "lite0": (lambda: Pyramid(offline_extractor), lite0.WEIGHTS.installed),
@@ -310,7 +310,9 @@ def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
     return [named_extractor(name) for name in chosen]
 
 
-def named_extractor(name: str, files: Sequence[Path] = (), download: bool = False) -> Extractor:
+def named_extractor(
+    name: str, files: Sequence[Path] = (), download: bool = False, progress: Progress | None = None
+) -> Extractor:
     """One extractor by its name.
 
     Args:
@@ -318,6 +320,7 @@ def named_extractor(name: str, files: Sequence[Path] = (), download: bool = Fals
             my_module:my_extractor, a function of yours that returns an `Extractor`.
         files: in which published weights may be.
         download: may they be fetched?
+        progress: is told of a download.
 
     Raises:
         UserError: an unknown name, with the nearest; weights that are missing, with their size and address.
@@ -325,7 +328,7 @@ def named_extractor(name: str, files: Sequence[Path] = (), download: bool = Fals
     if ":" in name:
         return imported(name, "--extractor")()
     if name in KINDS:
-        return known(name, files, download)
+        return known(name, files, download, progress=progress)
     if name not in EXTRACTORS:
         names = (*EXTRACTORS, *KINDS)
         raise UserError(

@@ -235,8 +235,8 @@ def evaluate(
         for name in extractor:
             if name in KINDS and not KINDS[name].weights.kept_at().exists():
                 print(f"fetching {KINDS[name].weights}", file=sys.stderr)
-    extractors = [named_extractor(name, weights, download) for name in extractor]
     with preparing() as progress:
+        extractors = [named_extractor(name, weights, download, progress) for name in extractor]
         found = [
             evaluation
             for target in targets

@@ -17,7 +17,7 @@ from torch import Tensor
 from organza.metrics import inception, transformer
 from organza.metrics.features import in_parts, planes
 from organza.metrics.packaged import Seer
-from organza.metrics.published import Published, loaded
+from organza.metrics.published import Progress, Published, loaded
 
 Colours = tuple[float, float, float]
 
@@ -94,7 +94,13 @@ class Known:
         return self.network.pooled((x - self.mean) / self.deviation)
 
 
-def known(name: str, files: Sequence[Path] = (), download: bool = False, cache: Path | None = None) -> Known:
+def known(
+    name: str,
+    files: Sequence[Path] = (),
+    download: bool = False,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Known:
     """A known network as an extractor.
 
     Args:
@@ -102,6 +108,7 @@ def known(name: str, files: Sequence[Path] = (), download: bool = False, cache: 
         files: in which its published weights may be.
         download: may they be fetched?
         cache: directory of converted weights.
+        progress: is told of a download.
 
     Raises:
         UserError: its weights are not here and may not be fetched, or are other ones.
@@ -112,4 +119,4 @@ def known(name: str, files: Sequence[Path] = (), download: bool = False, cache: 
     2048
     """
     kind = KINDS[name]
-    return Known(kind, loaded(kind.network(), kind.weights.state(files, download, cache)))
+    return Known(kind, loaded(kind.network(), kind.weights.state(files, download, cache, progress)))

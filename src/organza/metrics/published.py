@@ -26,6 +26,7 @@ FORMAT = "1"
 """Of the converted weights: raise it when names or numbers change, and old caches are made again."""
 BLOCK = 1 << 20  # bytes
 Network = TypeVar("Network", bound=nn.Module)
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,20 @@ class Published:
         """Where the converted weights are kept."""
         return (cache or store.cache_directory()) / f"{self.name}-{self.sha256[:12]}.safetensors"
 
-    def state(self, files: Sequence[Path] = (), download: bool = False, cache: Path | None = None) -> dict[str, Tensor]:
+    def state(
+        self,
+        files: Sequence[Path] = (),
+        download: bool = False,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Tensor]:
         """The weights as our network's state dict.
 
         Args:
             files: of the user's, among which the published file may be; found by its sha256.
             download: may it be fetched?
             cache: directory of the converted weights.
+            progress: is told (what, megabytes done, of how many) of a download.
 
         Raises:
             UserError: there are no weights and none may be fetched, or they are not what was published.
@@ -83,32 +91,33 @@ class Published:
                 f"The weights of {self.name} are not here ({self}); "
                 "give the file with --weights FILE, or permit its download with --download."
             )
-        state = self.converted(self.read(self._fetched() if body is None else body))
+        state = self.converted(self.read(self._fetched(progress) if body is None else body))
         try:
             store.write(self.kept_at(cache), state, self.about())
         except OSError as error:  # costs the same again next time, and nothing else
             warnings.warn(f"The weights of {self.name} could not be kept: {error}.", stacklevel=2)
         return state
 
-    def _fetched(self) -> bytes:
+    def _fetched(self, progress: Progress | None) -> bytes:
         """The file from its address.
 
         Raises:
             UserError: it cannot be had, or is another one.
         """
-        parts: list[bytes] = []
+        body = bytearray()
         try:
             with urllib.request.urlopen(self.address, timeout=60) as answer:
-                while (part := answer.read(BLOCK)) and sum(map(len, parts)) <= self.size:
-                    parts.append(part)
+                while len(body) <= self.size and (part := answer.read(BLOCK)):
+                    body += part
+                    if progress:
+                        progress(f"fetching {self.name}, MB", len(body) // 10**6, self.size // 10**6)
         except (OSError, HTTPException) as error:
             raise UserError(
                 f"{self.address} cannot be fetched ({error}); get the file elsewhere and give it with --weights FILE."
             ) from error
-        body = b"".join(parts)
         if (found := hashlib.sha256(body).hexdigest()) != self.sha256:
             raise UserError(f"{self.address} is not what was published: its sha256 is {found}, expected {self.sha256}.")
-        return body
+        return bytes(body)
 
 
 def state_dict(body: bytes) -> dict[str, Tensor]:
