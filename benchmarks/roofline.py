@@ -4,8 +4,8 @@
 
 The best convolution and the best matrix product are measured on the spot, between the repeats, with the threads that training has.
 Contestants alternate: the tutorial's own loop (benchmarks/tutorial.py), `dcgan`, which has the same networks and numbers in organza's
-loop, and the recipe that `auto` would recipe_for for ten minutes. Then each operation of a step is timed where it is called: on a CPU it is
-done when the call returns.
+loop, in float32 and in the precision that `organza train` would choose here, and the recipe that `auto` would choose for ten minutes.
+Then each operation of a step is timed where it is called: on a CPU it is done when the call returns.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,7 +27,7 @@ from torch.utils.flop_counter import flop_registry
 from organza import Images, Source
 from organza.auto import recipe_for
 from organza.dry import cost
-from organza.machine import versions
+from organza.machine import CPU, Machine, choose, versions
 from organza.networks.layers import channels_last
 from organza.pace import measure, trial
 from organza.recipe import Recipe, find
@@ -38,9 +39,9 @@ SHAPES = [(128, 128, 32), (256, 256, 16), (64, 128, 32), (512, 512, 8), (32, 32,
 """Of 3x3 convolutions: channels in and out, side. Large enough to keep every thread busy, small enough for the caches."""
 
 
-def best_convolution(batch: int = 32) -> float:
+def best_convolution(machine: Machine = CPU, batch: int = 32) -> float:
     """GFLOP/s of the fastest of some convolutions, in channels-last memory."""
-    return max(_rate(_convolution(batch, *shape)) for shape in SHAPES)
+    return max(machine.forward(lambda shape=shape: _rate(_convolution(batch, *shape))) for shape in SHAPES)
 
 
 def best_product(side: int = 1024) -> float:
@@ -50,8 +51,9 @@ def best_product(side: int = 1024) -> float:
 
 
 def _convolution(batch: int, wide: int, narrow: int, side: int) -> tuple[Callable[[], object], float]:
-    layer = channels_last(torch.nn.Conv2d(wide, narrow, 3, padding=1, bias=False)).requires_grad_(False)
-    x = torch.randn(batch, wide, side, side).to(memory_format=torch.channels_last)
+    precision = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+    layer = channels_last(torch.nn.Conv2d(wide, narrow, 3, padding=1, bias=False)).requires_grad_(False).to(precision)
+    x = torch.randn(batch, wide, side, side, dtype=precision).to(memory_format=torch.channels_last)
     return lambda: layer(x), 2.0 * batch * wide * narrow * 9 * side * side
 
 
@@ -117,6 +119,16 @@ def stepping(step: Callable[[], object], images: int, steps: int) -> Callable[[]
     return run
 
 
+class Contestant(NamedTuple):
+    """A recipe on a machine."""
+
+    recipe: Recipe
+    machine: Machine
+
+    def __str__(self) -> str:
+        return f"{self.recipe.name} in {self.machine.facts()['precision']}"
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("data")
@@ -125,41 +137,41 @@ def main() -> None:
     arguments.add_argument("--out", type=Path)
     asked = arguments.parse_args()
     torch.set_flush_denormal(True)
-    source = Source(asked.data, 64)
-    data = Images(source)
-    chosen = recipe_for(
-        source, Budget.parse("10m"), lambda recipe, batches: measure(trial(recipe, batches), 1.0)
-    ).recipe
-    reference = Reference(data, 0)
-    recipes: dict[str, Recipe] = {"dcgan": find("dcgan"), chosen.name: chosen}
-    trainers = {name: trial(recipe, data) for name, recipe in recipes.items()}
-    jobs = {"best convolution, GFLOP/s": best_convolution, "best matrix product, GFLOP/s": best_product}
+    source, here = Source(asked.data, 64), choose("cpu")
+    data, reference = Images(source), Reference(Images(source), 0)
+    auto = recipe_for(source, Budget.parse("10m"), lambda recipe, some: measure(trial(recipe, some, here), 1.0)).recipe
+    contestants = list(dict.fromkeys(Contestant(recipe, on) for recipe in (find("dcgan"), auto) for on in (CPU, here)))
+    steps = {one: trial(one.recipe, data, one.machine).step for one in contestants}
+    best = {one.machine: f"best convolution in {one.machine.facts()['precision']}, GFLOP/s" for one in contestants}
+    jobs: dict[str, Callable[[], float]] = {name: partial(best_convolution, machine) for machine, name in best.items()}
+    jobs["best matrix product, GFLOP/s"] = best_product
     jobs["the tutorial's loop, images/s"] = stepping(reference.step, Tutorial.batch, 2)
-    for name, recipe in recipes.items():
-        steps = max(2, 256 // recipe.batch)
-        jobs[f"{name}, images/s"] = stepping(trainers[name].step, recipe.batch, steps)
+    for one in contestants:
+        batch = one.recipe.batch
+        jobs[f"{one}, images/s"] = stepping(steps[one], batch, max(2, 256 // batch))
     found: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(asked.repeats):
         for name, job in jobs.items():
             found[name].append(job())
     middle = {name: statistics.median(values) for name, values in found.items()}
     for name, values in found.items():
-        print(f"{name:36s}{middle[name]:10.1f}   ({min(values):.1f} to {max(values):.1f})")
-    pairs = zip(found["dcgan, images/s"], found["the tutorial's loop, images/s"], strict=True)
-    ratio = statistics.median(a / b for a, b in pairs)
-    print(f"dcgan is {ratio:.2f} times as fast as the tutorial's loop (median of {asked.repeats} ratios)")
-    best, tables, achieved = middle["best convolution, GFLOP/s"], {}, {}
-    for name, recipe in recipes.items():
-        rate = middle[f"{name}, images/s"] * cost(recipe, data) / 1e9
-        achieved[name] = rate / best
-        print(f"\n{name}: {rate:.1f} GFLOP/s, {100 * rate / best:.0f}% of the best convolution. A step, by operation:")
-        tables[name] = operations(trainers[name].step)
-        for row in tables[name][: asked.rows]:
-            told = f"{row['gflops']:8.1f} GFLOP/s ({100 * row['gflops'] / best:3.0f}%)" if row["gflops"] else ""
+        print(f"{name:44s}{middle[name]:10.1f}   ({min(values):.1f} to {max(values):.1f})")
+    facts: dict[str, dict[str, Any]] = {}
+    for one in contestants:
+        pairs = zip(found[f"{one}, images/s"], found["the tutorial's loop, images/s"], strict=True)
+        ratio = statistics.median(a / b for a, b in pairs)
+        rate = middle[f"{one}, images/s"] * cost(one.recipe, data) / 1e9
+        share = rate / middle[best[one.machine]]
+        rows = operations(steps[one])
+        facts[str(one)] = {"ratio": ratio, "gflops": rate, "achieved": share, "operations": rows}
+        print(f"\n{one}: {ratio:.2f} times the images of the tutorial's loop (median of {asked.repeats} ratios)")
+        print(f"{rate:.1f} GFLOP/s, {100 * share:.0f}% of the best convolution. A step, by operation:")
+        for row in rows[: asked.rows]:
+            part = 100 * row["gflops"] / middle[best[one.machine]]
+            told = f"{row['gflops']:8.1f} GFLOP/s ({part:3.0f}%)" if row["gflops"] else ""
             print(f"{row['ms']:8.1f} ms {100 * row['share']:5.1f}% {row['operation']:32s}{told:26s} {row['shapes']}")
     if asked.out:
-        kept = {"versions": versions(), "values": found, "ratio": ratio, "achieved": achieved, "operations": tables}
-        asked.out.write_text(json.dumps(kept, indent=1))
+        asked.out.write_text(json.dumps({"versions": versions(here), "values": found, "contestants": facts}, indent=1))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from organza.display import Screen, blocks, display, draw, frame, status
-from organza.events import Begun, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
+from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Saved, Stopped, Tick, Warned
 from organza.pictures import half_blocks, shrunk
 from organza.stop import Check
 
@@ -32,6 +32,7 @@ def run(*, kind: str = "budget") -> list[Event]:
         Busy("measuring the samples"),
         Evaluated(CHECK, {}, True),
         Saved(1200, Path("checkpoints/00001200")),
+        Reported(Path("report.html"), "Healthy so far: recognisable", "Close.", "New: 1% ± 1% are near-copies"),
         Stopped(kind, "the budget of 100s is spent", 1200),
     ]
 
@@ -54,6 +55,7 @@ def test_everything_a_person_should_know_is_told(terminal: dict):
     for said in (
         *("120 images, 32x32", "3 of 120 files are left out", "1,200", "30.0", "D(x) 0.62", "D(G(z)) 0.38"),
         *("discriminator 0.612", "generator 0.980", "0.4213 ± 0.011", "the budget of 100s is spent", "60 s left"),
+        *("verdict: Healthy so far: recognisable. Close.", "copies? New: 1% ± 1% are near-copies"),
         *("organza sample runs/x", "organza judge runs/x"),
     ):
         assert said in text, said

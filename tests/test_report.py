@@ -18,7 +18,7 @@ from PIL import Image
 
 import organza
 from organza.errors import UserError
-from organza.events import Evaluated, Sampled, Stopped, Tick, Warned
+from organza.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
 from organza.health import Vitals, findings
 from organza.loggers import Scalars, tensorboard, wandb
 from organza.metrics.kernels import Estimate
@@ -30,7 +30,7 @@ from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.record import Record
 from organza.report.sections import next_commands
 from organza.report.verdict import verdict
-from organza.report.writing import report, write_report
+from organza.report.writing import report, verdict_of, write_report
 from organza.stop import Check, tie
 from tests.drawings import drawing
 
@@ -80,8 +80,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three steps or so, with its report."""
-    path = tmp_path_factory.mktemp("runs") / "a <i>run"
-    organza.train(hostile, path, recipe="swift", size=16, budget="96img", settings=["generator.width=8"])
+    path, told = tmp_path_factory.mktemp("runs") / "a <i>run", []
+    organza.train(hostile, path, told.append, recipe="swift", size=16, budget="96img", settings=["generator.width=8"])
+    (verdict,) = (event for event in told if isinstance(event, Reported))
+    assert verdict.title in (path / "report.html").read_text()
+    assert "near-copies" in verdict.copies
     return path
 
 
@@ -125,7 +128,7 @@ def test_what_comes_from_users_is_text(html: str, run: Path):
         ({"event": HOSTILE, "text": HOSTILE},),
     )
     changed.content["recipe"]["name"] = changed.content["versions"]["torch"] = HOSTILE
-    again = Page(report(changed, None, HOSTILE))
+    again = Page(report(changed, None, verdict_of(changed, None), HOSTILE))
     assert not any("onerror" in attributes for _, attributes in again.elements)
     assert again.text.count("onerror=alert(1)") >= 5
 
@@ -162,12 +165,13 @@ def test_a_report_that_fails_costs_a_warning(hostile: Path, tmp_path: Path, monk
     def broken(*_: object) -> None:
         raise RuntimeError("no page today")
 
-    monkeypatch.setattr(ending, "write_report", broken)
+    monkeypatch.setattr(ending, "conclude", broken)
     told = []
     organza.train(hostile, tmp_path / "run", told.append, recipe="swift", size=16, budget="32img", evaluate=False)
     assert isinstance(told[-1], Stopped)
     assert any(isinstance(event, Warned) and "no page today" in event.text for event in told)
     assert "no page today" in (tmp_path / "run" / "events.jsonl").read_text()
+    assert not any(isinstance(event, Reported) for event in told)
     assert organza.load(tmp_path / "run").sample(1).shape == (1, 16, 16, 3)
     monkeypatch.undo()
     text = Page(write_report(tmp_path / "run").read_text()).text  # a run that was never measured

@@ -22,7 +22,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from organza.events import Begun, Busy, Evaluated, Event, Sampled, Stopped, Tick, Warned
+from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
 from organza.stop import Check, best, tie
@@ -46,6 +46,8 @@ class Screen:
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
     health: str = ""  # what the last evaluation found
+    verdict: str = ""  # of the report
+    copies: str = ""  # what it found of them
     extractor: str = ""  # of the features that distances are measured on
 
     def after(self, event: Event) -> Screen:
@@ -67,6 +69,8 @@ class Screen:
             return replace(self, pictures=event.pictures, drawn_at=event.images)
         if isinstance(event, Warned):
             return replace(self, warnings=(*self.warnings, event.text))
+        if isinstance(event, Reported):
+            return replace(self, verdict=f"{event.title}. {event.why}", copies=event.copies)
         return self
 
 
@@ -284,6 +288,10 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         )
         if tied := tie(screen.checks):
             yield f"      {tied}"
+    if screen.verdict:
+        yield f"verdict: {screen.verdict}"
+    if screen.copies:
+        yield f"copies? {screen.copies}"
     if last.kind in ("non-finite", "collapse"):
         yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
         return

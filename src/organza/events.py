@@ -74,6 +74,16 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """The report was written; what it says of the run, in a few words and a sentence or two, and of copies, in numbers."""
+
+    path: Path
+    title: str
+    why: str
+    copies: str
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The run is over, or paused."""
 
@@ -82,4 +92,4 @@ class Stopped:
     images: int
 
 
-Event = Begun | Tick | Busy | Sampled | Evaluated | Saved | Warned | Stopped
+Event = Begun | Tick | Busy | Sampled | Evaluated | Saved | Warned | Reported | Stopped

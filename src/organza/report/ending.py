@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from organza.data.batches import Batches
 from organza.events import Busy, Event, Stopped, Warned
-from organza.report.writing import write_report
+from organza.report.writing import conclude
 from organza.run import RunFolder
 from organza.signals import NAMES
 
@@ -23,9 +23,11 @@ def reported(events: Iterable[Event], folder: RunFolder, data: Batches) -> Itera
         if isinstance(event, Stopped) and event.kind not in NAMES:
             yield Busy("writing the report")
             try:
-                write_report(folder.path, data)
+                concluded = conclude(folder.path, data)
             except Exception as error:  # all of the run is saved, and no fault of a page may say otherwise
                 yield Warned(
                     f"the report was not written ({error or type(error).__name__}); organza report {folder.path} tries again"
                 )
+            else:
+                yield concluded
         yield event

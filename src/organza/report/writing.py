@@ -10,10 +10,11 @@ from pathlib import Path
 
 from organza.data.batches import Batches
 from organza.errors import UserError
+from organza.events import Reported
 from organza.metrics.kernels import Estimate
 from organza.report import sections
 from organza.report.curves import curves
-from organza.report.findings import Evidence
+from organza.report.findings import Evidence, new
 from organza.report.look import Look, look
 from organza.report.page import asset, page, written
 from organza.report.record import Record, estimate_of
@@ -31,22 +32,31 @@ def write_report(path: str | Path, data: Batches | None = None) -> Path:
     Raises:
         UserError: where there is no run, or the page cannot be written.
     """
+    return conclude(path, data).path
+
+
+def conclude(path: str | Path, data: Batches | None = None) -> Reported:
+    """Write the report, and tell its verdict; as `write_report`."""
     record = Record.of(path)
     seen, reason = seen_of(path, data)
-    return written(RunFolder(path).report, report(record, seen, reason))
+    found = verdict_of(record, seen)
+    place = written(RunFolder(path).report, report(record, seen, found, reason))
+    audit = new(evidence(record, seen))
+    return Reported(place, found.title, found.why, f"{audit.answer}: {audit.numbers}" if audit else "")
 
 
-def report(record: Record, seen: Look | None, reason: str = "") -> str:
+def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") -> str:
     """The page as HTML.
 
     Args:
         record: what the run's files say.
         seen: what its players do; None where there is no checkpoint.
-        reason: why not.
+        found: the verdict on both.
+        reason: why there is no checkpoint.
     """
     notes = seen.notes if seen is not None else (reason,) if reason else ()
     parts = [
-        sections.opening(record, seen, verdict_of(record, seen)),
+        sections.opening(record, seen, found),
         sections.noted(notes),
         sections.samples(record),
         sections.copies(record, seen),
