@@ -23,7 +23,7 @@ from tests.test_runs import train, weights
 
 WELL = [
     Vitals(
-        1000 * n, 0.5 - 0.02 * n, 0.01, 0.8, 1.0, 0.7, 0.1, 0.8, 1e-3, 1e-3, 1e-3, 0.01, 0.02, 1.0, 0.05
+        1000 * n, 0.5 - 0.02 * n, 0.01, 0.8, 1.0, 0.7, 0.1, 0.8, 1e-3, 1e-3, 1e-3, 0.01, 0.02, 1.0, 0.05, 0.0
     )
     for n in range(1, 5)
 ]  # fmt: skip
@@ -34,6 +34,7 @@ RECIPE = replace(small(find("dcgan-r1"), 4), stop=())
     ("ill", "name", "grave"),
     [
         ({"variety": 0.1}, "collapse", True), ({"variety": 0.3}, "collapse", True), ({"distinct": 0.5}, "collapse", True),
+        ({"repeats": 0.9}, "collapse", True),
         ({"spread": 0.01}, "collapse", True), ({"discriminator_jump": 0.5}, "jump", True), ({"generator_jump": 0.1}, "jump", True),
         ({"generator_last": 0.0}, "still", True), ({"distance": 0.8}, "worse", True), ({"gradient": 1e-5}, "vanishing gradients", False),
         ({"overfitting": 0.9}, "overfitting", False), ({"lag": 2.0}, "lag", False),
@@ -46,6 +47,11 @@ def test_each_illness_is_found_and_nothing_else(ill: dict, name: str, grave: boo
     assert [(one.name, one.grave) for one in found] == [(name, grave)]
     assert "Try" in words(found)
     assert words([]) == "well"
+
+
+def test_what_always_repeated_itself_may_be_young():
+    young = [one._replace(repeats=0.9) for one in WELL]
+    assert [(one.name, one.grave) for one in findings(young)] == [("collapse", False)]
 
 
 def test_a_game_that_goes_round_in_circles():

@@ -49,7 +49,7 @@ class Vitals(NamedTuple):
         generator_jump, discriminator_jump: the same, the largest.
         gradient: size of G's gradient, mean of the steps since the last evaluation.
         lag: distance of the averaged generator's weights from the trained ones, over their size.
-        repeats: share of samples that nearly repeat another, less three of its errors; the report looks for them, training does not.
+        repeats: share of samples that nearly repeat another, less three of its errors; where there are unseen reals to compare with.
     """
 
     images: int
@@ -151,7 +151,8 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
         return Finding("collapse", text, advice, usual > ALIKE)  # what never varied has not collapsed: it may be young
     if now.repeats is not None and now.repeats > REPEATED:
         text = f"at least {now.repeats:.0%} of the samples nearly repeat another"
-        return Finding("collapse", text, advice, now.images >= BEGINNING)
+        unlike = [one.repeats for one in before if one.repeats is not None and one.repeats <= REPEATED]
+        return Finding("collapse", text, advice, bool(unlike))  # what always repeated itself may be young
     return None
 
 

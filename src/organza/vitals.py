@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from organza.errors import UserError
 from organza.health import Vitals
+from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
+from organza.metrics.memorisation import thumbnails
 from organza.referee import JUDGED, tried
 from organza.stop import Check
 
@@ -79,6 +83,23 @@ def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple
     return ((known - other) / away).item() if away > 0.2 else None
 
 
+def repeating(real: np.ndarray, made: Tensor) -> float | None:
+    """The share of samples that nearly repeat another, less three of its errors; None of too few.
+
+    Args:
+        real, made: uint8 [N, ...]; by thumbnails of both.
+
+    >>> real = np.random.default_rng(0).integers(0, 255, (100, 8, 8, 1), dtype=np.uint8)
+    >>> round(repeating(real, torch.from_numpy(real[:3]).repeat(40, 1, 1, 1)), 2)
+    0.96
+    """
+    try:
+        found = repeats(thumbnails(real), thumbnails(made))
+    except UserError:
+        return None
+    return found.value - 3 * found.error
+
+
 @torch.no_grad()
 def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], made: Tensor) -> Vitals:
     """What an evaluation tells of a run's health, with what the steps since the last one told.
@@ -90,7 +111,7 @@ def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], mad
         made: the samples, uint8 [N, ...].
     """
     game, variety, pulse = trainer.game, scores.get("variety"), trainer.pulse
-    known, unseen = None, trainer.verdicts()
+    known, again, unseen = None, None, trainer.verdicts()
     with trainer.averaged():
         batch = trainer.batch(range(max(0, trainer.images - trainer.recipe.batch), trainer.images))
         varies = spread(batch[game.output], game.make(batch))
@@ -98,6 +119,7 @@ def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], mad
             positions = range(JUDGED)
             seen = trainer.data.at(positions) | trainer.latents("judged", positions)
             known = overfitting(tried(game, trainer.machine.take(seen)), unseen)
+            again = repeating(trainer.data.real(), made)
     average = trainer.average.network if trainer.recipe.average else None
     return Vitals(
         images=check.images,
@@ -115,4 +137,5 @@ def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], mad
         discriminator_jump=pulse.largest("D step"),
         gradient=pulse.mean("G gradient"),
         lag=None if average is None else change(glimpse(game.G), glimpse(average)).item(),
+        repeats=again,
     )

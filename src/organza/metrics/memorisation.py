@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
 from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
 
@@ -74,19 +74,34 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
     )
 
 
-def thumbnails(images: np.ndarray, side: int = 16) -> Tensor:
-    """Pictures, uint8 [N, H, W, C], as vectors of [0, 1]: averaged down to `side` x `side`, so that a shift of a pixel changes little.
+def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
+    """Pictures or volumes as vectors of [0, 1]: averaged down to 16x16 or 8x8x8, so that a shift of a pixel changes little.
+
+    Args:
+        items: uint8 [N, H, W, C], or [N, D, H, W, C].
+        side: of a picture, in pixels; half of it for volumes. Smaller items stay as they are.
 
     >>> thumbnails(np.zeros((2, 64, 48, 3), np.uint8)).shape
     torch.Size([2, 768])
+    >>> thumbnails(np.full((2, 12, 32, 1), 255, np.uint8)).shape
+    torch.Size([2, 192])
     """
-    small = [
-        adaptive_avg_pool2d(torch.from_numpy(images[start : start + 1024]).movedim(-1, 1).float() / 255, side).flatten(
-            1
+    flat = items.ndim == 4
+    parts = []
+    for start in range(0, len(items), 512):
+        part = items[start : start + 512]
+        part = (
+            torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
+        )  # memory-mapped ones are read-only
+        x = part.movedim(-1, 1).float() / 255
+        sides = [min(side if flat else side // 2, length) for length in x.shape[2:]]
+        small = (
+            adaptive_avg_pool2d(x, (sides[0], sides[1]))
+            if flat
+            else adaptive_avg_pool3d(x, (sides[0], sides[1], sides[2]))
         )
-        for start in range(0, len(images), 1024)
-    ]
-    return torch.cat(small)
+        parts.append(small.flatten(1))
+    return torch.cat(parts)
 
 
 def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:

@@ -12,15 +12,13 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from organza.data.batches import Batches, to_uint8
 from organza.errors import UserError
 from organza.infer import Run
 from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
-from organza.metrics.memorisation import Memorisation, memorisation
+from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.shapes import variety
 from organza.rendering import pictured
 from organza.sides import FIRST, MOST_TRAINING, Side, Trained
@@ -32,8 +30,6 @@ TRIED = 128
 SHOWN = 8
 STEPS = 8
 """Pictures on the way from one latent to another."""
-THUMB = 16
-"""Pixels a side of a thumbnail; 8 of a volume."""
 ROOM = 400_000_000
 """Bytes of training pictures that are looked at; of more, evenly spaced ones."""
 Seen = TypeVar("Seen")
@@ -150,23 +146,6 @@ def look(path: object, which: str = "best", data: Batches | None = None) -> Look
         None if real is None else _tolerated(lambda: _encoded(run, real.images)),
         (*notes, *run.notes),
     )
-
-
-def thumbnails(items: np.ndarray) -> Tensor:
-    """Pictures or volumes, uint8 [N, ..., C], as blurred pixels: float32 [N, d] in [0, 1].
-
-    >>> thumbnails(np.full((2, 32, 32, 1), 255, np.uint8)).shape
-    torch.Size([2, 256])
-    """
-    small, parts = (THUMB if items.ndim == 4 else THUMB // 2), []
-    for start in range(0, len(items), 512):
-        x = torch.from_numpy(np.ascontiguousarray(items[start : start + 512])).movedim(-1, 1).float() / 255
-        sides = [min(small, side) for side in x.shape[2:]]
-        if items.ndim == 4:
-            parts.append(F.adaptive_avg_pool2d(x, (sides[0], sides[1])).flatten(1))
-        else:
-            parts.append(F.adaptive_avg_pool3d(x, (sides[0], sides[1], sides[2])).flatten(1))
-    return torch.cat(parts)
 
 
 def _most(run: Run) -> int:
