@@ -24,8 +24,6 @@ COPYING = 0.05
 """The share of near-copies from which on a run copies."""
 NEAR = 0.75
 """Distance to the training pictures over that of unseen ones, below which samples lean on them."""
-TOO_FEW = 100
-"""Pictures, below which none are held out, so that learning and copying cannot be told apart well."""
 SCALE = (
     (0.01, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (0.03, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
@@ -164,7 +162,7 @@ def new(seen: Evidence) -> Finding | None:
         return Finding(
             question, "open", "Cannot be said", "They are too unlike real pictures for copies to show.", numbers
         )
-    if seen.trained_on < TOO_FEW:
+    if not seen.held_out:
         return Finding(
             question,
             "open",

@@ -8,7 +8,6 @@ from organza import health
 from organza.report.findings import (
     EARLY,
     RISING,
-    TOO_FEW,
     WORSE,
     Evidence,
     Finding,
@@ -137,7 +136,7 @@ def _as_far_as(
         )
     narrow = variety is not None and variety.answer == "Somewhat" and like.tone != "bad"
     title = f"{'Short of variety' if narrow else TITLES[like.tone]}: {like.answer[:1].lower()}{like.answer[1:]}"
-    few = seen.trained_on < TOO_FEW and not seen.translates
+    few = not seen.held_out and not seen.translates
     if few:
         title += "; too few pictures to be sure"
         why += f" With {seen.trained_on} pictures to learn from, none could be kept aside, so learning and copying look much the same."
