@@ -12,6 +12,12 @@ from organza.networks import convolutions
 from organza.networks.convolutions import Conv2d, ConvTranspose2d, _Convolution
 
 
+@pytest.fixture(autouse=True)
+def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the processor's instructions are."""
+    monkeypatch.setattr(convolutions, "products_keep_up", lambda: True)
+
+
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolutions, "HEAVY", 0)
@@ -68,3 +74,8 @@ def test_light_layers_and_large_maps_stay_with_torch() -> None:
         assert heavy(x).grad_fn is None
     with torch.autocast("cpu", torch.bfloat16):
         assert not by_product(heavy(x))
+
+
+def test_where_convolutions_are_the_faster_ones_they_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "products_keep_up", lambda: False)
+    assert not by_product(Conv2d(256, 128, 4, 2, 1, bias=False)(torch.randn(1, 256, 8, 8)))

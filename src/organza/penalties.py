@@ -98,7 +98,8 @@ def dragan(duel: Judged, real: Tensor, fake: Tensor, spread: float = 0.5) -> Ten
 
 def _slope(duel: Judged, x: Tensor, logits: Tensor, sigma: float, share: float) -> Tensor:
     few = slice(0, max(1, round(share * len(x))))
-    moved = x[few].detach() + sigma * torch.randn_like(x[few])
+    # Not randn_like: in channels-last memory that is six times slower, a fifteenth of a step of `swift`.
+    moved = x[few].detach() + sigma * torch.randn(x[few].shape, dtype=x.dtype, device=x.device)
     return (total(duel.judge(moved, few)) - total(logits[few])) / sigma
 
 

@@ -5,11 +5,13 @@ Symbols: x [N, C, H, W], y [N, K, h, w], weights [K, C, k, k]; X [N h w, k k C] 
     y = x * w    is    Y = X W^T,    and    dL/dW = (dL/dY)^T X
 
 oneDNN takes the gradient from a convolution over the batch, with a kernel as large as y. Where y is 4x4 that runs at 24 to 50 % of the
-rate of the forward pass; the product of matrices keeps up with it (benchmarks/roofline.py). The numbers are the same but for rounding.
+rate of the forward pass on a CPU with AVX2; the product of matrices keeps up with it (benchmarks/roofline.py). With AVX-512 oneDNN's
+convolutions are the faster ones, and are left alone. The numbers are the same but for rounding.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -73,9 +75,16 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
 
+@cache
+def products_keep_up() -> bool:
+    """Is a product of matrices as fast as a convolution here? Not with AVX-512: 0.38 of it on an AMD EPYC, whose AVX2 had 0.84."""
+    return torch.backends.cpu.get_cpu_capability() != "AVX512"
+
+
 def _pays(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, places: int) -> bool:
     return (
-        layer.weight.requires_grad
+        products_keep_up()
+        and layer.weight.requires_grad
         and torch.is_grad_enabled()
         and x.device.type == "cpu"
         and x.dtype == layer.weight.dtype == torch.float32
