@@ -7,6 +7,7 @@ that learned the data is as far from the training images as fresh data is; one t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -86,21 +87,15 @@ def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
     >>> thumbnails(np.full((2, 12, 32, 1), 255, np.uint8)).shape
     torch.Size([2, 192])
     """
-    flat = items.ndim == 4
-    parts = []
+    flat, parts = items.ndim == 4, []
+    most = side if flat else side // 2
+    pool: Callable[[Tensor, list[int]], Tensor] = adaptive_avg_pool2d if flat else adaptive_avg_pool3d  # type: ignore[assignment]
     for start in range(0, len(items), 512):
         part = items[start : start + 512]
-        part = (
-            torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
-        )  # memory-mapped ones are read-only
-        x = part.movedim(-1, 1).float() / 255
-        sides = [min(side if flat else side // 2, length) for length in x.shape[2:]]
-        small = (
-            adaptive_avg_pool2d(x, (sides[0], sides[1]))
-            if flat
-            else adaptive_avg_pool3d(x, (sides[0], sides[1], sides[2]))
-        )
-        parts.append(small.flatten(1))
+        # copied, as memory-mapped arrays are read-only
+        some = torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
+        x = some.movedim(-1, 1).float() / 255
+        parts.append(pool(x, [min(most, length) for length in x.shape[2:]]).flatten(1))
     return torch.cat(parts)
 
 
