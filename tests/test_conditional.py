@@ -31,7 +31,7 @@ from tests.test_runs import train
 def run(tmp_path_factory: pytest.TempPathFactory, material: Material) -> Path:
     """Of drawings in three classes: flipped, grey, plain."""
     recipe, folder = small(find("cgan-projection-light")), tmp_path_factory.mktemp("runs") / "classes"
-    train(material(recipe), folder, recipe, budget="400img")
+    train(material(recipe), folder, recipe, budget="3200img")
     return folder
 
 
@@ -122,7 +122,7 @@ def test_a_class_that_is_asked_for_is_drawn(run: Path):
     made = {kind: trained.sample(24, labels={"class": kind}).astype(float) for kind in ("grey", "plain")}
     assert not np.array_equal(made["grey"], made["plain"])
     colour = {kind: (pictures.max(3) - pictures.min(3)).mean() for kind, pictures in made.items()}
-    assert colour["grey"] < 0.8 * colour["plain"], colour  # learned after 400 pictures, with weights for eight maps
+    assert colour["grey"] < 0.8 * colour["plain"], colour  # learned after 3,200 pictures, with weights for eight maps
     rows = trained.label_rows(range(24), labels={"class": "grey"})
     assert rows.tolist() == [[0, 1, 0]] * 24
     assert np.array_equal(

@@ -83,8 +83,8 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
     between = min(40 // looks - 1, max(1, _within(0.01 * duration, looks * costs.sheet)))
     sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up: the last look is the one at the end
     evaluate_every = sample_every * (between + 1)
-    # A kill costs what was done since the last checkpoint: at most five minutes, whatever the length of the run.
-    save_every = max(batch, min(evaluate_every, round(300 * costs.rate)))
+    # A kill costs what was done since the last checkpoint: no more than between two sheets, and five minutes at most.
+    save_every = max(batch, min(sample_every, round(300 * costs.rate)))
     stats_every = max(batch, images // 200)
     return Plan(budget.text, images, budget.seconds, stats_every, sample_every, evaluate_every, save_every)
 

@@ -41,7 +41,7 @@ class Referee:
         self.extractor, self.samples = extractor, samples
         self.against = "held-out" if len(data.parts.held_out) else "training"
         real = data.real()
-        self.features = cached_features(extractor, real, f"{data.fingerprint}-{self.against}", data.directory.parent)
+        self.features = cached_features(extractor, real, data.reference_key, data.directory.parent)
         self.wanted: Tensor | None = None  # features of the targets, where items have any
         self.cost = self._measured(real[:64])
 

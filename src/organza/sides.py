@@ -201,7 +201,7 @@ class Trained:
         return Side(
             str(self.run.content["data"]["source"]),
             self.data.real(),
-            f"{self.data.fingerprint}-{split}",  # as the referee's: its features are used again
+            self.data.reference_key,  # as the referee's: its features are used again
             self.data.directory.parent,
             labels=self._labels(self.data),
             fields=self.run.labels,

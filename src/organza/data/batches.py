@@ -32,14 +32,15 @@ class Split:
 def split(length: int, most: int = 1000, share: float = 0.1, least: int = 100) -> Split:
     """Hold out a tenth of the items, `most` at the most; nothing where there are fewer than `least`.
 
-    Chosen by a fixed seed, so that every run on the same data is judged against the same images.
+    Chosen by a fixed seed, so that every run on the same data is judged against the same images. The held-out ones are in the order
+    in which they were drawn: the first of them stand for all, though the data be sorted by kinds.
 
     >>> [len(part) for part in (split(20_000).held_out, split(500).held_out, split(99).held_out)]
     [1000, 50, 0]
     """
     count = min(most, int(length * share)) if length >= least else 0
     order = permutation(length, "held out", length).numpy()
-    return Split(np.sort(order[count:]), np.sort(order[:count]))
+    return Split(np.sort(order[count:]), order[:count])
 
 
 def to_float(images: np.ndarray | Tensor) -> Tensor:
@@ -123,6 +124,11 @@ class Batches(ABC):
     def reference(self) -> np.ndarray:
         """The items that the generator is measured against: the held-out ones, or for very small data those trained on."""
         return reference(self.parts)
+
+    @property
+    def reference_key(self) -> str:
+        """Stands for the reference items in their order, where something about each of them is kept."""
+        return f"{self.fingerprint}-{'held-out' if len(self.parts.held_out) else 'training'}, as drawn"
 
     @property
     def inputs(self) -> int:
