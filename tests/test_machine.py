@@ -42,15 +42,13 @@ CUDA = torch.device("cuda:0")
 def computer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """torch as it would be on a computer with these devices."""
 
-    def has(cuda: tuple[tuple[int, int], ...] = (), mps: bool = False, avx512_bf16: bool = False, amx: bool = False):
+    def has(cuda: tuple[tuple[int, int], ...] = (), mps: bool = False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(cuda))
         monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cuda))
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: cuda[torch.device(device).index])
         # Volta and Turing emulate bfloat16; without the argument torch says yes to that.
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16, raising=False)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
 
     return has
 
@@ -59,8 +57,6 @@ def computer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     ("devices", "asked", "device", "precision"),
     [
         ({}, "auto", "cpu", torch.float32),
-        ({"avx512_bf16": True}, "auto", "cpu", torch.bfloat16),
-        ({"amx": True}, "cpu", "cpu", torch.bfloat16),
         ({"mps": True}, "auto", "mps", torch.float32),
         ({"mps": True}, "cpu", "cpu", torch.float32),
         ({"cuda": ((8, 0),), "mps": True}, "auto", "cuda:0", torch.bfloat16),
@@ -79,13 +75,6 @@ def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch:
     computer(cuda=((8, 0),))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     assert choose("cuda").precision is torch.float32
-
-
-def test_a_torch_that_cannot_tell_of_bfloat16_on_a_cpu_trains_in_float32(computer, monkeypatch: pytest.MonkeyPatch):
-    computer()
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
-    assert choose() == CPU
 
 
 @pytest.mark.parametrize(
@@ -309,7 +298,7 @@ def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Mat
     assert seen == {"D": [half] * 4, "G": [half], "penalty": [], "logits": []}
 
 
-def test_on_a_cpu_without_bfloat16_no_autocast_is_entered(material: Material, monkeypatch: pytest.MonkeyPatch):
+def test_on_a_cpu_no_autocast_is_entered(material: Material, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **named: pytest.fail("autocast was entered"))
     trainer(find("resize-r1"), material).step()
 
@@ -402,4 +391,4 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
     for name in there:  # a run of a version that knew only the CPU
         del content["versions"][name]
     file.write_text(json.dumps(content))
-    assert bool(train("48img")) == (choose("cpu") != CPU)
+    assert not train("48img")

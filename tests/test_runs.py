@@ -153,10 +153,12 @@ def kill_and_finish(data: Path, run: Path, recipe: str, budget: str, delays: lis
 
 @pytest.mark.slow
 def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
-    recipe, budget = "dcgan-r1", "6000img"  # long enough for the kills to land on an idle machine
+    recipe, budget = "dcgan-r1", "6000img"
+    began = time.monotonic()
     train(pictures, tmp_path / "whole", small(find(recipe)), budget=budget)
-    rng = random.Random(11)
-    landed = kill_and_finish(pictures, tmp_path / "killed", recipe, budget, [rng.uniform(2.5, 6.0) for _ in range(5)])
+    whole, rng = time.monotonic() - began, random.Random(11)  # so that kills land on a machine of any speed
+    delays = [rng.uniform(0.1, 0.35) * whole for _ in range(5)]
+    landed = kill_and_finish(pictures, tmp_path / "killed", recipe, budget, delays)
     assert landed >= 3
     assert weights(tmp_path / "whole", 6000) == weights(tmp_path / "killed", 6000)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))

@@ -117,18 +117,18 @@ def choose(asked: str = AUTO) -> Machine:
 
 
 def halves(device: torch.device) -> bool:
-    """Has the device instructions for bfloat16? Elsewhere it is emulated, and slower than float32.
+    """Is the device trained on in bfloat16? GPUs that have instructions for it; elsewhere it is emulated, and slower than float32.
 
-    >>> halves(torch.device("mps"))
-    False
+    Not on a CPU, though some have them: they make thick networks twice as fast and thin ones not at all, and a small SimGAN that learns
+    in float32 turned black with two seeds of three (docs/lab-log.md, 33 and 38).
+
+    >>> halves(torch.device("mps")), halves(torch.device("cpu"))
+    (False, False)
     """
-    if device.type == "cuda":
-        capable = torch.cuda.get_device_capability(device)[0] >= 8
-        return capable and torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":  # private names, which a later torch may not have
-        asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-        return any(supported is not None and supported() for supported in asked)
-    return False
+    if device.type != "cuda":
+        return False
+    capable = torch.cuda.get_device_capability(device)[0] >= 8
+    return capable and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _devices() -> list[str]:
