@@ -164,12 +164,23 @@ def looked(run: Path) -> list[int]:
 
 
 def ends_alike(course: Course, run: Path) -> bool:
-    """Does a run, gone on with until its end, have the weights of the uninterrupted one, and whole lines in its log?"""
+    """Does a run, gone on with until its end, have the weights of the uninterrupted one, and whole lines in its log?
+
+    Where it does not, standard error says in what.
+    """
     ended = course.child(run).wait()
     if ended.code != 0 or "Traceback" in ended.told:
-        return False
-    complete = looked(run) == course.looked
-    return complete and weights(run) == course.final and not list((run / "checkpoints").glob(".*"))
+        unlike = f"it ended with {ended.code}: {ended.told[-2000:]}"
+    elif looked(run) != course.looked:
+        unlike = f"its lines are of {looked(run)} images"
+    elif (found := weights(run)) != course.final:
+        unlike = f"other bytes in {', '.join(name for name in course.final if found.get(name) != course.final[name])}"
+    elif left := list((run / "checkpoints").glob(".*")):
+        unlike = f"{left[0].name} was left"
+    else:
+        return True
+    print(f"{course.name}: {unlike}", file=sys.stderr, flush=True)
+    return False
 
 
 def newest_is_whole(run: Path) -> bool:
