@@ -197,6 +197,19 @@ def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
+def test_what_a_kill_in_the_last_save_left_is_tidied_by_the_same_command(pictures: Path, tmp_path: Path):
+    recipe, places = small(find("dcgan-r1")), tmp_path / "run" / "checkpoints"
+    train(pictures, tmp_path / "run", recipe)
+    first, last = checkpoint.existing(places)[0], checkpoint.existing(places)[-1]
+    whole = weights(tmp_path / "run", 160)
+    shutil.copytree(first, places / ".00000032.old")  # was being removed
+    shutil.copytree(first, places / ".00000160.123")  # was being written
+    last.rename(places / ".00000160.before")  # was being replaced
+    train(pictures, tmp_path / "run", recipe)
+    assert not list(places.glob(".*"))
+    assert weights(tmp_path / "run", 160) == whole
+
+
 def test_a_finished_run_is_not_trained_on_by_accident_and_a_larger_budget_goes_on(pictures: Path, tmp_path: Path):
     recipe = small(find("mlp"))
     train(pictures, tmp_path / "run", recipe, budget="80img")

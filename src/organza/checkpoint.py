@@ -207,6 +207,15 @@ def newest_good(parent: Path, files: set[str] | None = None) -> tuple[Checkpoint
     return None, wrong
 
 
+def tidy(parent: Path) -> None:
+    """Remove what writers left that died: folders that were written aside, or put away. What was put away and not replaced comes back."""
+    for before in parent.glob(".[0-9]*.before"):
+        if not (final := parent / before.name.split(".")[1]).exists():
+            before.replace(final)
+    for leftover in parent.glob(".[0-9]*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
     """Remove what is older than the newest checkpoints that verify, but for those named in `keep`; and leftovers of writers that died.
 
@@ -218,8 +227,7 @@ def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
             good += _is_whole(directory)
         elif directory.name not in keep:
             remove(directory)
-    for leftover in parent.glob(".[0-9]*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    tidy(parent)
 
 
 def remove(directory: Path) -> None:

@@ -328,6 +328,7 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
     trainer.rollbacks = [Rollback(*one) for one in before.get("rollbacks", ())]
+    checkpoint.tidy(folder.checkpoints)  # a run that was killed in its last save makes no other
     found = checkpoint.existing(folder.checkpoints)
     for directory in reversed(found):
         try:
