@@ -214,6 +214,44 @@ def measured(real: np.ndarray, pictures: dict[str, np.ndarray], networks: list[s
     return found
 
 
+def damage(x: np.ndarray) -> dict[str, Ladder]:
+    """Ladders of known damage to pictures; grey ones have no colours to lose."""
+    coloured = not (x == x.mean(3, keepdims=True)).all()
+    return {
+        "noise": rungs(x, "noise", noisy, [4, 8, 16, 32, 64]),
+        "blur": rungs(x, "blur", blurred, [0.5, 1, 2, 4]),
+        "blotches": rungs(x, "blotches", blotched, [8, 16, 32, 64]),
+        "faded": rungs(x, "faded", faded, [0.25, 0.5, 0.75, 1]),
+        **({"drained": rungs(x, "drained", drained, [0.25, 0.5, 0.75, 1])} if coloured else {}),
+        "swapped": rungs(x, "swapped", swapped, [0.1, 0.3, 1.0]),
+        "modes": rungs(x, "modes", few_modes, [0.5, 0.2, 0.05]),
+        "copies": rungs(x, "copies", copies, [100, 30, 10, 1]),
+    }
+
+
+def beyond(old: str, older: str) -> list[tuple[str, str]]:
+    """Pairs across a run's ladder and those of damage, the better one first.
+
+    The best samples of a young run are far from a slight damage, and the oldest two are better than nothing.
+    """
+    return [("blur 1", old), ("noise 16", old), (old, "faded 1"), (older, "faded 1"), (old, "noise 64")]
+
+
+def shares(
+    found: dict[str, dict[str, Estimate]], pairs: dict[str, list[tuple[str, str]]]
+) -> dict[str, dict[str, float]]:
+    """For each yardstick and each kind of pairs, the share that it puts in order; printed, the best yardstick first."""
+    table = {
+        stick: {kind: float(np.mean([verdict(n[a], n[b]) for a, b in some])) for kind, some in pairs.items()}
+        for stick, n in found.items()
+    }
+    print(f"{'':46s}" + "".join(f"{kind[:9]:>10s}" for kind in pairs) + "      mean")
+    for stick, row in sorted(table.items(), key=lambda item: -np.mean(list(item[1].values()))):
+        cells = "".join(f"{share:10.2f}" for share in row.values())
+        print(f"{stick:46s}{cells}{np.mean(list(row.values())):10.3f}")
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -232,45 +270,21 @@ def main() -> None:
     if len(images) < 3 * asked.count:
         raise SystemExit(f"{asked.data} has {len(images):,} pictures; --count {asked.count} needs {3 * asked.count:,}.")
     real, x = np.array(images[: 2 * asked.count]), np.array(images[2 * asked.count : 3 * asked.count])
-    ladders: dict[str, Ladder] = {
-        "noise": rungs(x, "noise", noisy, [4, 8, 16, 32, 64]),
-        "blur": rungs(x, "blur", blurred, [0.5, 1, 2, 4]),
-        "blotches": rungs(x, "blotches", blotched, [8, 16, 32, 64]),
-        "faded": rungs(x, "faded", faded, [0.25, 0.5, 0.75, 1]),
-        "drained": rungs(x, "drained", drained, [0.25, 0.5, 0.75, 1]),
-        "swapped": rungs(x, "swapped", swapped, [0.1, 0.3, 1.0]),
-        "modes": rungs(x, "modes", few_modes, [0.5, 0.2, 0.05]),
-        "copies": rungs(x, "copies", copies, [100, 30, 10, 1]),
-    } | {run.name: ages(run, asked.size, asked.ages) for run in asked.run}
-    across = ACROSS + COLOURFUL
-    if (x == x.mean(3, keepdims=True)).all():  # grey pictures have no colours to lose
-        del ladders["drained"]
-        across = list(ACROSS)
+    ladders = damage(x) | {run.name: ages(run, asked.size, asked.ages) for run in asked.run}
+    across = ACROSS + COLOURFUL if "drained" in ladders else list(ACROSS)
     pictures = {name: rung for ladder in ladders.values() for name, rung in ladder}
     for pair in asked.pair:
         pictures |= {path.stem: _cut(path, asked.size) for path in pair}
         across.append((pair[0].stem, pair[1].stem))
-    for run in (
-        asked.run
-    ):  # the best samples of a young run are far from a slight damage, and the oldest two are better than nothing
-        old, older = (name for name, _ in ladders[run.name][:2])
-        across += [("blur 1", old), ("noise 16", old), (old, "faded 1"), (older, "faded 1"), (old, "noise 64")]
+    for run in asked.run:
+        across += beyond(*(name for name, _ in ladders[run.name][:2]))
     if asked.pictures:
         rows = [np.concatenate(list(rung[:12]), 1) for rung in pictures.values()]
         save_png(np.concatenate(rows, 0), asked.pictures)
         print("\n".join(f"row {number}: {name}" for number, name in enumerate(pictures, 1)))
     found = measured(real, pictures, asked.network or list(BOTH))
-    columns = [*ladders, "across"]
     pairs = {name: [(a, b) for (a, _), (b, _) in combinations(ladder, 2)] for name, ladder in ladders.items()}
-    pairs["across"] = across
-    table = {
-        stick: {column: float(np.mean([verdict(n[a], n[b]) for a, b in pairs[column]])) for column in columns}
-        for stick, n in found.items()
-    }
-    print(f"{'':46s}" + "".join(f"{column[:9]:>10s}" for column in columns) + "      mean")
-    for stick, shares in sorted(table.items(), key=lambda item: -np.mean(list(item[1].values()))):
-        cells = "".join(f"{share:10.2f}" for share in shares.values())
-        print(f"{stick:46s}{cells}{np.mean(list(shares.values())):10.3f}")
+    table = shares(found, pairs | {"across": across})
     if asked.out:
         numbers = {
             stick: {rung: estimate._asdict() for rung, estimate in rungs_.items()} for stick, rungs_ in found.items()

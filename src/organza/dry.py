@@ -16,9 +16,10 @@ from organza.display import words
 from organza.machine import choose
 from organza.pace import faster, rates, trial
 from organza.part import encode
+from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.run import RunFolder
-from organza.start import DEFAULT_BUDGET, Progress, Request, open_data, resolve
+from organza.start import DEFAULT_BUDGET, Request, open_data, resolve
 from organza.stop import Budget
 
 

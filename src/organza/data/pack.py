@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -21,8 +21,8 @@ from organza.data.folder import Entry, Listing, listing, printable
 from organza.data.parallel import CHUNK, in_order
 from organza.data.size import Size
 from organza.errors import UserError
+from organza.progress import Progress
 
-Progress = Callable[[str, int, int], None]
 FORMAT = 2  # of packs: one higher whenever the same pictures would give other bytes
 
 

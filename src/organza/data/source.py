@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from organza.data.pack import Pack, Progress, distinct, open_data
+from organza.data.pack import Pack, distinct, open_data
 from organza.data.size import Size, parse_size
 from organza.errors import UserError
+from organza.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from organza.data.faces import Progress, render_faces, style_definition
+from organza.data.faces import render_faces, style_definition
 from organza.errors import UserError
+from organza.progress import Progress
 
 
 def render_styles(

@@ -17,7 +17,8 @@ from torch import Tensor
 from organza.metrics import inception, transformer
 from organza.metrics.features import in_parts, planes
 from organza.metrics.packaged import Seer
-from organza.metrics.published import Progress, Published, loaded
+from organza.metrics.published import Published, loaded
+from organza.progress import Progress
 
 Colours = tuple[float, float, float]
 

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from organza.errors import UserError
 from organza.metrics import store
+from organza.progress import Progress
 
 FORMAT = "1"
 """Of the converted weights: raise it when names or numbers change, and old caches are made again."""
 BLOCK = 1 << 20  # bytes
 Network = TypeVar("Network", bound=nn.Module)
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
