@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,11 +56,17 @@ def signals(courses: list[Course], times: int, chance: random.Random) -> Row:
         run = course.new()
         child = course.child(run)
         landed = child.signal(number, chance.uniform(0, course.seconds))
-        code = child.wait().code
-        heard += code == EXITS[number]
+        ended = child.wait()
+        heard += ended.code == EXITS[number]
         # Before the run begins there is nothing to save: the signal then ends the process as it ends any other.
         expected = (0, EXITS[number], -number) if landed else (0,)
-        kept += code in expected and newest_is_whole(run) and ends_alike(course, run)
+        if ended.code not in expected:
+            print(
+                f"{course.name}: {number.name} ended it with {ended.code}: {ended.told[-2000:]}",
+                file=sys.stderr,
+                flush=True,
+            )
+        kept += ended.code in expected and newest_is_whole(run) and ends_alike(course, run)
         shutil.rmtree(run.parent)
     return Row(
         "SIGTERM, SIGINT, SIGHUP at a random instant", times, kept, f"{heard} saved and left with their exit code"
