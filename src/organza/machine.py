@@ -6,8 +6,6 @@ measurements come back as bytes. So nothing but the players' arithmetic depends 
 
 from __future__ import annotations
 
-import ctypes
-import os
 import platform
 import re
 from collections.abc import Callable, Mapping
@@ -89,8 +87,6 @@ class Machine:
             torch.set_float32_matmul_precision("high")  # TF32; see `exact`
             torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True  # a run has few shapes, each met many times
-        else:
-            keep_memory()
         game.to(self.device)
 
     def compile(self, *networks: nn.Module) -> None:
@@ -157,20 +153,6 @@ def _present(asked: str) -> str:
             remedy += ", or install a torch that is built for your GPU"
         raise UserError(f"--device {asked}: torch {torch.__version__} finds {', '.join(here)} here; {remedy}.")
     return name
-
-
-def keep_memory() -> bool:
-    """Let glibc keep the memory of freed tensors for the next ones; is that what it does from now on?
-
-    By default it gives large blocks back at once, and each map of a thin network's step is handed out by the kernel anew, page by page:
-    4,000 pages a step of `swift`, a tenth of its time (docs/lab-log.md, 39). Other C libraries, and who has set glibc's own variables, are
-    left alone.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if platform.libc_ver()[0] == "glibc" else None
-    if mallopt is None or any(name.startswith("MALLOC_") for name in os.environ):
-        return False
-    trim, mapped = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-    return bool(mallopt(mapped, 2**30)) and bool(mallopt(trim, 2**31 - 1))
 
 
 def versions(machine: Machine = CPU) -> dict[str, Any]:
