@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -104,6 +105,8 @@ class Child:
 
     def _be(self, work: Callable[[], object], before: Callable[[], None] | None) -> None:
         code = 1
+        # Python turns an early Ctrl-C into an exception in the middle of anything; outside of the work it ends this process as any other.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             for stream in (1, 2):
@@ -112,6 +115,7 @@ class Child:
             torch.set_num_threads(1)
             if before:
                 before()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             work()
             code = 0
         except SystemExit as end:
@@ -121,6 +125,7 @@ class Child:
 
             traceback.print_exc()
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
