@@ -140,7 +140,7 @@ class Child:
         os.kill(self.pid, number)
         return True
 
-    def wait(self, seconds: float = 120.0) -> Ended:
+    def wait(self, seconds: float = 600.0) -> Ended:
         """Wait for its end; a child that hangs is killed and told as such."""
         end = time.monotonic() + seconds
         while True:

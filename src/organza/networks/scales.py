@@ -1,6 +1,7 @@
 """A discriminator that looks twice: at the picture, and at the same made small.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
 
-Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) = (d(x), d'(x')), two logits a picture.
+Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) = (d(M x), d'(M x')), two logits a
+picture, M of `colours`.
 
 One network that sees everything is soon content with the sharpest clue, outlines, and has nothing to say of colours and layout. The second
 one sees nothing else, and costs little.
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from organza.networks import conditional, dcgan, layers
+from organza.networks.colours import seen
 from organza.networks.layers import Shape, no_norm
 
 
@@ -27,6 +29,7 @@ class Discriminator(layers.Discriminator):
         width: feature maps of the first layer that sees x; the one that sees x' begins with twice as many.
         norm: the normalisation, a function of the number of feature maps. With `no_norm`, D scores each item alone.
         eye: builds what looks at one scale, from (shape, width=..., norm=...).
+        chroma: how loud the chromas are before either eye: `colours.seen`. 1: they see red, green and blue.
 
     >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 3, 64, 64)).shape
     torch.Size([5, 2])
@@ -39,6 +42,7 @@ class Discriminator(layers.Discriminator):
         width: int = 16,
         norm: dcgan.Norm = no_norm,
         eye: Callable[..., nn.Module] = dcgan.Discriminator,
+        chroma: float = 1.0,
     ):
         super().__init__()
         channels, height, across = shape
@@ -46,8 +50,10 @@ class Discriminator(layers.Discriminator):
         small = (channels, height // self.factor, across // self.factor)
         self.fine = eye(shape, width=width, norm=norm)
         self.coarse = eye(small, width=2 * width, norm=norm)
+        self.seen = seen(channels, chroma)
 
     def forward(self, x: Tensor, *known: Tensor) -> Tensor:
+        x = self.seen(x)
         return torch.stack([self.fine(x, *known), self.coarse(F.avg_pool2d(x, self.factor), *known)], 1)
 
 
@@ -55,7 +61,7 @@ class Projection(Discriminator):
     """The same with labels: (x, y) -> two logits a picture, each by projection, `organza.networks.conditional.Projection`.
 
     Args:
-        shape, width, norm: as above.
+        shape, width, norm, chroma: as above.
         labels: numbers in a row y.
 
     >>> D = Projection((3, 64, 64), labels=5, width=8)
@@ -63,8 +69,10 @@ class Projection(Discriminator):
     torch.Size([2, 2])
     """
 
-    def __init__(self, shape: Shape, *, labels: int, width: int = 16, norm: dcgan.Norm = no_norm):
-        super().__init__(shape, width=width, norm=norm, eye=partial(conditional.Projection, labels=labels))
+    def __init__(self, shape: Shape, *, labels: int, width: int = 16, norm: dcgan.Norm = no_norm, chroma: float = 1.0):
+        super().__init__(
+            shape, width=width, norm=norm, eye=partial(conditional.Projection, labels=labels), chroma=chroma
+        )
         self.labels = labels
 
 

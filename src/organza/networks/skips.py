@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from organza.networks import layers
+from organza.networks.colours import drawn
 from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, batch_norm, halvings, normal
 
 
 class Generator(layers.Generator):
-    """w = relu(W z); at each size y <- y + 1x1 convolution of h, doubled, h <- `Modulated`(h, w); x = tanh(y + 3x3 convolution of h).
+    """w = relu(W z); at each size y <- y + 1x1 convolution of h, doubled, h <- `Modulated`(h, w); x = tanh(M^T (y + 3x3 convolution of h)).
 
     Args:
         shape: of the images, (channels, height, width).
@@ -32,12 +33,22 @@ class Generator(layers.Generator):
         width: feature maps at the full size, and at half of it; doubled with each further halving.
         hidden: of w.
         norm: the normalisation behind each layer of h, a function of the number of feature maps.
+        chroma: how loud the chromas of y are, where it has lightness and chromas: `colours.drawn`. 1: y is red, green and blue.
 
     >>> Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
     """
 
-    def __init__(self, shape: Shape, *, z_dim: int = 100, width: int = 16, hidden: int = 64, norm: Norm = batch_norm):
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        z_dim: int = 100,
+        width: int = 16,
+        hidden: int = 64,
+        norm: Norm = batch_norm,
+        chroma: float = 1.0,
+    ):
         super().__init__()
         channels, height, across = shape
         doublings, base = halvings(height, across)
@@ -53,6 +64,7 @@ class Generator(layers.Generator):
         self.last = nn.Conv2d(width, channels, 3, padding=1)
         for layer in (self.colours, self.last):
             normal(layer)
+        self.drawn = drawn(channels, chroma)
 
     def forward(self, z: Tensor) -> Tensor:
         w = F.relu(self.mapping(z))
@@ -61,7 +73,7 @@ class Generator(layers.Generator):
         for colour, doubling in zip(self.colours, self.doublings, strict=True):
             y = _doubled(y + colour(h))
             h = doubling(h, w)
-        return torch.tanh(y + self.last(h))
+        return torch.tanh(self.drawn(y + self.last(h)))
 
 
 class Modulated(nn.Module):

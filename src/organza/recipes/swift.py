@@ -17,6 +17,9 @@ from organza.schedule import Cosine
 EASING = Cosine(1.0, 0.1, end=0.7)
 """The weight of the penalties: strict while the players are young, then D may look closely, or fine lines are never asked for."""
 
+QUIET, LOUD = 0.35, 2.5
+"""How loud chromas are in what G draws and in what D sees: plain colours sooner (docs/lab-log.md, 43)."""
+
 
 def falling(width: int) -> Adam:
     """Adam whose rate falls tenfold, in inverse proportion to the width: 2e-3 for 16 maps, and no more for fewer.
@@ -35,13 +38,13 @@ def swift() -> Recipe:
         source="Loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of the "
         "batch, easing tenfold; in G resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958) and "
         "self-modulation (Chen et al. 2019, arXiv:1810.01365); in D DCGAN's convolutions without batch norm, at two scales (Wang et al. "
-        "2018, arXiv:1711.11585); Adam 2e-3 falling to 2e-4 (0, 0.99).",
+        "2018, arXiv:1711.11585); both in opponent colours; Adam 2e-3 falling to 2e-4 (0, 0.99).",
         expect="Faces at 64x64: after 20,000 images, one to four minutes of a core, line drawings with brows, pupils and mouths; after "
         "270,000 at width 24, 20 minutes of 2 cores, faces of many looks with cloudy hair. Fashion-MNIST at 28x28: garments of all kinds "
         "with smooth edges after 31,000, 80 seconds.",
         game=Part(Unconditional),
-        generator=Part(skips.Generator, width=16),
-        discriminator=Part(scales.Discriminator, width=16),
+        generator=Part(skips.Generator, width=16, chroma=QUIET),
+        discriminator=Part(scales.Discriminator, width=16, chroma=LOUD),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=EASING), Penalty(r2_finite, weight=EASING)),
         generator_optimizer=falling(16),
