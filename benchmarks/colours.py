@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.auto import GROWING
+from organza.auto import changed
 from organza.networks.colours import AXES
 from organza.recipe import Recipe
 from organza.recipes.swift import swift
@@ -27,7 +27,7 @@ from organza.recipes.swift import swift
 
 def opponent() -> Recipe:
     """`swift` with the augmentation of `auto`."""
-    return replace(swift(), name="opponent", augment=GROWING)
+    return replace(changed(swift()), name="opponent")
 
 
 def plain() -> Recipe:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from organza.augment import Augment, colour, cutout, translation
+from organza.augment import Augment, colour, cutout, jitter, translation
 from organza.errors import UserError
 from organza.game import Duel
 
 ALL = slice(None)
 
 
-@pytest.mark.parametrize("kind", [colour, translation, cutout])
+@pytest.mark.parametrize("kind", [colour, translation, jitter, cutout])
 def test_a_change_is_fixed_once_drawn_and_made_item_by_item(kind):
     torch.manual_seed(0)
     x = torch.rand(6, 3, 16, 24) * 2 - 1
@@ -25,7 +25,7 @@ def test_a_change_is_fixed_once_drawn_and_made_item_by_item(kind):
     assert len({item.sum().item() for item in kind(x[:1].repeat(6, 1, 1, 1))(x[:1].repeat(6, 1, 1, 1), ALL)}) > 1
 
 
-@pytest.mark.parametrize("kind", [colour, translation, cutout])
+@pytest.mark.parametrize("kind", [colour, translation, jitter, cutout])
 def test_gradients_pass_through(kind):
     torch.manual_seed(0)
     x = torch.rand(4, 1, 8, 8, dtype=torch.float64, requires_grad=True)
@@ -41,6 +41,33 @@ def test_translation_moves_whole_pictures_by_an_eighth_at_the_most():
     where = moved.flatten(1).argmax(1)
     rows, columns = where // 16, where % 16
     assert set(rows.tolist()) == set(columns.tolist()) == {6, 7, 8, 9, 10}
+
+
+def test_jitter_moves_by_coins_that_fell_heads_and_repeats_the_edge():
+    torch.manual_seed(0)
+    x = torch.zeros(4000, 1, 16, 16)
+    x[:, :, 8, 8] = 1
+    where = jitter(x)(x, ALL).flatten(1).argmax(1)
+    shares = torch.bincount(where // 16, minlength=11)[6:11] / 4000
+    assert shares.tolist() == pytest.approx([1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16], abs=0.03)
+    stripes = torch.arange(4.0).repeat(50, 1, 4, 1)
+    assert set(jitter(stripes)(stripes, ALL).unique().tolist()) == {0.0, 1.0, 2.0, 3.0}
+
+
+def test_jitter_blurs_the_gradient_of_many_draws():
+    torch.manual_seed(0)
+    x = torch.zeros(4000, 1, 9, 9, requires_grad=True)
+    jitter(x)(x, ALL)[:, 0, 4, 4].sum().backward()
+    assert x.grad is not None
+    row = torch.tensor([0, 0, 1, 4, 6, 4, 1, 0, 0]) / 16
+    assert torch.allclose(x.grad.mean((0, 1)), row[:, None] * row, atol=0.02)
+
+
+def test_some_kinds_are_always_there():
+    torch.manual_seed(0)
+    x = torch.rand(50, 1, 8, 8)
+    assert not torch.equal(Augment(0.0, (cutout,), always=(jitter,)).drawn(x, 0, 1)(x, ALL), x)
+    assert torch.equal(Augment(0.0, (cutout,)).drawn(x, 0, 1)(x, ALL), x)
 
 
 def test_cutout_greys_a_rectangle():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.events import Begun
-from organza.recipes.swift import swift
+from organza.recipes.swift import JITTER, swift
 from organza.schedule import at
 from organza.stop import Budget
 from tests.drawings import drawing
@@ -81,15 +82,15 @@ def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path:
     )
     assert few.reasons[2].endswith("what D sees is changed at random")
     enough = recipe_for(Source(many), Budget.parse("1kimg"), never)
-    assert (enough.recipe.name, enough.recipe.augment) == ("swift", None)
+    assert (enough.recipe.name, enough.recipe.augment) == ("swift", JITTER)
     assert recipe_for(Source(tmp_path / "few", labels="kind"), Budget.parse("1kimg"), never).recipe.name == "cgan-swift"
 
 
 def test_what_d_sees_is_changed_only_where_it_comes_often(many: Path):
     pictures = len(Images(Source(many)).parts.train)
     seldom, often = (recipe_for(Source(many), Budget("n", epochs=passes), never) for passes in (PASSES - 1, PASSES + 1))
-    assert (seldom.recipe.augment, often.recipe.augment) == (None, GROWING)
-    assert (at(GROWING.chance, 0, 10 * pictures), at(GROWING.chance, 5 * pictures, 10 * pictures)) == (0.0, 0.3)
+    assert (seldom.recipe.augment, often.recipe.augment) == (JITTER, replace(JITTER, chance=GROWING))
+    assert (at(GROWING, 0, 10 * pictures), at(GROWING, 5 * pictures, 10 * pictures)) == (0.0, 0.3)
     assert "6.0 times" in often.reasons[2]
 
 

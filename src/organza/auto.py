@@ -11,12 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from organza.augment import Augment, cutout, translation
 from organza.data.batches import Batches
 from organza.data.source import Source
 from organza.recipe import Recipe
 from organza.recipes.conditional import cgan_swift
-from organza.recipes.swift import falling, few_shot, swift
+from organza.recipes.swift import JITTER, falling, few_shot, swift
 from organza.schedule import Cosine
 from organza.stop import Budget
 
@@ -27,8 +26,8 @@ ENOUGH = 2_000
 """Pictures; below, `few_shot`."""
 PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
-GROWING = Augment(Cosine(0.0, 0.3, end=0.5), (translation, cutout))
-"""For runs of many passes: young players learn faster from what is as it is."""
+GROWING = Cosine(0.0, 0.3, end=0.5)
+"""How often what D sees is changed in runs of many passes: young players learn faster from what is as it is."""
 
 
 class Choice(NamedTuple):
@@ -61,18 +60,25 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
 
     width, count = widest(plain, turns)
     passes = count * plain.batch / pictures
-    augment = plain.augment or (GROWING if passes > PASSES else None)
+    often = few or passes > PASSES
+    if often and not few:
+        plain = changed(plain)
     colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
     why = f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""
-    then = "what D sees is changed at random" if augment else "too seldom for D to know it by heart"
+    then = "what D sees is changed at random" if often else "too seldom for D to know it by heart"
     return Choice(
-        replace(sized(plain, width), augment=augment),
+        sized(plain, width),
         (
             f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
             f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
             f"each picture is seen {passes:,.1f} times: {then}",
         ),
     )
+
+
+def changed(plain: Recipe) -> Recipe:
+    """The recipe for many passes over the same pictures: what D sees is changed more and more often, in the ways that the recipe knows."""
+    return replace(plain, augment=replace(plain.augment or JITTER, chance=GROWING))
 
 
 def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]:

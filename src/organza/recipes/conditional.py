@@ -15,7 +15,7 @@ from organza.optimizers import Adam
 from organza.part import Part
 from organza.recipe import Recipe
 from organza.recipes.classic import resize_r1
-from organza.recipes.swift import swift
+from organza.recipes.swift import LOUD, QUIET, swift
 from organza.schedule import Linear
 
 
@@ -111,6 +111,6 @@ def cgan_swift() -> Recipe:
         "those of one hair and skin much alike.",
         game=Part(Conditional),
         data=Part(Labelled),
-        generator=Part(networks.Generator, embedding=32, width=16, backbone=skips.Generator),
-        discriminator=Part(scales.Projection, width=16),
+        generator=Part(networks.Generator, embedding=32, width=16, backbone=Part(skips.Generator, chroma=QUIET)),
+        discriminator=Part(scales.Projection, width=16, chroma=LOUD),
     )
