@@ -1,6 +1,7 @@
-"""Opponent colours against red, green and blue: two contestants for race.py, and how restless the colours are that they drew.
+"""What makes plain places plain: contestants for race.py, and how restless the pictures are that they drew.
 
-    python benchmarks/race.py run faces --out race --contestant colours:plain@3m --contestant colours:opponent@3m --seeds 2
+    python benchmarks/race.py run faces --out race --contestant colours:plain@3m --contestant colours:opponent@3m \
+        --contestant colours:moved@3m --seeds 2
     python benchmarks/race.py show race --reference plain
     python benchmarks/colours.py race
 
@@ -22,12 +23,18 @@ from torch import Tensor
 from organza.auto import changed
 from organza.networks.colours import AXES
 from organza.recipe import Recipe
-from organza.recipes.swift import swift
+from organza.recipes.swift import JITTER, swift
+
+
+def moved() -> Recipe:
+    """`swift` with the augmentation of `auto`."""
+    return replace(changed(swift()), name="moved")
 
 
 def opponent() -> Recipe:
-    """`swift` with the augmentation of `auto`."""
-    return replace(changed(swift()), name="opponent")
+    """The same, where what D sees stays in its place: in opponent colours alone."""
+    now = moved()
+    return replace(now, name="opponent", augment=replace(now.augment or JITTER, always=()))
 
 
 def plain() -> Recipe:

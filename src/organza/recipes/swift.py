@@ -42,8 +42,7 @@ def swift() -> Recipe:
         source="Loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of the "
         "batch, easing tenfold; in G resize-convolutions (Odena et al. 2016) with output skips (Karras et al. 2020, arXiv:1912.04958) and "
         "self-modulation (Chen et al. 2019, arXiv:1810.01365); in D DCGAN's convolutions without batch norm, at two scales (Wang et al. "
-        "2018, arXiv:1711.11585), which never see a picture twice at the same place; both in opponent colours; Adam 2e-3 falling to 2e-4 "
-        "(0, 0.99).",
+        "2018, arXiv:1711.11585), which see it moved by up to two pixels; both in opponent colours; Adam 2e-3 falling to 2e-4 (0, 0.99).",
         expect="Faces at 64x64: after 20,000 images, one to four minutes of a core, plain skin and hair, brows, pupils and mouths; after "
         "160,000 at width 16, 20 minutes of 2 cores, faces of many looks, hair of one colour with frayed edges. "
         "Fashion-MNIST at 28x28: garments of all kinds with smooth edges after 31,000, 80 seconds.",
