@@ -107,8 +107,8 @@ def cgan_swift() -> Recipe:
         name="cgan-swift",
         source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; "
         "all else is swift's.",
-        expect="Faces at 64x64, hair and skin colour: both obeyed after 27,000 images at width 12, four minutes of one core; blotchy, and "
-        "those of one hair and skin much alike.",
+        expect="Faces at 64x64, hair and skin colour: both obeyed, in plain colours, after 27,000 images at width 12, five minutes of one "
+        "core; fringes like combs, and those of one hair and skin alike.",
         game=Part(Conditional),
         data=Part(Labelled),
         generator=Part(networks.Generator, embedding=32, width=16, backbone=Part(skips.Generator, chroma=QUIET)),
