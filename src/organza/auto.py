@@ -13,19 +13,24 @@ from typing import NamedTuple
 
 from organza.data.batches import Batches
 from organza.data.source import Source
+from organza.networks.coded import reduction
 from organza.recipe import Recipe
 from organza.recipes.conditional import cgan_swift
-from organza.recipes.swift import JITTER, falling, few_shot, swift
+from organza.recipes.swift import coded, falling, few_shot, swift
 from organza.schedule import Cosine
 from organza.stop import Budget
 
 AUTO = "auto"
 WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
 """The turns that a width needs at the least to be worth its cost. Up to 24 from docs/lab-log.md, 14 and 18; beyond, a guess."""
+ON_CODES = {8: 0, 16: 4_000} | {width: turns for width, turns in WIDTHS.items() if width > 16}
+"""The same for `coded`, whose players are smaller at one width: docs/lab-log.md, 51."""
 ENOUGH = 2_000
 """Pictures; below, `few_shot`."""
 PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
+REHEARSAL, LONGEST = 0.2, 60_000
+"""The share of a run's images that the autoencoder of `coded` has for itself, and how many are enough for it: docs/lab-log.md, 51."""
 GROWING = Cosine(0.0, 0.3, end=0.5)
 """How often what D sees is changed in runs of many passes: young players learn faster from what is as it is."""
 
@@ -53,6 +58,8 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
     pictures, (channels, height, across) = len(data.parts.train), data.shape
     if few := source.labels is None and pictures < ENOUGH:
         plain = few_shot()
+    elif source.labels is None and reduction(data.shape) == 4:
+        plain = coded()
 
     def turns(recipe: Recipe) -> float:
         rate = speed(recipe, data) if budget.seconds else 1.0
@@ -60,12 +67,15 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
 
     width, count = widest(plain, turns)
     passes = count * plain.batch / pictures
-    often = few or passes > PASSES
+    often = plain.augment is not None and (few or passes > PASSES)
     if often and not few:
         plain = changed(plain)
     colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
     why = f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""
     then = "what D sees is changed at random" if often else "too seldom for D to know it by heart"
+    if plain.generator_warmup:
+        plain = replace(plain, generator_warmup=min(LONGEST, round(REHEARSAL * count) * plain.batch))
+        then = f"the first {plain.generator_warmup:,} images are for the autoencoder alone"
     return Choice(
         sized(plain, width),
         (
@@ -78,13 +88,13 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
 
 def changed(plain: Recipe) -> Recipe:
     """The recipe for many passes over the same pictures: what D sees is changed more and more often, in the ways that the recipe knows."""
-    return replace(plain, augment=replace(plain.augment or JITTER, chance=GROWING))
+    return replace(plain, augment=plain.augment and replace(plain.augment, chance=GROWING))
 
 
 def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]:
     """The largest width whose turns are enough for it, and how many they are. Widths are tried upwards until one is not."""
     chosen, count = 0, 0.0
-    for width, least in WIDTHS.items():
+    for width, least in (ON_CODES if plain.generator_warmup else WIDTHS).items():
         found = turns(sized(plain, width))
         if chosen and found < least:
             break

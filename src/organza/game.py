@@ -135,6 +135,14 @@ class Game(nn.Module, ABC):
         """Further terms of G's loss: L1, cycle, identity, ... as scalars."""
         return {}
 
+    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        """What G is trained with alone, before the game begins, where a recipe says so: its further terms, or others."""
+        return self.extra_generator_terms(batch, made)
+
+    def rehearsed(self, batch: Batch) -> Tensor:
+        """What G alone can be seen to learn before the game begins, [N, ...]: what it makes, or something that shows it sooner."""
+        return self.make(batch)
+
     def extra_discriminator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         """Further terms of D's loss: an auxiliary classifier, ... as scalars."""
         return {}
@@ -208,7 +216,7 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
 
 def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
     """G's own terms without an opponent: what it is trained with before the game begins, where a recipe says so."""
-    return Turn(game.extra_generator_terms(batch, made), {})
+    return Turn(game.rehearsal_terms(batch, made), {})
 
 
 def update(

@@ -241,7 +241,7 @@ class Run:
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
         Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
-        A discriminator of pairs judges (x, E(x)); one of latents, E(x): is this one that the prior would draw?
+        A discriminator of pairs judges (x, E(x)); one of latents or codes, E(x): is this one that the prior, or G, would draw?
 
         A discriminator that needs a label asks whether a picture is an authentic dress, not whether it is authentic. Where a class
         is left open, each one is tried and the most favourable counts: the picture is as authentic as it could be of anything. That
@@ -284,7 +284,8 @@ class Run:
         return torch.cat(found).numpy()
 
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
-        evidence = self.discriminator.evidence(x, lambda x: self.encoder(x))  # type: ignore[operator]
+        coder = getattr(self.generator, "encoder", None)  # of codes that are no latents
+        evidence = self.discriminator.evidence(x, lambda x: (coder or self.encoder)(x))  # type: ignore[operator]
         return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:

@@ -179,6 +179,11 @@ class Trainer:
             made = self.machine.forward(self.game.play, batch)
         return batch, {name: full(value) for name, value in made.items()}  # D may look in another precision
 
+    @property
+    def rehearsing(self) -> bool:
+        """Does G train alone, before the game begins? What it would sample then is not looked at."""
+        return not self.recipe.turns(self.images)[0]
+
     def batch(self, positions: range) -> Batch:
         """The real data and the latents of these positions of the run, on the device."""
         return self.machine.take(self.data.at(positions) | self.latents("z", positions))
@@ -218,7 +223,7 @@ class Trainer:
                     self._write_stats()
                 if crossed.sample and not reason:
                     yield from self._sample()
-                if crossed.evaluate and not reason:
+                if crossed.evaluate and not reason and not self.rehearsing:
                     yield from self._evaluate()
                     reason = self._ruled() or (yield from treated(self))
                 if (crossed.save or crossed.evaluate) and not reason:
@@ -236,7 +241,7 @@ class Trainer:
     def _owed(self) -> bool:
         """Was the run left between a step and the evaluation that was due after it?"""
         last = self.history[-1].images if self.history else 0
-        return self.referee is not None and self.plan.crossed(last, self.images).evaluate
+        return self.referee is not None and not self.rehearsing and self.plan.crossed(last, self.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
         self.pulse.beat({name: value for name, value in numbers.items() if name in PULSE})
@@ -308,7 +313,8 @@ class Trainer:
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
                 batch = self.machine.take(self.data.gallery(some) | self.latents("sample", some))
-                output = batch[self.game.output] if real else self.game.make(batch)
+                make = self.game.rehearsed if self.rehearsing else self.game.make
+                output = batch[self.game.output] if real else make(batch)
                 shown = [to_uint8(part).cpu().numpy() for part in self.game.shown(batch, output)]
                 sheets.append(side_by_side([pictured(part) for part in shown]))
         return np.concatenate(sheets)[:count]

@@ -1,0 +1,79 @@
+"""A game on codes: first an autoencoder learns to draw, then the unconditional game is played where its codes are.
+
+Esser et al. 2021, Taming Transformers, arXiv:2012.09841, and Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752, train in these two
+stages what then writes codes; here G writes them, against a discriminator of codes:
+    rehearsal    min_{E,R}  E_x |M x - M R(E(x) + n)|_1          n ~ N(0, noise^2)
+    game         min_{G,R} max_D  V(D, G; E(x)) + E_x |M x - M R(E(x) + n)|_1 over a share of the batch
+With noise on its codes R learns to draw cleanly from what is not quite a code, as G's are: Ghosh et al. 2020, arXiv:1903.12436,
+section 3.1. M is what E sees, `colours.seen`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from organza.game import Batch, Duel
+from organza.games.unconditional import Unconditional
+from organza.losses import Adversarial
+from organza.part import settings_of
+from organza.penalties import Penalty
+
+
+class Coded(Unconditional):
+    """Noise to codes to data, with `networks.coded.Generator` and a discriminator of codes.
+
+    E learns in the rehearsal alone: codes that moved on would be new pictures to D. R goes on, at little cost, while its rate falls.
+
+    Args:
+        G, D, adversarial, penalties: see `Game`.
+        noise: standard deviation on the codes, whose reach is (-1, 1).
+        share: of each batch of the game, that R goes on learning from.
+    """
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        adversarial: Adversarial,
+        penalties: Sequence[Penalty] = (),
+        noise: float = 0.3,
+        share: float = 0.25,
+    ):
+        super().__init__(G, D, adversarial, penalties)
+        self.noise, self.share = noise, share
+
+    @classmethod
+    def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
+        shape = tuple(data.shape)
+        code = (settings_of(generator) or {})["code"]
+        return generator.given(shape=shape), discriminator.given(shape=shape, code=code)
+
+    def play(self, batch: Batch) -> Batch:
+        return {"code": self.G.inner(batch["z"]), "real code": self.G.encoder(batch["image"])}  # type: ignore
+
+    def make(self, batch: Batch) -> Tensor:
+        return self.G(batch["z"])
+
+    def duels(self, batch: Batch, made: Batch) -> list[Duel]:
+        return [Duel(self.D, made["real code"].detach(), made["code"])]
+
+    def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        some = max(1, round(self.share * len(batch["image"])))
+        return {"reconstruction": self._error(batch["image"][:some], made["real code"][:some].detach())}
+
+    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        return {"reconstruction": self._error(batch["image"], made["real code"])}
+
+    def rehearsed(self, batch: Batch) -> Tensor:
+        """What E and R make of the pictures."""
+        return self.G.decoder(self.G.encoder(batch["image"]))  # type: ignore
+
+    def _error(self, x: Tensor, q: Tensor) -> Tensor:
+        """|M x - M R(q + n)|_1, mean over all pixels."""
+        see = self.G.encoder.seen  # type: ignore
+        return l1_loss(see(self.G.decoder(q + self.noise * torch.randn_like(q))), see(x))  # type: ignore

@@ -1,0 +1,197 @@
+"""The networks of a game on codes: an autoencoder draws the pictures, and the players meet where those are small.
+
+Two stages, as in Esser et al. 2021, arXiv:2012.09841, and Rombach et al. 2022, arXiv:2112.10752, at the size of minutes.
+Symbols: x [N, channels, H, W] in [-1, 1]; q [N, code, H/f, W/f] in (-1, 1) its code, q = E(x), x ~ R(q); z [N, z_dim]; f of `reduction`.
+
+What takes a game longest, plain surfaces and closed outlines, an absolute error teaches R in a minute or two; and on the codes a turn of
+the game costs a third (docs/lab-log.md, 51).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from organza.errors import UserError
+from organza.networks import dcgan, layers, scales, skips
+from organza.networks.colours import drawn, seen
+from organza.networks.layers import Shape, halvings, no_norm, normal
+from organza.networks.skips import Doubling
+
+SHORTEST = 16
+"""Pixels of the shorter side of a picture, at least."""
+
+
+def reduction(shape: Shape) -> int:
+    """f: 4 for pictures whose codes then still have twelve pixels a side, else 2.
+
+    >>> reduction((3, 64, 64)), reduction((1, 28, 28))
+    (4, 2)
+    """
+    return 4 if min(shape[1:]) >= 48 else 2
+
+
+def code_shape(shape: Shape, code: int) -> Shape:
+    """Of the codes of pictures of this shape, (code, H/f, W/f).
+
+    Raises:
+        UserError: where the pictures are too small, or their sides cannot be halved often enough.
+
+    >>> code_shape((3, 64, 64), 8)
+    (8, 16, 16)
+    """
+    _, height, width = shape
+    if min(height, width) < SHORTEST:
+        raise UserError(
+            f"Pictures of {width}x{height} are too small to be coded: {SHORTEST} pixels a side are the least; take --recipe swift."
+        )
+    halvings(height, width)
+    by = reduction(shape)
+    return (code, height // by, width // by)
+
+
+class Generator(layers.Generator):
+    """z -> q -> x: `skips.Generator`, with codes in the place of images, then R. E, which R was trained with, goes along.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        z_dim: size of the latent.
+        width: feature maps at the codes' size, over f: so the inner layers are those of a generator of this width of whole images.
+        code: maps of a code.
+        brush: feature maps of E at half the size; see `Encoder` and `Decoder`.
+        loud: how loud the chromas are that E sees: `colours.seen`.
+        quiet: how loud they are in what R draws: `colours.drawn`.
+
+    >>> G = Generator((3, 64, 64))
+    >>> G.inner(torch.randn(2, 100)).shape, G(torch.randn(2, 100)).shape
+    (torch.Size([2, 8, 16, 16]), torch.Size([2, 3, 64, 64]))
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        z_dim: int = 100,
+        width: int = 8,
+        code: int = 8,
+        brush: int = 16,
+        loud: float = 1.0,
+        quiet: float = 1.0,
+    ):
+        super().__init__()
+        self.z_dim = z_dim
+        self.inner = skips.Generator(code_shape(shape, code), z_dim=z_dim, width=reduction(shape) * width)
+        self.encoder = Encoder(shape, code=code, width=brush, chroma=loud)
+        self.decoder = Decoder(shape, code=code, width=brush, chroma=quiet)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.decoder(self.inner(z))
+
+
+class Encoder(nn.Module):
+    """E: x -> q, strided 4x4 convolutions, a residual layer, tanh.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        code: maps of a code.
+        width: feature maps at half the size; twice as many at a fourth.
+        chroma: how loud the chromas are that it sees: `colours.seen`.
+
+    >>> Encoder((3, 64, 64))(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 8, 16, 16])
+    """
+
+    def __init__(self, shape: Shape, *, code: int = 8, width: int = 16, chroma: float = 1.0):
+        super().__init__()
+        channels = shape[0]
+        maps = [width, 2 * width] if reduction(shape) == 4 else [2 * width]
+        self.seen = seen(channels, chroma)
+        stack: list[nn.Module] = []
+        for narrow, wide in pairwise([channels, *maps]):
+            stack += [_even(nn.Conv2d(narrow, wide, 4, 2, 1)), nn.ReLU(True)]
+        stack[-1] = Residual(maps[-1])
+        last = normal(nn.Conv2d(maps[-1], code, 1), (0.5 / maps[-1]) ** 0.5)  # codes of about half of tanh's reach
+        self.layers = nn.Sequential(*stack, nn.ReLU(True), last, nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(self.seen(x))
+
+
+class Decoder(nn.Module):
+    """R: q -> x, a residual layer on the code's size, then doublings by resize-convolutions, tanh.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        code: maps of a code.
+        width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one.
+        chroma: how loud the chromas of what it draws are: `colours.drawn`.
+
+    >>> Decoder((1, 28, 28))(torch.zeros(2, 8, 14, 14)).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(self, shape: Shape, *, code: int = 8, width: int = 16, chroma: float = 1.0):
+        super().__init__()
+        channels = shape[0]
+        maps = [2 * width, width * 3 // 2, width * 3 // 4] if reduction(shape) == 4 else [2 * width, width * 3 // 4]
+        stack: list[nn.Module] = [_even(nn.Conv2d(code, maps[0], 3, padding=1)), Residual(maps[0])]
+        for wide, narrow in pairwise(maps):
+            stack += [nn.ReLU(True), _even(Doubling(wide, narrow))]
+        self.layers = nn.Sequential(*stack, nn.ReLU(True), nn.Conv2d(maps[-1], channels, 3, padding=1))
+        self.drawn = drawn(channels, chroma)
+
+    def forward(self, q: Tensor) -> Tensor:
+        return torch.tanh(self.drawn(self.layers(q)))
+
+
+class Residual(nn.Module):
+    """h -> h + B relu(A relu(h)), 3x3 convolutions; at first B is nearly 0.  He et al. 2016, arXiv:1603.05027.
+
+    Args:
+        maps: of h.
+
+    >>> h = torch.randn(2, 4, 5, 5)
+    >>> bool((Residual(4)(h) - h).std() < 0.5)
+    True
+    """
+
+    def __init__(self, maps: int):
+        super().__init__()
+        self.first = _even(nn.Conv2d(maps, maps, 3, padding=1))
+        self.second = normal(nn.Conv2d(maps, maps, 3, padding=1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.second(F.relu(self.first(F.relu(h))))
+
+
+class Discriminator(scales.Discriminator):
+    """D: q -> two logits, `scales.Discriminator` on codes.
+
+    Args:
+        shape: of the images, (channels, height, width).
+        width: as of `Generator`.
+        code: maps of a code.
+        norm: the normalisation, a function of the number of feature maps.
+
+    >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 8, 16, 16)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, shape: Shape, *, width: int = 8, code: int = 8, norm: dcgan.Norm = no_norm):
+        super().__init__(code_shape(shape, code), width=reduction(shape) * width, norm=norm)
+
+    def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        return encode(x)
+
+
+def _even(layer: nn.Module) -> nn.Module:
+    """Weights that keep the size of what goes through relu, biases 0.  He et al. 2015, arXiv:1502.01852, eq. 10."""
+    assert isinstance(layer.weight, Tensor)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if isinstance(getattr(layer, "bias", None), Tensor):
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

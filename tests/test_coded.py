@@ -1,0 +1,135 @@
+"""The game on codes: what each stage trains, what it leaves alone, the sizes it serves, and how a run in two stages looks to its user."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import organza
+from organza import Images, Source
+from organza.errors import UserError
+from organza.events import Evaluated, Sampled
+from organza.game import Batch, discriminator_loss, generator_alone, generator_loss
+from organza.games.coded import Coded
+from organza.networks.coded import Discriminator, Generator, code_shape, reduction
+from organza.recipe import Recipe
+from organza.recipes.swift import coded
+
+
+def tiny(**changes) -> Recipe:
+    recipe = replace(coded(), batch=8, stop=(), **changes)
+    generator = recipe.generator.given(width=2, brush=4, z_dim=10)
+    return replace(recipe, generator=generator, discriminator=recipe.discriminator.given(width=2))
+
+
+@pytest.fixture
+def setting(pictures: Path) -> tuple[Coded, Batch, Batch]:
+    torch.manual_seed(0)
+    data = Images(Source(pictures, size=32))
+    game = tiny().build(data)
+    assert isinstance(game, Coded)
+    batch = data.at(range(8)) | game.latents([torch.Generator().manual_seed(item) for item in range(8)])
+    return game, batch, game.play(batch)
+
+
+def moved(game: Coded, terms: dict[str, Tensor]) -> set[str]:
+    """The parts of G that these terms have gradients for."""
+    game.G.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()
+    return {name.split(".")[0] for name, weight in game.G.named_parameters() if weight.grad is not None}
+
+
+@pytest.mark.parametrize(
+    ("shape", "by"),
+    [
+        ((3, 64, 64), 4),
+        ((1, 28, 28), 2),
+        ((3, 32, 32), 2),
+        ((4, 64, 96), 4),
+        ((3, 128, 128), 4),
+        ((3, 48, 96), 4),
+        ((3, 16, 24), 2),
+    ],
+)
+def test_pictures_go_to_codes_and_back_to_their_size(shape: tuple[int, ...], by: int):
+    assert reduction(shape) == by
+    G, D = Generator(shape, z_dim=10, width=2, brush=4), Discriminator(shape, width=2)
+    x = torch.rand(2, *shape) * 2 - 1
+    q = G.encoder(x)
+    assert q.shape[1:] == G.inner(torch.randn(2, 10)).shape[1:] == code_shape(shape, 8)
+    assert q.abs().max() < 1
+    assert G.decoder(q).shape == x.shape == G(torch.randn(2, 10)).shape
+    assert len(D(q)) == 2
+    assert torch.equal(D.evidence(x, G.encoder), q)
+
+
+def test_sides_that_no_code_fits_are_refused_with_the_nearest():
+    with pytest.raises(UserError, match="try --size 64x64"):
+        Generator((3, 65, 65))
+    with pytest.raises(UserError, match="8x8 are too small"):
+        Generator((3, 8, 8))
+
+
+def test_the_rehearsal_trains_the_autoencoder_and_the_game_all_but_the_encoder(setting):
+    game, batch, made = setting
+    assert moved(game, generator_alone(game, batch, made).terms) == {"encoder", "decoder"}
+    made = game.play(batch)
+    assert moved(game, {"generator": generator_loss(game, batch, made).terms["generator"]}) == {"inner"}
+    made = game.play(batch)
+    assert moved(game, generator_loss(game, batch, made).terms) == {"inner", "decoder"}
+    made = game.play(batch)
+    turn = discriminator_loss(game, batch, made)
+    game.G.zero_grad(set_to_none=True)
+    torch.stack(list(turn.terms.values())).sum().backward()
+    assert all(weight.grad is None for weight in game.G.parameters())
+    assert all(weight.grad is not None for weight in game.D.parameters())
+
+
+def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):
+    game, batch, made = setting
+    x, q = batch["image"], made["real code"]
+    game.noise = 0.0
+    see = game.G.encoder.seen
+    expected = (see(game.G.decoder(q)) - see(x)).abs().mean()
+    assert torch.isclose(game.rehearsal_terms(batch, made)["reconstruction"], expected)
+    part = (see(game.G.decoder(q[:2])) - see(x[:2])).abs().mean()
+    assert torch.isclose(game.extra_generator_terms(batch, made)["reconstruction"], part)
+    game.noise = 0.3
+    assert not torch.isclose(game.rehearsal_terms(batch, made)["reconstruction"], expected)
+
+
+def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(pictures: Path, tmp_path: Path):
+    seen: list = []
+    recipe = tiny(generator_warmup=320)
+    run = organza.train(pictures, tmp_path / "run", seen.append, recipe=recipe, budget="640img", size=32)
+    measured = [event.check.images for event in seen if isinstance(event, Evaluated)]
+    assert measured == [320, 640]
+    sheets = {event.images: event.pictures for event in seen if isinstance(event, Sampled)}
+    last = run.sample(8)
+    assert np.abs(sheets[640][:8].astype(int) - last).max() <= 1
+    real = Images(Source(pictures, size=32)).gallery(range(16))["image"]
+    with torch.no_grad():
+        again = run.generator.decoder(run.generator.encoder(real))  # type: ignore[operator, union-attr]
+    error = (again - real).abs().mean()
+    assert error < (real - real.mean((0, 2, 3), keepdim=True)).abs().mean()  # better than one colour for all
+    lines = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    assert set(lines[0]) >= {"reconstruction"}
+    assert "discriminator" not in lines[0]
+    assert {"discriminator", "generator", "reconstruction"} <= set(lines[-1])
+
+
+def test_the_discriminator_of_codes_judges_pictures(pictures: Path, tmp_path: Path):
+    run = organza.train(
+        pictures, tmp_path / "run", recipe=tiny(generator_warmup=32), budget="96img", size=32, evaluate=False
+    )
+    chances = run.judge(run.sample(5))
+    assert chances.shape == (5,)
+    assert ((chances > 0) & (chances < 1)).all()
+    with pytest.raises(UserError, match="no encoder"):
+        run.encode(run.sample(1))
