@@ -80,8 +80,8 @@ def coded() -> Recipe:
         name="coded",
         source="Two stages as in Esser et al. 2021, arXiv:2012.09841: an autoencoder with noise on its codes (Ghosh et al. 2020, "
         "arXiv:1903.12436) and absolute error, then the networks, loss, penalties and rates of swift on codes of a fourth of the size.",
-        expect="Faces at 64x64: round heads, plain skin and closed outlines after 32,000 images for the autoencoder and 10,000 of the game, "
-        "two to three minutes of one core.",
+        expect="Faces at 64x64: round heads, plain skin and closed outlines after 32,000 images for the autoencoder and 10,000 of the "
+        "game, two to three minutes of one core.",
         game=Part(Coded),
         generator=Part(coded_networks.Generator, width=8, loud=1.5, quiet=0.5),
         discriminator=Part(coded_networks.Discriminator, width=8),
