@@ -19,6 +19,9 @@ from organza.schedule import Cosine
 EASING = Cosine(1.0, 0.1, end=0.7)
 """The weight of the penalties: strict while the players are young, then D may look closely, or fine lines are never asked for."""
 
+STRICTER = Cosine(3.0, 0.3, end=0.7)
+"""The same for codes, which have a sixth of the numbers (docs/lab-log.md, 51)."""
+
 QUIET, LOUD = 0.35, 2.5
 """How loud chromas are in what G draws and in what D sees: plain colours sooner (docs/lab-log.md, 43)."""
 
@@ -85,6 +88,7 @@ def coded() -> Recipe:
         game=Part(Coded),
         generator=Part(coded_networks.Generator, width=8, loud=1.5, quiet=0.5),
         discriminator=Part(coded_networks.Discriminator, width=8),
+        penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
         augment=None,
         generator_warmup=32_000,
     )
