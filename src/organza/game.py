@@ -135,13 +135,13 @@ class Game(nn.Module, ABC):
         """Further terms of G's loss: L1, cycle, identity, ... as scalars."""
         return {}
 
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """What G is trained with alone, before the game begins, where a recipe says so: its further terms, or others."""
-        return self.extra_generator_terms(batch, made)
+    def rehearse(self, batch: Batch) -> Batch:
+        """What G makes of the batch before the game begins, where a recipe lets it train alone: as in the game, or otherwise."""
+        return self.play(batch)
 
-    def rehearsed(self, batch: Batch) -> Tensor:
-        """What G alone can be seen to learn before the game begins, [N, ...]: what it makes, or something that shows it sooner."""
-        return self.make(batch)
+    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        """What it is trained with then: its further terms, or others."""
+        return self.extra_generator_terms(batch, made)
 
     def extra_discriminator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         """Further terms of D's loss: an auxiliary classifier, ... as scalars."""
@@ -215,7 +215,7 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
 
 
 def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
-    """G's own terms without an opponent: what it is trained with before the game begins, where a recipe says so."""
+    """G's own terms without an opponent: what it is trained with before the game begins, where a recipe says so. `made` is rehearsed."""
     return Turn(game.rehearsal_terms(batch, made), {})
 
 

@@ -176,7 +176,7 @@ class Trainer:
         batch = self.batch(range(start, start + self.recipe.batch))
         self.game.G.requires_grad_(graph)
         with torch.set_grad_enabled(graph):
-            made = self.machine.forward(self.game.play, batch)
+            made = self.machine.forward(self.game.rehearse if self.rehearsing else self.game.play, batch)
         return batch, {name: full(value) for name, value in made.items()}  # D may look in another precision
 
     @property
@@ -313,11 +313,14 @@ class Trainer:
             for start in range(0, count, MICROBATCH):
                 some = range(start, start + MICROBATCH)
                 batch = self.machine.take(self.data.gallery(some) | self.latents("sample", some))
-                make = self.game.rehearsed if self.rehearsing else self.game.make
-                output = batch[self.game.output] if real else make(batch)
+                output = batch[self.game.output] if real else self._drawn(batch)
                 shown = [to_uint8(part).cpu().numpy() for part in self.game.shown(batch, output)]
                 sheets.append(side_by_side([pictured(part) for part in shown]))
         return np.concatenate(sheets)[:count]
+
+    def _drawn(self, batch: Batch) -> Tensor:
+        """What is looked at: what the generator makes of a batch, or in a rehearsal what it makes there."""
+        return self.game.rehearse(batch)[self.game.output] if self.rehearsing else self.game.make(batch)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -64,16 +64,20 @@ class Coded(Unconditional):
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         some = max(1, round(self.share * len(batch["image"])))
-        return {"reconstruction": self._error(batch["image"][:some], made["real code"][:some].detach())}
+        drawn = self.drawn(made["real code"][:some].detach())
+        return {"reconstruction": self.error(drawn, batch["image"][:some])}
+
+    def rehearse(self, batch: Batch) -> Batch:
+        return {"image": self.drawn(self.G.encoder(batch["image"]))}  # type: ignore[operator]
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"reconstruction": self._error(batch["image"], made["real code"])}
+        return {"reconstruction": self.error(made["image"], batch["image"])}
 
-    def rehearsed(self, batch: Batch) -> Tensor:
-        """What E and R make of the pictures."""
-        return self.G.decoder(self.G.encoder(batch["image"]))  # type: ignore
+    def drawn(self, q: Tensor) -> Tensor:
+        """R(q + n), [N, code, H/f, W/f] to [N, C, H, W]; without noise where nothing is trained."""
+        return self.G.decoder(q + self.noise * torch.randn_like(q) if self.training else q)  # type: ignore[operator]
 
-    def _error(self, x: Tensor, q: Tensor) -> Tensor:
-        """|M x - M R(q + n)|_1, mean over all pixels."""
-        see = self.G.encoder.seen  # type: ignore
-        return l1_loss(see(self.G.decoder(q + self.noise * torch.randn_like(q))), see(x))  # type: ignore
+    def error(self, y: Tensor, x: Tensor) -> Tensor:
+        """|M y - M x|_1, the mean over all pixels of [N, C, H, W]."""
+        see = self.G.encoder.seen  # type: ignore[union-attr]
+        return l1_loss(see(y), see(x))  # type: ignore[operator]
