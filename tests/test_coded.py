@@ -20,6 +20,8 @@ from organza.games.coded import Coded
 from organza.networks.coded import Discriminator, Generator, code_shape, reduction
 from organza.recipe import Recipe
 from organza.recipes.swift import coded
+from organza.run import RunFolder, lines_of
+from tests.test_runs import train
 
 
 def tiny(**changes) -> Recipe:
@@ -121,6 +123,17 @@ def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(
     assert set(lines[0]) >= {"reconstruction"}
     assert "discriminator" not in lines[0]
     assert {"discriminator", "generator", "reconstruction"} <= set(lines[-1])
+
+
+def test_what_was_due_in_the_rehearsal_is_not_owed_after_it(pictures: Path, tmp_path: Path):
+    recipe = tiny(generator_warmup=400)
+    for until in (480, float("inf")):
+        train(pictures, tmp_path / "parts", recipe, until=until, budget="640img", evaluate=True)
+    train(pictures, tmp_path / "whole", recipe, budget="640img", evaluate=True)
+    parts, whole = (
+        [line["images"] for line in lines_of(RunFolder(tmp_path / name).evaluations)] for name in ("parts", "whole")
+    )
+    assert parts == whole == [640]
 
 
 def test_the_discriminator_of_codes_judges_pictures(pictures: Path, tmp_path: Path):

@@ -240,7 +240,10 @@ class Trainer:
 
     def _owed(self) -> bool:
         """Was the run left between a step and the evaluation that was due after it?"""
-        last = self.history[-1].images if self.history else 0
+        begun = self.recipe.batch * (
+            (self.recipe.generator_warmup - 1) // self.recipe.batch
+        )  # the rehearsal's last step
+        last = self.history[-1].images if self.history else max(0, begun)
         return self.referee is not None and not self.rehearsing and self.plan.crossed(last, self.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
