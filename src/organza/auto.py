@@ -23,7 +23,7 @@ from organza.stop import Budget
 AUTO = "auto"
 WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
 """The turns that a width needs at the least to be worth its cost. Up to 24 from docs/lab-log.md, 14 and 18; beyond, a guess."""
-ON_CODES = {8: 0, 16: 4_000} | {width: turns for width, turns in WIDTHS.items() if width > 16}
+ON_CODES = {8: 0, 16: 8_000, 24: 12_000, 32: 40_000, 48: 120_000, 64: 400_000}
 """The same for `coded`, whose players are smaller at one width: docs/lab-log.md, 51."""
 ENOUGH = 2_000
 """Pictures; below, `few_shot`."""
