@@ -26,7 +26,7 @@ WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
 ON_CODES = {8: 0, 16: 8_000, 24: 12_000, 32: 40_000, 48: 120_000, 64: 400_000}
 """The same for `coded`, whose players are smaller at one width: docs/lab-log.md, 51."""
 ENOUGH = 2_000
-"""Pictures; below, `few_shot`."""
+"""Pictures; below, `few_shot` where `swift` was to be taken. `coded` needs no such help: docs/lab-log.md, 53."""
 PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
 REHEARSAL, LONGEST = 0.2, 60_000
@@ -56,10 +56,11 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
     plain = swift() if source.labels is None else cgan_swift()
     data = plain.data(source)
     pictures, (channels, height, across) = len(data.parts.train), data.shape
-    if few := source.labels is None and pictures < ENOUGH:
-        plain = few_shot()
-    elif source.labels is None and reduction(data.shape) == 4:
+    few = False
+    if source.labels is None and reduction(data.shape) == 4:
         plain = coded()
+    elif few := source.labels is None and pictures < ENOUGH:
+        plain = few_shot()
 
     def turns(recipe: Recipe) -> float:
         rate = speed(recipe, data) if budget.seconds else 1.0
