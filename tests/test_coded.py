@@ -78,6 +78,30 @@ def test_sides_that_no_code_fits_are_refused_with_the_nearest():
         Generator((3, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("part", "setting", "said"),
+    [
+        ("generator", {"brush": 1}, "brush is 1; it must be at least 2"),
+        ("generator", {"code": 0}, "code is 0; it must be at least 1"),
+        ("game", {"noise": -1.0}, "noise is 0 or more"),
+        ("game", {"share": 1.5}, "a share from 0 to 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_words(part: str, setting: dict, said: str, pictures: Path):
+    recipe = tiny()
+    recipe = replace(recipe, **{part: getattr(recipe, part).given(**setting)})
+    with pytest.raises(UserError, match=said):
+        recipe.build(Images(Source(pictures, size=32)))
+
+
+@pytest.mark.parametrize(("warmup", "last"), [(0, 0), (8, 0), (9, 8), (400, 392)])
+def test_the_last_step_of_the_rehearsal_begins_before_its_end(warmup: int, last: int):
+    recipe = tiny(generator_warmup=warmup)
+    assert recipe.last_rehearsal == last
+    assert recipe.turns(last)[0] == (0 if warmup else 1)
+    assert recipe.turns(last + 8)[0] == 1
+
+
 def test_the_rehearsal_trains_the_autoencoder_and_the_game_all_but_the_encoder(setting):
     game, batch, made = setting
     assert moved(game, generator_alone(game, batch, game.rehearse(batch)).terms) == {"encoder", "decoder"}

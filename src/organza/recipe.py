@@ -94,6 +94,11 @@ class Recipe:
             return self.discriminator_turns, 0
         return self.discriminator_turns, self.generator_turns
 
+    @property
+    def last_rehearsal(self) -> int:
+        """The images seen when G's last step alone begins; 0 where there is none."""
+        return max(0, self.generator_warmup - 1) // self.batch * self.batch
+
     def players(self, data: Any) -> tuple[Part, Part]:
         """The two players with all that they need from the data: parts that can be called with no argument."""
         return self.game.make.players(self.generator, self.discriminator, data)

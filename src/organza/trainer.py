@@ -240,10 +240,7 @@ class Trainer:
 
     def _owed(self) -> bool:
         """Was the run left between a step and the evaluation that was due after it?"""
-        begun = self.recipe.batch * (
-            (self.recipe.generator_warmup - 1) // self.recipe.batch
-        )  # the rehearsal's last step
-        last = self.history[-1].images if self.history else max(0, begun)
+        last = self.history[-1].images if self.history else self.recipe.last_rehearsal
         return self.referee is not None and not self.rehearsing and self.plan.crossed(last, self.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
+from organza.errors import UserError
 from organza.game import Batch, Duel
 from organza.games.unconditional import Unconditional
 from organza.losses import Adversarial
@@ -32,7 +33,10 @@ class Coded(Unconditional):
     Args:
         G, D, adversarial, penalties: see `Game`.
         noise: standard deviation on the codes, whose reach is (-1, 1).
-        share: of each batch of the game, that R goes on learning from.
+        share: of each batch of the game, that R goes on learning from; one picture at the least.
+
+    Raises:
+        UserError: for noise or a share out of its range.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class Coded(Unconditional):
         share: float = 0.25,
     ):
         super().__init__(G, D, adversarial, penalties)
+        if noise < 0 or not 0 <= share <= 1:
+            raise UserError(f"game.noise is {noise} and game.share {share}; noise is 0 or more, a share from 0 to 1.")
         self.noise, self.share = noise, share
 
     @classmethod

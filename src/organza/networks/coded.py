@@ -66,6 +66,9 @@ class Generator(layers.Generator):
         loud: how loud the chromas are that E sees: `colours.seen`.
         quiet: how loud they are in what R draws: `colours.drawn`.
 
+    Raises:
+        UserError: for a code without maps, or a brush of less than 2; as `code_shape`.
+
     >>> G = Generator((3, 64, 64))
     >>> G.inner(torch.randn(2, 100)).shape, G(torch.randn(2, 100)).shape
     (torch.Size([2, 8, 16, 16]), torch.Size([2, 3, 64, 64]))
@@ -83,6 +86,9 @@ class Generator(layers.Generator):
         quiet: float = 1.0,
     ):
         super().__init__()
+        for name, value, least in (("code", code, 1), ("brush", brush, 2)):
+            if value < least:
+                raise UserError(f"generator.{name} is {value}; it must be at least {least}.")
         self.z_dim = z_dim
         self.inner = skips.Generator(code_shape(shape, code), z_dim=z_dim, width=reduction(shape) * width)
         self.encoder = Encoder(shape, code=code, width=brush, chroma=loud)
