@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from organza import Images, Source
@@ -28,6 +27,7 @@ from organza.recipe import apply, find
 from organza.referee import Referee
 from organza.run import RunFolder
 from organza.trainer import Trainer
+from organza.viewing import gallery, samples
 
 RECIPES = "dcgan lsgan wgan wgan-gp dragan sngan-hinge ragan rpgan-r1-r2 dcgan-r1"
 
@@ -75,7 +75,7 @@ def main() -> None:
                 continue
             spent, troubles[name] = advance(run, asked.images * look // asked.looks)
             seconds[name] += spent
-            distance = referee.scores(run.made(range(1_000_000, 1_000_000 + referee.samples)))["mmd"]
+            distance = referee.scores(samples(run, range(1_000_000, 1_000_000 + referee.samples)))["mmd"]
             distances[name].append((run.images, distance.value, distance.error))
     print(f"{asked.data} at {asked.size}, {asked.images:,} images each, width {asked.width}, seed {asked.seed}")
     print(f"{'recipe':14s}{'distance':>10s}{'error':>8s}{'images/s':>10s}{'turns of G':>12s}  on the way")
@@ -87,7 +87,7 @@ def main() -> None:
         turns = run.steps * run.recipe.generator_turns
         print(f"{name:14s}{last[1]:10.3f}{last[2]:8.3f}{run.images / seconds[name]:10.0f}{turns:12,d}  {way}")
         if asked.pictures:
-            save_png(grid(np.asarray(run.gallery()), columns=8), asked.pictures / f"{name}.png")
+            save_png(grid(gallery(run), columns=8), asked.pictures / f"{name}.png")
     if asked.out:
         found = {n: {"distances": distances[n], "seconds": seconds[n], "trouble": troubles[n]} for n in runs}
         what = vars(asked) | {"out": None, "pictures": None}

@@ -42,6 +42,7 @@ from organza.recipe import Recipe, apply, find
 from organza.run import RunFolder
 from organza.stop import Budget
 from organza.trainer import Trainer
+from organza.viewing import samples
 from tutorial import SIZE, Tutorial
 
 AGES = (
@@ -131,7 +132,7 @@ class Ours:
         self.trainer.step()
 
     def sample(self, count: int) -> np.ndarray:
-        return self.trainer.made(range(1_000_000, 1_000_000 + count)).numpy()
+        return samples(self.trainer, range(1_000_000, 1_000_000 + count)).numpy()
 
 
 @dataclass

@@ -27,6 +27,7 @@ from organza.pool import Pool
 from organza.recipe import Recipe, find
 from organza.run import RunFolder
 from organza.trainer import Trainer
+from organza.viewing import samples
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -270,7 +271,7 @@ def test_steps_in_bfloat16_stay_finite(name: str, material: Material):
         told = one.step()
         assert all(abs(value) < float("inf") for value in told.values())
     assert all(weight.dtype is torch.float32 and weight.isfinite().all() for weight in one.game.parameters())
-    assert one.made(range(3)).dtype is torch.uint8
+    assert samples(one, range(3)).dtype is torch.uint8
 
 
 def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Material):

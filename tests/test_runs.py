@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ import pytest
 import organza
 from organza import checkpoint
 from organza.errors import UserError
-from organza.events import Event, Saved, Stopped, Tick, Warned
+from organza.events import Evaluated, Event, Saved, Stopped, Tick, Warned
+from organza.plan import Plan
 from organza.recipe import Recipe, find
 from organza.referee import tried
 from organza.run import RunFolder, lines_of
@@ -104,6 +106,24 @@ def test_an_evaluation_and_its_checkpoint_ask_the_discriminator_once(
     monkeypatch.setattr("organza.trainer.tried", counted)
     events = train(pictures, tmp_path / "run", small(find("resize-r1")), evaluate=True)  # its loss has no neutral logit
     assert len(asked) == len([event for event in events if isinstance(event, Saved)])
+
+
+def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_again(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    now, events = [0.0], []
+    monkeypatch.setattr("organza.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("organza.start.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, 160, 640))
+
+    def show(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Evaluated):
+            now[0] = 3600.0
+
+    recipe = replace(small(find("dcgan")), batch=8)
+    organza.train(pictures, tmp_path / "run", show, recipe=recipe, budget="1h", size=32, stop=())
+    assert [event.check.images for event in events if isinstance(event, Evaluated)] == [160]
+    assert [event.images for event in events if isinstance(event, Stopped)] == [168]
 
 
 def test_the_run_directory_holds_what_it_promises(pictures: Path, tmp_path: Path):

@@ -20,6 +20,7 @@ from organza.referee import JUDGED, Referee
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH
 from organza.trainer import Trainer
+from organza.viewing import samples
 
 WORTHWHILE = 1.05
 """Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
@@ -105,7 +106,7 @@ def threaded(count: int) -> Iterator[None]:
 
 def costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
     """What looking takes, told by a few pictures made twice: only the first time needs the preparation of the averaged generator."""
-    first, again = (_seconds(lambda: trainer.made(range(MICROBATCH))) for _ in range(2))
+    first, again = (_seconds(lambda: samples(trainer, range(MICROBATCH))) for _ in range(2))
     picture = again / MICROBATCH
     sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
     if referee is None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from organza import checkpoint, standing
-from organza.data.batches import Batches, to_uint8
+from organza.data.batches import Batches
 from organza.ema import Average, decay, half_life, recalibrate
 from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
 from organza.game import (
@@ -37,17 +38,17 @@ from organza.health import Pulse, Vitals, findings, words
 from organza.machine import CPU, Machine
 from organza.networks.layers import channels_last, networks_of
 from organza.optimizers import set_rate
-from organza.pictures import grid, save_png, side_by_side
+from organza.pictures import grid, save_png
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Duels, Referee, accuracy, middle, tried
-from organza.rendering import pictured
 from organza.rollback import Reason, Rollback, factor, taken_back, treated
 from organza.run import RunFolder
 from organza.schedule import at
-from organza.seeding import MICROBATCH, seed_of, stream
+from organza.seeding import seed_of, stream
 from organza.signals import NAMES, Wish
 from organza.stop import Check, best
+from organza.viewing import gallery, samples, targets
 from organza.vitals import change, examined, glimpse
 
 ASIDE = 1 << 40
@@ -200,7 +201,7 @@ class Trainer:
         begun = time.perf_counter() - self.seconds
         with self.wish.heard():
             if self.images == 0:
-                save_png(grid(self.gallery(real=True), self.data.columns), self.folder.samples / "real.png")
+                save_png(grid(gallery(self, real=True), self.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
             reason = self._ended() if self.images else None  # a signal may have come with the last step of all
             if not reason and self._owed():
@@ -251,7 +252,7 @@ class Trainer:
         left = (
             (self.plan.images - self.images) / rate if self.plan.seconds is None else self.plan.seconds - self.seconds
         )
-        means = {name: float(np.mean(values)) for name, values in self.sums.items()}
+        means = {name: fmean(values) for name, values in self.sums.items()}
         for_D, for_G = self.recipe.turns(self.images - 1)
         who = "" if for_D and for_G else "the discriminator" if for_D else "the generator"
         return Tick(self.images, self.plan.images, self.seconds, max(left, 0.0), rate, means, who)
@@ -271,11 +272,16 @@ class Trainer:
                 return type(rule).__name__.lower(), reason
         return None
 
+    def _news(self) -> bool:
+        """Is there more to measure than a few steps, which the clock allowed after an evaluation?"""
+        last = self.history[-1].images if self.history else 0
+        return self.images - last > self.plan.evaluate_every / 20
+
     def _finish(self, kind: str, reason: str) -> Iterator[Event]:
         if kind != "non-finite":
             if kind not in NAMES:
                 yield from self._sample()
-                if not self.history or self.history[-1].images != self.images:
+                if self._news():
                     yield from self._evaluate()
             if sick := checkpoint.not_finite(standing.tensors(self)):  # nothing that is not finite is ever kept
                 kind, reason = "non-finite", f"{sick} is not finite after {self.images:,} images"
@@ -285,42 +291,6 @@ class Trainer:
         yield Stopped(kind, reason, self.images)
 
     # ---- looking --------------------------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def made(self, positions: range) -> Tensor:
-        """What the averaged generator makes of the reference items and latents of these numbers: uint8 [N, ..., C]."""
-        made = []
-        with self.averaged():
-            for start in range(positions.start, positions.stop, MICROBATCH):
-                some = range(start, start + MICROBATCH)
-                batch = self.machine.take(self.data.referenced(some) | self.latents("sample", some))
-                made.append(to_uint8(self.game.make(batch)).cpu())
-        return torch.cat(made)[: len(positions)]
-
-    def targets(self, positions: range) -> Tensor:
-        """What should have been made of these reference items: uint8 [N, ..., C]."""
-        parts = [
-            self.data.referenced(positions[start : start + MICROBATCH])
-            for start in range(0, len(positions), MICROBATCH)
-        ]
-        return torch.cat([to_uint8(part[self.game.output]) for part in parts])
-
-    @torch.no_grad()
-    def gallery(self, real: bool = False) -> np.ndarray:
-        """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
-        sheets, count = [], self.data.rows * self.data.columns
-        with self.averaged():
-            for start in range(0, count, MICROBATCH):
-                some = range(start, start + MICROBATCH)
-                batch = self.machine.take(self.data.gallery(some) | self.latents("sample", some))
-                output = batch[self.game.output] if real else self._drawn(batch)
-                shown = [to_uint8(part).cpu().numpy() for part in self.game.shown(batch, output)]
-                sheets.append(side_by_side([pictured(part) for part in shown]))
-        return np.concatenate(sheets)[:count]
-
-    def _drawn(self, batch: Batch) -> Tensor:
-        """What is looked at: what the generator makes of a batch, or in a rehearsal what it makes there."""
-        return self.game.rehearse(batch)[self.game.output] if self.rehearsing else self.game.make(batch)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -339,7 +309,7 @@ class Trainer:
             self.game.train()
 
     def _sample(self) -> Iterator[Event]:
-        pictures = self.gallery()
+        pictures = gallery(self)
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
         save_png(grid(pictures, self.data.columns), path, standing.made_by(self) if self.metadata else None)
         yield Sampled(self.images, pictures, path)
@@ -349,9 +319,9 @@ class Trainer:
             return
         yield Busy("measuring the samples")
         # Latents from a million on: those of the sample grids stay out of the measurement.
-        measured = range(1_000_000, 1_000_000 + self._samples())
-        made = self.made(measured)
-        scores = self.referee.scores(made, self.targets(measured) if self.game.paired else None)
+        measured = range(1_000_000, 1_000_000 + self._measurable())
+        made = samples(self, measured)
+        scores = self.referee.scores(made, targets(self, measured) if self.game.paired else None)
         right, error = accuracy(self.verdicts(), self.game.adversarial.neutral)
         check = Check(self.images, *scores["mmd"], right, error, self.pulse.mean("G gradient"))
         self.history.append(check)
@@ -366,7 +336,7 @@ class Trainer:
         self.folder.append(self.folder.evaluations, line)
         yield Evaluated(check, line, best(self.history) is check)
 
-    def _samples(self) -> int:
+    def _measurable(self) -> int:
         """How many samples are measured: where nothing is drawn, each reference input has one output; repeats would count twice."""
         assert self.referee is not None
         drawn = self.game.latents([stream(self.seed, "drawn", 0)])
