@@ -64,7 +64,7 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
     """A plan for a budget: about 20 evaluations and 40 sheets of samples, fewer where they would cost more than their share of the time.
 
     All that is not training should cost less than a twentieth: evaluations with their checkpoints aim at 2 % of the time, sheets
-    at 0.5 %, and cost as much again for theirs; the rest is for the start and the end. There are two evaluations whatever they cost, the
+    at 0.4 %, and cost as much again for theirs; the rest is for the start and the end. There are two evaluations whatever they cost, the
     second at the end, and a sheet before each. Each evaluation falls on a sheet: both need the same preparation of G.
 
     Args:
@@ -80,7 +80,7 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
     images = max(budget.planned(items, costs.rate), batch)
     duration = images / costs.rate
     looks = min(20, max(2, _within(0.02 * duration, costs.evaluation)))
-    between = min(40 // looks - 1, max(1, _within(0.005 * duration, looks * costs.sheet)))
+    between = min(40 // looks - 1, max(1, _within(0.004 * duration, looks * costs.sheet)))
     sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up: the last look is the one at the end
     evaluate_every = sample_every * (between + 1)
     # A kill costs what was done since the last checkpoint: no more than between two sheets, and five minutes at most.
