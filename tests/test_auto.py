@@ -67,13 +67,13 @@ def test_widths_are_measured_upwards_until_one_is_too_slow():
     assert width_of(sized(swift(), 24)) == 24
 
 
-def test_pictures_of_some_size_are_coded_with_a_fifth_of_the_run_for_the_autoencoder(tmp_path: Path):
+def test_pictures_of_some_size_are_coded_with_a_twentieth_of_the_run_for_the_autoencoder(tmp_path: Path):
     path = tmp_path / "larger.npy"
     np.save(path, np.stack([np.asarray(drawing(seed).resize((48, 48))) for seed in range(40)]).repeat(60, 0))
     for turns, width in ((ON_CODES[16], 16), (ON_CODES[16] - 1, 8)):
         choice = recipe_for(Source(path), Budget("n", images=turns * 16), never)
         assert (choice.recipe.name, width_of(choice.recipe), choice.recipe.augment) == ("coded", width, None)
-        assert choice.recipe.generator_warmup == pytest.approx(turns * 16 / 5, abs=16)
+        assert choice.recipe.generator_warmup == pytest.approx(turns * 16 / 20, abs=16)
         assert choice.recipe.generator_warmup % 16 == 0
         assert f"the first {choice.recipe.generator_warmup:,} images are for the autoencoder alone" in choice.reasons[2]
     assert recipe_for(Source(path), Budget("n", images=10**7), never).recipe.generator_warmup == LONGEST

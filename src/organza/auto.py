@@ -29,8 +29,8 @@ ENOUGH = 2_000
 """Pictures; below, `few_shot` where `swift` was to be taken. `coded` needs no such help: docs/lab-log.md, 53."""
 PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
-REHEARSAL, LONGEST = 0.2, 60_000
-"""The share of a run's images that the autoencoder of `coded` has for itself, and how many are enough for it: docs/lab-log.md, 51."""
+REHEARSAL, LONGEST = 0.05, 20_000
+"""The share of a run's images that the autoencoder of `coded` has for itself, and how many are enough for it: docs/lab-log.md, 59."""
 GROWING = Cosine(0.0, 0.3, end=0.5)
 """How often what D sees is changed in runs of many passes: young players learn faster from what is as it is."""
 

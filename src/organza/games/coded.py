@@ -3,7 +3,7 @@
 Esser et al. 2021, Taming Transformers, arXiv:2012.09841, and Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752, train in these two
 stages what then writes codes; here G writes them, against a discriminator of codes:
     rehearsal    min_{E,R}  E_x |M x - M R(E(x) + n)|_1          n ~ N(0, noise^2)
-    game         min_{G,R} max_D  V(D, G; E(x)) + E_x |M x - M R(E(x) + n)|_1 over a share of the batch
+    game         min_G max_D  V(D, G; E(x)),  and the rehearsal's minimum goes on over a share of the batch
 With noise on its codes R learns to draw cleanly from what is not quite a code, as G's are: Ghosh et al. 2020, arXiv:1903.12436,
 section 3.1. M is what E sees, `colours.seen`.
 """
@@ -28,12 +28,13 @@ from organza.penalties import Penalty
 class Coded(Unconditional):
     """Noise to codes to data, with `networks.coded.Generator` and a discriminator of codes.
 
-    E learns in the rehearsal alone: codes that moved on would be new pictures to D. R goes on, at little cost, while its rate falls.
+    E and R go on learning in the game, at little cost: D follows codes that move slowly, so the rehearsal need not be long
+    (docs/lab-log.md, 59). No turn of the game's own reaches E, or it would make what is easily told apart alike.
 
     Args:
         G, D, adversarial, penalties: see `Game`.
         noise: standard deviation on the codes, whose reach is (-1, 1).
-        share: of each batch of the game, that R goes on learning from; one picture at the least.
+        share: of each batch of the game, that E and R go on learning from; one picture at the least.
 
     Raises:
         UserError: for noise or a share out of its range.
@@ -60,27 +61,29 @@ class Coded(Unconditional):
         return generator.given(shape=shape), discriminator.given(shape=shape, code=code)
 
     def play(self, batch: Batch) -> Batch:
-        return {"code": self.G.inner(batch["z"]), "real code": self.G.encoder(batch["image"])}  # type: ignore
+        with torch.no_grad():
+            real = self.G.encoder(batch["image"])  # type: ignore[operator]
+        return {"code": self.G.inner(batch["z"]), "real code": real}  # type: ignore[operator]
 
     def make(self, batch: Batch) -> Tensor:
         return self.G(batch["z"])
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
-        return [Duel(self.D, made["real code"].detach(), made["code"])]
+        return [Duel(self.D, made["real code"], made["code"])]
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        some = max(1, round(self.share * len(batch["image"])))
-        drawn = self.drawn(made["real code"][:some].detach())
-        return {"reconstruction": self.error(drawn, batch["image"][:some])}
+        x = batch["image"][: max(1, round(self.share * len(batch["image"])))]
+        return {"reconstruction": self.error(self.again(x), x)}
 
     def rehearse(self, batch: Batch) -> Batch:
-        return {"image": self.drawn(self.G.encoder(batch["image"]))}  # type: ignore[operator]
+        return {"image": self.again(batch["image"])}
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         return {"reconstruction": self.error(made["image"], batch["image"])}
 
-    def drawn(self, q: Tensor) -> Tensor:
-        """R(q + n), [N, code, H/f, W/f] to [N, C, H, W]; without noise where nothing is trained."""
+    def again(self, x: Tensor) -> Tensor:
+        """R(E(x) + n), [N, C, H, W]; without noise where nothing is trained."""
+        q = self.G.encoder(x)  # type: ignore[operator]
         return self.G.decoder(q + self.noise * torch.randn_like(q) if self.training else q)  # type: ignore[operator]
 
     def error(self, y: Tensor, x: Tensor) -> Tensor:
