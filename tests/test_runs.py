@@ -108,22 +108,35 @@ def test_an_evaluation_and_its_checkpoint_ask_the_discriminator_once(
     assert len(asked) == len([event for event in events if isinstance(event, Saved)])
 
 
+@pytest.mark.parametrize(
+    ("late", "every", "measured", "end"),
+    [
+        (Evaluated, 160, [160], 168),
+        (Tick, 640, [16], 16),  # what was never measured is, however short
+    ],
+)
 def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_again(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    late: type[Event],
+    every: int,
+    measured: list[int],
+    end: int,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     now, events = [0.0], []
     monkeypatch.setattr("organza.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr("organza.start.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, 160, 640))
+    monkeypatch.setattr("organza.start.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, every, 640))
 
     def show(event: Event) -> None:
         events.append(event)
-        if isinstance(event, Evaluated):
+        if isinstance(event, late):
             now[0] = 3600.0
 
     recipe = replace(small(find("dcgan")), batch=8)
     organza.train(pictures, tmp_path / "run", show, recipe=recipe, budget="1h", size=32, stop=())
-    assert [event.check.images for event in events if isinstance(event, Evaluated)] == [160]
-    assert [event.images for event in events if isinstance(event, Stopped)] == [168]
+    assert [event.check.images for event in events if isinstance(event, Evaluated)] == measured
+    assert [event.images for event in events if isinstance(event, Stopped)] == [end]
 
 
 def test_the_run_directory_holds_what_it_promises(pictures: Path, tmp_path: Path):

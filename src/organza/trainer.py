@@ -274,8 +274,7 @@ class Trainer:
 
     def _news(self) -> bool:
         """Is there more to measure than a few steps, which the clock allowed after an evaluation?"""
-        last = self.history[-1].images if self.history else 0
-        return self.images - last > self.plan.evaluate_every / 20
+        return not self.history or self.images - self.history[-1].images > self.plan.evaluate_every / 20
 
     def _finish(self, kind: str, reason: str) -> Iterator[Event]:
         if kind != "non-finite":
