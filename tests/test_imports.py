@@ -13,7 +13,7 @@ import pytest
 import organza
 
 ROOT = Path(organza.__file__).parent
-LEAVES = {"losses", "augment", "schedule", "ema", "optimizers", "errors", "seeding"}
+LEAVES = {"losses", "augment", "schedule", "ema", "optimizers", "errors", "seeding", "untrusted"}
 FORBIDDEN = {  # (who, must not import)
     "networks": {"trainer", "start", "infer", "data", "metrics", "cli", "recipes", "game"},
     "losses": {"trainer", "game", "networks"},

@@ -1,4 +1,7 @@
-"""Writing that survives: flushed to the disk before it is named, whole or absent, and told in words where it fails."""
+"""Writing that survives: flushed to the disk before it is named, whole or absent, and told in words where it fails.
+
+Nothing is ever written through a link: who sends a run folder cannot make a later command change a file elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from organza.errors import UserError
 
@@ -41,14 +44,32 @@ def make_folder(path: Path) -> None:
         flush_folder(path.parent)
 
 
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""Where the system has no such flag (Windows), links need rights that few users have."""
+BINARY = getattr(os, "O_BINARY", 0)
+
+
 def write(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    """Write a file and wait until it is on the disk. What was there before, a link too, is removed, never written through."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | BINARY, 0o666)
     try:
         write_all(descriptor, content)
         os.fsync(descriptor)  # a rename can reach the disk before the data it names
     finally:
         os.close(descriptor)
+
+
+def open_to_append(path: Path) -> IO[bytes]:
+    """Open a file to add to its end, unbuffered; it is made where there is none.
+
+    Raises:
+        OSError: it is a link, or whatever the system raises.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(0, "it is a link, or no regular file", str(path))
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINK | BINARY, 0o666)
+    return os.fdopen(descriptor, "ab", buffering=0)
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,10 +90,13 @@ def write_aside(path: Path, content: bytes) -> None:
     Raises:
         UserError: where it cannot be written.
     """
-    aside = path.with_name(f".{path.name}")
+    aside = path.with_name(
+        f".{os.getpid()}-{secrets.token_hex(4)}"
+    )  # short: the name itself may be as long as a name can be
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
+        with aside.open("xb") as file:  # never through a link
+            file.write(content)
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)

@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from organza.disk import cannot_write, make_folder, write_all, write_json, write_whole
+from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
 from organza.foreign import refusal
+from organza.untrusted import read_json, read_lines
 
 LARGEST = 1 << 53
 FORM: dict[str, Any] = {
@@ -92,9 +93,9 @@ class RunFolder:
                 f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {self.path}"
             )
         try:
-            content = json.loads(self.recipe.read_text())
+            content = read_json(self.recipe, inside=self.path)
             _require(content, FORM, "")
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.recipe} cannot be read ({error}); restore it, or train into another folder."
             ) from error
@@ -111,7 +112,7 @@ class RunFolder:
             UserError: where the disk is full or the file cannot be written; what was written of the line is taken back.
         """
         try:
-            with file.open("ab", buffering=0) as stream:
+            with open_to_append(file) as stream:
                 length = stream.tell()
                 begin = "" if not length or _ends_whole(file) else "\n"
                 try:
@@ -163,16 +164,15 @@ class RunFolder:
 
 
 def lines_of(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a .jsonl file; a last line that a kill cut short is left out."""
-    if not file.is_file():
-        return
-    for line in file.read_text(errors="replace").splitlines():
-        try:
-            content = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(content, dict):
-            yield content
+    """Yield the lines of a .jsonl file of a run; a last line that a kill cut short is left out.
+
+    Raises:
+        UserError: it is not a regular file, a link out of the run, or cannot be read.
+    """
+    try:
+        yield from read_lines(file, inside=file.parent)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}; restore it, or remove it.") from None
 
 
 def _require(content: Any, form: Any, where: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from organza.data.decode import ENDINGS, Unreadable, decode, size_of
-from organza.data.folder import Entry, listing, printable
+from organza.data.folder import Entry, listing
 from organza.data.size import Size
 from organza.errors import UserError
 from organza.infer import Run, load
@@ -18,6 +18,7 @@ from organza.pictures import save_png
 from organza.progress import Progress
 from organza.provenance import CHANGED, Provenance
 from organza.seeding import MICROBATCH
+from organza.untrusted import printable
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from rich.text import Text
 
 from organza.data.choice import middle_side, recommended_channels, recommended_size
 from organza.data.decode import Facts, Unreadable, glance
-from organza.data.folder import Entry, listing, printable
+from organza.data.folder import Entry, listing
 from organza.data.pack import classes_of
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.progress import Progress
+from organza.untrusted import printable
 
 FEW = 500  # pictures; below, a generator mostly learns to repeat them
 ALIKE = 3.0  # of 255, mean difference of two 8x8 miniatures that count as near-duplicates

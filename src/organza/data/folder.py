@@ -15,6 +15,7 @@ import numpy as np
 from organza.data.cache import sha256_of, taken
 from organza.data.decode import ENDINGS
 from organza.errors import UserError, nearest
+from organza.untrusted import printable
 
 LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
 ARRAYS = (".npy", ".npz")
@@ -104,15 +105,6 @@ def listing(source: str | Path, kind: Kind = PICTURES) -> Listing:
 
 def _volumes(path: Path) -> Sequence[Entry]:
     return (_folder if path.is_dir() else _zip)(path, VOLUMES).entries if path.suffix not in ARRAYS else ()
-
-
-def printable(name: str) -> str:
-    r"""A file name that is safe to show: line breaks, control characters and stray bytes are spelt out.
-
-    >>> print(printable("two\nlines.png"))
-    two\nlines.png
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
 def _folder(root: Path, kind: Kind) -> Listing:

@@ -17,11 +17,12 @@ from PIL import Image
 from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.decode import FITS, Unreadable, decode
-from organza.data.folder import Entry, Listing, listing, printable
+from organza.data.folder import Entry, Listing, listing
 from organza.data.parallel import CHUNK, in_order
 from organza.data.size import Size
 from organza.errors import UserError
 from organza.progress import Progress
+from organza.untrusted import printable
 
 FORMAT = 2  # of packs: one higher whenever the same pictures would give other bytes
 

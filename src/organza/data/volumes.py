@@ -15,11 +15,12 @@ from organza.data import meshes
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
 from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
 from organza.data.decode import Unreadable
-from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing, printable
+from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
+from organza.untrusted import printable
 
 FORMAT = 1  # of packs: one higher whenever the same files would give other bytes
 USUAL = 32  # voxels a side that meshes get where nobody asks
