@@ -10,8 +10,6 @@ import struct
 from pathlib import Path
 
 import pytest
-import torch
-
 import organza
 from organza import checkpoint
 from organza.checkpoint import Damaged
@@ -105,7 +103,7 @@ def test_pipes_links_and_keys_that_are_there_twice(tmp_path: Path):
         checkpoint.load(folder)
     (folder / "manifest.json").unlink()
     os.mkfifo(folder / "manifest.json")  # to open it would be to wait for ever
-    with pytest.raises(Damaged, match="not a file"):
+    with pytest.raises(Damaged, match="not a regular file"):
         checkpoint.load(folder)
 
 
@@ -114,8 +112,6 @@ def test_a_pickle_is_never_opened(name: str, tmp_path: Path):
     trace, file = tmp_path / "trace", tmp_path / name
     file.write_bytes(pickle.dumps(Bomb(trace)))
     file.chmod(0)
-    if name == ".metadata":
-        assert torch  # the name that torch.distributed.checkpoint gives its pickle
     with pytest.raises(UserError, match=r"pickle|is a file"):
         organza.load(file)
     assert not trace.exists()

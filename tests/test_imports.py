@@ -19,7 +19,7 @@ FORBIDDEN = {  # (who, must not import)
     "losses": {"trainer", "game", "networks"},
     "penalties": {"trainer", "game", "networks"},
     "metrics": {"trainer", "start", "game", "infer", "networks", "cli", "recipes"},
-    "infer": {"trainer", "start", "game", "games", "recipe", "recipes", "cli"},
+    "infer": {"trainer", "start", "games", "recipes", "cli"},
     "game": {"trainer", "start", "data", "metrics", "networks", "recipes", "games", "infer", "cli"},
     "games": {"trainer", "start", "data", "metrics", "recipes", "infer", "cli"},
     "data": {"trainer", "start", "game", "games", "networks", "recipes", "infer", "metrics", "cli"},

@@ -10,11 +10,12 @@ import json
 import os
 import re
 import shutil
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import safetensors
 import safetensors.torch
 import torch
@@ -22,6 +23,8 @@ from torch import Tensor, nn
 
 from organza.disk import cannot_write, flush_folder, make_folder, write
 from organza.errors import UserError
+from organza.part import Part
+from organza.untrusted import JSON_BYTES, parse_json, read_bytes
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -37,6 +40,7 @@ class Checkpoint(NamedTuple):
     directory: Path
     tensors: dict[str, dict[str, Tensor]]
     facts: dict[str, Any]
+    digests: dict[str, str]  # sha256 by file
 
 
 def name_for(images: int) -> str:
@@ -133,7 +137,7 @@ def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
             Exception
         ) as error:  # a header that means harm fails in many ways: SafetensorError, KeyError, ValueError, ...
             raise Damaged(f"{directory / file} is not a safetensors file: {error}") from error
-    return Checkpoint(directory, tensors, manifest["facts"])
+    return Checkpoint(directory, tensors, manifest["facts"], manifest["sha256"])
 
 
 def verify(directory: Path) -> dict[str, Any]:
@@ -146,7 +150,7 @@ def verify(directory: Path) -> dict[str, Any]:
 
 def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
     """The content of a file of a checkpoint, once its digest is seen to be the manifest's."""
-    content = _content(directory / file)
+    content = _content(directory / file, psutil.virtual_memory().total // 2)  # read, then made tensors of
     if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
         raise Damaged(f"{directory / file} was damaged since it was written (its sha256 differs)")
     return content
@@ -158,8 +162,8 @@ def _manifest(directory: Path) -> dict[str, Any]:
     if directory.is_symlink():
         raise Damaged(f"{directory} is a link, which no checkpoint is")
     try:
-        manifest = json.loads(_content(path), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        manifest = parse_json(_content(path, JSON_BYTES))
+    except ValueError as error:
         raise Damaged(f"{path} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("self") != _own_digest(manifest):
         raise Damaged(f"{path} was changed or damaged since it was written")
@@ -168,27 +172,20 @@ def _manifest(directory: Path) -> dict[str, Any]:
         raise UserError(
             f"{directory} was written by a newer organza (format {version}, this one reads up to {FORMAT}): upgrade organza."
         )
-    named = isinstance(digests, dict) and all(re.fullmatch(r"\w+\.safetensors", name) for name in digests)
+    named = isinstance(digests, dict) and all(
+        re.fullmatch(r"\w{1,64}\.safetensors", name, re.ASCII) for name in digests
+    )
     if not isinstance(version, int) or version < 1 or not named or not isinstance(facts, dict):
         raise Damaged(f"{path} is no manifest of a checkpoint")
     return manifest
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, most: int) -> bytes:
+    """The content of a file of a checkpoint, which lies in its folder."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
-            raise Damaged(f"{path} is not a file")
-        return path.read_bytes()
+        return read_bytes(path, most, inside=path.parent)
     except OSError as error:
         raise Damaged(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, no key of which is there twice: two readers could take it for two things."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
-    return found
 
 
 def existing(parent: Path) -> list[Path]:
@@ -196,12 +193,20 @@ def existing(parent: Path) -> list[Path]:
     return sorted(p for p in parent.glob("[0-9]*") if p.is_dir() and p.name.isdigit()) if parent.is_dir() else []
 
 
-def newest_good(parent: Path, files: set[str] | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that verifies, and what was wrong with the newer ones."""
+def newest_good(
+    parent: Path, files: set[str] | None = None, check: Callable[[Checkpoint], Checkpoint] = lambda saved: saved
+) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that verifies, and what was wrong with the newer ones.
+
+    Args:
+        parent: the folder of checkpoints.
+        files: see `load`.
+        check: further check of a checkpoint; raises Damaged.
+    """
     wrong = []
     for directory in reversed(existing(parent)):
         try:
-            return load(directory, files), wrong
+            return check(load(directory, files)), wrong
         except Damaged as damage:
             wrong.append(str(damage))
     return None, wrong
@@ -305,6 +310,54 @@ def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: s
     """
     check_tensors(network.state_dict(), tensors, source)
     network.load_state_dict(dict(tensors))
+
+
+def fitting_network(part: Part, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
+    """Build a network whose weights are those of a checkpoint, and load them; memory is taken only for the sizes that the file has.
+
+    Args:
+        part: the network, which can be called with no argument.
+        tensors: its weights and buffers by name.
+        source: the file, for what is said where they do not fit.
+
+    Raises:
+        Damaged: as `check_tensors`, before any memory is taken.
+    """
+    try:
+        with torch.device("meta"), _no_more_than(len(tensors), source):
+            outline = part()
+    except Damaged:
+        raise
+    except Exception as error:  # a network refuses settings in many ways
+        raise Damaged(f"{source} does not fit its recipe: {type(error).__name__}: {str(error)[:200]}") from error
+    if not isinstance(outline, nn.Module):
+        raise Damaged(f"{source} does not fit its recipe, which builds no network")
+    check_tensors(outline.state_dict(), tensors, source)
+    network = part()
+    network.load_state_dict(dict(tensors))
+    return network
+
+
+@contextmanager
+def _no_more_than(tensors: int, source: str) -> Iterator[None]:
+    """Inside, a network that registers more weights or modules than these tensors could belong to is given up."""
+    weights = modules = 0
+
+    def count(module: nn.Module, name: str, value: Any) -> None:
+        nonlocal weights, modules
+        weights, modules = weights + isinstance(value, Tensor), modules + isinstance(value, nn.Module)
+        if weights > 2 * tensors + 100 or modules > 20 * tensors + 1000:
+            raise Damaged(f"{source} does not fit its recipe: {tensors} tensors are too few for this network")
+
+    hooks = [
+        nn.modules.module.register_module_parameter_registration_hook(count),
+        nn.modules.module.register_module_module_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:

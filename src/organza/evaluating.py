@@ -30,7 +30,7 @@ from organza.metrics.paired import faithfulness
 from organza.metrics.pyramid import Pyramid, as_they_are
 from organza.metrics.shapes import ShapeStatistics
 from organza.progress import Progress
-from organza.recipe import imported
+from organza.recipe import Recipe, imported
 from organza.sides import MOST, Side, Trained, folder_side, is_run
 
 COUNT = 1000
@@ -109,6 +109,7 @@ def evaluate(
     seed: int = 0,
     checkpoint: str = "best",
     progress: Progress | None = None,
+    recipe: Recipe | str | None = None,
 ) -> list[Evaluation]:
     """Measure the pictures of a run or of a folder, once with each extractor.
 
@@ -120,6 +121,7 @@ def evaluate(
         seed: of the latents.
         checkpoint: of a run: best, latest, or one's name.
         progress: is told (what, done, total).
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
         UserError: no such run or folder, nothing to compare it with, too few pictures, or pictures no extractor can see.
@@ -128,7 +130,7 @@ def evaluate(
         raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
     audited: dict[str, Estimate] = {}
     if is_run(target):
-        trained = Trained(target, checkpoint, progress)
+        trained = Trained(target, checkpoint, progress, recipe)
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
         audited = _membership(trained, sides)
     else:

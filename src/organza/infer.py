@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,18 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
-from organza.errors import UserError, nearest, told
+from organza.errors import UserError, nearest
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
-from organza.part import decode
+from organza.part import Part, decode
 from organza.provenance import MADE, Provenance
+from organza.recipe import Recipe, modules_of
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
+from organza.untrusted import read_json
+
+FACTS: dict[str, tuple[type, ...]] = {"images": (int,), "neutral": (int, float, type(None))}
+"""What a manifest tells those who sample and judge, and the kinds of the values."""
 
 
 class Run:
@@ -37,10 +42,13 @@ class Run:
         folder: where it is.
         saved: the checkpoint to use.
         notes: what the user should know of the choice.
+        own: names of the user's own modules that its networks may be from.
     """
 
-    def __init__(self, folder: RunFolder, saved: Checkpoint, notes: tuple[str, ...] = ()):
-        self.path, self.folder, self.saved, self.notes = folder.path, folder, saved, notes
+    def __init__(
+        self, folder: RunFolder, saved: Checkpoint, notes: tuple[str, ...] = (), own: Collection[str] = frozenset()
+    ):
+        self.path, self.folder, self.saved, self.notes, self.own = folder.path, folder, saved, notes, own
         self.content = folder.read()
         self.shape = tuple(self.content["data"]["shape"])  # of what is made, channels first
         self.channels, (self.height, self.width) = self.shape[0], self.shape[-2:]
@@ -58,10 +66,8 @@ class Run:
             seed: of the latents.
             kind: IPTC's word: made, or made from another picture.
         """
-        digests = json.loads((self.saved.directory / checkpoint.MANIFEST).read_bytes())["sha256"]
-        return Provenance(
-            digests["generator.safetensors"], self.saved.directory.name, self.content["recipe"]["name"], seed, kind
-        )
+        digest = self.saved.digests["generator.safetensors"]
+        return Provenance(digest, self.saved.directory.name, self.content["recipe"]["name"], seed, kind)
 
     @cached_property
     def generator(self) -> nn.Module:
@@ -316,28 +322,33 @@ class Run:
         return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
-        with told(f"{self.folder.recipe} does not describe the {name}; restore it"):
-            network = decode(self.content["players"][name])()
-            assert isinstance(network, nn.Module), "no network"
+        part = decode(self.content["players"][name], self.own)
+        if not isinstance(part, Part):
+            raise UserError(f"{self.folder.recipe} does not describe the {name}; restore it.")
+        place = str(self.saved.directory / f"{name}.safetensors")
         try:
-            checkpoint.restore_network(
-                network, self.saved.tensors[name], str(self.saved.directory / f"{name}.safetensors")
-            )
+            if name not in self.saved.tensors:
+                raise Damaged(f"{self.saved.directory} has no {name}.safetensors")
+            network = checkpoint.fitting_network(part, self.saved.tensors[name], place)
         except Damaged as damage:
             raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with --checkpoint.") from damage
         return channels_last(network).eval().requires_grad_(False)
 
 
-def load(path: str | Path, which: str = "best") -> Run:
+def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = None) -> Run:
     """Open a trained run.
+
+    Opening it runs nothing that its files name: networks are organza's own, or of the modules of `recipe`.
 
     Args:
         path: the run's folder.
         which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint such as 00012000.
+        recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe; its modules are trusted.
 
     Raises:
-        UserError: where there is no run, no such checkpoint, or none that is whole.
+        UserError: where there is no run, no such checkpoint, none that is whole, or networks of modules that are not named here.
     """
+    own = modules_of(recipe)
     folder = RunFolder(path)
     folder.read()
     names = [directory.name for directory in checkpoint.existing(folder.checkpoints)]
@@ -352,16 +363,29 @@ def load(path: str | Path, which: str = "best") -> Run:
     troubles = []
     if wanted in names:
         try:
-            return Run(folder, checkpoint.load(folder.checkpoints / wanted, files))
+            return Run(folder, _checked(checkpoint.load(folder.checkpoints / wanted, files)), own=own)
         except Damaged as damage:
             if which not in ("best", "latest"):
                 raise UserError(f"{damage}; choose another with --checkpoint: {', '.join(names)}.") from None
             troubles.append(str(damage))
-    saved, wrong = checkpoint.newest_good(folder.checkpoints, files)
+    saved, wrong = checkpoint.newest_good(folder.checkpoints, files, _checked)
     troubles += [text for text in wrong if text not in troubles]
     if saved is None:
         raise UserError(f"No checkpoint of {path} is whole: {'; '.join(troubles)}.")
-    return Run(folder, saved, tuple(f"{text}; using {saved.directory.name} instead" for text in troubles))
+    return Run(folder, saved, tuple(f"{text}; using {saved.directory.name} instead" for text in troubles), own)
+
+
+def _checked(saved: Checkpoint) -> Checkpoint:
+    """The checkpoint, once its facts are seen to be what sampling and judging need. Raises Damaged."""
+    for name, kinds in FACTS.items():
+        fact = saved.facts.get(name)
+        if type(fact) not in kinds or not math.isfinite(fact or 0):
+            raise Damaged(
+                f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: its {name} is {str(fact)[:40]}"
+            )
+    if missing := {"generator", "discriminator"} - saved.tensors.keys():
+        raise Damaged(f"{saved.directory} has no {min(missing)}.safetensors")
+    return saved
 
 
 def _named(folder: RunFolder, which: str) -> str:
@@ -369,7 +393,7 @@ def _named(folder: RunFolder, which: str) -> str:
     if pointer is None:
         return which
     try:
-        return str(json.loads(pointer.read_text())["checkpoint"])
+        return str(read_json(pointer, inside=folder.path)["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -18,6 +18,7 @@ from organza.data.size import Size
 from organza.data.volumes import volumes_in
 from organza.errors import UserError
 from organza.infer import Run, load
+from organza.recipe import Recipe
 from organza.untrusted import printable
 
 AT_ONCE = 256  # pictures in memory at a time
@@ -39,7 +40,11 @@ class Verdict:
 
 
 def judge_files(
-    run: str | Path, paths: Sequence[Path], checkpoint: str = "best", labels: Mapping[str, str] | None = None
+    run: str | Path,
+    paths: Sequence[Path],
+    checkpoint: str = "best",
+    labels: Mapping[str, str] | None = None,
+    recipe: Recipe | str | None = None,
 ) -> tuple[list[Verdict], tuple[str, ...]]:
     """Verdicts on every picture of files and folders, the least authentic first, and what the user should know.
 
@@ -51,11 +56,12 @@ def judge_files(
         paths: picture files, and folders or zips of them.
         checkpoint: best, latest, or a checkpoint's name.
         labels: what the pictures should show, for a conditional run: see `Run.judge`.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
         UserError: where there is no run, no such path, or nothing among them that can be read.
     """
-    trained = load(run, checkpoint)
+    trained = load(run, checkpoint, recipe)
     verdicts, notes, waiting = [], list(trained.notes), []
 
     def settle() -> None:

@@ -2,7 +2,7 @@
 
 A recipe is made of numbers, functions, dataclasses and parts, so that it can be printed, compared, changed field by field and written
 down. In JSON a name stands for an object only at the edge: `{"part": "organza.networks.dcgan:Generator", "width": 64}`.
-Reading never runs a name from a foreign package unless it was imported by the user before.
+Reading runs nothing that a file names: see `references`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any
 
-from organza.errors import UserError, nearest
+from organza.errors import UserError, nearest, told
+from organza.kinds import require_kinds
+from organza.references import reference, resolve
+
+DEEPEST, MOST, LONGEST = 32, 200_000, 10_000
+"""Levels, values and letters of a string in a recipe file; a table of labels is the largest thing in one."""
 
 
 class Part:
@@ -77,68 +81,6 @@ def settings_of(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def reference(value: Any) -> str:
-    """The name of a function, class or module-level value, as module:name.
-
-    >>> from organza import losses; reference(losses.hinge)
-    'organza.losses:hinge'
-    """
-    if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
-        if "<" not in value.__qualname__:
-            return f"{value.__module__}:{value.__qualname__}"
-    else:
-        for module in _known_modules():
-            for name, candidate in vars(module).items():
-                if candidate is value:
-                    return f"{module.__name__}:{name}"
-    raise UserError(
-        f"{value!r} has no name to be written down by: define it at the top level of a module instead of inside a function."
-    )
-
-
-def _known_modules() -> list[ModuleType]:
-    own = [m for name, m in sorted(sys.modules.items()) if name.partition(".")[0] == "organza" and m is not None]
-    return own + [m for m in list(sys.modules.values()) if isinstance(m, ModuleType) and _is_users(m.__name__)]
-
-
-def _is_users(module: str) -> bool:
-    """Is it a module that the user imported, neither Python's own nor a library's that could be misused by a recipe file?"""
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names and top != "__main__":
-        return False
-    place = getattr(sys.modules.get(module), "__file__", None) or ""
-    return top in sys.modules and "site-packages" not in place and "dist-packages" not in place and place != ""
-
-
-def resolve(name: str) -> Any:
-    """The object that module:name names: anything of organza's, and what the user's own imported modules define.
-
-    Raises:
-        UserError: for other modules (nothing is imported because a file says so) and for names that do not exist.
-    """
-    module_name, _, path = name.partition(":")
-    if module_name.partition(".")[0] == "organza":
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError:
-            raise UserError(
-                f"There is no module {module_name}; this recipe may come from another version of organza."
-            ) from None
-    elif module_name in sys.modules and (_is_users(module_name) or _is_users(module_name.partition(".")[0])):
-        module = sys.modules[module_name]
-    else:
-        raise UserError(
-            f"This recipe uses {name}, which is not part of organza: import {module_name} yourself first (--recipe {module_name}:..., "
-            "or `import` in Python), if you trust it."
-        )
-    found: Any = module
-    for piece in path.split("."):
-        if not hasattr(found, piece):
-            raise UserError(f"{module_name} has no {path}.{nearest(path, vars(module))}")
-        found = getattr(found, piece)
-    return found
-
-
 def encode(value: Any) -> Any:
     """A recipe value as JSON: parts, dataclasses, functions and plain values."""
     if value is None or isinstance(value, bool | int | float | str):
@@ -155,30 +97,82 @@ def encode(value: Any) -> Any:
     return {"the": reference(value)}
 
 
-def decode(form: Any) -> Any:
-    """The recipe value that `encode` wrote. Lists become tuples."""
+def decode(form: Any, own: Collection[str] = ()) -> Any:
+    """Return the recipe value that `encode` wrote. Lists become tuples; nothing that the form names is called but recipe values.
+
+    Args:
+        form: JSON, perhaps a stranger's.
+        own: names of the user's own modules that it may name: see `references.resolve`.
+
+    Raises:
+        UserError: it is no recipe value, or its settings are not of the kinds that its signature says.
+    """
+    _require_bounded(form)
+    return _decoded(form, own)
+
+
+def _decoded(form: Any, own: Collection[str]) -> Any:
     if isinstance(form, list):
-        return tuple(decode(item) for item in form)
+        return tuple(_decoded(item, own) for item in form)
     if not isinstance(form, Mapping):
         return form
     kinds = [kind for kind in ("part", "value", "the") if kind in form]
     if len(kinds) != 1:
         raise UserError(
-            f"A recipe value must have exactly one of part, value, the; this has {', '.join(form) or 'nothing'}."
+            f"A recipe value must have exactly one of part, value, the; this has {', '.join(form)[:100] or 'nothing'}."
         )
-    target = resolve(str(form[kinds[0]]))
-    settings = {name: decode(item) for name, item in form.items() if name != kinds[0]}
+    name = str(form[kinds[0]])
+    target = resolve(name, own)
+    settings = {name: _decoded(item, own) for name, item in form.items() if name != kinds[0]}
     if kinds[0] == "the":
         return target
     if kinds[0] == "part":
-        return Part(target, **settings)
-    if not (isinstance(target, type) and dataclasses.is_dataclass(target)):
-        raise UserError(f"{form['value']} is not a recipe value.")
-    known = [field.name for field in dataclasses.fields(target)]
-    for name in settings:
-        if name not in known:
-            raise UserError(f"{target.__name__} has no field {name}; it has {', '.join(known)}.{nearest(name, known)}")
-    return target(**settings)
+        if not callable(target):
+            raise UserError(f"{name} is not a recipe part: it builds nothing.")
+        made = Part(target, **settings)
+    elif not (isinstance(target, type) and dataclasses.is_dataclass(target)):
+        raise UserError(f"{name} is not a recipe value.")
+    else:
+        known = [field.name for field in dataclasses.fields(target)]
+        for given in settings:
+            if given not in known:
+                raise UserError(
+                    f"{target.__name__} has no field {given}; it has {', '.join(known)}.{nearest(given, known)}"
+                )
+        made = None
+    if name.partition(":")[0] not in own:
+        require_kinds(target, settings)
+    with told(f"{name} cannot be made with these settings"):
+        return target(**settings) if made is None else made
+
+
+def own_modules(form: Any) -> frozenset[str]:
+    """Return the names of the modules outside organza that an encoded recipe names.
+
+    >>> own_modules({"the": "my_losses:mine", "settings": [{"part": "organza.networks.mlp:Generator"}]})
+    frozenset({'my_losses'})
+    """
+    if isinstance(form, list):
+        return frozenset().union(*map(own_modules, form))
+    if not isinstance(form, Mapping):
+        return frozenset()
+    named = {str(form[kind]).partition(":")[0] for kind in ("part", "value", "the") if kind in form}
+    return frozenset(name for name in named if name.partition(".")[0] != "organza").union(
+        *map(own_modules, form.values())
+    )
+
+
+def _require_bounded(form: Any) -> None:
+    """Check depth, count and length of JSON before anything is made of it. Raises UserError."""
+    waiting, seen = [(form, 0)], 0
+    while waiting:
+        item, depth = waiting.pop()
+        seen += 1
+        inner = list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
+        texts = [item, *(item if isinstance(item, Mapping) else [])]
+        if depth > DEEPEST or seen + len(inner) > MOST or any(isinstance(t, str) and len(t) > LONGEST for t in texts):
+            raise UserError("This is no recipe: it is nested too deeply, or holds too much.")
+        waiting += [(value, depth + 1) for value in inner]
 
 
 def walk(package: ModuleType) -> list[ModuleType]:

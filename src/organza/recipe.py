@@ -8,18 +8,20 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from organza import losses, networks, penalties
 from organza.augment import Augment
-from organza.data.batches import Images
+from organza.data.batches import Batches, Images
 from organza.errors import UserError, nearest
 from organza.game import Game
 from organza.losses import Adversarial, nonsaturating
 from organza.optimizers import Adam, Optimizer
-from organza.part import Part, describe, settings_of, walk
+from organza.part import Part, decode, describe, encode, own_modules, settings_of, walk
 from organza.penalties import Penalty
 from organza.stop import Plateau, Rule
 
@@ -214,6 +216,42 @@ def find(name: str) -> Recipe:
     if name not in known:
         raise UserError(f"There is no recipe {name}; there are {', '.join(known)}.{nearest(name, known)}")
     return known[name]()
+
+
+def recorded(form: Any, own: Collection[str] = ()) -> Recipe:
+    """Return the recipe that a file holds, perhaps a stranger's.
+
+    Args:
+        form: JSON, as `part.encode` wrote it.
+        own: names of the user's own modules that it may name.
+
+    Raises:
+        UserError: it holds no recipe.
+    """
+    recipe = decode(form, own)
+    if not isinstance(recipe, Recipe):
+        raise UserError("it does not hold a recipe")
+    kinds = {"game": Game, "generator": nn.Module, "discriminator": nn.Module, "data": Batches}
+    for name, kind in kinds.items():
+        made = getattr(recipe, name).make
+        if isinstance(made, type) and not issubclass(made, kind):
+            raise UserError(f"its {name} is {made.__qualname__}, which is no {kind.__name__}")
+    return recipe
+
+
+def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
+    """Return the names of the user's own modules that a recipe's values are defined in; a name imports the module that it names.
+
+    >>> modules_of("dcgan"), modules_of(None)
+    (frozenset(), frozenset())
+
+    Args:
+        recipe: recipe that the user trusts, or its name; None for none.
+    """
+    if recipe is None or (isinstance(recipe, str) and ":" not in recipe):
+        return frozenset()
+    named = frozenset({recipe.partition(":")[0]}) if isinstance(recipe, str) else frozenset()
+    return named | own_modules(encode(find(recipe) if isinstance(recipe, str) else recipe))
 
 
 def everything() -> dict[str, Callable[[], Recipe]]:

@@ -14,7 +14,7 @@ from typing import Any
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
 from organza.foreign import refusal
-from organza.untrusted import read_json, read_lines
+from organza.untrusted import printable_form, read_json, read_lines, require_inside
 
 LARGEST = 1 << 53
 FORM: dict[str, Any] = {
@@ -75,9 +75,27 @@ class RunFolder:
                     f"{self.path} holds {strangers[0]} and is not a run of organza; name a new folder with --run."
                 )
         try:
+            make_folder(self.path)
+            for part in (self.samples, self.checkpoints):
+                require_inside(part, self.path)  # a foreign run folder must not make this one write elsewhere
             make_folder(self.samples)
         except OSError as error:
             raise UserError(cannot_write(self.path, error)) from error
+
+    def place(self, name: str) -> Path:
+        """Return a folder of this run to write to, which need not exist yet.
+
+        Args:
+            name: folder relative to the run, such as generated/seed-0.
+
+        Raises:
+            UserError: it is a link that leads out of the run.
+        """
+        try:
+            require_inside(self.path / name, self.path)
+        except OSError as error:
+            raise UserError(f"{self.path / name} is not written to: {error.strerror}; name a place with --out.") from None
+        return self.path / name
 
     def read(self) -> dict[str, Any]:
         """What recipe.json says.
@@ -95,6 +113,7 @@ class RunFolder:
         try:
             content = read_json(self.recipe, inside=self.path)
             _require(content, FORM, "")
+            content = _printable(content)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{self.recipe} cannot be read ({error}); restore it, or train into another folder."
@@ -161,6 +180,14 @@ class RunFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+
+def _printable(content: dict[str, Any]) -> dict[str, Any]:
+    """Return recipe.json with all that is ever shown made `printable`; places stay as they are, since they are looked up."""
+    shown = printable_form(content)
+    for table, name in (("data", "source"), ("asked", "labels")):
+        shown[table][name] = content[table][name]
+    return shown
 
 
 def lines_of(file: Path) -> Iterator[dict[str, Any]]:

@@ -25,9 +25,8 @@ from organza.errors import UserError
 from organza.game import Batch, Game
 from organza.infer import load
 from organza.networks.layers import channels_last
-from organza.part import decode
 from organza.progress import Progress
-from organza.recipe import Recipe
+from organza.recipe import Recipe, recorded
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
 
@@ -155,10 +154,17 @@ class Trained:
         path: the run's folder.
         which: best, latest, or a checkpoint's name.
         progress: is told (what, done, total).
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
     """
 
-    def __init__(self, path: str | Path, which: str = "best", progress: Progress | None = None):
-        self.run, self.progress = load(path, which), progress
+    def __init__(
+        self,
+        path: str | Path,
+        which: str = "best",
+        progress: Progress | None = None,
+        recipe: Recipe | str | None = None,
+    ):
+        self.run, self.progress = load(path, which, recipe), progress
 
     @property
     def name(self) -> str:
@@ -166,8 +172,11 @@ class Trained:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """Raises UserError: it was written by another version."""
-        return decode(self.run.content["recipe"])
+        """Raises UserError: it was written by another version, or changed."""
+        try:
+            return recorded(self.run.content["recipe"], self.run.own)
+        except UserError as error:
+            raise UserError(f"{self.run.folder.recipe} cannot be used: {error}") from None
 
     @cached_property
     def data(self) -> Batches:

@@ -15,7 +15,7 @@ from organza.disk import write_json
 from organza.errors import UserError
 from organza.game import Game
 from organza.health import Pulse, Vitals
-from organza.part import encode
+from organza.part import decode, encode, own_modules
 from organza.provenance import Provenance
 from organza.stop import Check, best, tie
 
@@ -153,6 +153,19 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def canonical(form: Any, known: Any) -> Any:
+    """Return an encoded recipe as this version writes it: names that moved and settings that came later are brought up to date.
+
+    Args:
+        form: recipe of a manifest, as an earlier version may have written it.
+        known: encoded recipe whose own modules it may name.
+    """
+    try:
+        return encode(decode(form, own_modules(known)))
+    except UserError:  # told as a difference
+        return form if isinstance(form, dict) else {}
+
+
 def _number(value: Any) -> Any:
     """A number of a manifest, or None where nothing was measured."""
     return None if value is None else float(value)
@@ -168,7 +181,8 @@ def _short(form: Any) -> str:
 
 def _same(saved: Checkpoint, trainer: Trainer) -> None:
     told, where = saved.facts, saved.directory.parent.parent
-    if found := differences(told.get("recipe") or {}, encode(trainer.recipe) if "recipe" in told else {}):
+    known = encode(trainer.recipe)
+    if found := differences(canonical(told["recipe"], known), known) if "recipe" in told else ():
         raise UserError(
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
             "Restore it, or train into another folder with --run."

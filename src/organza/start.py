@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
 from organza.pace import Pace, costs, faster, fewest, measure, rates, threaded, trial
-from organza.part import decode, encode
+from organza.part import encode
 from organza.plan import Plan, make_plan
 from organza.progress import Progress
 from organza.recipe import Recipe
@@ -108,7 +108,7 @@ def train(
     for event in training(asked):
         if show:
             show(event)
-    return infer.load(asked.folder.path)
+    return infer.load(asked.folder.path, recipe=asked.recipe)
 
 
 def training(asked: Request, progress: Progress | None = None) -> Iterator[Event]:
@@ -151,7 +151,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         )
         yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), trainer.images, plan.images)
         events = trainer.events()
-        for event in reported(events, folder, data) if asked.report else events:
+        for event in reported(events, folder, data, recipe) if asked.report else events:
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=trainer.images)
             yield event
@@ -201,7 +201,7 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     if asked.recipe not in (None, auto.AUTO):
         choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.find(asked.recipe), ())
     elif before:
-        choice = Choice(_recorded(before), ())
+        choice = Choice(_recorded(folder, before, recipes.modules_of(asked.recipe)), ())
     else:
         source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
@@ -214,16 +214,16 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     return Choice(recipe, choice.reasons), before
 
 
-def _recorded(before: dict[str, Any]) -> Recipe:
-    with told("recipe.json does not hold a recipe; restore it, or train into another folder"):
-        recipe = decode(before["recipe"])
-    if not isinstance(recipe, Recipe):
-        raise UserError("recipe.json does not hold a recipe; restore it, or train into another folder.")
-    return recipe
+def _recorded(folder: RunFolder, before: dict[str, Any], own: Collection[str]) -> Recipe:
+    try:
+        return recipes.recorded(before["recipe"], own)
+    except UserError as error:
+        raise UserError(f"{folder.recipe} cannot be used: {error} Restore it, or train into another folder.") from None
 
 
 def _same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
-    if found := standing.differences(before["recipe"], encode(recipe)):
+    old = _recorded(folder, before, recipes.modules_of(recipe))
+    if found := standing.differences(encode(old), encode(recipe)):
         raise UserError(
             f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
             "Name another folder with --run, or leave out --recipe and --set to go on with the old one."

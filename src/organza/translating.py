@@ -17,6 +17,7 @@ from organza.infer import Run, load
 from organza.pictures import save_png
 from organza.progress import Progress
 from organza.provenance import CHANGED, Provenance
+from organza.recipe import Recipe
 from organza.seeding import MICROBATCH
 from organza.untrusted import printable
 
@@ -49,6 +50,7 @@ def translate_files(
     checkpoint: str = "best",
     progress: Progress | None = None,
     metadata: bool = True,
+    recipe: Recipe | str | None = None,
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Translate a picture, or all in a folder or zip, to PNG files of the same names, and say what the user should know.
 
@@ -65,6 +67,7 @@ def translate_files(
         checkpoint: best, latest, or a checkpoint's name.
         progress: is told (what, done, total).
         metadata: say in the files that they are synthetic, and by which weights.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Returns:
         The files written, and notes: what is left out and why.
@@ -72,7 +75,7 @@ def translate_files(
     Raises:
         UserError: where there is no run, no picture, or nothing that can be read; where results exist already or would replace originals.
     """
-    trained = load(run, checkpoint)
+    trained = load(run, checkpoint, recipe)
     channels = trained.source_channels(to)
     trained.translate(
         np.zeros((1, 1, 1, channels), np.uint8), to

@@ -21,6 +21,8 @@ RunPath = Annotated[str, tyro.conf.Positional, arg("RUN")]
 Out = Annotated[str, tyro.conf.Positional, arg("OUT")]
 Images = Annotated[tuple[Path, ...], tyro.conf.Positional, arg("IMAGE ...")]
 Which = Annotated[str, arg("NAME", "best")]
+Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules alone")]
+"""A recipe of the user's own, whose modules a run's files may name."""
 
 
 def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:

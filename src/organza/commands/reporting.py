@@ -7,20 +7,21 @@ from typing import Annotated
 
 import tyro
 
-from organza.commands.options import RunPath, Which, arg
+from organza.commands.options import RunPath, Trusted, Which, arg
 
 
-def report(run: RunPath, /) -> int:
+def report(run: RunPath, /, recipe: Trusted = None) -> int:
     """Write RUN/report.html: one page with the verdict on a run in words, its pictures, curves and events.
 
     Training writes it at its end. It needs no network, and can be sent to anybody.
 
     Args:
         run: the run's folder.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.report.writing import write_report
 
-    print(f"report: {write_report(run)}")
+    print(f"report: {write_report(run, recipe=recipe)}")
     return 0
 
 
@@ -28,19 +29,21 @@ def compare(
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, arg("RUN RUN ...")],
     /,
     out: Annotated[Path, arg("FILE", "compare.html")] = Path("compare.html"),
+    recipe: Trusted = None,
 ) -> int:
     """Put runs side by side: which is better and by how much, a table, and a page with curves and pictures.
 
     Args:
         runs: the runs' folders.
         out: the page to write.
+        recipe: a recipe of your own that the runs were trained with, if you trust it.
     """
     from rich.console import Console
 
     from organza.report.compare import as_table, records, verdicts, write_comparison
 
     read = records(runs)
-    found = verdicts(read)
+    found = verdicts(read, recipe)
     Console().print(as_table(read, found))
     print(f"page: {write_comparison(read, found, out)}")
     return 0
@@ -52,6 +55,7 @@ def quiz(
     count: Annotated[int, arg("N", "40")] = 40,
     seed: Annotated[int | None, arg("N", "another each time")] = None,
     checkpoint: Which = "best",
+    recipe: Trusted = None,
 ) -> int:
     """Write RUN/quiz.html: can you tell? Real and generated pictures one at a time, and how often you were wrong.
 
@@ -60,8 +64,9 @@ def quiz(
         count: how many pictures, half of them real.
         seed: of their choice and order.
         checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.report.quiz import write_quiz
 
-    print(f"quiz: {write_quiz(run, count, seed, checkpoint)}")
+    print(f"quiz: {write_quiz(run, count, seed, checkpoint, recipe)}")
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Images, RunPath, Which, arg, labels_asked, tell
+from organza.commands.options import Images, RunPath, Trusted, Which, arg, labels_asked, tell
 from organza.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def sample(
     stl: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",
+    recipe: Trusted = None,
 ) -> int:
     """Make new pictures with a trained generator. The same seed makes the same pictures.
 
@@ -47,14 +48,15 @@ def sample(
         stl: of a run on volumes: write a surface for 3-D printers of each.
         no_metadata: leave out of the files that they are synthetic, by which weights and from which seed.
         checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.infer import load
 
-    trained = load(run, checkpoint)
+    trained = load(run, checkpoint, recipe)
     tell(trained.notes)
     labels = labels_asked(settings, of_class)
     asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
-    folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
+    folder = out or trained.folder.place(f"generated/{'-'.join(['seed', str(seed), *asked])}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
         print(_traversal(trained, traverse, seed, folder, show, made_by))
@@ -137,6 +139,7 @@ def judge(
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     json: bool = False,
     checkpoint: Which = "best",
+    recipe: Trusted = None,
 ) -> int:
     """Ask the discriminator: the probability that each picture is authentic, the least authentic first.
 
@@ -147,12 +150,13 @@ def judge(
         settings: of a conditional run: what else they should show, by field.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from rich.console import Console
 
     from organza.judging import as_json, as_table, judge_files
 
-    verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class))
+    verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
     tell(notes)
     if json:
         print(as_json(verdicts))
@@ -168,6 +172,7 @@ def encode(
     out: Annotated[Path | None, arg("FOLDER", "RUN/encoded")] = None,
     between: Annotated[int, arg("N", "no way is drawn")] = 0,
     checkpoint: Which = "best",
+    recipe: Trusted = None,
 ) -> int:
     """Map pictures back to latents, and those to pictures again. For runs with an encoder, such as aae-light's.
 
@@ -179,14 +184,15 @@ def encode(
         out: the folder to write to.
         between: of two pictures, draw the way from one to the other in so many pictures: between.png.
         checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.encoding import encode_files, write, write_way
     from organza.infer import load
 
-    trained = load(run, checkpoint)
+    trained = load(run, checkpoint, recipe)
     encoded = encode_files(trained, images)
     tell(encoded.notes)
-    folder = out or Path(run) / "encoded"
+    folder = out or trained.folder.place("encoded")
     if between:
         write_way(trained, encoded, folder, between)
     write(trained, encoded, folder)
@@ -209,6 +215,7 @@ def evaluate(
     seed: Annotated[int, arg("N", "0")] = 0,
     json: bool = False,
     checkpoint: Which = "best",
+    recipe: Trusted = None,
 ) -> int:
     """Measure how good pictures are: of a run, or of any folder against another.
 
@@ -222,6 +229,7 @@ def evaluate(
         seed: of the latents.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from rich.console import Console
 
@@ -240,7 +248,7 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress)
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, recipe)
         ]
     if json:
         print(as_json(found))
@@ -259,6 +267,7 @@ def translate(
     overwrite: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",
+    recipe: Trusted = None,
 ) -> int:
     """Translate pictures with a run that was trained on pairs or on two sets of pictures.
 
@@ -271,6 +280,7 @@ def translate(
         overwrite: replace results that are there already.
         no_metadata: leave out of the files that they are synthetic, and by which weights.
         checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.data import parse_size
     from organza.display import preparing
@@ -288,6 +298,7 @@ def translate(
             checkpoint=checkpoint,
             progress=progress,
             metadata=not no_metadata,
+            recipe=recipe,
         )
     tell(notes)
     print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")

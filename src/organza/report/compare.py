@@ -14,6 +14,7 @@ from rich.text import Text
 from organza.display import words
 from organza.errors import UserError
 from organza.metrics.evaluate import unlike
+from organza.recipe import Recipe
 from organza.report import curves
 from organza.report.better import Entry, better
 from organza.report.charts import Chart, Line, figure
@@ -94,9 +95,9 @@ def labels(runs: Sequence[Record]) -> list[str]:
     return [name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
 
 
-def verdicts(runs: Sequence[Record]) -> list[Verdict]:
+def verdicts(runs: Sequence[Record], recipe: Recipe | str | None = None) -> list[Verdict]:
     """The verdict of each run's report: a few seconds each, since copies are looked for."""
-    return [verdict_of(run, seen_of(run.path)[0]) for run in runs]
+    return [verdict_of(run, seen_of(run.path, recipe=recipe)[0]) for run in runs]
 
 
 def standings(runs: Sequence[Record], found: Sequence[Verdict]) -> list[str]:

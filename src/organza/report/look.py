@@ -20,6 +20,7 @@ from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.shapes import variety
+from organza.recipe import Recipe
 from organza.rendering import pictured
 from organza.sides import FIRST, MOST_TRAINING, Side, Trained
 
@@ -109,18 +110,19 @@ class Look:
     notes: tuple[str, ...] = ()
 
 
-def look(path: object, which: str = "best", data: Batches | None = None) -> Look:
+def look(path: object, which: str = "best", data: Batches | None = None, recipe: Recipe | str | None = None) -> Look:
     """Draw with the generator, judge with the discriminator, and compare with the data where it is still there.
 
     Args:
         path: the run's folder.
         which: best, latest, or a checkpoint's name.
         data: of the run, where it is open already.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
         UserError: there is no checkpoint that is whole.
     """
-    trained = Trained(str(path), which)
+    trained = Trained(str(path), which, recipe=recipe)
     if data is not None:
         trained.data = data  # what the cached property would open again
     run, missing = trained.run, trained.missing()

@@ -20,6 +20,7 @@ import numpy as np
 from organza.data.size import Size
 from organza.errors import UserError
 from organza.pictures import to_image
+from organza.recipe import Recipe
 from organza.rendering import pictured
 from organza.report.page import asset, page, written
 from organza.run import RunFolder
@@ -59,7 +60,13 @@ def wilson(wrong: int, count: int, z: float = NORMAL) -> Interval:
     return Interval(max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square)))
 
 
-def write_quiz(path: str | Path, count: int = COUNT, seed: int | None = None, checkpoint: str = "best") -> Path:
+def write_quiz(
+    path: str | Path,
+    count: int = COUNT,
+    seed: int | None = None,
+    checkpoint: str = "best",
+    recipe: Recipe | str | None = None,
+) -> Path:
     """Write RUN/quiz.html, one page that needs nothing else, and return where it is.
 
     Args:
@@ -67,13 +74,14 @@ def write_quiz(path: str | Path, count: int = COUNT, seed: int | None = None, ch
         count: how many pictures, half of them real.
         seed: of the choice and the order; by default another each time, so that nobody has seen them.
         checkpoint: best, latest, or one's name.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
         UserError: too few pictures, no data to take real ones from, or no such run.
     """
     if count < LEAST or count % 2:
         raise UserError(f"--count is {count}; a quiz takes an even number of pictures, {LEAST} or more.")
-    trained = Trained(path, checkpoint)
+    trained = Trained(path, checkpoint, recipe=recipe)
     if missing := trained.missing():
         raise UserError(f"{missing} A quiz shows real pictures, too; put the data back.")
     chosen = secrets.randbelow(2**31) if seed is None else seed

@@ -12,6 +12,7 @@ from organza.data.batches import Batches
 from organza.errors import UserError
 from organza.events import Reported
 from organza.metrics.kernels import Estimate
+from organza.recipe import Recipe
 from organza.report import sections
 from organza.report.curves import curves
 from organza.report.findings import Evidence, new
@@ -22,23 +23,24 @@ from organza.report.verdict import Verdict, verdict
 from organza.run import RunFolder
 
 
-def write_report(path: str | Path, data: Batches | None = None) -> Path:
+def write_report(path: str | Path, data: Batches | None = None, recipe: Recipe | str | None = None) -> Path:
     """Write RUN/report.html, one page that needs nothing else, and return where it is.
 
     Args:
         path: the run's folder.
         data: of the run, where it is open already.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
         UserError: where there is no run, or the page cannot be written.
     """
-    return conclude(path, data).path
+    return conclude(path, data, recipe).path
 
 
-def conclude(path: str | Path, data: Batches | None = None) -> Reported:
+def conclude(path: str | Path, data: Batches | None = None, recipe: Recipe | str | None = None) -> Reported:
     """Write the report, and tell its verdict; as `write_report`."""
     record = Record.of(path)
-    seen, reason = seen_of(path, data)
+    seen, reason = seen_of(path, data, recipe)
     found = verdict_of(record, seen)
     place = written(RunFolder(path).report, report(record, seen, found, reason))
     audit = new(evidence(record, seen))
@@ -103,9 +105,11 @@ def _variety(record: Record, seen: Look | None) -> Estimate | None:
     return measured or (seen.variety if seen is not None else None)
 
 
-def seen_of(path: str | Path, data: Batches | None = None) -> tuple[Look | None, str]:
+def seen_of(
+    path: str | Path, data: Batches | None = None, recipe: Recipe | str | None = None
+) -> tuple[Look | None, str]:
     """What the best checkpoint does, or why that cannot be seen."""
     try:
-        return look(path, data=data), ""
+        return look(path, data=data, recipe=recipe), ""
     except UserError as error:
         return None, str(error)

@@ -1,0 +1,104 @@
+"""Kinds of settings: whether values are what a signature's annotations say.
+
+Settings from a file are checked before anything is called with them: a network given a list for its width fails in one sentence, and one
+given a huge number is not built at all.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from organza.errors import UserError
+
+LARGEST = 2**31
+"""Of a whole number that is not checked more narrowly: images of a schedule are the largest."""
+LARGEST_SETTING = 65_536
+"""Of a whole number that shapes a network: more is a slip of the keyboard or harm, and would take for ever."""
+
+
+def require_kinds(make: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    """Check that settings are of the kinds that the signature of a class or function says.
+
+    >>> def network(*, width: int, shape: tuple[int, ...] = (1,)): ...
+    >>> require_kinds(network, {"width": 64, "shape": (3, 64, 64)})
+    >>> require_kinds(network, {"width": "64"})
+    Traceback (most recent call last):
+    ...
+    organza.errors.UserError: width of network is '64'; it must be int.
+
+    Raises:
+        UserError: one is not.
+    """
+    hints, rest = _hints(make)
+    most = LARGEST if _is_dataclass(make) else LARGEST_SETTING
+    for name, value in settings.items():
+        hint = hints.get(name, rest)
+        if not fits(value, hint):
+            shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+            raise UserError(f"{name} of {make.__qualname__} is {repr(value)[:60]}; it must be {shown[:80]}.")
+        if any(isinstance(n, int) and abs(n) > most for n in (value if isinstance(value, tuple) else (value,))):
+            raise UserError(f"{name} of {make.__qualname__} is {repr(value)[:60]}; it can be {most:,} at most.")
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Return True if a value is of the kind that an annotation says; annotations of other forms are not checked.
+
+    >>> fits((3, 64, 64), tuple[int, ...]), fits(True, int), fits(1, float), fits("b", typing.Literal["a"])
+    (True, False, True, False)
+    """
+    if hint is Any or isinstance(hint, typing.TypeVar):
+        return True
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, one) for one in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is typing.Annotated:
+        return fits(value, arguments[0])
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint is int:
+        return type(value) is int
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    if hint in (tuple, list, collections.abc.Sequence) or origin in (tuple, list, collections.abc.Sequence):
+        return isinstance(value, tuple) and _each_fits(value, origin or hint, arguments)
+    if hint is Callable or origin is collections.abc.Callable:
+        return callable(value)
+    if isinstance(hint, type) and getattr(hint, "_is_protocol", False):
+        return all(hasattr(value, name) for name in vars(hint) if not name.startswith("_")) and (
+            callable(value) or "__call__" not in vars(hint)
+        )
+    return isinstance(value, hint) if isinstance(hint, type) and origin is None else True
+
+
+def _each_fits(values: tuple[Any, ...], origin: Any, arguments: tuple[Any, ...]) -> bool:
+    if not arguments:
+        return True
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return len(values) == len(arguments) and all(map(fits, values, arguments))
+    return all(fits(value, arguments[0]) for value in values)
+
+
+def _is_dataclass(make: Any) -> bool:
+    return hasattr(make, "__dataclass_fields__")
+
+
+@cache
+def _hints(make: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
+    """Return the annotations of a signature, and that of its `**settings`; none where an import that only checkers make is missing."""
+    try:
+        hints = typing.get_type_hints(make.__init__ if inspect.isclass(make) else make)
+        named = inspect.signature(make).parameters.values()
+    except (NameError, TypeError, ValueError, AttributeError):
+        return {}, Any
+    return hints, next((hints.get(p.name, Any) for p in named if p.kind is p.VAR_KEYWORD), Any)

@@ -1,0 +1,159 @@
+"""Names of recipe values: `module:name` for an object, and the object for its name.
+
+A recipe file names classes, functions and losses. It may have been written by a stranger, so a name is looked up, never followed: it stands
+for a value of the kinds that a recipe is made of, defined under that very name in one of the modules where such values live, or in a module
+of the user's that the user named in this call. Nothing else is imported, and nothing is reached through another object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Collection
+from types import FunctionType, ModuleType
+from typing import Any
+
+from torch import nn
+
+from organza.errors import UserError, nearest
+from organza.losses import Adversarial
+
+OWN = "organza"
+Kind = Callable[[Any], bool]
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, nn.Module)
+
+
+def _is_function(value: Any) -> bool:
+    return type(value) is FunctionType
+
+
+def _is_dataclass(value: Any) -> bool:
+    return isinstance(value, type) and dataclasses.is_dataclass(value)
+
+
+def _is_adversarial(value: Any) -> bool:
+    return isinstance(value, Adversarial)
+
+
+def _is_layout(value: Any) -> bool:
+    """True if it is a data layout; told by its bases' names, as layouts are not imported here."""
+    return isinstance(value, type) and any(
+        f"{b.__module__}:{b.__name__}" == f"{OWN}.data.batches:Batches" for b in value.__mro__
+    )
+
+
+MODULES: dict[str, tuple[Kind, ...]] = {
+    "organza.losses": (_is_adversarial,),
+    "organza.penalties": (_is_function, _is_dataclass),
+    "organza.augment": (_is_function, _is_dataclass),
+    "organza.optimizers": (_is_dataclass,),
+    "organza.schedule": (_is_dataclass,),
+    "organza.stop": (_is_dataclass,),
+    "organza.recipe": (_is_dataclass,),
+    "organza.data.batches": (_is_layout,),
+    "organza.data.labels": (_is_layout, _is_dataclass),
+    "organza.data.pairs": (_is_layout,),
+    "organza.data.volumes": (_is_layout,),
+}
+"""Modules that define recipe values, with the kinds of values that count. Their functions are pure mathematics on tensors."""
+PACKAGES: dict[str, tuple[Kind, ...]] = {
+    "organza.networks": (_is_network, _is_function, _is_dataclass),
+    "organza.games": (_is_network, _is_function, _is_adversarial),
+    "organza.recipes": (_is_adversarial,),
+}
+"""The same for every module of a package."""
+
+
+def reference(value: Any) -> str:
+    """Return the name of a function, class or module-level value as module:name.
+
+    >>> from organza import losses; reference(losses.hinge)
+    'organza.losses:hinge'
+
+    Raises:
+        UserError: it is not defined at the top level of a module.
+    """
+    if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
+        if value.__qualname__.isidentifier():
+            return f"{value.__module__}:{value.__qualname__}"
+    else:
+        for module in _loaded():
+            for name, candidate in vars(module).items():
+                if candidate is value:
+                    return f"{module.__name__}:{name}"
+    raise UserError(
+        f"{value!r} has no name to be written down by: define it at the top level of a module instead of inside a function."
+    )
+
+
+def resolve(name: str, own: Collection[str] = ()) -> Any:
+    """Return the object that module:name stands for.
+
+    Args:
+        name: reference, as `reference` writes it.
+        own: names of the user's own modules that may be named; they are imported already.
+
+    Raises:
+        UserError: it names nothing, or no recipe value.
+    """
+    found = re.fullmatch(r"([A-Za-z_][\w.]{0,200}):([A-Za-z_]\w{0,200})", name, re.ASCII)
+    module_name, attribute = found.groups() if found else (name.partition(":")[0], "")
+    if module_name in own and module_name in sys.modules and attribute:
+        return _attribute(sys.modules[module_name], attribute)
+    if module_name.partition(".")[0] != OWN:
+        raise UserError(
+            f"This recipe uses {name}, which is not part of organza. If you trust it, name the recipe of yours that it belongs to: "
+            "--recipe my_module:my_recipe, or recipe=my_recipe() in Python."
+        )
+    kinds = MODULES.get(module_name) or PACKAGES.get(module_name.rpartition(".")[0])
+    if kinds is None or not attribute or attribute.startswith("_"):
+        raise UserError(
+            f"{name} is not a value that a recipe may hold; this file was changed, or comes from another version of organza."
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError:
+        raise UserError(
+            f"There is no module {module_name}; this recipe may come from another version of organza."
+        ) from None
+    value = _attribute(module, attribute)
+    defined_here = (
+        _is_adversarial(value) or value.__dict__.get("__module__", getattr(value, "__module__", "")) == module_name
+    )
+    if not any(kind(value) for kind in kinds) or not defined_here:
+        raise UserError(
+            f"{name} is not a value that a recipe may hold; it should be a network, a game, a loss or the like, defined there."
+        )
+    return value
+
+
+def _attribute(module: ModuleType, name: str) -> Any:
+    if name not in vars(module):
+        raise UserError(f"{module.__name__} has no {name}.{nearest(name, vars(module))}")
+    return vars(module)[name]
+
+
+def _loaded() -> list[ModuleType]:
+    """Return the modules that may define a value, organza's first and the losses first of all.
+
+    A loss that other modules import has so one name, whichever of them happen to be loaded.
+    """
+    names = sorted(name for name in sys.modules if name.partition(".")[0] == OWN)
+    names.sort(key=lambda name: name != f"{OWN}.losses")
+    names += [name for name in list(sys.modules) if _is_users(name)]
+    return [module for name in names if isinstance(module := sys.modules.get(name), ModuleType)]
+
+
+def _is_users(name: str) -> bool:
+    """True if it is a module of the user's: neither Python's own nor installed."""
+    top = name.partition(".")[0]
+    if top == OWN or (top in sys.stdlib_module_names and top != "__main__"):
+        return False
+    place = getattr(sys.modules.get(name), "__file__", None) or ""
+    return "site-packages" not in place and "dist-packages" not in place and (place != "" or top == "__main__")
