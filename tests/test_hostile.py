@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 import organza
 from organza import checkpoint
 from organza.checkpoint import Damaged

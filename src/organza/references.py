@@ -123,10 +123,8 @@ def resolve(name: str, own: Collection[str] = ()) -> Any:
             f"There is no module {module_name}; this recipe may come from another version of organza."
         ) from None
     value = _attribute(module, attribute)
-    defined_here = (
-        _is_adversarial(value) or value.__dict__.get("__module__", getattr(value, "__module__", "")) == module_name
-    )
-    if not any(kind(value) for kind in kinds) or not defined_here:
+    suits = any(kind(value) for kind in kinds)
+    if not suits or not (_is_adversarial(value) or (value.__module__, value.__name__) == (module_name, attribute)):
         raise UserError(
             f"{name} is not a value that a recipe may hold; it should be a network, a game, a loss or the like, defined there."
         )

@@ -94,7 +94,9 @@ class RunFolder:
         try:
             require_inside(self.path / name, self.path)
         except OSError as error:
-            raise UserError(f"{self.path / name} is not written to: {error.strerror}; name a place with --out.") from None
+            raise UserError(
+                f"{self.path / name} is not written to: {error.strerror}; name a place with --out."
+            ) from None
         return self.path / name
 
     def read(self) -> dict[str, Any]:

@@ -1,0 +1,467 @@
+"""Recipe files that mean harm: whatever they name, nothing is run, imported, written or deleted, and what is wrong is one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import organza
+from organza.errors import UserError
+from organza.infer import load
+from organza.losses import Adversarial
+from organza.part import Part, decode, encode
+from organza.recipe import Recipe, recorded
+from organza.run import RunFolder
+from tests.contracts.discovery import RECIPES, small
+from tests.drawings import drawing
+
+KINDS = ("part", "value", "the")
+PURE = {
+    "__future__",
+    "abc",
+    "collections",
+    "dataclasses",
+    "functools",
+    "itertools",
+    "math",
+    "numpy",
+    "organza",
+    "torch",
+    "typing",
+}
+"""What modules of pure mathematics import."""
+ALARMS = (
+    "os.system",
+    "os.remove",
+    "os.rmdir",
+    "os.mkdir",
+    "os.rename",
+    "shutil.rmtree",
+    "subprocess.Popen",
+    "os.exec",
+    "socket.connect",
+)
+
+
+def modules() -> list[ModuleType]:
+    """Every module of organza that can be imported here."""
+    found = [organza]
+    for info in pkgutil.walk_packages(organza.__path__, "organza."):
+        if not info.name.endswith("__main__"):
+            found.append(importlib.import_module(info.name))
+    return found
+
+
+def reachable() -> Iterator[str]:
+    """The names of all that a dotted walk could reach from organza's modules: two steps, which includes os, sys and shutil."""
+    for module in modules():
+        for name, value in vars(module).items():
+            yield f"{module.__name__}:{name}"
+            if isinstance(value, ModuleType | type):
+                yield from (f"{module.__name__}:{name}.{inner}" for inner in vars(value))
+
+
+NAMES = sorted(set(reachable()))
+
+
+@pytest.fixture
+def alarm(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What was done that reading must not do, noted by Python's own audit."""
+    noted: list[str] = []
+    active = True
+
+    def listen(event: str, arguments: tuple[Any, ...]) -> None:
+        if active and (
+            event in ALARMS or (event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"))
+        ):
+            noted.append(f"{event}{arguments[:2]}")
+        if (
+            active
+            and event == "import"
+            and arguments[0].partition(".")[0] not in ("organza", "torch", "numpy", *sys.stdlib_module_names)
+        ):
+            noted.append(f"import {arguments[0]}")
+
+    sys.addaudithook(listen)  # for the rest of the process; after the test it no longer listens
+    yield noted
+    active = False
+
+
+def test_nothing_that_can_be_reached_is_run_or_returned_but_recipe_values(alarm: list[str]):
+    assert len(NAMES) > 5_000
+    taken = []
+    for name in NAMES:
+        for kind in KINDS:
+            for form in ({kind: name}, {kind: name, "path": "/tmp/x", "name": "os:system"}):
+                try:
+                    value = decode(form)
+                except UserError:
+                    continue
+                if kind != "value":
+                    taken.append(value.make if isinstance(value, Part) else value)
+    assert not alarm
+    for value in taken:
+        harmless = isinstance(value, Adversarial) or value.__module__.startswith(
+            ("organza.networks.", "organza.games.", "organza.penalties", "organza.augment", "organza.data.", "organza.optimizers",
+             "organza.schedule", "organza.stop", "organza.recipe")
+        )  # fmt: skip
+        assert harmless, value
+        assert not (value.__module__ == "organza.recipe" if hasattr(value, "__module__") else False) or value is Recipe
+    assert {getattr(v, "__name__", "") for v in taken} >= {"Generator", "Recipe", "r1", "Images", "Penalty"}
+
+
+def test_functions_that_a_recipe_may_name_know_nothing_of_files():
+    """The modules whose functions count import nothing that reads, writes or runs."""
+    import ast
+
+    from organza.references import MODULES, PACKAGES, _is_function
+
+    named = [name for name, kinds in MODULES.items() if _is_function in kinds]
+    for package in (name for name, kinds in PACKAGES.items() if _is_function in kinds):
+        named += [f"{package}.{info.name}" for info in pkgutil.iter_modules(importlib.import_module(package).__path__)]
+    assert len(named) > 20
+    for name in named:
+        tree = ast.parse(Path(str(importlib.import_module(name).__file__)).read_text("utf-8"))
+        imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        imported |= {str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        tops = {one.partition(".")[0] for one in imported}
+        assert tops <= PURE, (name, tops)
+        assert not called & {"open", "exec", "eval", "compile", "__import__", "input", "print"}, name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("organza.cli:os.system", "not a value that a recipe may hold"),
+        ("organza.run:shutil.rmtree", "not a value"),
+        ("organza.recipe:imported", "not a value"),
+        ("organza.recipe:find", "not a value"),
+        ("organza.disk:write_whole", "not a value"),
+        ("organza.networks.layers:torch", "not a value"),
+        ("organza.networks.layers:nn.Module", "not a value"),
+        ("organza.networks.layers:UserError", "not a value"),
+        ("organza.networks.resize:normal", "not a value"),  # a re-export
+        ("organza.networks.layers:__builtins__", "not a value"),
+        ("organza.networks.layers:Shape", "not a value"),
+        ("organza.data.batches:ABC", "not a value"),
+        ("organza.data.pack:open_data", "not a value"),
+        ("organza:train", "not a value"),
+        ("organza.__main__:main", "not a value"),
+        ("organza.networks:x", "not a value"),
+        ("organza.networks.nowhere:x", "no module"),
+        ("organza.networks..layers:Several", "not a value"),
+        ("organza.networks.layers:Several:x", "not"),
+        ("organza.losses:hing", "Did you mean hinge?"),
+        ("tests.drawings:drawing", "not part of organza"),
+        ("__main__:main", "not part of organza"),
+        ("torch.nn:Module", "not part of organza"),
+        ("os:system", "not part of organza"),
+        ("", "not"),
+        (":", "not"),
+        ("organza", "not"),
+    ],
+)
+def test_names_that_are_no_recipe_values(name: str, said: str):
+    for kind in KINDS:
+        with pytest.raises(UserError, match=said.replace("?", r"\?")):
+            decode({kind: name})
+
+
+def test_a_module_of_the_users_counts_only_where_it_is_named():
+    form = {"part": "tests.drawings:drawing"}
+    import tests.drawings
+
+    with pytest.raises(UserError, match="recipe=my_recipe"):
+        decode(form)
+    assert decode(form, {"tests.drawings"}).make is tests.drawings.drawing
+    with pytest.raises(UserError, match="not part of organza"):
+        decode({"part": "tests.nowhere:drawing"}, {"tests.nowhere"})  # named, but not imported
+
+
+NETWORK = {"part": "organza.networks.dcgan:Generator"}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        NETWORK | {"width": "64"},
+        NETWORK | {"width": 10**9},
+        NETWORK | {"width": True},
+        NETWORK | {"width": 1.5},
+        NETWORK | {"width": [64]},
+        NETWORK | {"norm": 3},
+        NETWORK | {"shape": [3, "x", 4]},
+        NETWORK | {"shape": {"part": "organza.networks.dcgan:Generator"}},
+        {"value": "organza.optimizers:Adam", "rate": "fast"},
+        {"value": "organza.optimizers:Adam", "rate": float("nan")},
+        {"value": "organza.stop:Plateau", "checks": None},
+        {"value": "organza.penalties:Penalty", "of": "r1"},
+        {"value": "organza.penalties:Penalty", "of": {"the": "organza.penalties:r1"}, "every": 10**12},
+        {"value": "organza.recipe:Recipe"},
+        {"value": "organza.data.labels:Field", "name": 3, "values": [], "shares": []},
+        {"value": "organza.networks.dcgan:Generator"},
+        {"part": "organza.losses:hinge"},
+        {"part": "organza.optimizers:Adam", "rat": 1},
+    ],
+    ids=str,
+)
+def test_settings_of_other_kinds_are_refused(form: dict):
+    with pytest.raises(UserError):
+        decode(form)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"part": "x" * 20_000},
+        {"x" * 20_000: 1},
+        [[]] * 300_000,
+        json.loads("[" * 200 + "]" * 200),
+        {"part": "organza.networks.layers:Several", "a": json.loads('{"a":' * 100 + "1" + "}" * 100)},
+    ],
+    ids=["long name", "long key", "many", "deep", "deep tables"],
+)
+def test_depth_count_and_length_are_bounded(form: Any):
+    with pytest.raises(UserError, match="nested too deeply, or holds too much"):
+        decode(form)
+
+
+forms = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(NAMES),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*KINDS, "width", "shape", "name", "of", "game", "generator", "rate"]), inner, max_size=5)
+        | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+        | st.builds(
+            lambda kind, name, rest: {**rest, kind: name},
+            st.sampled_from(KINDS), st.sampled_from(NAMES), st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        )
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@settings(max_examples=1500, deadline=None)
+@given(forms)
+def test_any_structure_is_a_value_or_a_sentence(form: Any):
+    for read in (decode, recorded):
+        try:
+            read(form)
+        except UserError as error:
+            assert len(str(error)) > 5  # noqa: PT017
+
+
+def test_every_recipe_reads_the_same_whatever_is_loaded():
+    """The names in recipe.json depend on definitions, not on which modules happen to be imported."""
+    few = "import importlib\nname, module = sys.argv[1:]\nmake = getattr(importlib.import_module(module), name)\n"
+    everywhere = {name: encode(make()) for name, make in RECIPES.items()}
+    for name in ("dcgan", "pix2pix-light", "cyclegan-light", "cgan-light", "swift"):
+        make = RECIPES[name]
+        alone = subprocess.run(
+            [sys.executable, "-c", "import json, sys; from organza.part import encode\n" + few + "print(json.dumps(encode(make())))",
+             make.__name__, make.__module__],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert json.loads(alone.stdout) == everywhere[name]
+
+
+# ---- whole runs from a stranger -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run with its data, to be made hostile."""
+    root = tmp_path_factory.mktemp("honest")
+    (root / "data").mkdir()
+    for seed in range(24):
+        drawing(seed).save(root / "data" / f"{seed}.png")
+    organza.train(
+        root / "data",
+        root / "run",
+        recipe=small(RECIPES["mlp"](), 4),
+        budget="16img",
+        size=16,
+        evaluate=False,
+        report=False,
+    )
+    return root
+
+
+COMMANDS = {"os:system": "command", "organza.cli:os.system": "command", "organza.run:shutil.rmtree": "path"}
+
+
+def hostile(draw: random.Random, content: dict, target: Path) -> dict:
+    """One hostile recipe.json: somewhere in it, something that would run, import, write or delete."""
+    name = draw.choice(
+        [*NAMES, *COMMANDS, "evil_module:f", "builtins:exec", "organza.disk:write_whole", "organza.recipe:imported"]
+    )
+    payload = {draw.choice(KINDS): name}
+    payload |= draw.choice(
+        [
+            {},
+            {"path": str(target), "ignore_errors": True},
+            {"command": f"touch {target}/ran"},
+            {"name": "evil_module:f", "option": "x"},
+        ]
+    )
+    where = draw.choice(
+        [
+            ("players", "generator"), ("players", "discriminator"), ("recipe", "game"), ("recipe", "data"), ("recipe", "adversarial"),
+            ("recipe", "generator_optimizer"), ("recipe", "augment"), ("recipe", "penalties"), ("recipe", "stop"),
+        ]
+    )  # fmt: skip
+    table = content[where[0]]
+    if draw.random() < 0.5 and isinstance(table.get(where[1]), dict):
+        table[where[1]] = table[where[1]] | {draw.choice(["width", "shape", "norm", "source"]): payload}
+    else:
+        table[where[1]] = draw.choice([payload, [payload], payload])
+    if draw.random() < 0.2:
+        table[where[1]] = {"part": "organza.networks.layers:Several", "b": payload, "a": payload}
+    return content
+
+
+VERBS = {
+    "sample": ["--count", "1"],
+    "judge": ["{data}"],
+    "evaluate": ["--count", "12"],
+    "report": [],
+    "quiz": ["--count", "10"],
+    "compare": ["{run}", "--out", "{place}/c.html"],
+    "encode": ["{data}"],
+    "translate": ["{data}", "{place}/out"],
+}
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_hostile_run_runs_nothing_on_any_verb(
+    seed: int,
+    honest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    alarm: list[str],
+):
+    from organza.cli import main
+
+    draw = random.Random(seed)
+    run, precious, place = tmp_path / "run", tmp_path / "precious", tmp_path / "here"
+    shutil.copytree(honest / "run", run)
+    precious.mkdir()
+    (precious / "only copy").write_text("x")
+    place.mkdir()
+    (place / "evil_module.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')\ndef f(): pass")
+    content = hostile(draw, json.loads((run / "recipe.json").read_text()), precious)
+    (run / "recipe.json").write_text(json.dumps(content))
+    monkeypatch.chdir(place)
+    before = sorted(tmp_path.iterdir())
+    fill = {"data": str(honest / "data"), "run": str(honest / "run"), "place": str(place)}
+    commands = [[verb, str(run), *(word.format(**fill) for word in rest)] for verb, rest in VERBS.items()]
+    commands.append(["train", str(honest / "data"), "--run", str(run), "--no-report", "--no-evaluate"])
+    alarm.clear()  # of what this test did itself
+    for command in draw.sample(commands, 4):
+        with pytest.raises(SystemExit) as end:
+            main(command)
+        assert end.value.code in (0, 2), (command, capsys.readouterr().err)
+    assert sorted(tmp_path.iterdir()) == before
+    assert (precious / "only copy").read_text() == "x"
+    assert not [
+        event
+        for event in alarm
+        if str(precious) in event or event.startswith(("os.system", "subprocess", "os.exec", "import evil"))
+    ]
+
+
+def test_sizes_are_compared_with_the_weights_before_memory_is_taken(honest: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(honest / "run", run)
+    content = json.loads((run / "recipe.json").read_text())
+    content["players"]["generator"]["width"] = 60_000  # two terabytes
+    (run / "recipe.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="does not fit its recipe"):
+        load(run).sample(1)
+    one = {"part": "organza.networks.mlp:Discriminator", "shape": [1, 8, 8], "width": 4}
+    content["players"]["generator"] = {
+        "part": "organza.networks.layers:Several",
+        **{f"n{i}": one for i in range(2000)},
+    }
+    (run / "recipe.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="too few for this network"):
+        load(run).sample(1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("name", ["checkpoints", "samples", "events.jsonl", "stats.jsonl", "lock", "generated"])
+def test_nothing_is_written_through_a_link(name: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from organza.cli import main
+
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    shutil.copytree(honest / "run", run)
+    source = run / name
+    if source.is_dir():
+        shutil.copytree(source, outside)
+        shutil.rmtree(source)
+    elif name == "generated":
+        outside.mkdir()
+    else:
+        outside.write_text("the only copy\n")
+        source.unlink(missing_ok=True)
+    source.symlink_to(outside)
+    before = {p: p.read_bytes() for p in [outside, *outside.rglob("*")] if p.is_file()}
+    with pytest.raises(SystemExit) as trained:
+        main(["train", str(honest / "data"), "--run", str(run), "--budget", "64img", "--no-report"])
+    with pytest.raises(SystemExit) as sampled:
+        main(["sample", str(run), "--count", "1"])
+    told = capsys.readouterr().err
+    assert {trained.value.code, sampled.value.code} <= {0, 2}, told
+    assert "link" in told
+    assert {p: p.read_bytes() for p in [outside, *outside.rglob("*")] if p.is_file()} == before
+
+
+def test_a_run_of_ones_own_recipe_opens_where_that_is_named(honest: Path, tmp_path: Path):
+    """A user's module is trusted for the call that names it, and for no other."""
+    program = (
+        "import organza, sys\nimport mine\nrun = organza.train(sys.argv[1], 'run', recipe=mine.recipe(), budget='16img', size=16, "
+        "evaluate=False, report=False)\nassert run.sample(1).shape == (1, 16, 16, 3)\n"
+        "try: organza.load('run').generator\nexcept organza.UserError as e: print(e)\n"
+        "print(organza.load('run', recipe=mine.recipe()).sample(2).shape, organza.load('run', recipe='mine:recipe').sample(2).shape)"
+    )
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\nfrom organza.networks import mlp\n"
+        "from organza.part import Part\nfrom organza.recipe import find\n"
+        "class Mine(mlp.Generator): pass\n"
+        "def recipe(): return replace(find('mlp'), name='mine', generator=Part(Mine, width=4), batch=8)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(honest / "data")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not part of organza" in done.stdout
+    assert done.stdout.strip().endswith("(2, 16, 16, 3) (2, 16, 16, 3)")
+    command = [sys.executable, "-m", "organza", "sample", "run", "--count", "1"]
+    alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (alone.returncode, "--recipe" in alone.stderr) == (2, True), alone.stderr
+    trusted = subprocess.run(
+        [*command, "--recipe", "mine:recipe"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert trusted.returncode == 0, trusted.stderr
+    assert RunFolder(tmp_path / "run").exists
