@@ -231,10 +231,11 @@ def test_settings_of_other_kinds_are_refused(form: dict):
         {"part": "x" * 20_000},
         {"x" * 20_000: 1},
         [[]] * 300_000,
+        [{"the": "organza.losses:hinge"}] * 3_000,
         json.loads("[" * 200 + "]" * 200),
         {"part": "organza.networks.layers:Several", "a": json.loads('{"a":' * 100 + "1" + "}" * 100)},
     ],
-    ids=["long name", "long key", "many", "deep", "deep tables"],
+    ids=["long name", "long key", "many", "many tables", "deep", "deep tables"],
 )
 def test_depth_count_and_length_are_bounded(form: Any):
     with pytest.raises(UserError, match="nested too deeply, or holds too much"):
@@ -397,7 +398,7 @@ def test_sizes_are_compared_with_the_weights_before_memory_is_taken(honest: Path
     one = {"part": "organza.networks.mlp:Discriminator", "shape": [1, 8, 8], "width": 4}
     content["players"]["generator"] = {
         "part": "organza.networks.layers:Several",
-        **{f"n{i}": one for i in range(2000)},
+        **{f"n{i}": one for i in range(1500)},
     }
     (run / "recipe.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="too few for this network"):

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from organza.disk import cannot_write, flush_folder, make_folder, write
 from organza.errors import UserError
+from organza.outline import TooLarge, outlined
 from organza.part import Part
 from organza.untrusted import JSON_BYTES, parse_json, read_bytes
 
@@ -324,10 +324,12 @@ def fitting_network(part: Part, tensors: Mapping[str, Tensor], source: str) -> n
         Damaged: as `check_tensors`, before any memory is taken.
     """
     try:
-        with torch.device("meta"), _no_more_than(len(tensors), source):
+        with outlined(2 * len(tensors) + 100):  # some weights are registered twice, for another form of them
             outline = part()
-    except Damaged:
-        raise
+    except TooLarge as error:
+        raise Damaged(
+            f"{source} does not fit its recipe: {len(tensors)} tensors are too few for this network"
+        ) from error
     except Exception as error:  # a network refuses settings in many ways
         raise Damaged(f"{source} does not fit its recipe: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(outline, nn.Module):
@@ -336,28 +338,6 @@ def fitting_network(part: Part, tensors: Mapping[str, Tensor], source: str) -> n
     network = part()
     network.load_state_dict(dict(tensors))
     return network
-
-
-@contextmanager
-def _no_more_than(tensors: int, source: str) -> Iterator[None]:
-    """Inside, a network that registers more weights or modules than these tensors could belong to is given up."""
-    weights = modules = 0
-
-    def count(module: nn.Module, name: str, value: Any) -> None:
-        nonlocal weights, modules
-        weights, modules = weights + isinstance(value, Tensor), modules + isinstance(value, nn.Module)
-        if weights > 2 * tensors + 100 or modules > 20 * tensors + 1000:
-            raise Damaged(f"{source} does not fit its recipe: {tensors} tensors are too few for this network")
-
-    hooks = [
-        nn.modules.module.register_module_parameter_registration_hook(count),
-        nn.modules.module.register_module_module_registration_hook(count),
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:

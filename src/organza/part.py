@@ -19,8 +19,8 @@ from organza.errors import UserError, nearest, told
 from organza.kinds import require_kinds
 from organza.references import reference, resolve
 
-DEEPEST, MOST, LONGEST = 32, 200_000, 10_000
-"""Levels, values and letters of a string in a recipe file; a table of labels is the largest thing in one."""
+DEEPEST, MOST, TABLES, LONGEST = 32, 200_000, 2_000, 10_000
+"""Levels, values, tables and letters of a string in a recipe file; the classes of a data set are the most that is in one."""
 
 
 class Part:
@@ -164,13 +164,14 @@ def own_modules(form: Any) -> frozenset[str]:
 
 def _require_bounded(form: Any) -> None:
     """Check depth, count and length of JSON before anything is made of it. Raises UserError."""
-    waiting, seen = [(form, 0)], 0
+    waiting, seen, tables = [(form, 0)], 0, 0
     while waiting:
         item, depth = waiting.pop()
-        seen += 1
+        seen, tables = seen + 1, tables + isinstance(item, Mapping)
         inner = list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
         texts = [item, *(item if isinstance(item, Mapping) else [])]
-        if depth > DEEPEST or seen + len(inner) > MOST or any(isinstance(t, str) and len(t) > LONGEST for t in texts):
+        long = any(isinstance(text, str) and len(text) > LONGEST for text in texts)
+        if depth > DEEPEST or seen + len(inner) > MOST or tables > TABLES or long:
             raise UserError("This is no recipe: it is nested too deeply, or holds too much.")
         waiting += [(value, depth + 1) for value in inner]
 

@@ -25,6 +25,7 @@ from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
+from organza.outline import outlined
 from organza.pace import Pace, costs, faster, fewest, measure, rates, threaded, trial
 from organza.part import encode
 from organza.plan import Plan, make_plan
@@ -178,7 +179,7 @@ def feasible(recipe: Recipe, data: Batches) -> None:
         UserError: where it cannot, or where its weights need more memory than this machine has.
     """
     with told(_CANNOT.format(name=recipe.name)):
-        with torch.device("meta"):
+        with outlined():
             game = recipe.build(data)
             for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
                 optimizer.build(player.parameters())
