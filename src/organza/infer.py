@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, nearest
+from organza.forms import require_form, whole
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import Part, decode
@@ -31,8 +31,8 @@ from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
 from organza.untrusted import read_json
 
-FACTS: dict[str, tuple[type, ...]] = {"images": (int,), "neutral": (int, float, type(None))}
-"""What a manifest tells those who sample and judge, and the kinds of the values."""
+FACTS = {"images": whole, "neutral": float | None}
+"""What a manifest tells those who sample and judge."""
 
 
 class Run:
@@ -377,12 +377,10 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
 
 def _checked(saved: Checkpoint) -> Checkpoint:
     """The checkpoint, once its facts are seen to be what sampling and judging need. Raises Damaged."""
-    for name, kinds in FACTS.items():
-        fact = saved.facts.get(name)
-        if type(fact) not in kinds or not math.isfinite(fact or 0):
-            raise Damaged(
-                f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: its {name} is {str(fact)[:40]}"
-            )
+    try:
+        require_form(saved.facts, FACTS)
+    except ValueError as error:
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from None
     if missing := {"generator", "discriminator"} - saved.tensors.keys():
         raise Damaged(f"{saved.directory} has no {min(missing)}.safetensors")
     return saved

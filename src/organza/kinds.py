@@ -72,6 +72,9 @@ def fits(value: Any, hint: Any) -> bool:
         return type(value) in (int, float) and math.isfinite(value)
     if hint in (tuple, list, collections.abc.Sequence) or origin in (tuple, list, collections.abc.Sequence):
         return isinstance(value, tuple) and _each_fits(value, origin or hint, arguments)
+    if origin is dict:
+        keys, values = arguments
+        return isinstance(value, dict) and all(fits(k, keys) and fits(v, values) for k, v in value.items())
     if hint is Callable or origin is collections.abc.Callable:
         return callable(value)
     if isinstance(hint, type) and getattr(hint, "_is_protocol", False):

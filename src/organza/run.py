@@ -14,21 +14,26 @@ from typing import Any
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
 from organza.foreign import refusal
+from organza.forms import duration, positive, require_form, sides, whole
 from organza.untrusted import printable_form, read_json, read_lines, require_inside
 
-LARGEST = 1 << 53
 FORM: dict[str, Any] = {
     "recipe": {"name": str},
-    "players": {"generator": {}, "discriminator": {}},
-    "data": {"source": str, "count": int, "shape": list, "fingerprint": str},
-    "asked": {"size": (str, None), "channels": (int, None), "labels": (str, None), "seed": (int, None)},
-    "plan": {
-        "budget": str, "images": int, "seconds": (int, float, None),
-        "stats_every": int, "sample_every": int, "evaluate_every": int, "save_every": int,
+    "players": {"generator": dict, "discriminator": dict},
+    "data": {
+        "source": str, "count": whole, "shape": sides, "fingerprint": str,
+        "held_out?": whole, "source_shape?": sides, "source_count?": whole, "labels?": tuple[dict, ...],
     },
-    "versions": {},
+    "asked": {"size": str | None, "channels": int | None, "labels": str | None, "seed": int | None},
+    "plan": {
+        "budget": str, "images": whole, "seconds": duration,
+        "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
+    },
+    "versions": dict[str, str | bool | int | float | None],
+    "rollbacks?": tuple[tuple[int, int, str], ...],
+    "chosen?": tuple[str, ...],
 }  # fmt: skip
-"""What recipe.json must hold: names, and the kinds of their values."""
+"""What recipe.json must hold."""
 
 
 class RunFolder:
@@ -114,7 +119,9 @@ class RunFolder:
             )
         try:
             content = read_json(self.recipe, inside=self.path)
-            _require(content, FORM, "")
+            require_form(content, FORM)
+            if strange := content["plan"].keys() - FORM["plan"].keys():
+                raise ValueError(f"plan holds {min(strange)}")
             content = _printable(content)
         except (OSError, ValueError) as error:
             raise UserError(
@@ -202,27 +209,6 @@ def lines_of(file: Path) -> Iterator[dict[str, Any]]:
         yield from read_lines(file, inside=file.parent)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}; restore it, or remove it.") from None
-
-
-def _require(content: Any, form: Any, where: str) -> None:
-    """Look whether JSON has a form. Raises ValueError with the place where it has not."""
-    if isinstance(form, dict):
-        if not isinstance(content, dict):
-            raise ValueError(f"{where or 'it'} is no table")
-        for name, inner in form.items():
-            if name not in content:
-                raise ValueError(f"it holds no {where and where + '.'}{name}")
-            _require(content[name], inner, f"{where and where + '.'}{name}")
-        return
-    kinds = form if isinstance(form, tuple) else (form,)
-    if not any(content is None if kind is None else type(content) is kind for kind in kinds):
-        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
-    if isinstance(content, int | float) and not (0 <= content < LARGEST and (content or not where.endswith("_every"))):
-        raise ValueError(f"{where} is {content}")
-    if isinstance(content, list) and not (
-        2 <= len(content) <= 4 and all(type(side) is int and 0 < side <= 4096 for side in content)
-    ):
-        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
 
 
 def _ends_whole(file: Path) -> bool:

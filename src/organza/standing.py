@@ -13,6 +13,7 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.disk import write_json
 from organza.errors import UserError
+from organza.forms import duration, require_form, whole
 from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import decode, encode, own_modules
@@ -22,6 +23,12 @@ from organza.stop import Check, best, tie
 if TYPE_CHECKING:
     from organza.trainer import Trainer
 
+FACTS = {
+    "images": whole, "steps": whole, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
+    "sums?": dict[str, tuple[float, ...]], "vitals?": tuple[tuple, ...], "pulse?": dict[str, tuple[float, float, float, float]],
+    "planned at?": whole, "rollbacks?": whole, "recipe?": dict, "data?": str, "seed?": int,
+}  # fmt: skip
+"""What a manifest tells those who go on from its checkpoint."""
 REMARKS = ("stop", "source", "expect")
 """Fields of a recipe that do not decide what a step does."""
 
@@ -101,6 +108,10 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         Damaged: where its weights do not fit or are not finite, or something is missing.
         UserError: where it is of another recipe, other data or another seed; the first difference is named.
     """
+    try:
+        require_form(saved.facts, FACTS)
+    except ValueError as error:
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from None
     _same(saved, trainer)
     networks: dict[str, nn.Module] = {"generator_training": trainer.game.G, "discriminator": trainer.game.D}
     if trainer.recipe.average:

@@ -21,6 +21,7 @@ from organza.data.source import Source
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
+from organza.forms import whole
 from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
@@ -334,7 +335,7 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
     for directory in reversed(found):
         try:
             saved = checkpoint.load(directory)
-            if abandoned(int(directory.name), saved.facts.get("rollbacks", 0), trainer.rollbacks):
+            if abandoned(int(directory.name), _known_rollbacks(saved), trainer.rollbacks):
                 checkpoint.remove(directory)  # a rollback was cut short
                 continue
             standing.restore(trainer, saved)
@@ -348,6 +349,14 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
             continue
         return
     folder.rewind(0)
+
+
+def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
+    """The rollbacks before a checkpoint was written. Raises Damaged where its manifest tells of no number."""
+    known = saved.facts.get("rollbacks", 0)
+    if not whole(known):
+        raise Damaged(f"{saved.directory} tells of {str(known)[:40]} rollbacks, which cannot be")
+    return known
 
 
 def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped | None:

@@ -1,0 +1,76 @@
+"""Forms of JSON: the names that a table must hold, and the kinds of their values.
+
+A form is a table of names with forms, an annotation as `kinds.fits` knows it, or a function that returns True for a value that is right. A
+name with a question mark behind it may be missing. Names that a form does not know are left alone: a later version may have written them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any
+
+from organza.kinds import fits
+
+LARGEST = 1 << 53
+"""Whole numbers up to it are the same in every program that reads JSON."""
+
+
+def whole(value: Any) -> bool:
+    """Return True if it is a whole number, 0 or more."""
+    return type(value) is int and 0 <= value < LARGEST
+
+
+def positive(value: Any) -> bool:
+    """Return True if it is a whole number of 1 or more."""
+    return whole(value) and value > 0
+
+
+def duration(value: Any) -> bool:
+    """Return True if it is a number of 0 or more; None stands for no duration."""
+    return value is None or (fits(value, float) and 0 <= value < LARGEST)
+
+
+def number(value: Any) -> bool:
+    """Return True if it is a number, which need not be finite."""
+    return type(value) in (int, float)
+
+
+def sides(value: Any) -> bool:
+    """Return True if it is the shape of an image or volume, channels first."""
+    return isinstance(value, tuple) and 2 <= len(value) <= 4 and all(positive(side) and side <= 4096 for side in value)
+
+
+def require_form(content: Any, form: Any, where: str = "") -> None:
+    """Check that JSON has a form.
+
+    >>> require_form({"a": [1, 2], "more": 3}, {"a": tuple[int, ...], "b?": str})
+    >>> require_form({"a": {"b": "x"}}, {"a": {"b": whole}})
+    Traceback (most recent call last):
+    ...
+    ValueError: a.b is "x"
+
+    Raises:
+        ValueError: it has not, with the place where.
+    """
+    if isinstance(form, dict):
+        if not isinstance(content, Mapping):
+            raise ValueError(f"{where or 'it'} is no table")
+        for name, inner in form.items():
+            key = name.removesuffix("?")
+            place = f"{where and where + '.'}{key}"
+            if key in content:
+                require_form(content[key], inner, place)
+            elif key == name:
+                raise ValueError(f"it holds no {place}")
+        return
+    value = _tupled(content)
+    if not (form(value) if isinstance(form, FunctionType) else fits(value, form)):
+        raise ValueError(f"{where} is {json.dumps(content)[:40]}")
+
+
+def _tupled(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_tupled, value))
+    return {name: _tupled(item) for name, item in value.items()} if isinstance(value, dict) else value
