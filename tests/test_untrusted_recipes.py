@@ -466,3 +466,93 @@ def test_a_run_of_ones_own_recipe_opens_where_that_is_named(honest: Path, tmp_pa
     )
     assert trusted.returncode == 0, trusted.stderr
     assert RunFolder(tmp_path / "run").exists
+
+
+PIECES = {
+    "rollbacks is a number": lambda c: c.update(rollbacks=5),
+    "rollbacks of one": lambda c: c.update(rollbacks=[[1]]),
+    "chosen is a table": lambda c: c.update(chosen={"a": 1}),
+    "threads are a text": lambda c: c["versions"].update(threads="many"),
+    "versions is a list": lambda c: c.update(versions=[]),
+    "a plan with more": lambda c: c["plan"].update(more=1),
+    "a plan of noughts": lambda c: c["plan"].update(stats_every=0),
+    "a plan below nought": lambda c: c["plan"].update(seconds=-1),
+    "an endless plan": lambda c: c["plan"].update(images=10**30),
+    "a flat shape": lambda c: c["data"].update(shape=[3]),
+    "a huge shape": lambda c: c["data"].update(shape=[3, 10**6, 10**6]),
+    "a shape of texts": lambda c: c["data"].update(shape=["3", "16", "16"]),
+    "labels are a text": lambda c: c["data"].update(labels="cat"),
+    "labels of nothing": lambda c: c["data"].update(labels=[{}]),
+    "source_shape is a number": lambda c: c["data"].update(source_shape=3),
+    "no players": lambda c: c.update(players={"generator": 3, "discriminator": None}),
+    "a recipe of nothing": lambda c: c.update(recipe={"name": "x"}),
+    "a recipe that is a network": lambda c: c.update(recipe={"name": "x", "part": "organza.networks.mlp:Generator"}),
+    "a recipe whose game is a network": lambda c: c["recipe"].update(game={"part": "organza.networks.mlp:Generator"}),
+    "a recipe whose data is a game": lambda c: c["recipe"].update(data={"part": "organza.games.voxel:Voxel"}),
+    "data that takes a source": lambda c: c["recipe"].update(data={"part": "organza.data.batches:Images", "source": "x"}),
+    "seed is a text": lambda c: c["asked"].update(seed="x"),
+    "size is a text": lambda c: c["asked"].update(size="x"),
+    "a list": lambda c: c.clear(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_a_recipe_json_of_another_form_is_one_sentence(
+    name: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    from organza.cli import main
+
+    run = tmp_path / "run"
+    shutil.copytree(honest / "run", run)
+    content = json.loads((run / "recipe.json").read_text())
+    PIECES[name](content)
+    (run / "recipe.json").write_text(json.dumps(content))
+    for command in (
+        ["sample", run],
+        ["judge", run, honest / "data"],
+        ["evaluate", run],
+        ["train", honest / "data", "--run", run],
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(
+                [str(word) for word in command]
+                + (["--budget", "24img", "--no-report"] if command[0] == "train" else [])
+            )
+        assert end.value.code in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err
+
+
+FACTS = {
+    "no images": lambda f: f.pop("images"), "images below nought": lambda f: f.update(images=-1),
+    "images of text": lambda f: f.update(images="x"),
+    "neutral of text": lambda f: f.update(neutral="x"), "neutral is nan": lambda f: f.update(neutral=float("nan")),
+    "history of numbers": lambda f: f.update(history=[1, 2]), "history of tables": lambda f: f.update(history=[{}]),
+    "sums of text": lambda f: f.update(sums={"a": "b"}), "a pulse of one": lambda f: f.update(pulse={"G step": [1]}),
+    "vitals of text": lambda f: f.update(vitals=[["x"] * 20]), "planned at a text": lambda f: f.update({"planned at": "x"}),
+    "rollbacks of text": lambda f: f.update(rollbacks="x"), "a recipe that runs": lambda f: f.update(recipe={"part": "os:system"}),
+    "a recipe of text": lambda f: f.update(recipe="x"), "seconds without end": lambda f: f.update(seconds=float("inf")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_manifest_of_another_form_is_one_sentence(
+    name: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    from organza import checkpoint
+    from organza.cli import main
+
+    run = tmp_path / "run"
+    shutil.copytree(honest / "run", run)
+    for file in run.glob("checkpoints/*/manifest.json"):
+        manifest = json.loads(file.read_text())
+        FACTS[name](manifest["facts"])
+        manifest["self"] = checkpoint._own_digest(manifest)
+        file.write_text(json.dumps(manifest))
+    for command in (["sample", run], ["judge", run, honest / "data"], ["train", honest / "data", "--run", run]):
+        with pytest.raises(SystemExit) as end:
+            main(
+                [str(word) for word in command]
+                + (["--budget", "24img", "--no-report"] if command[0] == "train" else [])
+            )
+        assert end.value.code in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err
