@@ -28,6 +28,7 @@ from organza.part import decode
 from organza.provenance import MADE, Provenance
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
+from organza.shell import quoted
 
 
 class Run:
@@ -112,7 +113,7 @@ class Run:
             raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates pictures and makes none from noise: organza translate {self.path} IN OUT"
+                f"{self.path} translates pictures and makes none from noise: organza translate {quoted(self.path)} IN OUT"
             )
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
@@ -229,7 +230,9 @@ class Run:
         networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
-            raise UserError(f"{self.path} makes pictures from noise and translates none: organza sample {self.path}")
+            raise UserError(
+                f"{self.path} makes pictures from noise and translates none: organza sample {quoted(self.path)}"
+            )
         if to not in ways:
             raise UserError(
                 f"{self.path} has learned to translate to {' and '.join(ways)}, not to {to}; a run of a cyclegan recipe learns both ways."

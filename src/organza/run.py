@@ -14,6 +14,7 @@ from typing import Any
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
 from organza.foreign import refusal
+from organza.shell import quoted
 from organza.untrusted import read_json, read_lines
 
 LARGEST = 1 << 53
@@ -56,6 +57,18 @@ class RunFolder:
         """Has a run begun here?"""
         return self.recipe.is_file()
 
+    @property
+    def is_free(self) -> bool:
+        """True if a run can begin here: nothing is there, or what a run that was killed at its beginning left."""
+        return not self.exists and not (self.path.exists() and not self.path.is_dir()) and not self._stranger()
+
+    def _stranger(self) -> str:
+        """Return the name of something in the folder that no run put there."""
+        if self.exists or not self.path.is_dir():
+            return ""
+        own = ("lock", "samples", "checkpoints")
+        return next((p.name for p in self.path.iterdir() if p.name not in own and not p.name.startswith(".")), "")
+
     def begin(self) -> None:
         """Make the folder.
 
@@ -64,16 +77,8 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; --run needs a folder for the run.")
-        if self.path.is_dir() and not self.exists:
-            strangers = [
-                p.name
-                for p in self.path.iterdir()
-                if p.name not in ("lock", "samples", "checkpoints") and not p.name.startswith(".")
-            ]
-            if strangers:
-                raise UserError(
-                    f"{self.path} holds {strangers[0]} and is not a run of organza; name a new folder with --run."
-                )
+        if stranger := self._stranger():
+            raise UserError(f"{self.path} holds {stranger} and is not a run of organza; name a new folder with --run.")
         try:
             make_folder(self.samples)
         except OSError as error:
@@ -90,7 +95,7 @@ class RunFolder:
         if not self.exists:
             hint = " It has no recipe.json." if self.path.is_dir() else ""
             raise UserError(
-                f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {self.path}"
+                f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {quoted(self.path)}"
             )
         try:
             content = read_json(self.recipe, inside=self.path)

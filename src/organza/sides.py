@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,10 @@ from organza import checkpoint
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches, Split, to_uint8
 from organza.data.choice import sampled
+from organza.data.difference import difference
 from organza.data.folder import listing
 from organza.data.labels import Field, Labels
+from organza.data.location import locate, places, remember
 from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
@@ -30,6 +33,8 @@ from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
+from organza.shell import quoted
+from organza.untrusted import printable
 
 MOST = 10_000
 """Pictures of a folder; of more, evenly spaced ones are taken."""
@@ -115,7 +120,7 @@ def folder_side(
     notes = [f"{name} is left out: {reason}" for name, reason in pack.broken[:3]]
     if len(pack.broken) > 3:
         notes.append(
-            f"{len(pack.broken) - 3:,} more files of {path} are left out; organza data check {path} lists them"
+            f"{len(pack.broken) - 3:,} more files of {path} are left out; organza data check {quoted(path)} lists them"
         )
     if len(which) < len(pack):
         notes.append(f"{len(which):,} of the {len(pack):,} pictures in {path} are used, evenly spaced")
@@ -155,10 +160,17 @@ class Trained:
         path: the run's folder.
         which: best, latest, or a checkpoint's name.
         progress: is told (what, done, total).
+        at: place of the data, where it was moved; it is written down for the next time.
     """
 
-    def __init__(self, path: str | Path, which: str = "best", progress: Progress | None = None):
-        self.run, self.progress = load(path, which), progress
+    def __init__(
+        self,
+        path: str | Path,
+        which: str = "best",
+        progress: Progress | None = None,
+        at: str | Path | None = None,
+    ):
+        self.run, self.progress, self.at = load(path, which), progress, at
 
     @property
     def name(self) -> str:
@@ -176,6 +188,23 @@ class Trained:
         Raises:
             UserError: it is not there, changed since, or cannot be laid out by this version.
         """
+        content, path = self.run.content, self.run.path
+        if self.at is not None:
+            data = self._opened(Path(self.at))
+            with suppress(UserError):  # of a run that cannot be written to, it is named again the next time
+                remember(path, self.at)
+            return data
+        first: UserError | None = None
+        for place in [locate(content, path), *places(content, path)[1:]]:
+            try:
+                return self._opened(place)
+            except UserError as error:
+                first = first or error
+        assert first is not None
+        raise first
+
+    def _opened(self, place: Path) -> Batches:
+        """The data at a place. Raises UserError where it is none, or another than the run was trained on."""
         known: Mapping[str, Any] = self.run.content["data"]
         asked = self.run.content.get("asked")
         if asked is None:
@@ -183,9 +212,12 @@ class Trained:
                 f"{self.run.path} was begun by another version, which did not write down how its data was read."
             )
         wishes = {name: asked[name] for name in ("size", "channels", "labels", "seed")}
-        data = self.recipe.data(Source(known["source"], **wishes, progress=self.progress))
+        data = self.recipe.data(Source(place, **wishes, progress=self.progress))
         if data.fingerprint != known["fingerprint"]:
-            raise UserError(f"{known['source']} changed since {self.run.path} was trained on it.")
+            raise UserError(
+                f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "
+                "Put back what it was, or name its place with --data."
+            )
         return data
 
     def missing(self) -> str:
@@ -200,7 +232,7 @@ class Trained:
         """Its held-out images; those that it was trained on where none were held out."""
         split = "held-out" if len(self.data.parts.held_out) else "training"
         return Side(
-            str(self.run.content["data"]["source"]),
+            printable(str(self.run.content["data"]["source"])),
             self.data.real(),
             self.data.reference_key,  # as the referee's: its features are used again
             self.data.directory.parent,
@@ -217,7 +249,7 @@ class Trained:
         names = getattr(getattr(self.data, "pack", None), "names", ())
         note = f"samples are looked for in {len(which):,} of {len(self.data.parts.train):,} training images"
         return Side(
-            str(self.run.content["data"]["source"]),
+            printable(str(self.run.content["data"]["source"])),
             as_reference.real(),
             f"{self.data.fingerprint}-training-{len(which)}",
             self.data.directory.parent,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from organza import recipe as recipes
 from organza.auto import Choice, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
+from organza.data.difference import difference
+from organza.data.location import remember, shared_name
 from organza.data.size import parse_size
 from organza.data.source import Source
+from organza.default_run import DefaultRun, default_run
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
+from organza.feasibility import CANNOT, feasible, require_size
 from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
@@ -39,7 +44,6 @@ from organza.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
-_CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Request:
 
     Args:
         data: a folder, a zip or an array file of images.
-        run: the run's folder; runs/<name of the data> by default.
+        run: the run's folder; by default runs/<name of the data>, or the first free one of runs/<name>-2, -3 ... where that belongs to other data.
         recipe: a recipe's name, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
         budget: a time (10m), images (500kimg) or passes (20epochs).
         settings: field=value changes to the recipe.
@@ -81,11 +85,15 @@ class Request:
     on_collapse: str = "continue"
     metadata: bool = True
 
+    @cached_property
+    def chosen(self) -> DefaultRun:
+        """The run's folder, and a note where it could not bear the data's name. It is looked for once, before anything is written."""
+        return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.data)
+
     @property
     def folder(self) -> RunFolder:
         """The run's folder."""
-        name = Path(self.data).resolve().stem or "data"
-        return RunFolder(self.run if self.run is not None else Path("runs") / name)
+        return self.chosen.folder
 
 
 def train(
@@ -129,14 +137,17 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
                 f"{folder.path} was begun by another process just now; run the same command again to go on with it."
             )
         yield from _warnings(data, recipe)
+        if asked.chosen.note:
+            yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
         settings.enter_context(threaded(_threads(asked, before, recipe, data, machine)))
         machine = faster(recipe, data, machine)
-        with told(_CANNOT.format(name=recipe.name)):
+        with told(CANNOT.format(name=recipe.name)):
             plan = _plan(asked, before, recipe, data, referee, machine)
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
+        remember(folder.path, asked.data)
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
         trainer.on_collapse, trainer.metadata = asked.on_collapse, asked.metadata
         yield from _go_on(trainer, folder, before, plan)
@@ -171,31 +182,13 @@ def _threads(asked: Request, before: dict[str, Any] | None, recipe: Recipe, data
     return fewest(rates(recipe, data, machine))
 
 
-def feasible(recipe: Recipe, data: Batches) -> None:
-    """Look whether a recipe can be built for data, and its optimisers for it, without the memory that it would take.
-
-    Raises:
-        UserError: where it cannot, or where its weights need more memory than this machine has.
-    """
-    with told(_CANNOT.format(name=recipe.name)):
-        with torch.device("meta"):
-            game = recipe.build(data)
-            for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
-                optimizer.build(player.parameters())
-        needed = 4 * sum(weight.nbytes for weight in game.parameters())  # weights, gradients, two moments
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > has:
-        raise UserError(
-            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
-        )
-
-
 def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
     """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
 
     Raises:
         UserError: where the folder holds a run of another recipe; the first difference is named.
     """
+    require_size(asked.size)
     folder = asked.folder
     before = folder.read() if folder.exists else None
     if asked.recipe not in (None, auto.AUTO):
@@ -250,8 +243,8 @@ def open_data(
     data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
     if before and before["data"]["fingerprint"] != data.fingerprint:
         raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: it had {before['data']['count']:,} {data.unit} and has "
-            f"{data.count:,} now, or some of them changed. Restore the data, or begin a new run with another --run."
+            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with the "
+            f"{data.unit} that it began with: move new ones to another folder and put back the others, or begin a new run with another --run."
         )
     return data
 
@@ -308,7 +301,7 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine:
         "format": 1,
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
-        "data": {"source": str(asked.data), **data.facts()},
+        "data": {"source": shared_name(asked.data), **data.facts()},
         "asked": _wishes(replace(asked, size=asked.size or f"{width}x{height}", seed=data.seed)),
         "plan": vars(plan),
         "versions": versions(machine),

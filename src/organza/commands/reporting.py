@@ -7,20 +7,21 @@ from typing import Annotated
 
 import tyro
 
-from organza.commands.options import RunPath, Which, arg
+from organza.commands.options import DataPlace, RunPath, Which, arg
 
 
-def report(run: RunPath, /) -> int:
+def report(run: RunPath, /, data: DataPlace = None) -> int:
     """Write RUN/report.html: one page with the verdict on a run in words, its pictures, curves and events.
 
     Training writes it at its end. It needs no network, and can be sent to anybody.
 
     Args:
         run: the run's folder.
+        data: place of the run's data, where it was moved; it is written down for the next time.
     """
     from organza.report.writing import write_report
 
-    print(f"report: {write_report(run)}")
+    print(f"report: {write_report(run, data)}")
     return 0
 
 
@@ -51,6 +52,7 @@ def quiz(
     /,
     count: Annotated[int, arg("N", "40")] = 40,
     seed: Annotated[int | None, arg("N", "another each time")] = None,
+    data: DataPlace = None,
     checkpoint: Which = "best",
 ) -> int:
     """Write RUN/quiz.html: can you tell? Real and generated pictures one at a time, and how often you were wrong.
@@ -59,9 +61,10 @@ def quiz(
         run: the run's folder.
         count: how many pictures, half of them real.
         seed: of their choice and order.
+        data: place of the run's data, where it was moved; it is written down for the next time.
         checkpoint: best, latest, or one's name such as 00012000.
     """
     from organza.report.quiz import write_quiz
 
-    print(f"quiz: {write_quiz(run, count, seed, checkpoint)}")
+    print(f"quiz: {write_quiz(run, count, seed, checkpoint, data)}")
     return 0

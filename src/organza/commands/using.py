@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Images, RunPath, Which, arg, labels_asked, tell
+from organza.commands.options import DataPlace, Images, RunPath, Which, arg, labels_asked, tell
 from organza.errors import UserError
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ def evaluate(
     weights: Annotated[tuple[Path, ...], arg("FILE ...", "none")] = (),
     download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
+    data: DataPlace = None,
     json: bool = False,
     checkpoint: Which = "best",
 ) -> int:
@@ -220,6 +221,7 @@ def evaluate(
         weights: the published files of inception, clip, dinov2; without any, what they are is told.
         download: permit these to be fetched.
         seed: of the latents.
+        data: place of a run's own data, where it was moved; it is written down for the next time.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
@@ -240,7 +242,7 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress)
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data)
         ]
     if json:
         print(as_json(found))

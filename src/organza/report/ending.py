@@ -8,6 +8,7 @@ from organza.data.batches import Batches
 from organza.events import Busy, Event, Stopped, Warned
 from organza.report.writing import conclude
 from organza.run import RunFolder
+from organza.shell import quoted
 from organza.signals import NAMES
 
 
@@ -26,7 +27,7 @@ def reported(events: Iterable[Event], folder: RunFolder, data: Batches) -> Itera
                 concluded = conclude(folder.path, data)
             except Exception as error:  # all of the run is saved, and no fault of a page may say otherwise
                 yield Warned(
-                    f"the report was not written ({error or type(error).__name__}); organza report {folder.path} tries again"
+                    f"the report was not written ({error or type(error).__name__}); organza report {quoted(folder.path)} tries again"
                 )
             else:
                 yield concluded

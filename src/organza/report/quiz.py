@@ -59,7 +59,13 @@ def wilson(wrong: int, count: int, z: float = NORMAL) -> Interval:
     return Interval(max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square)))
 
 
-def write_quiz(path: str | Path, count: int = COUNT, seed: int | None = None, checkpoint: str = "best") -> Path:
+def write_quiz(
+    path: str | Path,
+    count: int = COUNT,
+    seed: int | None = None,
+    checkpoint: str = "best",
+    data: str | Path | None = None,
+) -> Path:
     """Write RUN/quiz.html, one page that needs nothing else, and return where it is.
 
     Args:
@@ -67,15 +73,16 @@ def write_quiz(path: str | Path, count: int = COUNT, seed: int | None = None, ch
         count: how many pictures, half of them real.
         seed: of the choice and the order; by default another each time, so that nobody has seen them.
         checkpoint: best, latest, or one's name.
+        data: place of the run's data, where it was moved.
 
     Raises:
         UserError: too few pictures, no data to take real ones from, or no such run.
     """
     if count < LEAST or count % 2:
         raise UserError(f"--count is {count}; a quiz takes an even number of pictures, {LEAST} or more.")
-    trained = Trained(path, checkpoint)
+    trained = Trained(path, checkpoint, at=data)
     if missing := trained.missing():
-        raise UserError(f"{missing} A quiz shows real pictures, too; put the data back.")
+        raise UserError(f"{missing} A quiz shows real pictures, too.")
     chosen = secrets.randbelow(2**31) if seed is None else seed
     side = trained.real()
     half = count // 2

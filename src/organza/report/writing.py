@@ -22,20 +22,20 @@ from organza.report.verdict import Verdict, verdict
 from organza.run import RunFolder
 
 
-def write_report(path: str | Path, data: Batches | None = None) -> Path:
+def write_report(path: str | Path, data: Batches | str | Path | None = None) -> Path:
     """Write RUN/report.html, one page that needs nothing else, and return where it is.
 
     Args:
         path: the run's folder.
-        data: of the run, where it is open already.
+        data: of the run, where it is open already, or its place, where it was moved.
 
     Raises:
-        UserError: where there is no run, or the page cannot be written.
+        UserError: where there is no run, the data is not at the place named, or the page cannot be written.
     """
     return conclude(path, data).path
 
 
-def conclude(path: str | Path, data: Batches | None = None) -> Reported:
+def conclude(path: str | Path, data: Batches | str | Path | None = None) -> Reported:
     """Write the report, and tell its verdict; as `write_report`."""
     record = Record.of(path)
     seen, reason = seen_of(path, data)
@@ -103,9 +103,11 @@ def _variety(record: Record, seen: Look | None) -> Estimate | None:
     return measured or (seen.variety if seen is not None else None)
 
 
-def seen_of(path: str | Path, data: Batches | None = None) -> tuple[Look | None, str]:
+def seen_of(path: str | Path, data: Batches | str | Path | None = None) -> tuple[Look | None, str]:
     """What the best checkpoint does, or why that cannot be seen."""
     try:
         return look(path, data=data), ""
     except UserError as error:
+        if data is not None:
+            raise
         return None, str(error)
