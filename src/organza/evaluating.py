@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from organza.arguments import whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
 from organza.metrics import lite0, mobilenet
@@ -127,8 +129,14 @@ def evaluate(
     Raises:
         UserError: no such run or folder, nothing to compare it with, too few pictures, or pictures no extractor can see.
     """
-    if count is not None and count < LEAST:
+    for name, place in (("target", target), ("against", against)):
+        if not isinstance(place, str | PathLike | None):
+            raise UserError(
+                f"{name} is a {type(place).__name__}; evaluate takes the path of a run, a folder, a zip or an array file: save arrays as .npy."
+            )
+    if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
+    seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
         trained = Trained(target, checkpoint, progress, at=data)

@@ -168,14 +168,18 @@ class RunFolder:
             yield
 
 
-def lines_of(file: Path) -> Iterator[dict[str, Any]]:
+def lines_of(file: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the lines of a .jsonl file of a run; a last line that a kill cut short is left out.
+
+    Args:
+        file: file to read.
+        most: lines that are read: see `read_lines`.
 
     Raises:
         UserError: it is not a regular file, a link out of the run, or cannot be read.
     """
     try:
-        yield from read_lines(file, inside=file.parent)
+        yield from read_lines(file, inside=file.parent, most=most)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}; restore it, or remove it.") from None
 

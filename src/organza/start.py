@@ -41,6 +41,7 @@ from organza.rollback import Rollback, abandoned
 from organza.run import RunFolder, lines_of
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
+from organza.untrusted import printable
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
@@ -52,7 +53,7 @@ class Request:
 
     Args:
         data: a folder, a zip or an array file of images.
-        run: the run's folder; by default runs/<name of the data>, or the first free one of runs/<name>-2, -3 ... where that belongs to other data.
+        run: the run's folder; by default runs/<name of the data>, or runs/<name>-2 and so on where that belongs to other data.
         recipe: a recipe's name, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
         budget: a time (10m), images (500kimg) or passes (20epochs).
         settings: field=value changes to the recipe.
@@ -243,8 +244,8 @@ def open_data(
     data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
     if before and before["data"]["fingerprint"] != data.fingerprint:
         raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with the "
-            f"{data.unit} that it began with: move new ones to another folder and put back the others, or begin a new run with another --run."
+            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with"
+            f" the {data.unit} it began with: move new ones elsewhere and put back the others, or begin a new one with another --run."
         )
     return data
 
@@ -316,7 +317,8 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
     for name, value in versions(trainer.machine).items():
         if began.get(name, value) != value:  # a run of an earlier version wrote down less
             yield Warned(
-                f"{name} was {began[name]} when the run began and is {value} now: it goes on, but not to the same bits"
+                f"{printable(name)} was {printable(str(began[name]))} when the run began and is {value} now: it goes on, "
+                "but not to the same bits"
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})

@@ -50,7 +50,8 @@ def data_faces(
     with preparing() as progress:
         folder = render_faces(out, count=count, size=size, style=style, seed=seed, progress=progress)
     print(
-        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt\nnext: organza train {quoted(folder)}"
+        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt\n"
+        f"next: organza train {quoted(folder)}"
     )
     return 0
 

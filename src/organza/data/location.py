@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,8 @@ def remember(run: str | Path, data: str | Path) -> None:
     """
     folder, place = Path(run), Path(data).resolve()
     note = {"path": str(place)}
-    try:
+    with suppress(ValueError):  # another drive
         note["beside"] = Path(os.path.relpath(place, folder.resolve())).as_posix()
-    except ValueError:  # another drive
-        pass
     if _note(folder) != note:
         write_json(folder / NOTE, note)
 

@@ -11,7 +11,6 @@ import io
 import json
 import math
 import secrets
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from organza.data.size import Size
 from organza.errors import UserError
 from organza.pictures import to_image
 from organza.rendering import pictured
-from organza.report.page import asset, page, written
+from organza.report.page import asset, html, page, written
 from organza.run import RunFolder
 from organza.seeding import permutation
 from organza.sides import Trained
@@ -127,7 +126,7 @@ def quiz(pictures: np.ndarray, real: np.ndarray, name: str, split: str = "held-o
     script = f"const quiz = {json.dumps(facts)};\n{asset('quiz.js')}"
     width = pictures.shape[2]
     body = [
-        f'<p class="run"><b>{escape(name)}</b>: {len(shown)} pictures, as many real as generated; {seen}</p>',
+        f'<p class="run"><b>{html(name)}</b>: {len(shown)} pictures, as many real as generated; {seen}</p>',
         '<section id="play"><h1 id="ask">Real or generated?</h1>'
         f'<figure class="card"><img id="picture" alt="" width="{width}"><figcaption id="place"></figcaption></figure>'
         '<div class="choice"><button id="real" type="button">Real <kbd>←</kbd></button>'
