@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from organza.data.batches import Batches
 from organza.data.source import Source
+from organza.feasibility import feasible
 from organza.networks.coded import reduction
 from organza.recipe import Recipe
 from organza.recipes.conditional import cgan_swift
@@ -51,7 +52,7 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
         speed: measures a recipe's images a second on this machine.
 
     Raises:
-        UserError: whatever opening the data raises.
+        UserError: whatever opening the data raises; see `feasible`.
     """
     plain = swift() if source.labels is None else cgan_swift()
     data = plain.data(source)
@@ -61,6 +62,7 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
         plain = coded()
     elif few := source.labels is None and pictures < ENOUGH:
         plain = few_shot()
+    feasible(plain, data)
 
     def turns(recipe: Recipe) -> float:
         rate = speed(recipe, data) if budget.seconds else 1.0

@@ -25,6 +25,7 @@ from rich.text import Text
 from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
+from organza.shell import quoted
 from organza.stop import Check, best, tie
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
@@ -303,7 +304,7 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
     if folder.report.is_file() and last.kind not in CODES:
         yield f"report: {Path(place) / folder.report.name}"
     if folder.exists and "source_shape" in folder.read()["data"]:
-        yield f"next: organza translate {place} INPUT OUTPUT"
+        yield f"next: organza translate {quoted(place)} INPUT OUTPUT"
         return
-    yield f"next: organza sample {place} --count 64 --seed 7 --show"
-    yield f"      organza judge {place} PICTURE-OR-FOLDER"
+    yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show"
+    yield f"      organza judge {quoted(place)} PICTURE-OR-FOLDER"

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import flop_registry
 
 from organza.data.batches import Batches
 from organza.display import words
+from organza.feasibility import feasible
 from organza.machine import choose
 from organza.pace import faster, rates, trial
 from organza.part import encode
@@ -28,6 +29,7 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
     machine = choose(asked.device)
     (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
+    feasible(recipe, data)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
     machine = faster(recipe, data, machine)
     rate = max(rates(recipe, data, machine, 1.5).values())
@@ -49,6 +51,7 @@ def dry_run(asked: Request, progress: Progress | None = None) -> str:
         f"budget          {budget.text}: about {planned:,} images ({planned / len(data.parts.train):.1f} passes), {words(planned / rate)}",
         f"run folder      {asked.folder.path}"
         + (" (a run is there already and would go on)" if RunFolder(asked.folder.path).exists else ""),
+        *filter(None, [asked.chosen.note]),
         "Nothing was written.",
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from organza.arguments import whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
 from organza.metrics import lite0, mobilenet
@@ -31,6 +33,7 @@ from organza.metrics.pyramid import Pyramid, as_they_are
 from organza.metrics.shapes import ShapeStatistics
 from organza.progress import Progress
 from organza.recipe import Recipe, imported
+from organza.shell import quoted
 from organza.sides import MOST, Side, Trained, folder_side, is_run
 
 COUNT = 1000
@@ -109,6 +112,7 @@ def evaluate(
     seed: int = 0,
     checkpoint: str = "best",
     progress: Progress | None = None,
+    data: str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> list[Evaluation]:
     """Measure the pictures of a run or of a folder, once with each extractor.
@@ -121,18 +125,29 @@ def evaluate(
         seed: of the latents.
         checkpoint: of a run: best, latest, or one's name.
         progress: is told (what, done, total).
+        data: place of a run's own data, where it was moved.
         recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
         UserError: no such run or folder, nothing to compare it with, too few pictures, or pictures no extractor can see.
     """
-    if count is not None and count < LEAST:
+    for name, place in (("target", target), ("against", against)):
+        if not isinstance(place, str | PathLike | None):
+            raise UserError(
+                f"{name} is a {type(place).__name__}; evaluate takes the path of a run, folder, zip or array file: save arrays as .npy."
+            )
+    if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
+    seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
-        trained = Trained(target, checkpoint, progress, recipe)
+        trained = Trained(target, checkpoint, progress, recipe, at=data)
+        if data is not None:
+            _ = trained.data  # a place that was named must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
         audited = _membership(trained, sides)
+    elif data is not None:
+        raise UserError(f"{target} is no run of organza, so it has no data of its own: give --data with runs alone.")
     else:
         sides = _sides_of_folders(target, against, count or MOST, progress)
     for side, what in ((sides.fake, "to be measured"), (sides.real, "to measure against")):
@@ -166,7 +181,7 @@ def _sides_of_run(
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
-        raise UserError(f"{missing} Put the data back, or name real pictures to measure against with --against.")
+        raise UserError(f"{missing} Or name real pictures to measure against with --against.")
     size = Size(run.width, run.height)
     named = None if against is None else folder_side(against, size, run.channels, progress=progress)
     if missing:
@@ -188,7 +203,9 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
             f"{target} is no run of organza; name the real pictures to hold its pictures against: --against DATA."
         )
     if is_run(against):
-        raise UserError(f"--against {against} is a run; name its data, or evaluate the run: organza evaluate {against}")
+        raise UserError(
+            f"--against {against} is a run; name its data, or evaluate the run: organza evaluate {quoted(against)}"
+        )
     fake, real = folder_side(target, most=count, progress=progress), folder_side(against, progress=progress)
     return _Sides(fake, real, real, None, (*fake.notes, *real.notes, *_differences(fake, real)))
 

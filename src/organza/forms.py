@@ -17,14 +17,14 @@ LARGEST = 1 << 53
 """Whole numbers up to it are the same in every program that reads JSON."""
 
 
-def whole(value: Any) -> bool:
+def natural(value: Any) -> bool:
     """Return True if it is a whole number, 0 or more."""
     return type(value) is int and 0 <= value < LARGEST
 
 
 def positive(value: Any) -> bool:
     """Return True if it is a whole number of 1 or more."""
-    return whole(value) and value > 0
+    return natural(value) and value > 0
 
 
 def duration(value: Any) -> bool:
@@ -46,7 +46,7 @@ def require_form(content: Any, form: Any, where: str = "") -> None:
     """Check that JSON has a form.
 
     >>> require_form({"a": [1, 2], "more": 3}, {"a": tuple[int, ...], "b?": str})
-    >>> require_form({"a": {"b": "x"}}, {"a": {"b": whole}})
+    >>> require_form({"a": {"b": "x"}}, {"a": {"b": natural}})
     Traceback (most recent call last):
     ...
     ValueError: a.b is "x"

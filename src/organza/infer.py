@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,11 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from organza import checkpoint
+from organza.arguments import as_bytes, as_image, as_labels, as_latents, room, whole
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, nearest
-from organza.forms import require_form, whole
+from organza.forms import natural, require_form
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import Part, decode
@@ -29,10 +31,12 @@ from organza.provenance import MADE, Provenance
 from organza.recipe import Recipe, modules_of
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
+from organza.shell import quoted
 from organza.untrusted import read_json
 
-FACTS = {"images": whole, "neutral": float | None}
+FACTS = {"images": natural, "neutral": float | None}
 """What a manifest tells those who sample and judge."""
+SEEDS = 2**64
 
 
 class Run:
@@ -106,19 +110,27 @@ class Run:
         Raises:
             UserError: where count is not positive, the run makes nothing from noise, or there is no such label.
         """
-        return np.concatenate(list(self.sampled(count, seed, first, labels)))
+        count = whole(count, "count", least=1)
+        parts = self.sampled(count, seed, first, labels)
+        made = None
+        for start in range(0, count, MICROBATCH):
+            part = next(parts)
+            made = room(count, part.shape[1:]) if made is None else made
+            made[start : start + len(part)] = part
+        assert made is not None
+        return made
 
     def sampled(
         self, count: int, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
     ) -> Iterator[np.ndarray]:
         """The same as `sample`, a few pictures at a time, for more than memory holds."""
-        if count < 1:
-            raise UserError(f"--count is {count}; it must be at least 1.")
+        count, first = whole(count, "count", least=1), whole(first, "first", least=0)
+        seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
         if labels and self.labels is None:
             raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates pictures and makes none from noise: organza translate {self.path} IN OUT"
+                f"{self.path} translates pictures and makes none from noise: organza translate {quoted(self.path)} IN OUT"
             )
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
@@ -134,7 +146,8 @@ class Run:
         """
         if self.labels is None:
             raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
-        return torch.stack([self.labels.draw(stream(seed, "label", item), labels) for item in series])
+        wanted = as_labels(labels)
+        return torch.stack([self.labels.draw(stream(seed, "label", item), wanted) for item in series])
 
     def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> np.ndarray:
         """What the codes of an InfoGAN mean: a table with a row for each category, and columns along a continuous code.
@@ -154,6 +167,9 @@ class Run:
         codes = getattr(self.generator, "codes", None)
         if codes is None:
             raise UserError(f"{self.path} has no codes to go along; train one that has, with --recipe infogan-light.")
+        along, steps = whole(along, "along", least=0), whole(steps, "steps", least=1, most=1000)
+        if not (isinstance(reach, int | float) and math.isfinite(reach)):
+            raise UserError(f"reach is {reach!r}; it must be a finite number, such as 2.")
         table = codes.traversal(self.latent(seed, 0), along, steps, reach)
         return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
 
@@ -163,8 +179,30 @@ class Run:
 
     @torch.no_grad()
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """G(z) or G(z, label) for latents and label rows of your own, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1]."""
-        return self.generator(z) if label is None else self.generator(z, label)
+        """Return G(z) or G(z, label) for latents and label rows of your own, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1].
+
+        Raises:
+            UserError: latents or labels of another shape, type or number, or not finite; labels that are missing or not asked for.
+        """
+        if not hasattr(self.generator, "latent"):
+            raise UserError(f"{self.path} translates pictures and makes none from noise.")
+        device = next(self.generator.parameters()).device
+        z = as_latents(z, tuple(self.latent(0, 0).shape), device, "latents")
+        width = getattr(self.generator, "labels", 0)
+        if not width:
+            if label is not None:
+                raise UserError(f"{self.path} knows no labels; call generate with latents alone.")
+            return self.generator(z)
+        if label is None:
+            raise UserError(
+                f"The generator of {self.path} needs a label row for each latent, [N, {width}]: see label_rows."
+            )
+        rows = as_latents(label, (width,), device, "labels")
+        if len(rows) != len(z):
+            raise UserError(
+                f"generate was given {len(z)} latents and {len(rows)} label rows; it needs as many of both."
+            )
+        return self.generator(z, rows)
 
     @torch.no_grad()
     def encode(self, pictures: np.ndarray) -> Tensor:
@@ -191,9 +229,9 @@ class Run:
             first, last: uint8 [H, W, C]; the way begins and ends with their reconstructions.
             steps: pictures on the way, 2 or more.
         """
-        if steps < 2:
-            raise UserError(f"An interpolation of {steps} pictures is none; it needs 2 at least.")
-        z = self.encode(np.stack([first, last]))
+        steps = whole(steps, "steps", least=2)
+        shape = (*self.shape[1:], self.channels)
+        z = self.encode(np.stack([as_image(one, shape, "interpolate") for one in (first, last)]))
         return to_uint8(self.generate(torch.lerp(z[:1], z[1:], torch.linspace(0, 1, steps)[:, None]))).numpy()
 
     @torch.no_grad()
@@ -211,10 +249,7 @@ class Run:
         """
         network = self.translator(to)
         channels = self.source_channels(to)
-        if pictures.ndim != 4 or 0 in pictures.shape or pictures.shape[3] != channels:
-            raise UserError(
-                f"translate takes uint8 pictures [N, H, W, {channels}], as this run was trained on, not {list(pictures.shape)}."
-            )
+        pictures = as_bytes(pictures, (None, None, channels), "translate")
         # A convolution's last bits depend on the batch that a picture is part of, so that is always the same: for pictures of the size
         # that was trained, as many as the trainer samples at once; for others, which may be large, one.
         at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
@@ -235,7 +270,9 @@ class Run:
         networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
-            raise UserError(f"{self.path} makes pictures from noise and translates none: organza sample {self.path}")
+            raise UserError(
+                f"{self.path} makes pictures from noise and translates none: organza sample {quoted(self.path)}"
+            )
         if to not in ways:
             raise UserError(
                 f"{self.path} has learned to translate to {' and '.join(ways)}, not to {to}; a run of a cyclegan recipe learns both ways."
@@ -274,7 +311,7 @@ class Run:
                 f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
                 "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
             )
-        rows, names = self._fitting(labels)
+        rows, names = self._fitting(as_labels(labels))
         each = [self._each(partial(self._authentic, row), pictures, "judge") for row in rows]
         chances, chosen = torch.stack(each).max(0)
         return chances.numpy(), [names[choice] for choice in chosen]
@@ -282,11 +319,19 @@ class Run:
     @torch.no_grad()
     def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> np.ndarray:
         """As `judge`, of a conditional run, each picture with a label row of its own: uint8 [N, H, W, C], [N, width] to float [N]."""
-        rows = torch.as_tensor(rows)
+        pictures = as_bytes(pictures, (*self.shape[1:], self.channels), "judge_labelled")
+        width = getattr(self.discriminator, "labels", 0)
+        if not width:
+            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels: judge.")
+        rows = as_latents(rows, (width,), next(self.discriminator.parameters()).device, "labels")
+        if len(rows) != len(pictures):
+            raise UserError(
+                f"judge_labelled was given {len(pictures)} pictures and {len(rows)} label rows; it needs as many of both."
+            )
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = slice(start, start + MICROBATCH)
-            found.append(self._authentic((rows[some].float(),), to_float(pictures[some])))
+            found.append(self._authentic((rows[some],), to_float(pictures[some])))
         return torch.cat(found).numpy()
 
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
@@ -296,11 +341,7 @@ class Run:
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
         """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
-        expected = (*self.shape[1:], self.channels)
-        if pictures.shape[1:] != expected:
-            raise UserError(
-                f"{who} takes uint8 pictures [N, {', '.join(map(str, expected))}], as this run was trained on, not {list(pictures.shape)}."
-            )
+        pictures = as_bytes(pictures, (*self.shape[1:], self.channels), who)
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = pictures[start : start + MICROBATCH]

@@ -14,19 +14,20 @@ from typing import Any
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
 from organza.foreign import refusal
-from organza.forms import duration, positive, require_form, sides, whole
+from organza.forms import duration, natural, positive, require_form, sides
+from organza.shell import quoted
 from organza.untrusted import printable_form, read_json, read_lines, require_inside
 
 FORM: dict[str, Any] = {
     "recipe": {"name": str},
     "players": {"generator": dict, "discriminator": dict},
     "data": {
-        "source": str, "count": whole, "shape": sides, "fingerprint": str,
-        "held_out?": whole, "source_shape?": sides, "source_count?": whole, "labels?": tuple[dict, ...],
+        "source": str, "count": natural, "shape": sides, "fingerprint": str,
+        "held_out?": natural, "source_shape?": sides, "source_count?": natural, "labels?": tuple[dict, ...],
     },
     "asked": {"size": str | None, "channels": int | None, "labels": str | None, "seed": int | None},
     "plan": {
-        "budget": str, "images": whole, "seconds": duration,
+        "budget": str, "images": natural, "seconds": duration,
         "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
     },
     "versions": dict[str, str | bool | int | float | None],
@@ -61,6 +62,18 @@ class RunFolder:
         """Has a run begun here?"""
         return self.recipe.is_file()
 
+    @property
+    def is_free(self) -> bool:
+        """True if a run can begin here: nothing is there, or what a run that was killed at its beginning left."""
+        return not self.exists and not (self.path.exists() and not self.path.is_dir()) and not self._stranger()
+
+    def _stranger(self) -> str:
+        """Return the name of something in the folder that no run put there."""
+        if self.exists or not self.path.is_dir():
+            return ""
+        own = ("lock", "samples", "checkpoints")
+        return next((p.name for p in self.path.iterdir() if p.name not in own and not p.name.startswith(".")), "")
+
     def begin(self) -> None:
         """Make the folder.
 
@@ -69,16 +82,8 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; --run needs a folder for the run.")
-        if self.path.is_dir() and not self.exists:
-            strangers = [
-                p.name
-                for p in self.path.iterdir()
-                if p.name not in ("lock", "samples", "checkpoints") and not p.name.startswith(".")
-            ]
-            if strangers:
-                raise UserError(
-                    f"{self.path} holds {strangers[0]} and is not a run of organza; name a new folder with --run."
-                )
+        if stranger := self._stranger():
+            raise UserError(f"{self.path} holds {stranger} and is not a run of organza; name a new folder with --run.")
         try:
             make_folder(self.path)
             for part in (self.samples, self.checkpoints):
@@ -115,7 +120,7 @@ class RunFolder:
         if not self.exists:
             hint = " It has no recipe.json." if self.path.is_dir() else ""
             raise UserError(
-                f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {self.path}"
+                f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {quoted(self.path)}"
             )
         try:
             content = read_json(self.recipe, inside=self.path)
@@ -199,14 +204,18 @@ def _printable(content: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def lines_of(file: Path) -> Iterator[dict[str, Any]]:
+def lines_of(file: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the lines of a .jsonl file of a run; a last line that a kill cut short is left out.
+
+    Args:
+        file: file to read.
+        most: lines that are read: see `read_lines`.
 
     Raises:
         UserError: it is not a regular file, a link out of the run, or cannot be read.
     """
     try:
-        yield from read_lines(file, inside=file.parent)
+        yield from read_lines(file, inside=file.parent, most=most)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}; restore it, or remove it.") from None
 

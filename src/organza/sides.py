@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,10 @@ from organza import checkpoint
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches, Split, to_uint8
 from organza.data.choice import sampled
+from organza.data.difference import difference
 from organza.data.folder import listing
 from organza.data.labels import Field, Labels
+from organza.data.location import locate, places, remember
 from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
@@ -29,6 +32,8 @@ from organza.progress import Progress
 from organza.recipe import Recipe, recorded
 from organza.run import RunFolder
 from organza.seeding import MICROBATCH, stream
+from organza.shell import quoted
+from organza.untrusted import printable
 
 MOST = 10_000
 """Pictures of a folder; of more, evenly spaced ones are taken."""
@@ -114,7 +119,7 @@ def folder_side(
     notes = [f"{name} is left out: {reason}" for name, reason in pack.broken[:3]]
     if len(pack.broken) > 3:
         notes.append(
-            f"{len(pack.broken) - 3:,} more files of {path} are left out; organza data check {path} lists them"
+            f"{len(pack.broken) - 3:,} more files of {path} are left out; organza data check {quoted(path)} lists them"
         )
     if len(which) < len(pack):
         notes.append(f"{len(which):,} of the {len(pack):,} pictures in {path} are used, evenly spaced")
@@ -155,6 +160,7 @@ class Trained:
         which: best, latest, or a checkpoint's name.
         progress: is told (what, done, total).
         recipe: recipe of your own that the run was trained with: see `infer.load`.
+        at: place of the data, where it was moved; it is written down for the next time.
     """
 
     def __init__(
@@ -163,8 +169,9 @@ class Trained:
         which: str = "best",
         progress: Progress | None = None,
         recipe: Recipe | str | None = None,
+        at: str | Path | None = None,
     ):
-        self.run, self.progress = load(path, which, recipe), progress
+        self.run, self.progress, self.at = load(path, which, recipe), progress, at
 
     @property
     def name(self) -> str:
@@ -185,6 +192,23 @@ class Trained:
         Raises:
             UserError: it is not there, changed since, or cannot be laid out by this version.
         """
+        content, path = self.run.content, self.run.path
+        if self.at is not None:
+            data = self._opened(Path(self.at))
+            with suppress(UserError):  # of a run that cannot be written to, it is named again the next time
+                remember(path, self.at)
+            return data
+        first: UserError | None = None
+        for place in [locate(content, path), *places(content, path)[1:]]:
+            try:
+                return self._opened(place)
+            except UserError as error:
+                first = first or error
+        assert first is not None
+        raise first
+
+    def _opened(self, place: Path) -> Batches:
+        """The data at a place. Raises UserError where it is none, or another than the run was trained on."""
         known: Mapping[str, Any] = self.run.content["data"]
         asked = self.run.content.get("asked")
         if asked is None:
@@ -192,9 +216,12 @@ class Trained:
                 f"{self.run.path} was begun by another version, which did not write down how its data was read."
             )
         wishes = {name: asked[name] for name in ("size", "channels", "labels", "seed")}
-        data = self.recipe.data(Source(known["source"], **wishes, progress=self.progress))
+        data = self.recipe.data(Source(place, **wishes, progress=self.progress))
         if data.fingerprint != known["fingerprint"]:
-            raise UserError(f"{known['source']} changed since {self.run.path} was trained on it.")
+            raise UserError(
+                f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "
+                "Put back what it was, or name its place with --data."
+            )
         return data
 
     def missing(self) -> str:
@@ -209,7 +236,7 @@ class Trained:
         """Its held-out images; those that it was trained on where none were held out."""
         split = "held-out" if len(self.data.parts.held_out) else "training"
         return Side(
-            str(self.run.content["data"]["source"]),
+            printable(str(self.run.content["data"]["source"])),
             self.data.real(),
             self.data.reference_key,  # as the referee's: its features are used again
             self.data.directory.parent,
@@ -226,7 +253,7 @@ class Trained:
         names = getattr(getattr(self.data, "pack", None), "names", ())
         note = f"samples are looked for in {len(which):,} of {len(self.data.parts.train):,} training images"
         return Side(
-            str(self.run.content["data"]["source"]),
+            printable(str(self.run.content["data"]["source"])),
             as_reference.real(),
             f"{self.data.fingerprint}-training-{len(which)}",
             self.data.directory.parent,

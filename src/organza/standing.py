@@ -13,7 +13,7 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.disk import write_json
 from organza.errors import UserError
-from organza.forms import duration, require_form, whole
+from organza.forms import duration, natural, require_form
 from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import decode, encode, own_modules
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from organza.trainer import Trainer
 
 FACTS = {
-    "images": whole, "steps": whole, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
+    "images": natural, "steps": natural, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
     "sums?": dict[str, tuple[float, ...]], "vitals?": tuple[tuple, ...], "pulse?": dict[str, tuple[float, float, float, float]],
-    "planned at?": whole, "rollbacks?": whole, "recipe?": dict, "data?": str, "seed?": int,
+    "planned at?": natural, "rollbacks?": natural, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
 """What a manifest tells those who go on from its checkpoint."""
 REMARKS = ("stop", "source", "expect")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ from organza import recipe as recipes
 from organza.auto import Choice, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
+from organza.data.difference import difference
+from organza.data.location import remember, shared_name
 from organza.data.size import parse_size
 from organza.data.source import Source
+from organza.default_run import DefaultRun, default_run
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
-from organza.forms import whole
+from organza.feasibility import CANNOT, feasible, require_size
+from organza.forms import natural
 from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
-from organza.outline import outlined
 from organza.pace import Pace, costs, faster, fewest, measure, rates, threaded, trial
 from organza.part import encode
 from organza.plan import Plan, make_plan
@@ -38,10 +42,10 @@ from organza.rollback import Rollback, abandoned
 from organza.run import RunFolder, lines_of
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
+from organza.untrusted import printable
 
 DEFAULT_BUDGET = "20m"
 FEW = 500  # images; below, a generator mostly learns to repeat them
-_CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Request:
 
     Args:
         data: a folder, a zip or an array file of images.
-        run: the run's folder; runs/<name of the data> by default.
+        run: the run's folder; by default runs/<name of the data>, or runs/<name>-2 and so on where that belongs to other data.
         recipe: a recipe's name, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
         budget: a time (10m), images (500kimg) or passes (20epochs).
         settings: field=value changes to the recipe.
@@ -83,11 +87,15 @@ class Request:
     on_collapse: str = "continue"
     metadata: bool = True
 
+    @cached_property
+    def chosen(self) -> DefaultRun:
+        """The run's folder, and a note where it could not bear the data's name. It is looked for once, before anything is written."""
+        return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.data)
+
     @property
     def folder(self) -> RunFolder:
         """The run's folder."""
-        name = Path(self.data).resolve().stem or "data"
-        return RunFolder(self.run if self.run is not None else Path("runs") / name)
+        return self.chosen.folder
 
 
 def train(
@@ -131,14 +139,17 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
                 f"{folder.path} was begun by another process just now; run the same command again to go on with it."
             )
         yield from _warnings(data, recipe)
+        if asked.chosen.note:
+            yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
         referee = _referee(asked, data)
         settings.enter_context(threaded(_threads(asked, before, recipe, data, machine)))
         machine = faster(recipe, data, machine)
-        with told(_CANNOT.format(name=recipe.name)):
+        with told(CANNOT.format(name=recipe.name)):
             plan = _plan(asked, before, recipe, data, referee, machine)
         if before is None:
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
+        remember(folder.path, asked.data)
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
         trainer.on_collapse, trainer.metadata = asked.on_collapse, asked.metadata
         yield from _go_on(trainer, folder, before, plan)
@@ -173,31 +184,13 @@ def _threads(asked: Request, before: dict[str, Any] | None, recipe: Recipe, data
     return fewest(rates(recipe, data, machine))
 
 
-def feasible(recipe: Recipe, data: Batches) -> None:
-    """Look whether a recipe can be built for data, and its optimisers for it, without the memory that it would take.
-
-    Raises:
-        UserError: where it cannot, or where its weights need more memory than this machine has.
-    """
-    with told(_CANNOT.format(name=recipe.name)):
-        with outlined():
-            game = recipe.build(data)
-            for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
-                optimizer.build(player.parameters())
-        needed = 4 * sum(weight.nbytes for weight in game.parameters())  # weights, gradients, two moments
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > has:
-        raise UserError(
-            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
-        )
-
-
 def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
     """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
 
     Raises:
         UserError: where the folder holds a run of another recipe; the first difference is named.
     """
+    require_size(asked.size)
     folder = asked.folder
     before = folder.read() if folder.exists else None
     if asked.recipe not in (None, auto.AUTO):
@@ -252,8 +245,8 @@ def open_data(
     data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
     if before and before["data"]["fingerprint"] != data.fingerprint:
         raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: it had {before['data']['count']:,} {data.unit} and has "
-            f"{data.count:,} now, or some of them changed. Restore the data, or begin a new run with another --run."
+            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with"
+            f" the {data.unit} it began with: move new ones elsewhere and put back the others, or begin a new one with another --run."
         )
     return data
 
@@ -310,7 +303,7 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine:
         "format": 1,
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
-        "data": {"source": str(asked.data), **data.facts()},
+        "data": {"source": shared_name(asked.data), **data.facts()},
         "asked": _wishes(replace(asked, size=asked.size or f"{width}x{height}", seed=data.seed)),
         "plan": vars(plan),
         "versions": versions(machine),
@@ -325,7 +318,8 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
     for name, value in versions(trainer.machine).items():
         if began.get(name, value) != value:  # a run of an earlier version wrote down less
             yield Warned(
-                f"{name} was {began[name]} when the run began and is {value} now: it goes on, but not to the same bits"
+                f"{printable(name)} was {printable(str(began[name]))} when the run began and is {value} now: it goes on, "
+                "but not to the same bits"
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
@@ -354,7 +348,7 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
 def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
     """The rollbacks before a checkpoint was written. Raises Damaged where its manifest tells of no number."""
     known = saved.facts.get("rollbacks", 0)
-    if not whole(known):
+    if not natural(known):
         raise Damaged(f"{saved.directory} tells of {str(known)[:40]} rollbacks, which cannot be")
     return known
 

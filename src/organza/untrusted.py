@@ -18,6 +18,8 @@ JSON_BYTES = 64 * 2**20
 """Bytes of a JSON file: a table of labels of 100,000 classes has a tenth of it."""
 LINE_BYTES = 2**24
 """Bytes of one line of a .jsonl file."""
+LINES_BYTES = 2**31
+"""Bytes of a .jsonl file: a run of a million lines has a fifth of it."""
 LARGEST_NUMBER = 2**63
 DEEPEST = 64
 """Levels of tables and lists inside each other."""
@@ -115,11 +117,12 @@ def parse_json(content: bytes | str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def read_lines(path: str | Path, inside: Path | None = None) -> Iterator[dict[str, Any]]:
+def read_lines(path: str | Path, inside: Path | None = None, most: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the tables of a .jsonl file, strings made `printable`; a line that is none, or that a kill cut short, is left out.
 
     Args:
         path, inside: see `read_bytes`.
+        most: lines that are read; of more, evenly spaced ones and the last. None reads all.
 
     Raises:
         OSError: as `read_bytes`; nothing where there is no file.
@@ -129,7 +132,16 @@ def read_lines(path: str | Path, inside: Path | None = None) -> Iterator[dict[st
     if inside is not None:
         require_inside(path, inside)
     with os.fdopen(_opened(path), "rb") as file:
-        while line := file.readline(LINE_BYTES):
+        if os.fstat(file.fileno()).st_size > LINES_BYTES:
+            raise Refused(path, f"it is larger than {LINES_BYTES:,} bytes")
+        step, last = 1, -1
+        if most is not None:
+            count = sum(1 for _ in iter(lambda: file.readline(LINE_BYTES), b""))
+            step, last = max(1, -(-count // most)), count - 1
+            file.seek(0)
+        for number, line in enumerate(iter(lambda: file.readline(LINE_BYTES), b"")):
+            if number % step and number != last:
+                continue
             try:
                 content = printable_form(parse_json(line))
             except ValueError:

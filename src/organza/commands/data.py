@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from organza.commands.options import Data, Out, arg
+from organza.shell import quoted
 
 
 def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None) -> int:
@@ -49,7 +50,8 @@ def data_faces(
     with preparing() as progress:
         folder = render_faces(out, count=count, size=size, style=style, seed=seed, progress=progress)
     print(
-        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt\nnext: organza train {folder}"
+        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt\n"
+        f"next: organza train {quoted(folder)}"
     )
     return 0
 
@@ -80,7 +82,7 @@ def data_styles(
         folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
     print(
         f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt\n"
-        f"next: organza train {folder} --recipe cyclegan-light"
+        f"next: organza train {quoted(folder)} --recipe cyclegan-light"
     )
     return 0
 
@@ -111,7 +113,7 @@ def data_pairs(
         folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
     print(
         f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt\n"
-        f"next: organza train {folder} --recipe pix2pix-light"
+        f"next: organza train {quoted(folder)} --recipe pix2pix-light"
     )
     return 0
 
@@ -136,7 +138,7 @@ def data_fashion_mnist(
 
     with preparing() as progress:
         folder = fashion_mnist(out, source=source, split=split, download=download, progress=progress)
-    print(f"Fashion-MNIST ({split}) in {folder}\nnext: organza train {folder}")
+    print(f"Fashion-MNIST ({split}) in {folder}\nnext: organza train {quoted(folder)}")
     return 0
 
 
@@ -165,7 +167,7 @@ def data_digits(
     real = sum(1 for _ in (folder / "b").rglob("*.png"))
     print(
         f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt\n"
-        f"next: organza train {folder} --recipe simgan-light --size {size}"
+        f"next: organza train {quoted(folder)} --recipe simgan-light --size {size}"
     )
     return 0
 
@@ -190,6 +192,6 @@ def data_furniture(
         count = furniture(out, source=source, only=only, progress=progress)
     print(
         f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt\n"
-        f"next: organza train {out} --recipe gan3d-light --size 32"
+        f"next: organza train {quoted(out)} --recipe gan3d-light --size 32"
     )
     return 0

@@ -20,6 +20,7 @@ Data = Annotated[str, tyro.conf.Positional, arg("DATA")]
 RunPath = Annotated[str, tyro.conf.Positional, arg("RUN")]
 Out = Annotated[str, tyro.conf.Positional, arg("OUT")]
 Images = Annotated[tuple[Path, ...], tyro.conf.Positional, arg("IMAGE ...")]
+DataPlace = Annotated[str | None, arg("DATA", "as the run has it")]
 Which = Annotated[str, arg("NAME", "best")]
 Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules alone")]
 """A recipe of the user's own, whose modules a run's files may name."""

@@ -7,21 +7,22 @@ from typing import Annotated
 
 import tyro
 
-from organza.commands.options import RunPath, Trusted, Which, arg
+from organza.commands.options import DataPlace, RunPath, Trusted, Which, arg
 
 
-def report(run: RunPath, /, recipe: Trusted = None) -> int:
+def report(run: RunPath, /, data: DataPlace = None, recipe: Trusted = None) -> int:
     """Write RUN/report.html: one page with the verdict on a run in words, its pictures, curves and events.
 
     Training writes it at its end. It needs no network, and can be sent to anybody.
 
     Args:
         run: the run's folder.
+        data: place of the run's data, where it was moved; it is written down for the next time.
         recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.report.writing import write_report
 
-    print(f"report: {write_report(run, recipe=recipe)}")
+    print(f"report: {write_report(run, data, recipe)}")
     return 0
 
 
@@ -54,6 +55,7 @@ def quiz(
     /,
     count: Annotated[int, arg("N", "40")] = 40,
     seed: Annotated[int | None, arg("N", "another each time")] = None,
+    data: DataPlace = None,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
@@ -63,10 +65,11 @@ def quiz(
         run: the run's folder.
         count: how many pictures, half of them real.
         seed: of their choice and order.
+        data: place of the run's data, where it was moved; it is written down for the next time.
         checkpoint: best, latest, or one's name such as 00012000.
         recipe: a recipe of your own that the run was trained with, if you trust it.
     """
     from organza.report.quiz import write_quiz
 
-    print(f"quiz: {write_quiz(run, count, seed, checkpoint, recipe)}")
+    print(f"quiz: {write_quiz(run, count, seed, checkpoint, data, recipe)}")
     return 0

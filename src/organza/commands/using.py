@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Images, RunPath, Trusted, Which, arg, labels_asked, tell
+from organza.commands.options import DataPlace, Images, RunPath, Trusted, Which, arg, labels_asked, tell
 from organza.errors import UserError
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ def evaluate(
     weights: Annotated[tuple[Path, ...], arg("FILE ...", "none")] = (),
     download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
+    data: DataPlace = None,
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -227,6 +228,7 @@ def evaluate(
         weights: the published files of inception, clip, dinov2; without any, what they are is told.
         download: permit these to be fetched.
         seed: of the latents.
+        data: place of a run's own data, where it was moved; it is written down for the next time.
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
         recipe: a recipe of your own that the run was trained with, if you trust it.
@@ -248,7 +250,7 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, recipe)
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
         ]
     if json:
         print(as_json(found))

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from statistics import median
 
 import numpy as np
@@ -24,6 +23,7 @@ from organza.data.pack import classes_of
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.progress import Progress
+from organza.shell import quoted
 from organza.untrusted import printable
 
 FEW = 500  # pictures; below, a generator mostly learns to repeat them
@@ -206,7 +206,7 @@ def render(found: Check) -> RenderableType:
         advice = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for setting, reason in recommendation(found):
             advice.add_row(setting, reason)
-        command = f"organza train {quote(found.source)} --size {_typed(found.size)} --budget {found.budget}"
+        command = f"organza train {quoted(found.source)} --size {_typed(found.size)} --budget {found.budget}"
         parts += ["", advice, Text(f"\nnext: {command}")]
     return Group(*parts)
 

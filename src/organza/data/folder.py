@@ -126,6 +126,9 @@ def _walk(root: Path, kind: Kind) -> Iterator[Entry | tuple[str, str]]:
         except OSError as error:
             yield printable(folder), f"the folder cannot be opened ({error.strerror})"
             continue
+        if folder and _is_run({item.name for item in items}):
+            yield printable(folder), "it is a run of organza, and no data"
+            continue
         for item in items:
             name = f"{folder}/{item.name}" if folder else item.name
             if _skipped(item.name):
@@ -138,6 +141,11 @@ def _walk(root: Path, kind: Kind) -> Iterator[Entry | tuple[str, str]]:
                     waiting.append(name)
             elif (judged := _judged(name, item, kind)) is not None:
                 yield judged
+
+
+def _is_run(names: set[str]) -> bool:
+    """True if a folder with these names in it is a run: its sheets of samples must not be trained on."""
+    return ("recipe.json" in names and bool(names & {"checkpoints", "lock"})) or {"lock", "samples"} <= names
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

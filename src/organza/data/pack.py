@@ -180,7 +180,7 @@ def _packed(
         if not folders:
             raise UserError(f"None of the {count} pictures in {source} can be used ({_first(broken)}).")
         settings = {"format": FORMAT, **recipe._asdict()}
-        fingerprint = digest({**files.content, "broken": broken, **settings})
+        fingerprint = digest({**files.content, "broken": [], **settings})  # a file that cannot be used changes nothing
         labels, classes = classes_of(folders)
         return {
             **settings, "fingerprint": fingerprint, "source": source, "pillow": Image.__version__,

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from organza.errors import UserError
 from organza.networks import dcgan, layers, scales, skips
 from organza.networks.colours import drawn, seen
-from organza.networks.layers import Shape, halvings, no_norm, normal
+from organza.networks.layers import Shape, no_norm, normal
 from organza.networks.skips import Doubling
 
 SHORTEST = 16
@@ -27,12 +27,12 @@ SHORTEST = 16
 
 
 def reduction(shape: Shape) -> int:
-    """f: 4 for pictures whose codes then still have twelve pixels a side, else 2.
+    """Return f: 4 for pictures whose codes then still have twelve pixels a side and can be halved, else 2.
 
-    >>> reduction((3, 64, 64)), reduction((1, 28, 28))
-    (4, 2)
+    >>> reduction((3, 64, 64)), reduction((1, 28, 28)), reduction((3, 100, 100))
+    (4, 2, 2)
     """
-    return 4 if min(shape[1:]) >= 48 else 2
+    return 4 if min(shape[1:]) >= 48 and all(side % 8 == 0 for side in shape[1:]) else 2
 
 
 def code_shape(shape: Shape, code: int) -> Shape:
@@ -49,8 +49,11 @@ def code_shape(shape: Shape, code: int) -> Shape:
         raise UserError(
             f"Pictures of {width}x{height} are too small to be coded: {SHORTEST} pixels a side are the least; take --recipe swift."
         )
-    halvings(height, width)
     by = reduction(shape)
+    if height % (2 * by) or width % (2 * by):
+        raise UserError(
+            f"Pictures of {width}x{height} cannot be coded: both sides must be divisible by 4; take --recipe swift."
+        )
     return (code, height // by, width // by)
 
 

@@ -150,24 +150,26 @@ def spectral(network: nn.Module) -> nn.Module:
     return network
 
 
-def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
-    """How often an image can be halved until its shorter side is 4 to 7, and the size that is left.
+LARGEST_BASE = 32
 
-    >>> halvings(64, 64), halvings(64, 96), halvings(48, 48)
-    ((4, (4, 4)), (4, (4, 6)), (3, (6, 6)))
+
+def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
+    """Return how often an image can be halved until its shorter side is 4 to 7, and the size that is left.
+
+    Sides that cannot be halved so often are halved as often as they can be, and up to 32 pixels are left of the shorter one.
+
+    >>> halvings(64, 64), halvings(64, 96), halvings(48, 48), halvings(100, 100)
+    ((4, (4, 4)), (4, (4, 6)), (3, (6, 6)), (2, (25, 25)))
 
     Raises:
-        UserError: where a side cannot be halved that often; the nearest size that can is named.
+        UserError: more would be left, or nothing can be halved.
     """
     short = min(height, width)
-    times = max(short.bit_length() - 3, 0)
-    step = 2**times
-    if short < 8 or height % step or width % step:
-        times = max(short.bit_length() - 3, 1)
-        step = 2**times
-        near = [max(round(side / step), 4) * step for side in (width, height)]
+    most = max(short.bit_length() - 3, 0)
+    times = next(times for times in range(most, -1, -1) if height % 2**times == 0 and width % 2**times == 0)
+    if not times or short >> times > LARGEST_BASE:
         raise UserError(
-            f"This network cannot make images of {width}x{height}: both sides must be divisible by {step}; "
-            f"try --size {near[0]}x{near[1]}."
+            f"This network cannot make images of {width}x{height}: it halves both sides, at least once and until {LARGEST_BASE} pixels "
+            "or fewer are left of the shorter one."
         )
-    return times, (height // step, width // step)
+    return times, (height >> times, width >> times)

@@ -77,4 +77,5 @@ class Projection(Discriminator):
 
 
 def _fits(side: int, factor: int) -> bool:
-    return side % factor == 0 and side // factor >= 8
+    """Return True if an eye can look at a side of so many pixels less: it halves it, until 4 are left or more."""
+    return side % (2 * factor) == 0 and side // factor >= 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from organza.display import words
+from organza.report.page import html
 from organza.report.record import Points
 
 COLOURS = 6
@@ -69,10 +69,10 @@ def figure(chart: Chart, name: str) -> str:
     if not lines:
         return ""
     legend = "".join(
-        f'<li class="line{index % COLOURS}">{STROKE}{escape(line.name)}</li>' for index, line in enumerate(lines)
+        f'<li class="line{index % COLOURS}">{STROKE}{html(line.name)}</li>' for index, line in enumerate(lines)
     )
     return (
-        f'<figure class="chart"><figcaption><h3>{escape(chart.title)}</h3><p>{escape(chart.about)}</p></figcaption>'
+        f'<figure class="chart"><figcaption><h3>{html(chart.title)}</h3><p>{html(chart.about)}</p></figcaption>'
         + (f'<ul class="legend">{legend}</ul>' if len(lines) > 1 else "")
         + _drawing(chart, lines, name)
         + _table(lines, chart.unit)
@@ -92,7 +92,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
 
     parts = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-t {name}-d">',
-        f'<title id="{name}-t">{escape(chart.title)}</title><desc id="{name}-d">{escape(told(lines, chart.unit))}</desc>',
+        f'<title id="{name}-t">{html(chart.title)}</title><desc id="{name}-d">{html(told(lines, chart.unit))}</desc>',
     ]
     for y in ticks(low, high):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>')
@@ -113,7 +113,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
             parts.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>')
             below = up(y) < TOP + 14
             parts.append(
-                f'<text class="level" text-anchor="end" x="{WIDTH - RIGHT}" y="{up(y) + (13 if below else -5):.1f}">{escape(label)}</text>'
+                f'<text class="level" text-anchor="end" x="{WIDTH - RIGHT}" y="{up(y) + (13 if below else -5):.1f}">{html(label)}</text>'
             )
     for x, label in chart.marks:
         if 0 <= x <= right:
@@ -123,7 +123,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
             )
             parts.append(
                 f'<text class="mark" text-anchor="{"end" if late else "start"}" x="{across(x) + (-5 if late else 5):.1f}" '
-                f'y="{TOP + 10}">{escape(label)}</text>'
+                f'y="{TOP + 10}">{html(label)}</text>'
             )
     for index, line in enumerate(lines):
         parts.append(_curve(line, index, chart.unit, across, up))
@@ -145,7 +145,7 @@ def _curve(line: Line, index: int, unit: str, across: Callable[[float], float], 
             spread = "" if error is None else f" ± {error:.3g}"
             parts.append(
                 f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="3.5">'
-                f"<title>{escape(line.name)}: {y:.4g}{spread} at {x:,.0f} {unit}</title></circle>"
+                f"<title>{html(line.name)}: {y:.4g}{spread} at {x:,.0f} {unit}</title></circle>"
             )
     return "".join([*parts, "</g>"])
 
@@ -157,7 +157,7 @@ def _table(lines: Sequence[Line], unit: str) -> str:
         step = max(1, math.ceil(len(line.points) / 12))
         for index in sorted({*range(0, len(line.points), step), len(line.points) - 1}):
             (x, y), error = line.points[index], f" ± {line.errors[index]:.2g}" if line.errors else ""
-            rows.append(f"<tr><td>{escape(line.name)}</td><td>{x:,.0f}</td><td>{y:.4g}{error}</td></tr>")
+            rows.append(f"<tr><td>{html(line.name)}</td><td>{x:,.0f}</td><td>{y:.4g}{error}</td></tr>")
     head = f"<thead><tr><th>curve</th><th>{unit}</th><th>value</th></tr></thead>"
     table = f'<div class="wide"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
     return f'<details class="numbers"><summary>numbers</summary>{table}</details>'

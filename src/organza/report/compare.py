@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -19,13 +18,15 @@ from organza.report import curves
 from organza.report.better import Entry, better
 from organza.report.charts import Chart, Line, figure
 from organza.report.findings import sentence
-from organza.report.page import page, section, written
+from organza.report.page import html, page, section, written
 from organza.report.pictures import encoded, sheet_of
 from organza.report.record import Record, estimate_of
+from organza.report.sections import noted
 from organza.report.verdict import TITLES, Verdict
 from organza.report.writing import seen_of, verdict_of
 from organza.scorecard import shown
 from organza.stop import best
+from organza.untrusted import printable
 
 FIRST_ROW = (
     "run",
@@ -92,7 +93,7 @@ def warnings(runs: Sequence[Record]) -> list[str]:
 def labels(runs: Sequence[Record]) -> list[str]:
     """What to call each run: its folder's name, or its path where names are the same."""
     names = [run.name for run in runs]
-    return [name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True)]
+    return [name if names.count(name) == 1 else printable(str(run.path)) for name, run in zip(names, runs, strict=True)]
 
 
 def verdicts(runs: Sequence[Record], recipe: Recipe | str | None = None) -> list[Verdict]:
@@ -174,18 +175,18 @@ def write_comparison(runs: Sequence[Record], found: Sequence[Verdict], out: Path
 def comparison(runs: Sequence[Record], found: Sequence[Verdict]) -> str:
     """The page as HTML."""
     named = labels(runs)
-    warned = "".join(f'<p class="warning"><b>Warning.</b> {escape(text)}.</p>' for text in warnings(runs))
-    head = "".join(f"<th>{escape(name)}</th>" for name in FIRST_ROW)
-    cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(runs, found))
+    warned = "".join(f'<p class="warning"><b>Warning.</b> {html(text)}.</p>' for text in warnings(runs))
+    head = "".join(f"<th>{html(name)}</th>" for name in FIRST_ROW)
+    cells = "".join(f"<tr>{''.join(f'<td>{html(cell)}</td>' for cell in row)}</tr>" for row in rows(runs, found))
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div>'
-    told = "".join(f'<p class="why">{escape(sentence(text))}</p>' for text in standings(runs, found))
+    told = "".join(f'<p class="why">{html(sentence(text))}</p>' for text in standings(runs, found))
     judged = "".join(
-        f'<li class="finding {verdict.tone}"><h3 class="question">{escape(name)}</h3><p class="answer">{escape(verdict.title)}</p>'
-        f"<p>{escape(verdict.why)}</p></li>"
+        f'<li class="finding {verdict.tone}"><h3 class="question">{html(name)}</h3><p class="answer">{html(verdict.title)}</p>'
+        f"<p>{html(verdict.why)}</p></li>"
         for name, verdict in zip(named, found, strict=True)
     )
     parts = [
-        f'<p class="run">{len(runs)} runs</p><h1>{escape(" · ".join(named))}</h1>{warned}{told}<ul class="findings">{judged}</ul>',
+        f'<p class="run">{len(runs)} runs</p><h1>{html(" · ".join(named))}</h1>{warned}{told}<ul class="findings">{judged}</ul>',
         section("In numbers", _reading(runs), table),
     ]
     parts.append(
@@ -217,12 +218,12 @@ def _sheet(label: str, run: Record) -> str:
         return ""
     last = run.sheets[-1]
     try:
-        source = encoded(sheet_of(last))
-    except OSError:
-        return ""
+        source = encoded(sheet_of(last, run.path))
+    except OSError as error:
+        return noted([f"{label}: samples/{last.name} is left out: {error.strerror or error}"])
     told = f"{label} after {int(last.stem):,} images"
-    picture = f'<img alt="A sheet of samples of {escape(told)}" src="{source}">'
-    return f'<figure class="sheet"><figcaption>{escape(told)}</figcaption>{picture}</figure>'
+    picture = f'<img alt="A sheet of samples of {html(told)}" src="{source}">'
+    return f'<figure class="sheet"><figcaption>{html(told)}</figcaption>{picture}</figure>'
 
 
 def _curves(group: Sequence[Record], index: int, names: dict[int, str]) -> str:

@@ -9,6 +9,7 @@ from organza.events import Busy, Event, Stopped, Warned
 from organza.recipe import Recipe
 from organza.report.writing import conclude
 from organza.run import RunFolder
+from organza.shell import quoted
 from organza.signals import NAMES
 
 
@@ -30,7 +31,7 @@ def reported(
                 concluded = conclude(folder.path, data, recipe)
             except Exception as error:  # all of the run is saved, and no fault of a page may say otherwise
                 yield Warned(
-                    f"the report was not written ({error or type(error).__name__}); organza report {folder.path} tries again"
+                    f"the report was not written ({error or type(error).__name__}); organza report {quoted(folder.path)} tries again"
                 )
             else:
                 yield concluded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -110,21 +111,30 @@ class Look:
     notes: tuple[str, ...] = ()
 
 
-def look(path: object, which: str = "best", data: Batches | None = None, recipe: Recipe | str | None = None) -> Look:
+def look(
+    path: object,
+    which: str = "best",
+    data: Batches | str | Path | None = None,
+    recipe: Recipe | str | None = None,
+) -> Look:
     """Draw with the generator, judge with the discriminator, and compare with the data where it is still there.
 
     Args:
         path: the run's folder.
         which: best, latest, or a checkpoint's name.
-        data: of the run, where it is open already.
+        data: of the run, where it is open already, or its place, where it was moved.
         recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
-        UserError: there is no checkpoint that is whole.
+        UserError: there is no checkpoint that is whole, or the place named is not that of the run's data.
     """
-    trained = Trained(str(path), which, recipe=recipe)
-    if data is not None:
+    if isinstance(data, Batches):
+        trained = Trained(str(path), which, recipe=recipe)
         trained.data = data  # what the cached property would open again
+    else:
+        trained = Trained(str(path), which, recipe=recipe, at=data)
+        if data is not None:
+            _ = trained.data  # a place that was named must be right
     run, missing = trained.run, trained.missing()
     translates = "source_shape" in run.content["data"]
     if missing:

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from organza import __version__
 from organza.disk import write_whole
+from organza.untrusted import printable
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""What a browser may load for a page: what is in it."""
+LONGEST = 2_000
+"""Characters of a text on a page: nobody reads on, and a stranger's file may hold millions."""
+
+
+def html(value: object, most: int = LONGEST) -> str:
+    r"""Return a value as text of a page: what came from a file, a name or a user is no HTML, has no control characters and an end.
+
+    >>> html("<b>\x1b[2J"), html("a" * 9, most=4)
+    ('&lt;b&gt;\\x1b[2J', 'aaaa...')
+    """
+    shown = str(value)
+    return escape(printable(shown if len(shown) <= most else f"{shown[:most]}..."))
+
+
+def policy(style: str, script: str) -> str:
+    """Return what a browser may load for a page: pictures inside it, and this style and script, which their digests name."""
+    allowed = [
+        f"{kind}-src {_digest(code) if code else NOTHING}" for kind, code in (("style", style), ("script", script))
+    ]
+    return "; ".join(
+        [f"default-src {NOTHING}", "img-src data:", *allowed, f"base-uri {NOTHING}", f"form-action {NOTHING}"]
+    )
+
+
+NOTHING = "'none'"
+
+
+def _digest(code: str) -> str:
+    return f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'"
 
 
 @cache
 def asset(name: str) -> str:
     """A file of this folder: style.css, page.js, quiz.js."""
-    return files("organza.report").joinpath(name).read_text()
+    return files("organza.report").joinpath(name).read_text("utf8")
 
 
 def page(title: str, body: Iterable[str], script: str = "") -> str:
@@ -26,17 +56,18 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 
     Args:
         title: plain text.
-        body: HTML, part by part; empty parts are left out.
+        body: HTML, part by part; empty parts are left out. A browser takes no style attributes and no handlers in it.
         script: JavaScript.
     """
+    style = asset("style.css")
     return "\n".join(
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{asset("style.css")}</style></head><body><main>',
+            f'<title>{html(title)}</title><link rel="icon" href="data:,"><style>{style}</style></head><body><main>',
             *filter(None, body),
-            f'<p class="rule">Made by Organza {escape(__version__)}. This file is whole: it loads nothing, and can be sent to anybody.</p>',
+            f'<p class="rule">Made by Organza {html(__version__)}. This file is whole: it loads nothing, and can be sent to anybody.</p>',
             f"</main><script>{script}</script></body></html>" if script else "</main></body></html>",
         ]
     )
@@ -45,8 +76,8 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 def section(title: str, about: str, *parts: str) -> str:
     """A part of a page under a heading; nothing where it would be empty. Title and about are plain text."""
     content = "".join(parts)
-    lead = f'<p class="lead">{escape(about)}</p>' if about else ""
-    return f"<section><h2>{escape(title)}</h2>{lead}{content}</section>" if content else ""
+    lead = f'<p class="lead">{html(about)}</p>' if about else ""
+    return f"<section><h2>{html(title)}</h2>{lead}{content}</section>" if content else ""
 
 
 def written(path: Path, text: str) -> Path:

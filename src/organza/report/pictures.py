@@ -5,19 +5,22 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from organza.pictures import grid, to_image
+from organza.report.page import html
+from organza.untrusted import Refused, read_bytes
 
 SHEETS = 16
 """Sheets of samples on a page; of more, evenly spaced ones."""
 WIDEST = 720
 """Pixels of a sheet on a page."""
 QUALITY = 80
+MOST_BYTES, MOST_PIXELS = 2**28, 2**27
+"""Of a sheet's file: 64 pictures of 1024x1024 make the half of it."""
 
 
 def uri(content: bytes, kind: str) -> str:
@@ -39,17 +42,33 @@ def encoded(image: Image.Image, quality: int = QUALITY) -> str:
     return uri(content.getvalue(), "image/webp")
 
 
-def sheet_of(path: Path, widest: int = WIDEST) -> Image.Image:
-    """A sheet of samples from its file, scaled down where it is wider than a page needs.
+def sheet_of(path: Path, run: Path, widest: int = WIDEST) -> Image.Image:
+    """Return a sheet of samples, scaled down where it is wider than a page needs.
+
+    Args:
+        path: PNG file.
+        run: folder of the run, which the file must lie in.
+        widest: pixels.
 
     Raises:
-        OSError: it is not there, or damaged.
+        OSError: it is not there, no PNG file, damaged, or larger than any sheet; the reason is in words.
     """
-    with Image.open(path) as image:
-        image.load()
+    content = read_bytes(path, MOST_BYTES, inside=run)
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Refused(path, f"it is {image.width}x{image.height} pixels large")
+            image.load()
+    except Refused:
+        raise
+    except Exception as error:  # a damaged file fails in many ways
+        raise Refused(path, "it is no PNG file, or damaged") from error
     scale = widest / max(image.size)
+    if image.mode not in ("L", "RGB", "RGBA"):
+        image = image.convert("RGBA" if image.mode in ("LA", "P") else "RGB")
     if scale < 1:
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+        sides = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        image = image.resize(sides, Image.Resampling.LANCZOS)
     return image
 
 
@@ -58,9 +77,7 @@ def img(picture: np.ndarray, alt: str, scale: int = 96) -> str:
     image = to_image(picture)
     if max(image.size) > 2 * scale:
         image.thumbnail((2 * scale, 2 * scale), Image.Resampling.LANCZOS)
-    return (
-        f'<img class="cell" alt="{escape(alt)}" src="{encoded(image)}" width="{image.width}" height="{image.height}">'
-    )
+    return f'<img class="cell" alt="{html(alt)}" src="{encoded(image)}" width="{image.width}" height="{image.height}">'
 
 
 def row(pictures: Sequence[np.ndarray] | np.ndarray, alt: str) -> str:
@@ -68,7 +85,7 @@ def row(pictures: Sequence[np.ndarray] | np.ndarray, alt: str) -> str:
     sheet = to_image(grid(np.stack(list(pictures)), len(pictures), gap=2))
     if sheet.width > 2 * WIDEST:
         sheet.thumbnail((2 * WIDEST, 2 * WIDEST), Image.Resampling.LANCZOS)
-    return f'<img class="strip" alt="{escape(alt)}" src="{encoded(sheet, 88)}" width="{sheet.width}" height="{sheet.height}">'
+    return f'<img class="strip" alt="{html(alt)}" src="{encoded(sheet, 88)}" width="{sheet.width}" height="{sheet.height}">'
 
 
 def spaced(items: Sequence[Path], most: int = SHEETS) -> list[Path]:

@@ -42,9 +42,9 @@ const finish = () => {
     picture.alt = "Picture " + (place + 1) + ", " + (truth[place] ? "real" : "generated");
     const told = document.createElement("p");
     const right = said[place] === truth[place];
-    told.innerHTML = "<b></b> <span></span>";
-    told.firstChild.textContent = truth[place] ? "real" : "generated";
-    told.lastChild.textContent = right ? "✓ as you said" : "✗ you said " + (said[place] ? "real" : "generated");
+    const kind = document.createElement("b");
+    kind.textContent = truth[place] ? "real" : "generated";
+    told.append(kind, right ? " ✓ as you said" : " ✗ you said " + (said[place] ? "real" : "generated"));
     item.append(picture, told);
     return item;
   }));

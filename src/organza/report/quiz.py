@@ -11,7 +11,6 @@ import io
 import json
 import math
 import secrets
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from organza.errors import UserError
 from organza.pictures import to_image
 from organza.recipe import Recipe
 from organza.rendering import pictured
-from organza.report.page import asset, page, written
+from organza.report.page import asset, html, page, written
 from organza.run import RunFolder
 from organza.seeding import permutation
 from organza.sides import Trained
@@ -65,6 +64,7 @@ def write_quiz(
     count: int = COUNT,
     seed: int | None = None,
     checkpoint: str = "best",
+    data: str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> Path:
     """Write RUN/quiz.html, one page that needs nothing else, and return where it is.
@@ -74,6 +74,7 @@ def write_quiz(
         count: how many pictures, half of them real.
         seed: of the choice and the order; by default another each time, so that nobody has seen them.
         checkpoint: best, latest, or one's name.
+        data: place of the run's data, where it was moved.
         recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
@@ -81,9 +82,9 @@ def write_quiz(
     """
     if count < LEAST or count % 2:
         raise UserError(f"--count is {count}; a quiz takes an even number of pictures, {LEAST} or more.")
-    trained = Trained(path, checkpoint, recipe=recipe)
+    trained = Trained(path, checkpoint, recipe=recipe, at=data)
     if missing := trained.missing():
-        raise UserError(f"{missing} A quiz shows real pictures, too; put the data back.")
+        raise UserError(f"{missing} A quiz shows real pictures, too.")
     chosen = secrets.randbelow(2**31) if seed is None else seed
     side = trained.real()
     half = count // 2
@@ -128,7 +129,7 @@ def quiz(pictures: np.ndarray, real: np.ndarray, name: str, split: str = "held-o
     script = f"const quiz = {json.dumps(facts)};\n{asset('quiz.js')}"
     width = pictures.shape[2]
     body = [
-        f'<p class="run"><b>{escape(name)}</b>: {len(shown)} pictures, as many real as generated; {seen}</p>',
+        f'<p class="run"><b>{html(name)}</b>: {len(shown)} pictures, as many real as generated; {seen}</p>',
         '<section id="play"><h1 id="ask">Real or generated?</h1>'
         f'<figure class="card"><img id="picture" alt="" width="{width}"><figcaption id="place"></figcaption></figure>'
         '<div class="choice"><button id="real" type="button">Real <kbd>←</kbd></button>'

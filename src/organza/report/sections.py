@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
-from html import escape
+from pathlib import Path
 
+from organza.data.location import places
 from organza.display import words
 from organza.report.findings import begun, sentence
 from organza.report.look import Look
-from organza.report.page import section
+from organza.report.page import html, section
 from organza.report.pictures import encoded, img, row, sheet_of, spaced
 from organza.report.record import Record, as_text
 from organza.report.verdict import COPIES, Verdict
+from organza.shell import quoted
 from organza.stop import best
+
+MOST_LINES = 2_000
+"""Lines of recipe.json on a page."""
 
 
 def opening(record: Record, seen: Look | None, found: Verdict) -> str:
@@ -22,19 +26,19 @@ def opening(record: Record, seen: Look | None, found: Verdict) -> str:
     shown = "" if seen is None else _beside(record, seen, found)
     data = record.content["data"]
     about = (
-        f"<b>{escape(record.name)}</b>: recipe {escape(record.recipe)}, {int(data['count']):,} {record.unit} of {record.size}, "
+        f"<b>{html(record.name)}</b>: recipe {html(record.recipe)}, {int(data['count']):,} {record.unit} of {record.size}, "
         f"{record.images:,} images seen in {words(record.seconds)}"
     )
     answers = "".join(
-        f'<li class="finding {finding.tone}"><h3 class="question">{escape(finding.question)}</h3>'
-        f'<p class="answer">{escape(finding.answer)}</p><p>{escape(finding.why)}</p>'
-        + (f'<p class="numbers">{escape(finding.numbers)}</p>' if finding.numbers else "")
+        f'<li class="finding {finding.tone}"><h3 class="question">{html(finding.question)}</h3>'
+        f'<p class="answer">{html(finding.answer)}</p><p>{html(finding.why)}</p>'
+        + (f'<p class="numbers">{html(finding.numbers)}</p>' if finding.numbers else "")
         + "</li>"
         for finding in found.findings
     )
     return (
-        f'<p class="run">{about}</p><header class="verdict {found.tone}"><div><h1>{escape(found.title)}</h1>'
-        f'<p class="why">{escape(found.why)}</p><p class="remedy">{escape(found.remedy)}</p></div>{shown}</header>'
+        f'<p class="run">{about}</p><header class="verdict {found.tone}"><div><h1>{html(found.title)}</h1>'
+        f'<p class="why">{html(found.why)}</p><p class="remedy">{html(found.remedy)}</p></div>{shown}</header>'
         f'<ul class="findings">{answers}</ul>'
     )
 
@@ -58,19 +62,19 @@ def _beside(record: Record, seen: Look, found: Verdict) -> str:
 
 def noted(notes: Sequence[str]) -> str:
     """What the reader should know of what is missing."""
-    return "".join(f'<p class="small sub">Note: {escape(note)}</p>' for note in notes)
+    return "".join(f'<p class="small sub">Note: {html(note)}</p>' for note in notes)
 
 
 def samples(record: Record) -> str:
     """The same latents as training went on, with a slider, beside real pictures."""
-    found = []
+    found, left_out = [], []
     for path in spaced(record.sheets):
         try:
-            found.append((int(path.stem), encoded(sheet_of(path))))
-        except OSError:  # damaged, or gone meanwhile
-            continue
+            found.append((int(path.stem), encoded(sheet_of(path, record.path))))
+        except OSError as error:  # damaged, or gone meanwhile
+            left_out.append(f"samples/{path.name} is left out: {error.strerror or error}")
     if not found:
-        return ""
+        return noted(left_out)
     clock, last = dict(record.clock()), len(found) - 1
     kept = best(record.checks).images if record.checks else found[last][0]
     shown = min(range(len(found)), key=lambda index: abs(found[index][0] - kept))
@@ -97,20 +101,22 @@ def samples(record: Record) -> str:
         "As training went on",
         "The same inputs each time, with what is made of them beside." if record.translates else
         "The same random numbers each time: drag the slider to see what the generator made of them.",
-        slider, '<div class="time">', generated, _real(record), "</div>",
+        slider, '<div class="time">', generated, _real(record), "</div>", noted(left_out),
     )  # fmt: skip
 
 
 def _real(record: Record) -> str:
     path = record.path / "samples" / "real.png"
     try:
-        source = encoded(sheet_of(path))
-    except OSError:
+        source = encoded(sheet_of(path, record.path))
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        return noted([f"samples/real.png is left out: {error.strerror or error}"])
     named = "Real, as it should be" if record.translates else "Real"
     return (
         f'<figure class="sheet"><figcaption>{named}</figcaption>'
-        f'<img alt="A sheet of real {escape(record.unit)} to compare with" src="{source}"></figure>'
+        f'<img alt="A sheet of real {html(record.unit)} to compare with" src="{source}"></figure>'
     )
 
 
@@ -121,7 +127,7 @@ def copies(record: Record, seen: Look | None) -> str:
     measure = "unseen real ones" if seen.copies.against == "held-out" else "the training ones from each other"
     cells = "".join(
         f'<li><div class="pair">{img(pair.sample, "A generated sample")}{img(pair.training, "The training picture nearest to it")}</div>'
-        f"<p><b>{pair.distance:.0%}</b> of the usual distance, from {escape(pair.name)}</p></li>"
+        f"<p><b>{pair.distance:.0%}</b> of the usual distance, from {html(pair.name)}</p></li>"
         for pair in seen.copies.pairs
     )
     return section(
@@ -193,13 +199,13 @@ def health(record: Record) -> str:
         "warnings": str(sum(line.get("event") == "warned" for line in record.events) or "none"),
         "resumed": str(sum(line.get("event") == "resumed" for line in record.events) or "never"),
     }  # fmt: skip
-    if told := record.evaluations[-1].get("health", {}).get("text") if record.evaluations else None:
+    if told := record.evaluations[-1]["health"].get("text") if record.evaluations else None:
         facts["at the last check"] = sentence(begun(str(told)))
     if record.ended is None:
         facts["ended"] = "not yet, or it was killed; the command below goes on"
     rows = "".join(
-        f"<tr><td>{escape(str(line.get('time', ''))[:19].replace('T', ' '))}</td><td>{escape(str(line.get('event', '')))}</td>"
-        f"<td>{int(line.get('images', 0)):,}</td><td>{escape(str(line.get('text', '')))}</td></tr>"
+        f"<tr><td>{html(str(line.get('time', ''))[:19].replace('T', ' '))}</td><td>{html(str(line.get('event', '')))}</td>"
+        f"<td>{int(line.get('images', 0)):,}</td><td>{html(str(line.get('text', '')))}</td></tr>"
         for line in record.events[-40:]
     )
     table = (
@@ -219,27 +225,27 @@ def recipe(record: Record) -> str:
         "fingerprint": str(data.get("fingerprint", ""))[:16],
         "budget": str(content.get("plan", {}).get("budget", "")),
         "seed": str(content.get("asked", {}).get("seed", "")),
-        "versions": ", ".join(f"{name} {as_text(value)}" for name, value in content.get("versions", {}).items()),
+        "versions": ", ".join(f"{name} {as_text(value)}" for name, value in list(content["versions"].items())[:20]),
     }
     if extractor := record.card().get("extractor"):
         facts["measured with"] = f"{extractor.get('name', '')}, weights {str(extractor.get('weights', ''))[:12]}"
-    whole = json.dumps(content, indent=1, ensure_ascii=False)
-    more = f'<details class="recipe"><summary>recipe.json, whole</summary><pre>{escape(whole)}</pre></details>'
+    whole = json.dumps(content, indent=1, ensure_ascii=False).splitlines()
+    shown = "\n".join(map(html, whole[:MOST_LINES])) + ("\n..." if len(whole) > MOST_LINES else "")
+    more = f'<details class="recipe"><summary>recipe.json, whole</summary><pre>{shown}</pre></details>'
     return section("Recipe and versions", "", _facts({k: v for k, v in facts.items() if v}), more)
 
 
 def commands(record: Record) -> str:
     """What to type next."""
     found = "".join(
-        f'<div><p>{escape(what)}</p><pre class="command">{escape(line)}</pre></div>'
-        for what, line in next_commands(record)
+        f'<div><p>{html(what)}</p><pre class="command">{html(line)}</pre></div>' for what, line in next_commands(record)
     )
     return section("What next", "", f'<div class="commands">{found}</div>')
 
 
 def next_commands(record: Record) -> list[tuple[str, str]]:
     """What can be done with the run, and the command for it, ready to be pasted."""
-    run, data = shlex.quote(str(record.path)), shlex.quote(str(record.content["data"].get("source", "DATA")))
+    run, data = quoted(record.path), _typed_data(record)
     found = [
         ("Go on, with a larger budget than " + str(record.content.get("plan", {}).get("budget", "the last")),
          f"organza train {data} --run {run} --budget BUDGET"),
@@ -254,7 +260,7 @@ def next_commands(record: Record) -> list[tuple[str, str]]:
     else:
         found.append(("Make new ones", f"organza sample {run} --count 64 --seed 7"))
         found.append(("Ask the discriminator about pictures", f"organza judge {run} PICTURES"))
-    if record.content.get("players", {}).get("generator", {}).get("part", "").endswith("codes:Generator"):
+    if str(record.content["players"]["generator"].get("part", "")).endswith("codes:Generator"):
         found.append(("See what a code means", f"organza sample {run} --traverse 0"))
     found.append(("Measure thoroughly, with networks that look for copies, too", f"organza evaluate {run}"))
     found.append(("Can you tell? Real and generated ones, one at a time", f"organza quiz {run}"))
@@ -262,5 +268,13 @@ def next_commands(record: Record) -> list[tuple[str, str]]:
     return found
 
 
+def _typed_data(record: Record) -> str:
+    """Return the data of a run as it is typed: as it was, where that still leads there, since a page may be sent to anybody."""
+    source, found = record.content["data"]["source"], places(record.content, record.path)
+    if not found or Path(source).resolve() == found[0].resolve():
+        return quoted(source)
+    return quoted(found[0])
+
+
 def _facts(facts: dict[str, str]) -> str:
-    return f'<dl class="facts">{"".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())}</dl>'
+    return f'<dl class="facts">{"".join(f"<dt>{html(k)}</dt><dd>{html(v)}</dd>" for k, v in facts.items())}</dl>'

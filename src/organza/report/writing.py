@@ -23,21 +23,25 @@ from organza.report.verdict import Verdict, verdict
 from organza.run import RunFolder
 
 
-def write_report(path: str | Path, data: Batches | None = None, recipe: Recipe | str | None = None) -> Path:
+def write_report(
+    path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
+) -> Path:
     """Write RUN/report.html, one page that needs nothing else, and return where it is.
 
     Args:
         path: the run's folder.
-        data: of the run, where it is open already.
+        data: of the run, where it is open already, or its place, where it was moved.
         recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
-        UserError: where there is no run, or the page cannot be written.
+        UserError: where there is no run, the data is not at the place named, or the page cannot be written.
     """
     return conclude(path, data, recipe).path
 
 
-def conclude(path: str | Path, data: Batches | None = None, recipe: Recipe | str | None = None) -> Reported:
+def conclude(
+    path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
+) -> Reported:
     """Write the report, and tell its verdict; as `write_report`."""
     record = Record.of(path)
     seen, reason = seen_of(path, data, recipe)
@@ -106,10 +110,12 @@ def _variety(record: Record, seen: Look | None) -> Estimate | None:
 
 
 def seen_of(
-    path: str | Path, data: Batches | None = None, recipe: Recipe | str | None = None
+    path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
 ) -> tuple[Look | None, str]:
     """What the best checkpoint does, or why that cannot be seen."""
     try:
         return look(path, data=data, recipe=recipe), ""
     except UserError as error:
+        if data is not None:
+            raise
         return None, str(error)

@@ -1,0 +1,52 @@
+"""The difference between the data that a run began with and that of today, in words: so far as the cache still holds the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from organza.data.batches import Batches
+from organza.data.cache import Damage, load
+from organza.untrusted import printable
+
+NAMED = 3
+MOST = 2**30  # bytes of pictures that are compared: a second or two
+
+
+def difference(known: Mapping[str, Any], now: Batches) -> str:
+    """Return what was added to data, removed from it or changed, as a part of a sentence.
+
+    Args:
+        known: what recipe.json says of the data.
+        now: the data as it is.
+    """
+    before = now.directory.parent / known["fingerprint"][:24]  # a pack bears the name of its content
+    try:
+        parts = _parts(before, now.directory)
+    except Damage:
+        parts = []
+    counts = f"it had {known['count']:,} {now.unit} and has {now.count:,} now"
+    return f"{counts}: {', '.join(parts)}" if parts else f"{counts}, or some of them changed"
+
+
+def _parts(before: Path, after: Path) -> list[str]:
+    """Return what is unlike in two packs. Raises one of `Damage` where one of them is not there."""
+    (old, old_facts), (new, new_facts) = load(before), load(after)
+    rows, places = ({name: row for row, name in enumerate(facts["names"])} for facts in (old_facts, new_facts))
+    added = [name for name in places if name not in rows]
+    removed = [name for name in rows if name not in places]
+    changed = []
+    if old.shape[1:] == new.shape[1:] and old.nbytes <= MOST:
+        changed = [
+            name for name, row in rows.items() if name in places and not np.array_equal(old[row], new[places[name]])
+        ]
+    told = ((added, "added"), (removed, "removed"), (changed, "changed"))
+    return [f"{len(names):,} {what} ({_listed(names)})" for names, what in told if names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > NAMED else ""
+    return ", ".join(printable(name) for name in names[:NAMED]) + more

@@ -1,0 +1,101 @@
+"""The run folder of data for which the user names none: one that belongs to this data, or else the first free one.
+
+runs/NAME, then runs/NAME-2 and so on: faces.v1 and faces.v2, data and data.zip, x/pics and y/pics never share one by accident.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from organza.data.folder import ARRAYS
+from organza.data.location import is_at
+from organza.data.source import Source
+from organza.errors import UserError, told
+from organza.part import decode
+from organza.recipe import Recipe
+from organza.run import RunFolder
+
+RUNS = Path("runs")
+LONGEST = 100  # characters of a run's name
+MOST = 1000  # runs of one name
+
+
+class DefaultRun(NamedTuple):
+    """A run folder, and a note on why it does not bear the data's own name; "" where it does, or where the run has begun."""
+
+    folder: RunFolder
+    note: str = ""
+
+
+def default_run(data: str | Path) -> DefaultRun:
+    """Return the run folder of data.
+
+    Args:
+        data: folder, zip or array file, which may not exist.
+
+    Raises:
+        UserError: a thousand runs have this name already.
+    """
+    name = name_of(data)
+    known = [(folder, _content(folder)) for folder in map(RunFolder, _existing(name, data)) if folder.exists]
+    for folder, content in known:
+        if is_at(content, folder.path, data):
+            return DefaultRun(folder)
+    for folder, content in known:
+        if content is not None and _is_of(content, data):
+            return DefaultRun(folder)
+    for number in range(1, MOST):
+        folder = RunFolder(RUNS / (name if number == 1 else f"{name}-{number}"))
+        if folder.is_free:
+            taken = RUNS / name
+            why = "belongs to other data" if (taken / "recipe.json").exists() else "holds something else"
+            return DefaultRun(folder, "" if number == 1 else f"{taken} {why}, so this run is {folder.path}")
+    raise UserError(f"There are {MOST - 1} runs named {RUNS / name} already; name the folder with --run.")
+
+
+def name_of(data: str | Path) -> str:
+    """Return the name of a run on data: that of a folder whole, of a file without its ending, in letters that every system takes.
+
+    >>> [name_of(name) for name in ("sets/faces.v1", "photos.zip", "a: b?", "con")]
+    ['faces.v1', 'photos', 'a_ b_', 'con_']
+    """
+    path = Path(data).resolve()
+    name = path.stem if path.suffix.lower() in (".zip", *ARRAYS) else path.name
+    kept = re.sub(r'[<>:"/\\|?*]', "_", "".join(c if c.isprintable() else "_" for c in name))[:LONGEST].rstrip(". ")
+    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", kept, re.IGNORECASE)  # devices on Windows
+    return f"{kept}_" if reserved else kept or "data"
+
+
+def _existing(name: str, data: str | Path) -> list[Path]:
+    """Return the folders in which a run on this data may have begun, those with the names that earlier versions gave last."""
+    path = Path(data).resolve()
+    numbered = []
+    for place in (
+        RUNS.iterdir() if RUNS.is_dir() else ()
+    ):  # a run that was removed leaves a gap, behind which others may be
+        if found := re.fullmatch(rf"{re.escape(name)}-([0-9]{{1,4}})", place.name):
+            numbered.append((int(found[1]), place))
+    earlier = [RUNS / other for other in (path.name, path.stem) if other and other != name]
+    return [RUNS / name, *(place for _, place in sorted(numbered)), *dict.fromkeys(earlier)]
+
+
+def _content(folder: RunFolder) -> dict | None:
+    try:
+        return folder.read()
+    except UserError:  # told when this run is opened
+        return None
+
+
+def _is_of(content: dict, data: str | Path) -> bool:
+    """Return True if a run was trained on the content of this data, wherever that was: it is opened as the run opened its own."""
+    asked = content["asked"]
+    wishes = {key: asked[key] for key in ("size", "channels", "labels", "seed")}
+    try:
+        with told("another recipe"):
+            recipe = decode(content["recipe"])
+            assert isinstance(recipe, Recipe)
+            return recipe.data(Source(data, **wishes)).fingerprint == content["data"]["fingerprint"]
+    except UserError:
+        return False

@@ -1,0 +1,88 @@
+"""Can a recipe be trained on data? Its networks are built without the memory that they would take; where a size does not suit them, the
+nearest ones that do are named.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+
+from organza.data.batches import Batches
+from organza.data.size import parse_size
+from organza.errors import UserError, told
+from organza.outline import outlined
+from organza.recipe import Recipe
+
+LEAST = 8
+"""Pixels of a side: smaller pictures hold nothing that a network could halve and double."""
+STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Networks halve pictures, so sides that suit them are multiples of a power of 2."""
+CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
+
+
+def require_size(size: str | int | None) -> None:
+    """Check that a size asked for is one of pictures that can be trained on.
+
+    Raises:
+        UserError: it is no size, or a side is below 8 pixels.
+    """
+    if size is not None and min(parse_size(str(size))) < LEAST:
+        raise UserError(f"--size is {size}; each side must be at least {LEAST} pixels.")
+
+
+def feasible(recipe: Recipe, data: Batches) -> None:
+    """Check that a recipe can be built for data, and its optimizers for it.
+
+    Raises:
+        UserError: it cannot, or its weights need more memory than this machine has. Where only the size is wrong, those near it that suit
+            are named.
+    """
+    try:
+        needed = _built(recipe, data)
+    except UserError:
+        if sizes := " and ".join(_suited(recipe, data)):
+            size = _text(data.shape[1:])
+            raise UserError(
+                f"The recipe {recipe.name} cannot make {data.unit} of {size}; the nearest sizes that it can make: {sizes}."
+            ) from None
+        raise
+    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > has:
+        raise UserError(
+            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
+        )
+
+
+def _built(recipe: Recipe, data: Batches) -> int:
+    """Return the bytes that a recipe's weights need in training: themselves, gradients and two moments."""
+    with told(CANNOT.format(name=recipe.name)), outlined():
+        game = recipe.build(data)
+        for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
+            optimizer.build(player.parameters())
+        return 4 * sum(weight.nbytes for weight in game.parameters())
+
+
+def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
+    """Yield the nearest size below that suits a recipe, and the nearest above, as far as there are any."""
+    for down in (True, False):
+        for step in STEPS:
+            sides = tuple(max(LEAST, (side - down) // step * step + (not down) * step) for side in data.shape[1:])
+            if sides != data.shape[1:] and _suits(recipe, data, sides):
+                yield _text(sides)
+                break
+
+
+def _suits(recipe: Recipe, data: Batches, sides: tuple[int, ...]) -> bool:
+    other = copy.copy(data)
+    other.shape = (data.shape[0], *sides)
+    if hasattr(data, "source_shape"):
+        other.source_shape = (data.source_shape[0], *sides)  # type: ignore[attr-defined]
+    try:
+        return bool(_built(recipe, other))
+    except UserError:
+        return False
+
+
+def _text(sides: tuple[int, ...]) -> str:
+    return "x".join(map(str, reversed(sides)))

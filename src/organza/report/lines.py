@@ -1,0 +1,153 @@
+"""The lines of a run's files as the report takes them: a stranger may have written them, so each is of one form, or left out.
+
+Numbers are finite and not beyond what a chart can draw; texts, tables and their number are bounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from organza.run import lines_of
+
+LARGEST = 1e15
+"""Beyond it a number of a run is no measurement, and the arithmetic of a chart would end in infinities."""
+IMAGES = 2**53
+SECONDS = 1e10
+MOST, MOST_CHECKS = 20_000, 2_000
+"""Lines that are read of stats.jsonl, and of evaluations.jsonl: of more, evenly spaced ones. A run of a night writes a tenth of that."""
+LAST = 5_000
+"""Events that are kept, the latest ones."""
+PARTS = 5_000
+"""Numbers and texts of one line."""
+ALL_PARTS = 2_000_000
+"""The same of all lines of a file together: about 200 MB."""
+TEXT = 2_000
+"""Characters of a text."""
+DEEPEST = 6
+
+
+class _TooMuch(ValueError):
+    """A line of more parts than any that a run writes."""
+
+
+def stats_lines(file: Path) -> tuple[dict[str, Any], ...]:
+    """Return the sound lines of stats.jsonl: images, and where they are there seconds and rate; terms as {"mean": number, ...}.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    return tuple(_bounded(filter(_is_timed, _formed(lines_of(file, MOST)))))
+
+
+def evaluation_lines(file: Path) -> tuple[dict[str, Any], ...]:
+    """Return the sound lines of evaluations.jsonl: as `stats_lines`, with a health and a card that are tables.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    return tuple(_bounded(map(_as_evaluation, filter(_is_timed, _formed(lines_of(file, MOST_CHECKS))))))
+
+
+def event_lines(file: Path) -> tuple[dict[str, Any], ...]:
+    """Return the sound lines of events.jsonl, the latest ones: event, text, time and kind are texts, images a number.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    return tuple(deque(filter(_is_event, _formed(lines_of(file))), LAST))
+
+
+def number(value: Any) -> float | int | None:
+    """Return a number that can be computed with; None for anything else.
+
+    >>> number(2), number(0.5), number(True), number(float("inf")), number(1e300), number("2")
+    (2, 0.5, None, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) and abs(value) <= LARGEST else None
+
+
+def _formed(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            form, _ = _form(line, 0, 0)
+        except _TooMuch:
+            continue
+        yield form
+
+
+def _form(value: Any, depth: int, parts: int) -> tuple[Any, int]:
+    """Return a JSON value without numbers that cannot be, its texts cut short, and the number of its parts so far."""
+    parts += 1
+    if parts > PARTS or depth > DEEPEST:
+        raise _TooMuch
+    if isinstance(value, str):
+        return value[:TEXT], parts
+    if isinstance(value, Mapping):
+        table = {}
+        for name, inner in value.items():
+            form, parts = _form(inner, depth + 1, parts)
+            if form is not None:
+                table[name[:TEXT]] = form
+        return table, parts
+    if isinstance(value, list):
+        items = []
+        for inner in value:
+            form, parts = _form(inner, depth + 1, parts)
+            items.append(form)
+        return items, parts
+    return (value if isinstance(value, bool) else number(value)), parts
+
+
+def _is_timed(line: Mapping[str, Any]) -> bool:
+    """True if a line says at how many images it was written, and anything that it says of time can be."""
+    return _counts(line.get("images")) and all(
+        name not in line or (number(line[name]) is not None and 0 <= line[name] <= SECONDS)
+        for name in ("seconds", "rate")
+    )
+
+
+def _is_event(line: Mapping[str, Any]) -> bool:
+    texts = all(isinstance(line.get(name, ""), str) for name in ("event", "text", "time", "kind"))
+    return "event" in line and texts and _counts(line.get("images", 0))
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < IMAGES
+
+
+def _as_evaluation(line: dict[str, Any]) -> dict[str, Any]:
+    health, card, extractor = _table(line, "health"), _table(line, "card"), _table(_table(line, "card"), "extractor")
+    sound = {
+        "real": card["real"] if _counts(card.get("real")) else 0,
+        "split": str(card.get("split", "")),
+        "extractor": extractor,
+    }
+    told = {name: value for name, value in health.items() if name == "text" or number(value) is not None}
+    return line | {"health": told, "card": card | sound if card else {}}
+
+
+def _table(line: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = line.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _bounded(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield lines until they are as many as a report can hold in memory."""
+    left = ALL_PARTS
+    for line in lines:
+        left -= _parts(line)
+        if left < 0:
+            return
+        yield line
+
+
+def _parts(value: Any) -> int:
+    if isinstance(value, dict | list):
+        return 1 + sum(map(_parts, value.values() if isinstance(value, dict) else value))
+    return 1 + len(value) // 50 if isinstance(value, str) else 1
