@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import platform
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -169,9 +171,30 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
     }
 
 
+def memory() -> int:
+    """Return the bytes of this machine's memory."""
+    return psutil.virtual_memory().total
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that can be had now without moving other programs out of it."""
+    return psutil.virtual_memory().available
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process has held, in bytes; what it holds now, where the system keeps no peak."""
+    now = psutil.Process().memory_info()
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return max(
+            [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")], default=now.rss
+        )
+    return getattr(now, "peak_wset", now.rss)
+
+
 def _cpu() -> str:
     """The processor's name, and the instructions that torch uses on it: another one may round differently."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{(names or [platform.processor()])[0]} ({torch.backends.cpu.get_cpu_capability()})"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
 from organza.foreign import refusal
-from organza.untrusted import read_json, read_lines
+from organza.locking import Held, locked
+from organza.untrusted import Refused, read_json, read_lines
 
 LARGEST = 1 << 53
 FORM: dict[str, Any] = {
@@ -144,22 +144,19 @@ class RunFolder:
             UserError: where another process holds it, with its number; where the folder cannot be written.
         """
         path = self.path / "lock"
-        try:
-            opened = path.open("a+")
-        except OSError as error:
-            raise UserError(cannot_write(path, error)) from error
-        with opened as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                owner = file.read().strip() or "another process"
+                stack.enter_context(locked(path))
+            except Held as held:
                 raise UserError(
-                    f"{self.path} is being trained by process {owner}; wait for it, stop it, or name another --run."
+                    f"{self.path} is being trained by {held.owner}; wait for it, stop it, or name another --run."
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            except Refused as refused:
+                raise UserError(
+                    f"{path} cannot be used as a lock: {refused.strerror}. Remove it, or name another --run."
+                ) from None
+            except OSError as error:
+                raise UserError(cannot_write(path, error)) from error
             yield
 
 

@@ -21,7 +21,7 @@ from organza.data.source import Source
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
-from organza.machine import AUTO, CPU, Machine, choose, versions
+from organza.machine import AUTO, CPU, Machine, choose, memory, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
 from organza.metrics.shapes import ShapeStatistics
@@ -183,8 +183,7 @@ def feasible(recipe: Recipe, data: Batches) -> None:
             for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
                 optimizer.build(player.parameters())
         needed = 4 * sum(weight.nbytes for weight in game.parameters())  # weights, gradients, two moments
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > has:
+    if needed > (has := memory()):
         raise UserError(
             f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
         )

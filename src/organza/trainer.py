@@ -259,7 +259,7 @@ class Trainer:
 
     def _ended(self) -> tuple[str, str] | None:
         if self.wish.asked:
-            return self.wish.asked, f"asked to stop ({self.wish.asked})"
+            return self.wish.asked, self.wish.reason
         if self.plan.seconds is not None and self.seconds >= self.plan.seconds:
             return "budget", f"the budget of {self.plan.budget} is spent"
         if self.plan.seconds is None and self.images >= self.plan.images:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from organza.commands.options import Data, Out, arg
+from organza.commands.options import Data, Out, answer, arg
 
 
 def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None) -> int:
@@ -15,10 +15,8 @@ def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen fr
         data: the folder, zip or array file.
         size: pixels that you mean to train at, 64 or 96x64.
     """
-    from rich.console import Console
-
     from organza.data import check, parse_size, render
-    from organza.display import preparing
+    from organza.display import Console, preparing
 
     with preparing() as progress:
         found = check(data, size=parse_size(size) if size else None, progress=progress)
@@ -48,8 +46,9 @@ def data_faces(
 
     with preparing() as progress:
         folder = render_faces(out, count=count, size=size, style=style, seed=seed, progress=progress)
-    print(
-        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt\nnext: organza train {folder}"
+    answer(
+        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt",
+        f"next: organza train {folder}",
     )
     return 0
 
@@ -78,9 +77,9 @@ def data_styles(
 
     with preparing() as progress:
         folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
-    print(
-        f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt\n"
-        f"next: organza train {folder} --recipe cyclegan-light"
+    answer(
+        f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt",
+        f"next: organza train {folder} --recipe cyclegan-light",
     )
     return 0
 
@@ -109,9 +108,9 @@ def data_pairs(
 
     with preparing() as progress:
         folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
-    print(
-        f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt\n"
-        f"next: organza train {folder} --recipe pix2pix-light"
+    answer(
+        f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt",
+        f"next: organza train {folder} --recipe pix2pix-light",
     )
     return 0
 
@@ -136,7 +135,7 @@ def data_fashion_mnist(
 
     with preparing() as progress:
         folder = fashion_mnist(out, source=source, split=split, download=download, progress=progress)
-    print(f"Fashion-MNIST ({split}) in {folder}\nnext: organza train {folder}")
+    answer(f"Fashion-MNIST ({split}) in {folder}", f"next: organza train {folder}")
     return 0
 
 
@@ -163,9 +162,9 @@ def data_digits(
     with preparing() as progress:
         folder = digits(out, count=count, size=size, source=source, seed=seed, progress=progress)
     real = sum(1 for _ in (folder / "b").rglob("*.png"))
-    print(
-        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt\n"
-        f"next: organza train {folder} --recipe simgan-light --size {size}"
+    answer(
+        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt",
+        f"next: organza train {folder} --recipe simgan-light --size {size}",
     )
     return 0
 
@@ -188,8 +187,8 @@ def data_furniture(
 
     with preparing() as progress:
         count = furniture(out, source=source, only=only, progress=progress)
-    print(
-        f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt\n"
-        f"next: organza train {out} --recipe gan3d-light --size 32"
+    answer(
+        f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt",
+        f"next: organza train {out} --recipe gan3d-light --size 32",
     )
     return 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from organza.errors import UserError
+from organza.terminal import answer as answer
+from organza.terminal import say as say
 
 
 def arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
@@ -36,8 +37,3 @@ def tell(notes: tuple[str, ...]) -> None:
     """What the user should know beside the result, on standard error."""
     for note in notes:
         say(f"note: {note}")
-
-
-def say(text: str) -> None:
-    """One line on standard error."""
-    print(text, file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from organza.commands.options import RunPath, Which, arg
+from organza.commands.options import RunPath, Which, answer, arg
 
 
 def report(run: RunPath, /) -> int:
@@ -20,7 +20,7 @@ def report(run: RunPath, /) -> int:
     """
     from organza.report.writing import write_report
 
-    print(f"report: {write_report(run)}")
+    answer(f"report: {write_report(run)}")
     return 0
 
 
@@ -35,14 +35,13 @@ def compare(
         runs: the runs' folders.
         out: the page to write.
     """
-    from rich.console import Console
-
+    from organza.display import Console
     from organza.report.compare import as_table, records, verdicts, write_comparison
 
     read = records(runs)
     found = verdicts(read)
     Console().print(as_table(read, found))
-    print(f"page: {write_comparison(read, found, out)}")
+    answer(f"page: {write_comparison(read, found, out)}")
     return 0
 
 
@@ -63,5 +62,5 @@ def quiz(
     """
     from organza.report.quiz import write_quiz
 
-    print(f"quiz: {write_quiz(run, count, seed, checkpoint)}")
+    answer(f"quiz: {write_quiz(run, count, seed, checkpoint)}")
     return 0

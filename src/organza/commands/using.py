@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Images, RunPath, Which, arg, labels_asked, tell
+from organza.commands.options import Images, RunPath, Which, answer, arg, labels_asked, say, tell
 from organza.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def sample(
     folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
-        print(_traversal(trained, traverse, seed, folder, show, made_by))
+        answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
     if len(trained.shape) == 4:
         told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
@@ -66,7 +65,7 @@ def sample(
     else:
         told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
     seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
-    print(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
+    answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
 
 
@@ -148,14 +147,13 @@ def judge(
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
-    from rich.console import Console
-
+    from organza.display import Console
     from organza.judging import as_json, as_table, judge_files
 
     verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class))
     tell(notes)
     if json:
-        print(as_json(verdicts))
+        answer(*as_json(verdicts).split("\n"))
     else:
         Console().print(as_table(verdicts))
     return 0
@@ -191,7 +189,7 @@ def encode(
         write_way(trained, encoded, folder, between)
     write(trained, encoded, folder)
     count, z_dim = encoded.latents.shape
-    print(
+    answer(
         f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
         f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
     )
@@ -223,9 +221,7 @@ def evaluate(
         json: print JSON instead of a table.
         checkpoint: best, latest, or one's name such as 00012000.
     """
-    from rich.console import Console
-
-    from organza.display import preparing
+    from organza.display import Console, preparing
     from organza.evaluating import evaluate as measure
     from organza.evaluating import named_extractor
     from organza.metrics.known import KINDS
@@ -234,7 +230,7 @@ def evaluate(
     if download:
         for name in extractor:
             if name in KINDS and not KINDS[name].weights.kept_at().exists():
-                print(f"fetching {KINDS[name].weights}", file=sys.stderr)
+                say(f"fetching {KINDS[name].weights}")
     with preparing() as progress:
         extractors = [named_extractor(name, weights, download, progress) for name in extractor]
         found = [
@@ -243,7 +239,7 @@ def evaluate(
             for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress)
         ]
     if json:
-        print(as_json(found))
+        answer(*as_json(found).split("\n"))
     else:
         Console().print(as_table(found))
     return 0
@@ -290,5 +286,5 @@ def translate(
             metadata=not no_metadata,
         )
     tell(notes)
-    print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")
+    answer(str(written[0]) if len(written) == 1 else f"{len(written):,} translations in {out}")
     return 0

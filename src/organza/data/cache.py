@@ -21,19 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from organza.disk import discard, remove_tree, rename
 from organza.errors import UserError
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
 SMALL = 2**30  # bytes that are read in a second
 Damage = (OSError, ValueError, KeyError, TypeError)  # what a cut or altered pack can raise
-
-
-def cache_folder() -> Path:
-    """Where packs are kept: $ORGANZA_CACHE, or organza in the user's cache folder."""
-    if own := os.environ.get("ORGANZA_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "organza"
 
 
 def digest(value: Any) -> str:
@@ -87,7 +81,7 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
             "Make room, or name another folder in $ORGANZA_CACHE."
         ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)
 
 
 class PackFiles:
@@ -207,9 +201,9 @@ def remember(packs: Path, seen: str, directory: Path) -> None:
     aside = packs / f".{seen[:24]}.{os.getpid()}"
     try:
         aside.write_text(f"{directory.name} {_stamp(directory)}")
-        aside.replace(packs / f"{seen[:24]}.seen")
+        rename(aside, packs / f"{seen[:24]}.seen")
     except OSError:
-        aside.unlink(missing_ok=True)
+        discard(aside)
 
 
 def recall(packs: Path, seen: str) -> Path | None:
@@ -243,10 +237,12 @@ def _stamp(directory: Path) -> str:
 
 def _placed(aside: Path, final: Path) -> Path:
     """Rename a finished pack into place, unless another process was faster or the same content was packed before."""
-    if final.exists() and not whole(final):
-        final.replace(aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
+    if final.exists():
+        if whole(final):
+            return final
+        rename(final, aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
     try:
-        aside.replace(final)
+        rename(aside, final)
     except OSError:
         if not whole(final):
             raise
@@ -258,6 +254,6 @@ def _sweep(packs: Path) -> None:
     for left in packs.glob(".packing-*"):
         try:
             if time.time() - left.stat().st_mtime > DAY:
-                shutil.rmtree(left)
+                remove_tree(left)
         except OSError:  # another process was faster
             continue
