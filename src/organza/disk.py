@@ -141,8 +141,10 @@ def discard(path: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a folder with all in it, read-only files too; what cannot be removed stays."""
-    handler = {"onexc" if sys.version_info >= (3, 12) else "onerror": _made_writable}
-    shutil.rmtree(path, **handler)
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(path, onexc=_made_writable)
+    else:
+        shutil.rmtree(path, onerror=_made_writable)
 
 
 def _made_writable(remove: Callable[..., Any], path: str, _: Any) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import platform
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor, nn
 
@@ -173,23 +172,32 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
 
 def memory() -> int:
     """Return the bytes of this machine's memory."""
-    return psutil.virtual_memory().total
+    return _proc("meminfo", "MemTotal") or _psutil().virtual_memory().total
 
 
 def free_memory() -> int:
     """Return the bytes of memory that can be had now without moving other programs out of it."""
-    return psutil.virtual_memory().available
+    return _proc("meminfo", "MemAvailable") or _psutil().virtual_memory().available
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes; what it holds now, where the system keeps no peak."""
-    now = psutil.Process().memory_info()
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return max(
-            [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")], default=now.rss
-        )
+    """Return the most memory that this process has held, in bytes; what it holds now on macOS, which keeps no peak."""
+    if peak := _proc("self/status", "VmHWM"):
+        return peak
+    now = _psutil().Process().memory_info()
     return getattr(now, "peak_wset", now.rss)
+
+
+def _proc(file: str, name: str) -> int:
+    """Return a number of Linux's /proc in bytes; 0 on other systems."""
+    path = Path("/proc") / file
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
+
+
+def _psutil() -> Any:
+    """The package that knows other systems; on Linux nothing else needs it."""
+    return import_module("psutil")
 
 
 def _cpu() -> str:

@@ -24,10 +24,9 @@ from organza.progress import Progress
 
 FEW = 200  # faces that are drawn before a worker process has started
 NOTE = ".faces.json"  # what a folder of faces was asked to be
-if sys.platform == "win32":
-    APART: dict[str, Any] = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-else:
-    APART = {"process_group": 0}
+APART: dict[str, Any] = (
+    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
+)
 
 
 def render_faces(
