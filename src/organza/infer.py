@@ -369,7 +369,7 @@ def _named(folder: RunFolder, which: str) -> str:
     if pointer is None:
         return which
     try:
-        return str(json.loads(pointer.read_text())["checkpoint"])
+        return str(json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -14,7 +14,7 @@ from organza.disk import cannot_write, make_folder, open_to_append, write_all, w
 from organza.errors import UserError
 from organza.foreign import refusal
 from organza.locking import Held, locked
-from organza.untrusted import Refused, read_json, read_lines
+from organza.untrusted import JSON_BYTES, Refused, read_bytes, read_json, read_lines
 
 LARGEST = 1 << 53
 FORM: dict[str, Any] = {
@@ -50,6 +50,8 @@ class RunFolder:
         )
         self.best, self.latest = self.path / "best.json", self.path / "latest.json"
         self.report, self.quiz = self.path / "report.html", self.path / "quiz.html"
+        self._held: tuple[int, int] | None = None  # the folder's identity while this process trains it
+        self._content: str | None = None  # of recipe.json then
 
     @property
     def exists(self) -> bool:
@@ -85,6 +87,7 @@ class RunFolder:
         Raises:
             UserError: where there is no run, or its recipe.json is not readable.
         """
+        self.require_there()
         if self.path.is_file():
             raise UserError(refusal(self.path))
         if not self.exists:
@@ -103,7 +106,9 @@ class RunFolder:
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Write recipe.json."""
+        self.require_there()
         write_json(self.recipe, content)
+        self._remember()
 
     def append(self, file: Path, line: Mapping[str, Any]) -> None:
         """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read.
@@ -111,6 +116,7 @@ class RunFolder:
         Raises:
             UserError: where the disk is full or the file cannot be written; what was written of the line is taken back.
         """
+        self.require_there()
         try:
             with open_to_append(file) as stream:
                 length = stream.tell()
@@ -157,7 +163,38 @@ class RunFolder:
                 ) from None
             except OSError as error:
                 raise UserError(cannot_write(path, error)) from error
-            yield
+            status = self.path.stat()
+            self._held = status.st_dev, status.st_ino
+            self._remember()
+            try:
+                yield
+            finally:
+                self._held = self._content = None
+
+    def require_there(self) -> None:
+        """Check that a run that is held is where it was; a recipe.json that was removed meanwhile is written again.
+
+        Raises:
+            UserError: its folder was removed or renamed. Nothing is written in its place.
+        """
+        if self._held is None:
+            return
+        with suppress(OSError):
+            status = self.path.stat()
+            if (status.st_dev, status.st_ino) == self._held:
+                if self._content is not None and not os.path.lexists(self.recipe):
+                    write_whole(self.recipe, self._content)
+                return
+        raise UserError(
+            f"{self.path} was removed or renamed while it was trained, so the training ends here. What it holds elsewhere is untouched: "
+            "the same command with its new name in --run goes on from its last checkpoint."
+        )
+
+    def _remember(self) -> None:
+        """Keep the text of recipe.json, which a run that is trained cannot do without."""
+        if self._held is not None and self.exists:
+            with suppress(OSError):
+                self._content = read_bytes(self.recipe, JSON_BYTES, inside=self.path).decode(errors="replace")
 
 
 def lines_of(file: Path) -> Iterator[dict[str, Any]]:

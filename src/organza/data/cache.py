@@ -73,7 +73,9 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
     try:
         with PackFiles(aside, shape) as files:
             manifest = fill(files)
-        (aside / "manifest.json").write_text(json.dumps(manifest | {"count": files.count, "sha256": files.sha256}))
+        (aside / "manifest.json").write_text(
+            json.dumps(manifest | {"count": files.count, "sha256": files.sha256}), encoding="utf-8", newline="\n"
+        )
         return _placed(aside, packs / manifest["fingerprint"][:24])
     except OSError as error:
         needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(packs).free
@@ -98,7 +100,10 @@ class PackFiles:
 
     def __init__(self, directory: Path, shape: tuple[int, ...]):
         self.item, self.count = shape[1:], 0
-        self._images, self._names = (directory / "images.npy").open("wb"), (directory / "names.json").open("w")
+        self._images, self._names = (
+            (directory / "images.npy").open("wb"),
+            (directory / "names.json").open("w", encoding="utf-8", newline="\n"),
+        )
         self._head(shape[0])
         self._pixels, self._content = hashlib.sha256(), hashlib.sha256()
 
@@ -145,7 +150,7 @@ class Names(Sequence[str]):
 
     @cached_property
     def _names(self) -> list[str]:
-        return json.loads(self._path.read_text())
+        return json.loads(self._path.read_text(encoding="utf-8"))
 
     def __len__(self) -> int:
         return self._count
@@ -156,7 +161,7 @@ class Names(Sequence[str]):
 
 def load(directory: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """The memory-mapped images of a pack, and its manifest with their `Names`. Raises one of `Damage` where it is not whole."""
-    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
     if len(images) != manifest["count"] or not (directory / "names.json").exists():
         raise ValueError("another number of images than was written, or their names are gone")
@@ -201,7 +206,7 @@ def remember(packs: Path, seen: str, directory: Path) -> None:
     """Note that a listing became this pack. A note that cannot be written only costs time, the next time."""
     aside = packs / f".{seen[:24]}.{os.getpid()}"
     try:
-        aside.write_text(f"{directory.name} {_stamp(directory)}")
+        aside.write_text(f"{directory.name} {_stamp(directory)}", encoding="utf-8", newline="\n")
         rename(aside, packs / f"{seen[:24]}.seen")
     except OSError:
         discard(aside)
@@ -215,7 +220,7 @@ def recall(packs: Path, seen: str) -> Path | None:
     itself, in pictures that can be packed again.
     """
     try:
-        name, *noted = (packs / f"{seen[:24]}.seen").read_text().split()
+        name, *noted = (packs / f"{seen[:24]}.seen").read_text(encoding="utf-8").split()
         directory = packs / name
         images, _ = load(directory)
         now = _stamp(directory)

@@ -147,14 +147,16 @@ def _write(folder: Path, pieces: dict[Path, list[Piece]], total: int, progress: 
                 name = _file_name(piece, rows)
                 (folder / name).parent.mkdir(exist_ok=True)
                 obj = upright(archive.read(piece.model).decode("latin-1"), piece.turned, piece.size)
-                (folder / name).write_text(f"# {piece.name}, by {piece.creator}, from {piece.catalogue}\n{obj}")
+                (folder / name).write_text(
+                    f"# {piece.name}, by {piece.creator}, from {piece.catalogue}\n{obj}", encoding="utf-8", newline="\n"
+                )
                 rows.append((name, piece.name, piece.category, piece.creator, piece.catalogue))
                 done += 1
                 if progress:
                     progress("writing meshes", done, total)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("file", "name", "category", "creator", "catalogue"), *rows])
-    (folder / "ATTRIBUTION.txt").write_text("\n".join(_attribution(pieces)) + "\n", encoding="utf-8")
+    (folder / "ATTRIBUTION.txt").write_text("\n".join(_attribution(pieces)) + "\n", encoding="utf-8", newline="\n")
 
 
 def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:

@@ -18,7 +18,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 @cache
 def asset(name: str) -> str:
     """A file of this folder: style.css, page.js, quiz.js."""
-    return files("organza.report").joinpath(name).read_text()
+    return files("organza.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def page(title: str, body: Iterable[str], script: str = "") -> str:
