@@ -71,9 +71,8 @@ def unlooked_for(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in POSIX_MODULES)
         elif isinstance(node, ast.ImportFrom) and node.module in POSIX_MODULES:
             yield str(node.module)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.attr in POSIX_NAMES.get(node.value.id, set()):
-                yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and node.attr in POSIX_NAMES.get(ast.unparse(node.value), ()):
+            yield ast.unparse(node)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

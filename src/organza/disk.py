@@ -199,6 +199,18 @@ def same_name(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
+def folds_case(folder: Path) -> bool:
+    """Return True if names that differ in case alone are one file in a folder, as on Windows and macOS; the folder need not exist."""
+    for place in (folder, *folder.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if other != place and place.exists():
+            try:
+                return other.samefile(place)
+            except OSError:
+                return False
+    return sys.platform in ("win32", "darwin")
+
+
 def cannot_write(path: Path, error: OSError, needed: int = 0) -> str:
     """The sentence for a write that failed: the disk is full, read-only, ...
 

@@ -180,6 +180,18 @@ def free_memory() -> int:
     return _proc("meminfo", "MemAvailable") or _psutil().virtual_memory().available
 
 
+def require_memory(needed: int, what: str) -> None:
+    """Check that there is memory for something before any of it is made.
+
+    Raises:
+        UserError: there is not.
+    """
+    if needed > (free := free_memory()):
+        raise UserError(
+            f"{what} would take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; ask for fewer."
+        )
+
+
 def peak_memory() -> int:
     """Return the most memory that this process has held, in bytes; what it holds now on macOS, which keeps no peak."""
     if peak := _proc("self/status", "VmHWM"):

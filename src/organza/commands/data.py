@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from organza.commands.options import Data, Out, answer, arg
+from organza.commands.options import MOST, Data, Out, answer, arg, require_seed, require_within
 
 
 def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None) -> int:
@@ -44,6 +44,8 @@ def data_faces(
     from organza.data import render_faces
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = render_faces(out, count=count, size=size, style=style, seed=seed, progress=progress)
     answer(
@@ -75,6 +77,8 @@ def data_styles(
     from organza.data import render_styles
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
     answer(
@@ -106,6 +110,8 @@ def data_pairs(
     from organza.data import render_pairs
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
     answer(
@@ -159,6 +165,8 @@ def data_digits(
     from organza.data import digits
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = digits(out, count=count, size=size, source=source, seed=seed, progress=progress)
     real = sum(1 for _ in (folder / "b").rglob("*.png"))

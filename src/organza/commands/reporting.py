@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from organza.commands.options import RunPath, Which, answer, arg
+from organza.commands.options import MOST, RunPath, Which, answer, arg, require_seed, require_within
 
 
 def report(run: RunPath, /) -> int:
@@ -62,5 +62,7 @@ def quiz(
     """
     from organza.report.quiz import write_quiz
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     answer(f"quiz: {write_quiz(run, count, seed, checkpoint)}")
     return 0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Data, answer, arg
+from organza.commands.options import Data, answer, arg, require_seed
 
 
 def train(
@@ -55,6 +55,7 @@ def train(
     from organza.start import Request, training
     from organza.stop import Equilibrium, Faded, Plateau
 
+    require_seed(seed)
     rules = {
         None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "gradient": (Faded(),), "budget": (),
     }[stop]  # fmt: skip

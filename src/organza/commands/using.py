@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-import re
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Images, RunPath, Which, answer, arg, labels_asked, say, tell
+from organza.commands.options import (
+    MOST,
+    Images,
+    RunPath,
+    Which,
+    answer,
+    arg,
+    labels_asked,
+    require_seed,
+    require_within,
+    say,
+    tell,
+)
+from organza.disk import safe_name
 from organza.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,11 +62,12 @@ def sample(
     """
     from organza.infer import load
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
+    labels = labels_asked(settings, of_class)
+    folder = out or Path(run) / "generated" / safe_name("-".join(["seed", str(seed), *labels.values()]))
     trained = load(run, checkpoint)
     tell(trained.notes)
-    labels = labels_asked(settings, of_class)
-    asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
-    folder = out or Path(run) / "generated" / "-".join(["seed", str(seed), *asked])
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
@@ -83,11 +97,14 @@ def _pictures(
     import numpy as np
 
     from organza.display import draw
+    from organza.machine import require_memory
     from organza.pictures import grid, save_png
 
+    if not singly:  # the pictures, the sheet, and the sheet as it is packed
+        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} pictures")
     kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
     for pictures in trained.sampled(count, seed, labels=labels):
-        if not singly or show or done < 256:
+        if not singly or done < 256:
             kept.extend(pictures)
         if singly:
             for picture in pictures:
@@ -119,9 +136,11 @@ def _volumes(
     """Volumes, their pictures and surfaces; what was written."""
     from organza.display import draw
     from organza.exhibit import write_volumes
+    from organza.machine import require_memory
     from organza.pictures import grid
     from organza.rendering import render
 
+    require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
     volumes = trained.sample(count, seed)
     if show:
         draw(grid(render(volumes[:64])))
@@ -181,6 +200,7 @@ def encode(
     from organza.encoding import encode_files, write, write_way
     from organza.infer import load
 
+    require_within("between", between, 0, 1000)
     trained = load(run, checkpoint)
     encoded = encode_files(trained, images)
     tell(encoded.notes)
@@ -227,6 +247,8 @@ def evaluate(
     from organza.metrics.known import KINDS
     from organza.scorecard import as_json, as_table
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     if download:
         for name in extractor:
             if name in KINDS and not KINDS[name].weights.kept_at().exists():

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from organza.data.whole import whole
+from organza.disk import safe_name
 from organza.errors import UserError
 from organza.progress import Progress
 
@@ -161,7 +162,8 @@ def _write(folder: Path, pieces: dict[Path, list[Piece]], total: int, progress: 
 
 def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
     """category/name.obj, with a number where the name is taken."""
-    stem = "/".join(re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in (piece.category, piece.name))
+    plain = (re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in (piece.category, piece.name))
+    stem = "/".join(safe_name(text) for text in plain)
     taken = {row[0] for row in rows}
     names = (f"{stem}.obj" if n == 1 else f"{stem}-{n}.obj" for n in range(1, len(rows) + 2))
     return next(name for name in names if name not in taken)
