@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def main() -> None:
     asked = arguments.parse_args()
     count, cores = (
         asked.count,
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
     )
     with tempfile.TemporaryDirectory() as folder:
         place, tries = Path(folder), iter(range(10_000))

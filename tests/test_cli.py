@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from organza import checkpoint, cli
+from organza.commands import parsing
 from tests.drawings import drawing
 
 TINY = ["--set", "generator.width=4", "discriminator.width=4", "batch=8", "--size", "32", "--budget", "24img"]
-VERBS = [[verb] for verb in cli.VERBS] + [["data", verb] for verb in cli.DATA_VERBS]
+VERBS = [[verb] for verb in parsing.VERBS] + [["data", verb] for verb in parsing.DATA_VERBS]
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

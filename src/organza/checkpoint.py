@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from organza.disk import cannot_write, flush_folder, make_folder, write
+from organza.disk import cannot_write, flush_folder, make_folder, remove_tree, rename, write
 from organza.errors import UserError
 from organza.outline import TooLarge, outlined
 from organza.part import Part
@@ -79,7 +78,7 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
     try:
         make_folder(parent)
         for leftover in (aside, before):
-            shutil.rmtree(leftover, ignore_errors=True)
+            remove_tree(leftover)
         aside.mkdir()
         digests = {}
         for file, values in tensors.items():
@@ -93,15 +92,15 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
         if (
             final.exists()
         ):  # an older one of the same position, possibly damaged: put away whole, never taken apart in its place
-            final.replace(before)
-        aside.replace(final)
+            rename(final, before)
+        rename(aside, final)
         flush_folder(parent)
     except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)
         if before.exists() and not final.exists():
-            before.replace(final)
+            rename(before, final)
         raise UserError(cannot_write(final, error, size_of(tensors))) from error
-    shutil.rmtree(before, ignore_errors=True)
+    remove_tree(before)
     return final
 
 
@@ -216,9 +215,9 @@ def tidy(parent: Path) -> None:
     """Remove what writers left that died: folders that were written aside, or put away. What was put away and not replaced comes back."""
     for before in parent.glob(".[0-9]*.before"):
         if not (final := parent / before.name.split(".")[1]).exists():
-            before.replace(final)
+            rename(before, final)
     for leftover in parent.glob(".[0-9]*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove_tree(leftover)
 
 
 def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
@@ -238,9 +237,9 @@ def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
 def remove(directory: Path) -> None:
     """Remove a checkpoint. Renamed first: a kill half-way must not leave half a checkpoint under a good name."""
     doomed = directory.with_name(f".{directory.name}.old")
-    shutil.rmtree(doomed, ignore_errors=True)
-    directory.replace(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    remove_tree(doomed)
+    rename(directory, doomed)
+    remove_tree(doomed)
 
 
 def _is_whole(directory: Path) -> bool:

@@ -1,161 +1,147 @@
-"""The command line: which verb was meant, with its options, and how mistakes are told. The verbs are in `commands`."""
+"""The command line: what a command ends with. Nothing heavy is imported before a signal that comes meanwhile is a word.
+
+The verbs are in `commands`, and `commands.parsing` finds which one was meant.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import _thread
 import errno
-import functools
-import io
 import os
-import re
+import signal
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import tyro
+from organza.errors import UserError
+from organza.signals import EXIT_CODES, OUTPUT_CLOSED, Interrupted, handling
+from organza.terminal import OutputLost, drop_output, flush_output, prepare_streams, say
 
-from organza.commands.data import (
-    data_check,
-    data_digits,
-    data_faces,
-    data_fashion_mnist,
-    data_furniture,
-    data_pairs,
-    data_styles,
-)
-from organza.commands.options import say
-from organza.commands.reporting import compare, quiz, report
-from organza.commands.training import recipes, train
-from organza.commands.using import encode, evaluate, judge, sample, translate
-from organza.errors import UserError, nearest
-
-VERBS: dict[str, Callable[..., int]] = {
-    "train": train,
-    "sample": sample,
-    "judge": judge,
-    "encode": encode,
-    "evaluate": evaluate,
-    "translate": translate,
-    "report": report,
-    "compare": compare,
-    "quiz": quiz,
-    "recipes": recipes,
-}
-DATA_VERBS: dict[str, Callable[..., int]] = {
-    "check": data_check,
-    "digits": data_digits,
-    "faces": data_faces,
-    "styles": data_styles,
-    "pairs": data_pairs,
-    "fashion-mnist": data_fashion_mnist,
-    "furniture": data_furniture,
-}
-ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
-ABOUT_DATA = "Look at data, and make some."
-
-
-_PLACES = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-}  # a disk's state, not our mistake
+PLACES = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST, errno.EIO,
+}  # fmt: skip
+"""The state of a disk, or of a name on it, rather than a mistake of ours."""
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate", "cannot allocate")
+"""Words in which torch and its libraries say that there is no memory left."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry point: exit code 0 for success, 2 for a mistake of the user's, 1 for one of ours, 130 after Ctrl-C."""
+    """Run a command and exit: 0 for success, 2 for a mistake of the user's, 1 for one of ours or want of memory.
+
+    A signal that ends a command gives 128 and its number (130 after Ctrl-C), a reader of the output that goes away 141.
+
+    Args:
+        arguments: words of the command; those of this process by default.
+    """
+    shown = prepare_streams()
+    interruption = Interruption()
     try:
-        sys.exit(_parsed(sys.argv[1:] if arguments is None else arguments)())
+        with handling(interruption), warnings.catch_warnings(), interruption.seen_everywhere():
+            warnings.showwarning = _noted
+            code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+    except BaseException:
+        if not interruption.name:  # what a signal interrupts may make any other error of it
+            raise
+        say("Interrupted.")
+        code = EXIT_CODES[interruption.name]
+    if arguments is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done; the interpreter's own end has no word for Ctrl-C
+    if not shown and not code and (arguments or sys.argv[1:])[:1] != ["train"]:
+        say("Standard output is closed, so the answer could not be shown.")
+        code = 1
+    drop_output()
+    sys.exit(code)
+
+
+class Interruption:
+    """The handler of signals while a command works: the first ends it, and the second does not disturb its tidying up."""
+
+    name = ""
+    count = 0
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.count += 1
+        self.name = self.name or signal.Signals(number).name
+        if self.count != 2:
+            raise Interrupted(self.name)
+
+    @contextmanager
+    def seen_everywhere(self) -> Iterator[None]:
+        """Raise anew what Python would only print, as where a signal comes while an object is taken away."""
+        before = sys.unraisablehook
+
+        def hook(unraisable: sys.UnraisableHookArgs) -> None:
+            if isinstance(unraisable.exc_value, Interrupted):
+                self.count -= 1
+                _thread.interrupt_main()
+            else:
+                before(unraisable)
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        os.getcwd()  # noqa: PTH109 (pathlib is not needed for it)
+    except FileNotFoundError:
+        raise UserError("The folder that this command was started in is gone; change to another one.") from None
+    from organza.commands.parsing import parsed
+
+    code = parsed(arguments)()
+    flush_output()
+    return code
+
+
+def _code(run: Callable[[], int]) -> int:
+    """Run a command and tell how it went wrong, if it did, in one sentence; return its exit code."""
+    try:
+        return run()
     except UserError as error:
         say(str(error))
-        sys.exit(2)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 2
+    except OutputLost as lost:
+        if lost.reader_gone:  # as `head` does, on purpose
+            return EXIT_CODES[OUTPUT_CLOSED]
+        say(f"The output could not be written: {lost}.")
+        return 1
+    except BrokenPipeError:
+        return EXIT_CODES[OUTPUT_CLOSED]
+    except MemoryError as error:
+        return _no_memory(error)
+    except RuntimeError as error:
+        if not any(words in str(error).lower() for words in NO_MEMORY):
+            raise
+        return _no_memory(error)
     except OSError as error:
-        if error.errno not in _PLACES or error.filename is None:
+        if error.errno not in PLACES or error.filename is None:
             raise
         say(
             f"{error.filename} cannot be written or read: {error.strerror}; make room, mend its permissions, or name another place."
         )
-        sys.exit(2)
-    except KeyboardInterrupt:
-        say("Interrupted.")
-        sys.exit(130)
+        return 2
+    except SystemExit as end:  # of the parser, after its help
+        flush_output()
+        return end.code if isinstance(end.code, int) else 0
 
 
-def _parsed(arguments: list[str]) -> Callable[[], int]:
-    """The verb that the arguments name, with its options, ready to be called.
-
-    Raises:
-        UserError: for an unknown verb or option, or a missing one.
-    """
-    if arguments[:1] in (["--version"], ["-V"]):
-        return _version
-    if arguments[:1] == ["data"]:
-        return _chosen("organza data", ABOUT_DATA, DATA_VERBS, arguments[1:])
-    return _chosen("organza", ABOUT, VERBS | {"data": _data}, arguments)
+def _no_memory(error: Exception) -> int:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    say(
+        f"There is not enough memory ({reason}); ask for a smaller --size, --count or --set batch=..., or close other programs. "
+        "What was saved is untouched."
+    )
+    return 1
 
 
-def _data() -> int:
-    """Look at data, and make some: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
-    return 0
-
-
-def _version() -> int:
-    import organza
-
-    print(f"organza {organza.__version__}")
-    return 0
-
-
-def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
-        wrong = arguments[0]
-        raise UserError(f"There is no command {program} {wrong}; there are {', '.join(verbs)}.{nearest(wrong, verbs)}")
-    told = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(told):
-            return tyro.extras.subcommand_cli_from_dict(
-                {name: _later(verb) for name, verb in verbs.items()},
-                prog=program,
-                description=about,
-                args=arguments or ["--help"],
-                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
-    except SystemExit as end:
-        if end.code in (0, None):
-            raise
-        raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
-
-
-def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
-    """The verb as tyro should see it: the same signature and help, but called after parsing, outside of tyro."""
-
-    @functools.wraps(verb)
-    def bound(*positional: Any, **options: Any) -> Callable[[], int]:
-        return functools.partial(verb, *positional, **options)
-
-    return bound
-
-
-def _one_sentence(boxed: str, command: str) -> str:
-    """What a parser says in a box of several lines, as one sentence."""
-    text = " ".join(re.sub(r"[─│╭╮╰╯]", " ", boxed).split()).split(" For full helptext")[0]
-    help_ = f"See {command} --help."
-    if found := re.search(r"Unrecognized options?: ([^\s,]+)", text):
-        near = re.search(r"Perhaps you meant: (--[\w-]+)", text)
-        return f"{command} does not take {found[1]}.{f' Did you mean {near[1]}?' if near else ''} {help_}"
-    if found := re.search(r"Error parsing ([\w-]+):.*invalid literal for int\(\) with base 10: ('.*?')", text):
-        return f"{command} {found[1]} takes a whole number, not {found[2]}. {help_}"
-    if found := re.search(r"invalid choice '(.*?)' for argument '(\S+?)'. Expected one of \((.*?)\)", text):
-        choices = [choice for choice in re.findall(r"'(\S+?)'", found[3]) if choice != "None"]
-        return f"{command} {found[2]} can be {', '.join(choices)}, not {found[1]}.{nearest(found[1], choices)} {help_}"
-    if found := re.search(rf"Missing from {command}: (.+?)(?: \(required\)|$)", text):
-        return f"{command} needs {found[1].rstrip('.')}. {help_}"
-    return f"{text.rstrip('. ')}. {help_}"
+def _noted(message: Warning | str, *_: Any, **__: Any) -> None:
+    say(f"note: {message}")
 
 
 if __name__ == "__main__":

@@ -9,28 +9,34 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
+import rich.console
+from rich.console import ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from organza.errors import UserError
 from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Stopped, Tick, Warned
 from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
 from organza.shell import quoted
+from organza.signals import EXIT_CODES, OUTPUT_CLOSED, ask_to_stop
 from organza.stop import Check, best, tie
+from organza.terminal import OutputLost, Stream, say
+from organza.untrusted import printable
 
 QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
 CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
-CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "non-finite": 1, "collapse": 1}
+CODES = {**EXIT_CODES, "non-finite": 1, "collapse": 1}
 READINGS = ("D(x)", "D(G(z))", "D accuracy", "G gradient", "D gradient", "G step", "D step")
 
 
@@ -76,13 +82,45 @@ class Screen:
 
 
 def display(first: Event, events: Iterable[Event], run: Path, console: Console | None = None) -> int:
-    """Show a run from its first event to its end; returns the exit code: 0, or 128 + the signal that ended it, or 1."""
+    """Show a run from its first event to its end; returns the exit code: 0, or 128 + the signal that ended it, or 1.
+
+    A run whose output nobody reads any more is asked to stop, saves and says so in its events.
+    """
     console = console or Console(highlight=False)
     show = _live if console.is_terminal and not console.is_dumb_terminal else _plain
-    screen, last = show(console, _chained(first, events))
-    for line in _farewell(screen, last, run):
-        console.print(line, soft_wrap=True, markup=False)
+    chained = _chained(first, events)
+    try:
+        screen, last = show(console, chained)
+        for line in _farewell(screen, last, run):
+            console.print(line, soft_wrap=True)
+    except OutputLost:
+        ask_to_stop()
+        for _ in chained:
+            ask_to_stop()  # what is not yet training hears it later
+        return CODES[OUTPUT_CLOSED]
     return CODES.get(last.kind, 0)
+
+
+class Console(rich.console.Console):
+    """Standard output or error for tables and pictures. Text is shown as it is, without markup, its control characters spelt out.
+
+    Args:
+        stderr: standard error, which training does without.
+        options: of rich's console.
+    """
+
+    def __init__(self, stderr: bool = False, **options: Any):
+        stream = Stream(sys.stderr if stderr else sys.stdout, needed=not stderr)
+        super().__init__(**{"file": stream, "stderr": stderr, "markup": False, "emoji": False, **options})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of what is printed, `printable` but for the ends of lines."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            if control or text.isprintable():
+                yield segment
+            else:
+                yield Segment("\n".join(map(printable, text.split("\n"))), style, control)
 
 
 @contextmanager
@@ -109,7 +147,7 @@ def preparing() -> Iterator[Callable[[str, int, int], None]]:
             nonlocal said
             if time.monotonic() - said > QUIET:
                 said = time.monotonic()
-                print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+                say(f"{what}: {done:,} of {total:,}")
 
         yield tell
 
@@ -233,7 +271,8 @@ def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
         elif isinstance(event, Tick) and time.monotonic() - said > max(QUIET, (time.monotonic() - begun) / 30):
             line, said = status(event), time.monotonic()
         if line:
-            print(line, file=console.file, flush=True)  # not through rich, which would break long lines
+            shown = "\n".join(map(printable, line.split("\n")))
+            print(shown, file=console.file, flush=True)  # not through rich, which would break long lines
         if isinstance(event, Stopped):
             return screen, event
     raise RuntimeError("the run ended without saying why")
@@ -303,8 +342,9 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
     yield f"pictures: {Path(place) / 'samples'}"
     if folder.report.is_file() and last.kind not in CODES:
         yield f"report: {Path(place) / folder.report.name}"
-    if folder.exists and "source_shape" in folder.read()["data"]:
-        yield f"next: organza translate {quoted(place)} INPUT OUTPUT"
-        return
+    with suppress(UserError):  # recipe.json was removed meanwhile
+        if "source_shape" in folder.read()["data"]:
+            yield f"next: organza translate {quoted(place)} INPUT OUTPUT"
+            return
     yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show"
     yield f"      organza judge {quoted(place)} PICTURE-OR-FOLDER"

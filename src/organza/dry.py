@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from typing import Any
 
 from torch import nn
@@ -14,7 +12,7 @@ from torch.utils.flop_counter import flop_registry
 from organza.data.batches import Batches
 from organza.display import words
 from organza.feasibility import feasible
-from organza.machine import choose
+from organza.machine import choose, peak_memory
 from organza.pace import faster, rates, trial
 from organza.part import encode
 from organza.progress import Progress
@@ -83,9 +81,3 @@ class Counter(TorchDispatchMode):
         if (formula := flop_registry.get(function._overloadpacket)) is not None:
             self.total += formula(*arguments, **named, out_val=result)
         return result
-
-
-def peak_memory() -> int:
-    """The most memory that this process has held, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -7,6 +7,7 @@ Estimate(value=0.21, error=0.01)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
@@ -20,6 +21,7 @@ from torch import Tensor
 from organza.arguments import whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
+from organza.machine import require_memory
 from organza.metrics import lite0, mobilenet
 from organza.metrics.evaluate import LEAST, Card, by_class, thorough
 from organza.metrics.features import Extractor, cached_features, offline_extractor, second_opinion
@@ -183,6 +185,7 @@ def _sides_of_run(
     if missing and against is None:
         raise UserError(f"{missing} Or name real pictures to measure against with --against.")
     size = Size(run.width, run.height)
+    require_memory(count * math.prod(run.shape), f"{count:,} pictures")
     named = None if against is None else folder_side(against, size, run.channels, progress=progress)
     if missing:
         note = f"{missing} So memorisation is not measured, and labels are drawn as often as the data had them"

@@ -87,7 +87,7 @@ class Reported:
 class Stopped:
     """The run is over, or paused."""
 
-    kind: str  # budget, plateau, equilibrium, non-finite, collapse, SIGINT, SIGTERM, SIGHUP
+    kind: str  # budget, plateau, equilibrium, non-finite, collapse, or the name of a signal: see signals.EXIT_CODES
     reason: str
     images: int
 

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.disk import cannot_write
-from organza.errors import UserError
-from organza.pictures import grid, save_png
+from organza.pictures import grid, save_png, write_aside
 from organza.provenance import Provenance
 from organza.rendering import LEVEL, render, stl, turntable
 
@@ -37,9 +35,9 @@ def write_volumes(
     """
     content = io.BytesIO()
     np.savez_compressed(content, volumes=volumes[..., 0])
-    _write(folder / "volumes.npz", content.getvalue())
+    write_aside(folder / "volumes.npz", content.getvalue())
     save_png(grid(render(volumes[:SHEET], PICTURE // 2)), folder / "grid.png", made_by)
-    _write(folder / "turntable.gif", gif(turntable(volumes[:TURNING]), made_by=made_by))
+    write_aside(folder / "turntable.gif", gif(turntable(volumes[:TURNING]), made_by=made_by))
     told = [f"{len(volumes)} volumes in volumes.npz", "grid.png", "turntable.gif"]
     for index, volume in enumerate(volumes) if singly else ():
         save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png", made_by)
@@ -48,7 +46,7 @@ def write_volumes(
     if surfaces:
         there = [index for index, volume in enumerate(volumes) if volume.max() > LEVEL]
         for index in there:
-            _write(folder / f"{index:05d}.stl", stl(volumes[index, ..., 0]))
+            write_aside(folder / f"{index:05d}.stl", stl(volumes[index, ..., 0]))
         told.insert(1, f"{len(there)} STL files")
     return told
 
@@ -70,14 +68,3 @@ def gif(frames: Sequence[np.ndarray], seconds: float = 3.0, made_by: Provenance 
         content, "gif", save_all=True, append_images=images[1:], duration=pause, loop=0, optimize=True, **said
     )
     return content.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise UserError(cannot_write(path, error)) from error

@@ -5,12 +5,12 @@ nearest ones that do are named.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterator
 
 from organza.data.batches import Batches
 from organza.data.size import parse_size
 from organza.errors import UserError, told
+from organza.machine import memory
 from organza.outline import outlined
 from organza.recipe import Recipe
 
@@ -47,8 +47,7 @@ def feasible(recipe: Recipe, data: Batches) -> None:
                 f"The recipe {recipe.name} cannot make {data.unit} of {size}; the nearest sizes that it can make: {sizes}."
             ) from None
         raise
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > has:
+    if needed > (has := memory()):
         raise UserError(
             f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
         )

@@ -10,6 +10,7 @@ import platform
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,9 +170,51 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
     }
 
 
+def memory() -> int:
+    """Return the bytes of this machine's memory."""
+    return _proc("meminfo", "MemTotal") or _psutil().virtual_memory().total
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that can be had now without moving other programs out of it."""
+    return _proc("meminfo", "MemAvailable") or _psutil().virtual_memory().available
+
+
+def require_memory(needed: int, what: str) -> None:
+    """Check that there is memory for something before any of it is made.
+
+    Raises:
+        UserError: there is not.
+    """
+    if needed > (free := free_memory()):
+        raise UserError(
+            f"{what} would take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; ask for fewer."
+        )
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process has held, in bytes; what it holds now on macOS, which keeps no peak."""
+    if peak := _proc("self/status", "VmHWM"):
+        return peak
+    now = _psutil().Process().memory_info()
+    return getattr(now, "peak_wset", now.rss)
+
+
+def _proc(file: str, name: str) -> int:
+    """Return a number of Linux's /proc in bytes; 0 on other systems."""
+    path = Path("/proc") / file
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
+
+
+def _psutil() -> Any:
+    """The package that knows other systems; on Linux nothing else needs it."""
+    return import_module("psutil")
+
+
 def _cpu() -> str:
     """The processor's name, and the instructions that torch uses on it: another one may round differently."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{(names or [platform.processor()])[0]} ({torch.backends.cpu.get_cpu_capability()})"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.disk import cannot_write
+from organza.disk import cannot_write, discard, rename
 from organza.errors import UserError
 from organza.provenance import Provenance
 
@@ -97,9 +97,9 @@ def write_aside(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("xb") as file:  # never through a link
             file.write(content)
-        aside.replace(path)
+        rename(aside, path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        discard(aside)
         raise UserError(cannot_write(path, error)) from error
 
 

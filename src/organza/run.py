@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from organza.disk import cannot_write, make_folder, open_to_append, write_all, w
 from organza.errors import UserError
 from organza.foreign import refusal
 from organza.forms import duration, natural, positive, require_form, sides
+from organza.locking import Held, locked
 from organza.shell import quoted
-from organza.untrusted import printable_form, read_json, read_lines, require_inside
+from organza.untrusted import JSON_BYTES, Refused, printable_form, read_bytes, read_json, read_lines, require_inside
 
 FORM: dict[str, Any] = {
     "recipe": {"name": str},
@@ -56,6 +56,8 @@ class RunFolder:
         )
         self.best, self.latest = self.path / "best.json", self.path / "latest.json"
         self.report, self.quiz = self.path / "report.html", self.path / "quiz.html"
+        self._held: tuple[int, int] | None = None  # the folder's identity while this process trains it
+        self._content: str | None = None  # of recipe.json then
 
     @property
     def exists(self) -> bool:
@@ -115,6 +117,7 @@ class RunFolder:
         Raises:
             UserError: where there is no run, or its recipe.json is not readable.
         """
+        self.require_there()
         if self.path.is_file():
             raise UserError(refusal(self.path))
         if not self.exists:
@@ -136,7 +139,9 @@ class RunFolder:
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Write recipe.json."""
+        self.require_there()
         write_json(self.recipe, content)
+        self._remember()
 
     def append(self, file: Path, line: Mapping[str, Any]) -> None:
         """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read.
@@ -144,6 +149,7 @@ class RunFolder:
         Raises:
             UserError: where the disk is full or the file cannot be written; what was written of the line is taken back.
         """
+        self.require_there()
         try:
             with open_to_append(file) as stream:
                 length = stream.tell()
@@ -177,23 +183,51 @@ class RunFolder:
             UserError: where another process holds it, with its number; where the folder cannot be written.
         """
         path = self.path / "lock"
-        try:
-            opened = path.open("a+")
-        except OSError as error:
-            raise UserError(cannot_write(path, error)) from error
-        with opened as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                owner = file.read().strip() or "another process"
+                stack.enter_context(locked(path))
+            except Held as held:
                 raise UserError(
-                    f"{self.path} is being trained by process {owner}; wait for it, stop it, or name another --run."
+                    f"{self.path} is being trained by {held.owner}; wait for it, stop it, or name another --run."
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+            except Refused as refused:
+                raise UserError(
+                    f"{path} cannot be used as a lock: {refused.strerror}. Remove it, or name another --run."
+                ) from None
+            except OSError as error:
+                raise UserError(cannot_write(path, error)) from error
+            status = self.path.stat()
+            self._held = status.st_dev, status.st_ino
+            self._remember()
+            try:
+                yield
+            finally:
+                self._held = self._content = None
+
+    def require_there(self) -> None:
+        """Check that a run that is held is where it was; a recipe.json that was removed meanwhile is written again.
+
+        Raises:
+            UserError: its folder was removed or renamed. Nothing is written in its place.
+        """
+        if self._held is None:
+            return
+        with suppress(OSError):
+            status = self.path.stat()
+            if (status.st_dev, status.st_ino) == self._held:
+                if self._content is not None and not os.path.lexists(self.recipe):
+                    write_whole(self.recipe, self._content)
+                return
+        raise UserError(
+            f"{self.path} was removed or renamed while it was trained, so the training ends here. What it holds elsewhere is untouched: "
+            "the same command with its new name in --run goes on from its last checkpoint."
+        )
+
+    def _remember(self) -> None:
+        """Keep the text of recipe.json, which a run that is trained cannot do without."""
+        if self._held is not None and self.exists:
+            with suppress(OSError):
+                self._content = read_bytes(self.recipe, JSON_BYTES, inside=self.path).decode(errors="replace")
 
 
 def _printable(content: dict[str, Any]) -> dict[str, Any]:

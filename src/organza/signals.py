@@ -1,43 +1,94 @@
-"""Ctrl-C and its kin as a wish: a run is asked to stop, and does so in order after its step."""
+"""Ctrl-C and its kin as a wish: a run is asked to stop, and does so in order after its step.
+
+Which signals there are depends on the system: Windows knows Ctrl-Break and no SIGHUP.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NAMES = tuple(number.name for number in SIGNALS)
+OUTPUT_CLOSED = "SIGPIPE"
+"""The name under which a run notes that nobody reads its output any more; no such signal is ever waited for."""
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149, OUTPUT_CLOSED: 141}
+"""The exit code of each end that was asked for: 128 and the number of the signal, as shells show it, on every system."""
+NAMES = tuple(EXIT_CODES)
+SIGNALS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__ and name != OUTPUT_CLOSED)
+REASONS = {OUTPUT_CLOSED: "nothing more can be written to the output"}
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends what is being done.
+
+    Args:
+        name: of the signal.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.name = name
 
 
 class Wish:
-    """What a signal asked for.
+    """A signal that came.
 
     >>> wish = Wish()
     >>> with wish.heard():
     ...     signal.raise_signal(signal.SIGTERM)
-    >>> wish.asked
-    'SIGTERM'
+    >>> wish.asked, wish.reason
+    ('SIGTERM', 'asked to stop (SIGTERM)')
     """
 
     asked: str | None = None  # the signal's name
 
+    @property
+    def reason(self) -> str:
+        """The sentence for the run's events."""
+        return REASONS.get(self.asked or "", f"asked to stop ({self.asked})")
+
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Inside, a signal is noted; a second one stops at once. Outside the main thread Python has none to note."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        """Note a signal that comes inside; a second one stops at once. `ask_to_stop` is heard in every thread, signals in the main one."""
+        _listening.append(self)
         try:
-            yield
+            with handling(self._note):
+                yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            _listening.remove(self)
 
     def _note(self, number: int, frame: Any) -> None:
         if self.asked:
-            raise KeyboardInterrupt
+            raise Interrupted(signal.Signals(number).name)
         self.asked = signal.Signals(number).name
+
+
+_listening: list[Wish] = []
+
+
+def ask_to_stop(name: str = OUTPUT_CLOSED) -> None:
+    """Ask the runs that are trained in this process to stop, as a signal of this name would."""
+    for wish in _listening:
+        wish.asked = wish.asked or name
+
+
+@contextmanager
+def handling(handler: Callable[[int, Any], Any], numbers: Sequence[int] = SIGNALS) -> Iterator[None]:
+    """Handle signals inside. Outside of the main thread Python handles none; what `nohup` ignores stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {}
+    try:
+        for number in numbers:
+            present = signal.getsignal(number)
+            if present is signal.SIG_IGN and number == getattr(signal, "SIGHUP", None):
+                continue
+            before[number] = present
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, present in before.items():
+            signal.signal(number, present if present is not None else signal.SIG_DFL)

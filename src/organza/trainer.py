@@ -259,7 +259,7 @@ class Trainer:
 
     def _ended(self) -> tuple[str, str] | None:
         if self.wish.asked:
-            return self.wish.asked, f"asked to stop ({self.wish.asked})"
+            return self.wish.asked, self.wish.reason
         if self.plan.seconds is not None and self.seconds >= self.plan.seconds:
             return "budget", f"the budget of {self.plan.budget} is spent"
         if self.plan.seconds is None and self.images >= self.plan.images:
@@ -309,6 +309,7 @@ class Trainer:
 
     def _sample(self) -> Iterator[Event]:
         pictures = gallery(self)
+        self.folder.require_there()
         path = self.folder.samples / f"{checkpoint.name_for(self.images)}.png"
         save_png(grid(pictures, self.data.columns), path, standing.made_by(self) if self.metadata else None)
         yield Sampled(self.images, pictures, path)
@@ -360,6 +361,7 @@ class Trainer:
 
     def _save(self) -> Iterator[Event]:
         if self.saved_at != self.images:
+            self.folder.require_there()
             yield Saved(self.images, standing.save(self))
 
     def neutral(self) -> float:

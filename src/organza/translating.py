@@ -12,6 +12,7 @@ import numpy as np
 from organza.data.decode import ENDINGS, Unreadable, decode, size_of
 from organza.data.folder import Entry, listing
 from organza.data.size import Size
+from organza.disk import LONGEST_NAME, folds_case, safe_name, same_name
 from organza.errors import UserError
 from organza.infer import Run, load
 from organza.pictures import save_png
@@ -135,19 +136,30 @@ def _jobs(source: Path, out: Path) -> tuple[list[Job], list[str]]:
             raise UserError(
                 f"Translations are written as PNG, which loses nothing: name {out.with_suffix('.png')}, or a folder."
             )
-        return [Job(str(source), source.read_bytes, out if named else out / f"{source.stem}.png", source)], []
+        return [
+            Job(str(source), source.read_bytes, out if named else out / _safe_path(f"{source.stem}.png"), source)
+        ], []
     if named or out.is_file():
         raise UserError(f"{source} may hold many pictures and {out} is one file; name a folder for the translations.")
     found = listing(source)
-    times = Counter(_stem(entry.name) for entry in found.entries)
+    times = Counter(same_name(_stem(entry.name)) for entry in found.entries)
+    notes = [f"{printable(name)} is left out: {reason}" for name, reason in found.problems]
 
     def job(entry: Entry) -> Job:
-        kept = entry.name if times[_stem(entry.name)] > 1 else _stem(entry.name)  # of x.jpg and x.png both are kept
+        twin = times[same_name(_stem(entry.name))] > 1  # of x.jpg and x.png both are kept
+        kept = f"{entry.name if twin else _stem(entry.name)}.png"
+        name = _safe_path(kept)
+        if name != kept:
+            notes.append(f"{printable(entry.name)} is written as {name}, a name that every system takes")
         original = source / entry.name if source.is_dir() else None
-        return Job(printable(entry.name), lambda: found.read(entry), out / f"{kept}.png", original)
+        return Job(printable(entry.name), lambda: found.read(entry), out / name, original)
 
-    passed_over = [f"{printable(name)} is left out: {reason}" for name, reason in found.problems]
-    return [job(entry) for entry in found.entries], passed_over
+    return [job(entry) for entry in found.entries], notes
+
+
+def _safe_path(name: str) -> str:
+    """Return the path of a result with every part of it a name that every system takes."""
+    return "/".join(safe_name(part, LONGEST_NAME) for part in name.split("/"))
 
 
 def _stem(name: str) -> str:
@@ -155,7 +167,14 @@ def _stem(name: str) -> str:
 
 
 def _require_free(jobs: list[Job], overwrite: bool) -> None:
-    """Refuse to replace an original, ever, and an earlier result unless that is wanted."""
+    """Refuse to replace an original, ever, and an earlier result unless that is wanted; and two results of one name."""
+    if jobs and folds_case(jobs[0].result.parent):
+        names: dict[str, Job] = {}
+        for job in jobs:
+            if (twin := names.setdefault(same_name(str(job.result)), job)) is not job:
+                raise UserError(
+                    f"{twin.name} and {job.name} would be one file here, where case does not count; rename one of them first."
+                )
     originals = {job.original.resolve() for job in jobs if job.original}
     for job in jobs:
         if job.result.resolve() in originals:

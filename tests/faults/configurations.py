@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from organza import cli, infer, start
+from organza import infer, start
 from organza import recipe as recipes
+from organza.commands import parsing
 from organza.data.size import parse_size
 from organza.errors import UserError
 from organza.part import Part, settings_of
@@ -168,7 +169,7 @@ def words(times: int, chance: random.Random) -> Row:
                 (Budget.parse, parse_size)[trial % 2](text)
             else:
                 verb = chance.choice(("train", "sample", "evaluate", "judge", "translate", "trian"))
-                cli._parsed([verb, "data", chance.choice(flags), text])
+                parsing.parsed([verb, "data", chance.choice(flags), text])
             kept += 1
         except UserError as error:
             kept += len(str(error)) > 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from organza.commands.options import Data, Out, arg
+from organza.commands.options import MOST, Data, Out, answer, arg, require_seed, require_within
 from organza.shell import quoted
 
 
@@ -16,10 +16,8 @@ def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen fr
         data: the folder, zip or array file.
         size: pixels that you mean to train at, 64 or 96x64.
     """
-    from rich.console import Console
-
     from organza.data import check, parse_size, render
-    from organza.display import preparing
+    from organza.display import Console, preparing
 
     with preparing() as progress:
         found = check(data, size=parse_size(size) if size else None, progress=progress)
@@ -47,11 +45,13 @@ def data_faces(
     from organza.data import render_faces
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = render_faces(out, count=count, size=size, style=style, seed=seed, progress=progress)
-    print(
-        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt\n"
-        f"next: organza train {quoted(folder)}"
+    answer(
+        f"{count:,} faces in {folder}, their attributes in labels.csv, their licence in ATTRIBUTION.txt",
+        f"next: organza train {quoted(folder)}",
     )
     return 0
 
@@ -78,11 +78,13 @@ def data_styles(
     from organza.data import render_styles
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
-    print(
-        f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt\n"
-        f"next: organza train {quoted(folder)} --recipe cyclegan-light"
+    answer(
+        f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt",
+        f"next: organza train {quoted(folder)} --recipe cyclegan-light",
     )
     return 0
 
@@ -109,11 +111,13 @@ def data_pairs(
     from organza.data import render_pairs
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
-    print(
-        f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt\n"
-        f"next: organza train {quoted(folder)} --recipe pix2pix-light"
+    answer(
+        f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt",
+        f"next: organza train {quoted(folder)} --recipe pix2pix-light",
     )
     return 0
 
@@ -138,7 +142,7 @@ def data_fashion_mnist(
 
     with preparing() as progress:
         folder = fashion_mnist(out, source=source, split=split, download=download, progress=progress)
-    print(f"Fashion-MNIST ({split}) in {folder}\nnext: organza train {quoted(folder)}")
+    answer(f"Fashion-MNIST ({split}) in {folder}", f"next: organza train {quoted(folder)}")
     return 0
 
 
@@ -162,12 +166,14 @@ def data_digits(
     from organza.data import digits
     from organza.display import preparing
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     with preparing() as progress:
         folder = digits(out, count=count, size=size, source=source, seed=seed, progress=progress)
     real = sum(1 for _ in (folder / "b").rglob("*.png"))
-    print(
-        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt\n"
-        f"next: organza train {quoted(folder)} --recipe simgan-light --size {size}"
+    answer(
+        f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt",
+        f"next: organza train {quoted(folder)} --recipe simgan-light --size {size}",
     )
     return 0
 
@@ -190,8 +196,8 @@ def data_furniture(
 
     with preparing() as progress:
         count = furniture(out, source=source, only=only, progress=progress)
-    print(
-        f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt\n"
-        f"next: organza train {quoted(out)} --recipe gan3d-light --size 32"
+    answer(
+        f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt",
+        f"next: organza train {quoted(out)} --recipe gan3d-light --size 32",
     )
     return 0

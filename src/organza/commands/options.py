@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from organza.errors import UserError
+from organza.terminal import answer as answer
+from organza.terminal import say as say
 
 
 def arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
@@ -26,6 +27,29 @@ Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules alon
 """A recipe of the user's own, whose modules a run's files may name."""
 
 
+MOST = 10_000_000
+"""Images that one command makes at most."""
+SEEDS = 2**63
+"""Seeds run from 0 to one less: larger numbers fit into no file of a run."""
+
+
+def require_within(option: str, value: int | None, least: int, most: int) -> None:
+    """Check the number of an option.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    if value is not None and not least <= value <= most:
+        shown = f"{value:,}" if abs(value) < 10**20 else f"a number of {len(str(abs(value)))} digits"
+        limit = f"at least {least:,}" if value < least else f"at most {most:,}"
+        raise UserError(f"--{option} is {shown}; it must be {limit}.")
+
+
+def require_seed(seed: int | None) -> None:
+    """Check a seed. Raises as `require_within`."""
+    require_within("seed", seed, 0, SEEDS - 1)
+
+
 def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
     """The labels that `--set field=value ...` and `--class name` ask for, by field."""
     for setting in settings:
@@ -39,8 +63,3 @@ def tell(notes: tuple[str, ...]) -> None:
     """What the user should know beside the result, on standard error."""
     for note in notes:
         say(f"note: {note}")
-
-
-def say(text: str) -> None:
-    """One line on standard error."""
-    print(text, file=sys.stderr)

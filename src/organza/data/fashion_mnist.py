@@ -196,4 +196,4 @@ def _write(folder: Path, pictures: np.ndarray, labels: Sequence[int], progress: 
             Image.fromarray(picture).save(aside / CLASSES[label] / f"{index:05d}.png")
             if progress:
                 progress("writing pictures", index + 1, len(labels))
-        (aside / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8")
+        (aside / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8", newline="\n")

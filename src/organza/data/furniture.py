@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from organza.data.whole import whole
+from organza.disk import safe_name
 from organza.errors import UserError
 from organza.progress import Progress
 
@@ -147,19 +148,22 @@ def _write(folder: Path, pieces: dict[Path, list[Piece]], total: int, progress: 
                 name = _file_name(piece, rows)
                 (folder / name).parent.mkdir(exist_ok=True)
                 obj = upright(archive.read(piece.model).decode("latin-1"), piece.turned, piece.size)
-                (folder / name).write_text(f"# {piece.name}, by {piece.creator}, from {piece.catalogue}\n{obj}")
+                (folder / name).write_text(
+                    f"# {piece.name}, by {piece.creator}, from {piece.catalogue}\n{obj}", encoding="utf-8", newline="\n"
+                )
                 rows.append((name, piece.name, piece.category, piece.creator, piece.catalogue))
                 done += 1
                 if progress:
                     progress("writing meshes", done, total)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("file", "name", "category", "creator", "catalogue"), *rows])
-    (folder / "ATTRIBUTION.txt").write_text("\n".join(_attribution(pieces)) + "\n", encoding="utf-8")
+    (folder / "ATTRIBUTION.txt").write_text("\n".join(_attribution(pieces)) + "\n", encoding="utf-8", newline="\n")
 
 
 def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
     """category/name.obj, with a number where the name is taken."""
-    stem = "/".join(re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in (piece.category, piece.name))
+    plain = (re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in (piece.category, piece.name))
+    stem = "/".join(safe_name(text) for text in plain)
     taken = {row[0] for row in rows}
     names = (f"{stem}.obj" if n == 1 else f"{stem}-{n}.obj" for n in range(1, len(rows) + 2))
     return next(name for name in names if name not in taken)

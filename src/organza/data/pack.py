@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
+from organza.caching import cache_folder
+from organza.data.cache import Damage, PackFiles, digest, load, recall, remember, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.decode import FITS, Unreadable, decode
 from organza.data.folder import Entry, Listing, listing

@@ -106,7 +106,7 @@ def system_fonts(size: int) -> list[tuple[str, Font]]:
 
 
 def _folders() -> list[Path]:
-    home = Path.home()
+    home = Path("~").expanduser() if "HOME" in os.environ else Path()
     if sys.platform == "darwin":
         return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
     if sys.platform == "win32":

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from organza.caching import cache_folder
 from organza.data import meshes
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
-from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
+from organza.data.cache import Damage, PackFiles, digest, load, recall, remember, store
 from organza.data.decode import Unreadable
 from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing
 from organza.data.parallel import in_order

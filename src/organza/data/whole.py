@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from organza.disk import remove_tree, rename
 from organza.errors import UserError
 
 
@@ -22,7 +22,7 @@ def whole(folder: Path) -> Iterator[Path]:
         UserError: where the system refuses to write.
 
     >>> import tempfile; place = Path(tempfile.mkdtemp()) / "digits"
-    >>> with whole(place) as aside: _ = (aside / "0.txt").write_text("zero")
+    >>> with whole(place) as aside: _ = (aside / "0.txt").write_text("zero", encoding="utf-8")
     >>> [path.name for path in place.iterdir()]
     ['0.txt']
     """
@@ -34,8 +34,10 @@ def whole(folder: Path) -> Iterator[Path]:
     try:
         aside.chmod(0o755)
         yield aside
-        aside.replace(folder)
+        if folder.is_dir():  # Windows renames nothing over a folder, empty or not
+            folder.rmdir()
+        rename(aside, folder)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)

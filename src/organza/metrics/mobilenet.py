@@ -80,7 +80,7 @@ def pretrained(cache: Path | None = None) -> MobileNetV2:
     """The network with its ImageNet weights, frozen, in channels-last memory.
 
     Args:
-        cache: the directory of the converted weights (14 MB); `store.cache_directory()` by default.
+        cache: the directory of the converted weights (14 MB); `caching.cache_folder()` by default.
 
     Raises:
         UserError: the package with the weights is missing or damaged.

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from organza.caching import cache_folder
 from organza.errors import UserError
 from organza.metrics import store
 
@@ -144,12 +145,12 @@ def pretrained(make: Callable[[], Network], weights: Weights, cache: Path | None
     Args:
         make: the network without them.
         weights: where they are.
-        cache: the directory of the converted weights; `store.cache_directory()` by default.
+        cache: the directory of the converted weights; `cache_folder()` by default.
 
     Raises:
         UserError: the package with the weights is missing or damaged.
     """
-    path = (cache or store.cache_directory()) / f"{weights.name}.safetensors"
+    path = (cache or cache_folder()) / f"{weights.name}.safetensors"
     about = {"format": FORMAT, "source sha256": weights.sha256}
     network = make()
     state = store.read(path, about)

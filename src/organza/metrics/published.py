@@ -19,6 +19,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from organza.caching import cache_folder
 from organza.errors import UserError
 from organza.metrics import store
 from organza.progress import Progress
@@ -59,7 +60,7 @@ class Published:
 
     def kept_at(self, cache: Path | None = None) -> Path:
         """Where the converted weights are kept."""
-        return (cache or store.cache_directory()) / f"{self.name}-{self.sha256[:12]}.safetensors"
+        return (cache or cache_folder()) / f"{self.name}-{self.sha256[:12]}.safetensors"
 
     def state(
         self,

@@ -15,18 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from organza.disk import discard, rename
 from organza.untrusted import parse_json, read_bytes
 
 CHECKSUM = "sha256"
 LARGEST = 4 * 2**30
 """Bytes of a file: the features of a million images."""
-
-
-def cache_directory() -> Path:
-    """Where files that can be made again are kept: $ORGANZA_CACHE, else $XDG_CACHE_HOME/organza, else ~/.cache/organza."""
-    if chosen := os.environ.get("ORGANZA_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "organza"
 
 
 def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
@@ -70,9 +64,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        rename(aside, path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        discard(aside)
         raise
 
 

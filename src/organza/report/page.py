@@ -48,7 +48,7 @@ def _digest(code: str) -> str:
 @cache
 def asset(name: str) -> str:
     """A file of this folder: style.css, page.js, quiz.js."""
-    return files("organza.report").joinpath(name).read_text("utf8")
+    return files("organza.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def page(title: str, body: Iterable[str], script: str = "") -> str:

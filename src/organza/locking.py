@@ -1,0 +1,107 @@
+"""A lock that dies with the process that holds it, on every system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import SoftFileLock, Timeout, lock_descriptor
+
+from organza.disk import BINARY, NO_LINK
+from organza.untrusted import Refused
+
+UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""Errors of a system, or of a network's file system, that has no locks of its own."""
+
+
+class Held(Exception):
+    """The lock is held by another.
+
+    Args:
+        owner: its process, by number where that is known.
+    """
+
+    def __init__(self, owner: str):
+        super().__init__(owner)
+        self.owner = owner
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made and stays; the number of this process is written into it.
+
+    Raises:
+        Held: another process holds it, or this one already does.
+        OSError: the file cannot be opened or written; it is a link, another file's second name, or no regular file.
+    """
+    descriptor = _opened(path)
+    try:
+        with _taken(path, descriptor):
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, f" {os.getpid()}\n".encode())  # the lock of Windows hides the first byte from others
+            yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Open the file of a lock without following a link or waiting for a pipe, and without changing it."""
+    with suppress(FileNotFoundError):
+        _require_plain(path, os.lstat(path))
+    flags = os.O_RDWR | os.O_CREAT | NO_LINK | BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        _require_plain(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_plain(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused(path, "it is a link or no regular file")
+    if status.st_nlink > 1:  # to write the number would be to write into the file of the other name
+        raise Refused(path, "it is a second name of another file")
+
+
+@contextmanager
+def _taken(path: Path, descriptor: int) -> Iterator[None]:
+    try:
+        free = lock_descriptor(descriptor, blocking=False)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    else:
+        if not free:
+            raise Held(_owner(descriptor))
+        yield
+        return
+    # A file that names its owner, and counts for nothing once that process is gone.
+    claim = SoftFileLock(path.with_name(f".{path.name}.owner"), timeout=0, thread_local=False)
+    try:
+        claim.acquire()
+    except Timeout:
+        raise Held(_owner(descriptor)) from None
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def _owner(descriptor: int) -> str:
+    """Return the owner's number, which it may be writing just now."""
+    for _ in range(20):
+        for start in (0, 1):  # the first byte cannot be read on Windows
+            with suppress(OSError):
+                os.lseek(descriptor, start, os.SEEK_SET)
+                if (number := os.read(descriptor, 32).strip()).isdigit():
+                    return f"process {number.decode()}"
+        time.sleep(0.01)
+    return "another process"
