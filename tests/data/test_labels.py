@@ -116,11 +116,11 @@ def test_a_table_gives_classes_tags_and_numbers_and_its_columns_can_be_chosen(tm
     ("lines", "said"),
     [
         (["file,kind"] + [f"{k:02d}.png,{k % 2}" for k in range(37)], "nothing of 3 of 40 .* 37.png, 38.png, 39.png"),
-        (["file,kind"] + [f"{k:02d}.png,a" for k in range(40)], "the same of every picture"),
+        (["file,kind"] + [f"{k:02d}.png,a" for k in range(40)], "the same of every image"),
         (["name,kind", "00.png,a"], "no column `file`"),
         (["file,kind", "00.png,a", "00.png,b"], "names 00.png twice"),
-        (["file,age"] + [f"{k:02d}.png,{k if k != 5 else ''}" for k in range(40)], "1 of 40 pictures have none, for example 05.png"),
-        (["file,who"] + [f"{k:02d}.png,person {k}" for k in range(40)], "who has 40 values for 40 pictures"),
+        (["file,age"] + [f"{k:02d}.png,{k if k != 5 else ''}" for k in range(40)], "1 of 40 images have none, for example 05.png"),
+        (["file,who"] + [f"{k:02d}.png,person {k}" for k in range(40)], "who has 40 values for 40 images"),
     ],
 )  # fmt: skip
 def test_what_a_table_lacks_is_told_by_name(lines: list[str], said: str, tmp_path: Path):
@@ -131,8 +131,8 @@ def test_what_a_table_lacks_is_told_by_name(lines: list[str], said: str, tmp_pat
 def test_pictures_without_a_class_are_named(tmp_path: Path):
     classes(tmp_path)
     drawing(7).save(tmp_path / "lonely.png")
-    with pytest.raises(UserError, match=r"Nothing is known of 1 of 121 pictures, for example lonely\.png"):
+    with pytest.raises(UserError, match=r"Nothing is known of 1 of 121 images, for example lonely\.png"):
         labelled(tmp_path)
     flat = tmp_path / "plain"
-    with pytest.raises(UserError, match="Nothing is known of the pictures in"):
+    with pytest.raises(UserError, match="Nothing is known of the images in"):
         labelled(flat)

@@ -111,9 +111,7 @@ def test_names_match_without_their_endings(folder: Path):
 def test_pictures_without_a_partner_are_named(folder: Path):
     (folder / "b" / "07.png").rename(folder / "b" / "seven.png")
     (folder / "a" / "09.png").unlink()
-    with pytest.raises(
-        UserError, match=r"3 pictures in .* have no partner, for example a/07.png, b/09.png, b/seven.png"
-    ):
+    with pytest.raises(UserError, match=r"3 images in .* have no partner, for example a/07.png, b/09.png, b/seven.png"):
         sides(folder)
 
 

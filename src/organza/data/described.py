@@ -202,14 +202,13 @@ def _joined(source: str | Path, names: Sequence[str], tables: Sequence[tuple[Pla
         found = matched(names, keys, home_of(source))
     except Ambiguous as error:
         raise UserError(f"{shown} names {error}; write its folder before it.") from None
+    notes = [*_repetitions(shown, names, found, lines), *(note for _, table in tables for note in table.notes)]
     if missing := [name for name, which in zip(names, found, strict=True) if not which]:
         example = next((f", and names others, for example {printable(line.file[:80])}" for _, line in lines[:1]), "")
         raise UserError(
             f"{shown} knows nothing of {len(missing):,} of {len(names):,} images, for example {_some(missing)}"
             f"{example if len(missing) == len(names) else ''}; add them to the table, or move them away."
         )
-    notes = [note for _, table in tables for note in table.notes]
-    notes += _repetitions(shown, names, found, lines)
     used = {line for which in found for line in which}
     if spare := [line.file for number, (_, line) in enumerate(lines) if number not in used]:
         notes.append(
