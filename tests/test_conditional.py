@@ -223,4 +223,5 @@ def test_other_label_layouts_play_acgan(tmp_path: Path):
     (data / "labels.csv").write_text("\n".join(["file,kind,tags,age", *rows]))
     recipe = replace(small(find("acgan")), average=0)
     train(data, tmp_path / "run", recipe, budget="16img")
+    assert "age is read as a number (0 to 39); --labels age:class" in (tmp_path / "run" / "events.jsonl").read_text()
     assert organza.load(tmp_path / "run").sample(2, labels={"tags": "x;y", "age": "20"}).shape == (2, 32, 32, 3)

@@ -13,12 +13,10 @@ from typing import NamedTuple
 
 from organza.data.folder import ARRAYS
 from organza.data.names import Ambiguous, ancestors, home_of, matched
-from organza.data.tables import BYTES, Foreign, Line, Table, read_table
+from organza.data.tables import BYTES, TABLES, Foreign, Line, Table, read_table
 from organza.errors import UserError
 from organza.untrusted import Refused, printable, read_bytes
 
-TABLES = ("labels.csv", "metadata.csv", "metadata.jsonl", "dataset.json")
-"""Names of tables that are found without being named; the first that there is counts."""
 ENDINGS = "csv|tsv|txt|jsonl|ndjson|json"
 NAMED = re.compile(rf"(.*?\.(?:{ENDINGS}))(?::(.*))?", re.IGNORECASE | re.DOTALL)
 MOST_FOLDERS = 10_000  # that tables are looked for in
@@ -112,7 +110,7 @@ def _named(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
     if places := _inside(source, names, table):
         return places
     raise UserError(
-        f"--labels: there is no table {printable(table)}; give columns of {TABLES[0]}, or a file ({ENDINGS.replace('|', ', ')}) "
+        f"--labels: there is no table {printable(table[:200])}; give columns of {TABLES[0]}, or a file ({ENDINGS.replace('|', ', ')}) "
         "with a column `file`."
     )
 

@@ -24,9 +24,10 @@ from torch import Tensor
 from organza.data.batches import Images
 from organza.data.classes import classes_of, folders_of, split_words
 from organza.data.columns import KINDS, LARGEST, NONE, TooMany, column, number_of, shown_as, tags_of
-from organza.data.described import TABLES, Described, described, wish
+from organza.data.described import Described, described, wish
 from organza.data.names import spelt
 from organza.data.source import Source
+from organza.data.tables import TABLES
 from organza.errors import UserError, nearest
 from organza.untrusted import printable
 
@@ -329,9 +330,9 @@ def labels_of(source: Source, names: Sequence[str]) -> Known:
     numbers, classes = classes_of(names)
     folders = ["" for _ in names] if numbers is None else [classes[number] for number in numbers]
     if told is None:
-        if columns and source.labels is not None and (numbers is None or columns.partition(":")[0].strip() != "class"):
+        if columns and (numbers is None or columns.strip() not in ("class", "class:class")):
             raise UserError(
-                f"--labels {printable(source.labels)}: there is no table {Path(source.path) / TABLES[0]}; give columns of it, or a table "
+                f"--labels {printable(columns)}: there is no table {Path(source.path) / TABLES[0]}; give columns of it, or a table "
                 "with a column `file`."
             )
         if numbers is None:

@@ -19,6 +19,8 @@ from organza.data.names import folded
 from organza.errors import UserError
 from organza.untrusted import parse_json, printable
 
+TABLES = ("labels.csv", "metadata.csv", "metadata.jsonl", "dataset.json")
+"""Names of tables that are found without being named; the first that there is counts."""
 SEVERAL = ";"  # between the tags of a cell
 BYTES = 256 * 2**20
 COLUMNS = 10_000
@@ -255,7 +257,7 @@ def _reason(error: ValueError) -> str:
 
 def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> Table:
     """Return the table of JSON objects, one for each image; a list of strings is a cell of tags, other structures are passed over."""
-    objects = list(objects)
+    objects = [(number, {column.strip(): cell for column, cell in row.items()}) for number, row in objects]
     header = list(dict.fromkeys(column for _, row in objects for column in row))
     if not any(_plain(column) in group for column in header for group in FILE_COLUMNS):
         raise Foreign(f"{name} has no entry `file_name`; each line should name the image that it is about so.")
@@ -265,7 +267,7 @@ def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> T
     structures = {
         c for c in columns for _, row in objects if isinstance(row.get(c), dict | list) and _cell(row[c]) is None
     }
-    columns = [column for column in columns if column.strip() and column not in structures]
+    columns = [column for column in columns if column and column not in structures]
     lines, unnamed = [], 0
     for number, row in objects:
         file = row.get(files)
@@ -279,7 +281,7 @@ def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> T
         notes.append(
             f"{shown} of {name} {'are structures' if len(structures) > 1 else 'is a structure'}, which no label can hold"
         )
-    return Table(name, tuple(column.strip() for column in columns), lines, {}, False, tuple(notes))
+    return Table(name, tuple(columns), lines, {}, False, tuple(notes))
 
 
 def _cell(value: Any) -> str | None:
