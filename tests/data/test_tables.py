@@ -340,7 +340,8 @@ def test_scraps_of_tables_are_a_table_or_a_sentence(scraps: list[str], name: str
     is_table_or_told("".join(scraps).encode(encoding), name)
 
 
-SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8)
+# Training flushes numbers too small for a float to 0 in the whole process, where hypothesis cannot make any.
+SCALARS = st.none() | st.booleans() | st.floats(allow_subnormal=False) | st.integers() | st.text(max_size=8)
 KEYS = st.sampled_from(["file", "labels", "x", ""])
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4))
 

@@ -9,25 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from organza.data.batches import Images
-from organza.data.classes import classes_of, folders_of, split_words
-from organza.data.columns import KINDS, LARGEST, NONE, TooMany, column, number_of, shown_as, tags_of
-from organza.data.described import Described, described, wish
+from organza.data.columns import LARGEST, NONE, number_of, tags_of
+from organza.data.known import known_of
 from organza.data.names import spelt
 from organza.data.source import Source
-from organza.data.tables import TABLES
 from organza.errors import UserError, nearest
 from organza.untrusted import printable
 
@@ -270,8 +266,10 @@ class Labelled(Images):
 
     def __init__(self, source: Source, *, mirror: bool = False):
         super().__init__(source, mirror=mirror)
-        self.labels, self.known, notes = labels_of(source, self.pack.names)
-        self.notes = (*self.notes, *notes)
+        known = known_of(source, self.pack.names)
+        fields = (Field(name, told.values, told.shares, told.several) for name, told in known.columns)
+        self.labels, self.known = Labels(tuple(fields)), np.concatenate([told.rows for _, told in known.columns], 1)
+        self.notes = (*self.notes, *known.notes)
         told = json.dumps([self.fingerprint, self.labels.facts()]).encode() + self.known.tobytes()
         self.fingerprint = hashlib.sha256(told).hexdigest()[: len(self.fingerprint)]
         if self.labels.one_class:
@@ -299,163 +297,3 @@ class Labelled(Images):
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"labels": self.labels.facts()}
-
-
-class Known(NamedTuple):
-    """What is known of the images of a source.
-
-    Args:
-        labels: fields.
-        rows: float32 [N, width].
-        notes: sentences about how folders and tables were understood.
-    """
-
-    labels: Labels
-    rows: np.ndarray
-    notes: tuple[str, ...]
-
-
-def labels_of(source: Source, names: Sequence[str]) -> Known:
-    """Return the labels of images, from a table where there is one, else from the folders that they lie in.
-
-    Args:
-        source: with its wish for labels.
-        names: of the images, relative to the source.
-
-    Raises:
-        UserError: nothing is known of some images, or a table or a column cannot be used (why).
-    """
-    table, columns = wish(source.labels)
-    told = described(source.path, names, table)
-    numbers, classes = classes_of(names)
-    folders = ["" for _ in names] if numbers is None else [classes[number] for number in numbers]
-    if told is None:
-        if columns and (numbers is None or columns.strip() not in ("class", "class:class")):
-            raise UserError(
-                f"--labels {printable(columns)}: there is no table {Path(source.path) / TABLES[0]}; give columns of it, or a table "
-                "with a column `file`."
-            )
-        if numbers is None:
-            raise UserError(_unknown(source, names))
-        fields, rows, notes = _fields([("class", "class")], {"class": folders}, names, decimal_comma=False)
-        return Known(Labels(tuple(fields)), np.concatenate(rows, 1), (*_merged(names), *notes))
-    cells = _by_column(told)
-    if numbers is not None:
-        cells.setdefault("class", folders)
-    if columns:
-        chosen = _chosen(columns, list(cells), told)
-        for name, _ in chosen:
-            if len(set(cells[name])) == 1:
-                raise UserError(
-                    f"{told.table} tells the same {name} of every image; there is nothing to tell them apart by."
-                )
-        fields, rows, notes = _fields(chosen, cells, names, told.decimal_comma)
-    else:
-        fields, rows, notes = _usable(told, cells, names, captions=numbers is not None)
-        if not fields and numbers is not None:  # a table of captions beside classes
-            fields, rows, more = _fields([("class", "class")], cells | {"class": folders}, names, decimal_comma=False)
-            notes += [f"classes are taken from the folders, since {told.table} has no column for them", *more]
-    if not fields:
-        raise UserError(f"{told.table} tells the same of every image; there is nothing to tell them apart by.")
-    return Known(Labels(tuple(fields)), np.concatenate(rows, 1), (*told.notes, *notes))
-
-
-def _by_column(told: Described) -> dict[str, list[str]]:
-    """Return the cells of each column by its name as it is shown."""
-    shown = shown_as(told.table, told.columns)
-    if len(set(shown.values())) < len(shown):
-        raise UserError(f"{told.table} has two columns of one name; give each a name of its own.")
-    return {shown[name]: cells for name, cells in told.columns.items()}
-
-
-def _chosen(columns: str, known: Sequence[str], told: Described) -> list[tuple[str, str | None]]:
-    """Return the columns that a user asks for, each with its kind.
-
-    Args:
-        columns: as the user wrote them, hair,year:class; known: those that there are.
-    """
-    kinds = {spelt(name): kind for name, kind in told.kinds.items()}
-    chosen: dict[str, str | None] = {}
-    for name in (spelt(part.strip()) for part in columns.split(",") if part.strip()):
-        head, _, kind = (part.strip() for part in name.rpartition(":"))
-        if name not in known and head in known:
-            if kind not in KINDS:
-                raise UserError(
-                    f"{name}: {head} can be read as {', '.join(f'{head}:{k}' for k in KINDS)}.{nearest(kind, KINDS)}"
-                )
-        elif name in known:
-            head, kind = name, kinds.get(name)
-        else:
-            raise UserError(f"{told.table} has no column {name}; it has {', '.join(known)}.{nearest(name, known)}")
-        if chosen.setdefault(head, kind) != kind:
-            raise UserError(f"--labels {columns} names {head} twice; it can be read in one way.")
-    return list(chosen.items())
-
-
-def _fields(
-    chosen: Sequence[tuple[str, str | None]],
-    cells: Mapping[str, Sequence[str]],
-    names: Sequence[str],
-    decimal_comma: bool,
-) -> tuple[list[Field], list[np.ndarray], list[str]]:
-    """Return the fields of columns, their rows, and notes on how they were understood."""
-    columns = [(name, column(name, cells[name], names, kind, decimal_comma)) for name, kind in chosen]
-    fields = [Field(name, found.values, found.shares, found.several) for name, found in columns]
-    return fields, [found.rows for _, found in columns], [found.note for _, found in columns if found.note]
-
-
-def _usable(
-    told: Described, cells: Mapping[str, Sequence[str]], names: Sequence[str], captions: bool
-) -> tuple[list[Field], list[np.ndarray], list[str]]:
-    """Return the fields of all columns of a table that tell images apart and are no captions, their rows, and notes.
-
-    Args:
-        told: by the table; cells: by the columns' names as they are shown; names: of the images.
-        captions: True if a table of captions alone is no mistake.
-    """
-    kinds = {spelt(name): kind for name, kind in told.kinds.items()}
-    fields: list[Field] = []
-    rows: list[np.ndarray] = []
-    notes: list[str] = []
-    unusable: list[TooMany] = []
-    for name in map(spelt, told.columns):
-        if len(set(cells[name])) == 1:
-            notes.append(f"{name} is {cells[name][0][:40] or NONE} for every image and left out")
-            continue
-        try:
-            more = _fields([(name, kinds.get(name))], cells, names, told.decimal_comma)
-        except TooMany as reason:
-            unusable.append(reason)
-            notes.append(f"{name} is left out: it has another value for almost every image")
-            continue
-        for kept, new in zip((fields, rows, notes), more, strict=True):
-            kept.extend(new)  # type: ignore[arg-type]
-    if unusable and not fields and not captions:
-        raise unusable[0]
-    return fields, rows, notes
-
-
-def _merged(names: Sequence[str]) -> list[str]:
-    """Return a note for class folders that differ by their Unicode form alone, which are one class.
-
-    Raises:
-        UserError: two others look the same.
-    """
-    shown = shown_as("the class folders", folders_of(names).tops or ())
-    twice = sorted(value for value, times in Counter(shown.values()).items() if times > 1)
-    return [f"two folders are called {name}, in two Unicode forms; they are one class" for name in twice]
-
-
-def _unknown(source: Source, names: Sequence[str]) -> str:
-    """Return the sentence for images that no subfolder tells the class of."""
-    folders = folders_of(names)
-    loose = [name for name, place in zip(names, folders.places, strict=True) if not folders.paths[place]]
-    which = "the images"
-    if loose and len(loose) < len(names):
-        some = ", ".join(map(printable, loose[:3]))
-        which = f"{len(loose):,} of {len(names):,} images, for example {some},"
-    splits = f" ({split_words(folders.splits)})" if folders.splits else ""
-    return (
-        f"Nothing is known of {which} in {source.path}{splits}: put each class into a subfolder, or a table {TABLES[0]} "
-        "with a column `file` beside the images, or name a table with --labels."
-    )
