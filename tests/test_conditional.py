@@ -15,6 +15,7 @@ from torch import nn
 import organza
 from organza.data.labels import Field, Labels
 from organza.errors import UserError
+from organza.events import Warned
 from organza.games.acgan import misread
 from organza.games.conditional import Conditional
 from organza.losses import nonsaturating
@@ -222,5 +223,7 @@ def test_other_label_layouts_play_acgan(tmp_path: Path):
     rows = [f"{k:02d}.png,{'ab'[k % 2]},{['', 'x', 'x;y'][k % 3]},{k}" for k in range(40)]
     (data / "labels.csv").write_text("\n".join(["file,kind,tags,age", *rows]))
     recipe = replace(small(find("acgan")), average=0)
-    train(data, tmp_path / "run", recipe, budget="16img")
+    events = train(data, tmp_path / "run", recipe, budget="16img")
+    told = [event.text for event in events if isinstance(event, Warned)]
+    assert "age is read as a number (0 to 39); --labels age:class reads it as classes" in told
     assert organza.load(tmp_path / "run").sample(2, labels={"tags": "x;y", "age": "20"}).shape == (2, 32, 32, 3)

@@ -262,6 +262,7 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         some = "; ".join(f"{name}: {reason}" for name, reason in data.broken[:3])
         more = f"; and {len(data.broken) - 3} more" if len(data.broken) > 3 else ""
         yield Warned(f"{len(data.broken)} of {data.count + len(data.broken)} files are left out ({some}{more})")
+    yield from map(Warned, data.notes)
     if data.count < recipe.batch:
         yield Warned(
             f"{data.count} {data.unit} are fewer than a batch of {recipe.batch}: each step repeats some of them; expect copies"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -111,9 +112,7 @@ def test_names_match_without_their_endings(folder: Path):
 def test_pictures_without_a_partner_are_named(folder: Path):
     (folder / "b" / "07.png").rename(folder / "b" / "seven.png")
     (folder / "a" / "09.png").unlink()
-    with pytest.raises(
-        UserError, match=r"3 pictures in .* have no partner, for example a/07.png, b/09.png, b/seven.png"
-    ):
+    with pytest.raises(UserError, match=r"3 images in .* have no partner, for example a/07.png, b/09.png, b/seven.png"):
         sides(folder)
 
 
@@ -178,3 +177,46 @@ def test_unpaired_domains_are_shuffled_cropped_and_mirrored_apart(folder: Path):
     assert not negatives(batch, 100)
     fixed = data.referenced(range(2))
     assert np.array_equal(data.real()[:2], to_uint8(fixed["b"]).numpy())
+
+
+def test_names_match_whatever_their_unicode_form_and_capitals(folder: Path):
+    for k, (a, b) in enumerate([("\u00fc.png", unicodedata.normalize("NFD", "\u00fc.png")), ("X.PNG", "x.png")]):
+        (folder / "a" / f"{k:02d}.png").rename(folder / "a" / a)
+        (folder / "b" / f"{k:02d}.png").rename(folder / "b" / b)
+    data = sides(folder)
+    assert data.count == 40
+    assert negatives(data.at(range(40)), 0)
+    shutil.copy(
+        folder / "a" / "\u00fc.png", folder / "a" / unicodedata.normalize("NFD", "\u00fc.png")
+    )  # now b's is its own
+    with pytest.raises(UserError, match=r"1 image in .* has no partner"):
+        sides(folder)
+
+
+def test_folders_of_pairs_may_have_splits(folder: Path):
+    for name in "ab":
+        for split, digits in (("train", "0123456789"), ("test", "xyz")):
+            (folder / name / split).mkdir()
+            for file in (folder / name).glob("*.png"):
+                if file.name[1] in digits[:5] or split == "test":
+                    file.rename(folder / name / split / file.name)
+    data = sides(folder)
+    assert negatives(data.at(range(40)), 0)
+    assert data.notes == (
+        "test/ and train/ are taken for splits of one data set, not for classes; the images of all are used",
+    )
+
+
+def test_folders_left_out_are_told(folder: Path):
+    for name in "ab":
+        (folder / name).rename(folder / f"train{name.upper()}")
+        shutil.copytree(folder / f"train{name.upper()}", folder / f"test{name.upper()}")
+    for layout in (Pairs, Unpaired):
+        assert layout(Source(folder, size=32)).notes == ("testA/ and testB/ are left out",)
+    inner = folder / "set" / "train"
+    inner.mkdir(parents=True)
+    for name in "AB":
+        (folder / f"train{name}").rename(inner / name.lower())
+    for layout in (Pairs, Unpaired):
+        with pytest.raises(UserError, match=f"{inner} has both: give it instead"):
+            layout(Source(folder / "set", size=32))

@@ -39,7 +39,7 @@ def train(
         settings: changes to the recipe, such as batch=32 generator.width=48.
         size: pixels, 64 or 96x64 (width x height).
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        labels: for conditional recipes: hair,skin_color of labels.csv beside the pictures, or my.csv, or my.csv:hair.
+        labels: for conditional recipes: hair,year:class of labels.csv beside the pictures, or my.csv, or my.csv:hair.
         seed: of everything random.
         stop: what may end the run before its budget: plateau, equilibrium, gradient, or budget for the budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.

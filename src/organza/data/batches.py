@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from organza.data.cache import taken
+from organza.data.classes import split_notes
 from organza.data.source import Source
 from organza.seeding import permutation, stream
 
@@ -96,6 +97,7 @@ class Batches(ABC):
     rows, columns = 8, 8  # of a sample grid
     shape: tuple[int, ...]  # of what the generator makes, channels first
     broken: tuple[tuple[str, str], ...] = ()  # files that were left out, each with its reason
+    notes: tuple[str, ...] = ()  # sentences about how the data was understood, where it could be understood otherwise
     fingerprint: str  # of content and settings
     directory: Path  # in the cache, for what is derived from the data
 
@@ -163,6 +165,7 @@ class Images(Batches):
         self.mirror = mirror
         self.images = self.pack.images  # uint8 [N, H, W, C], memory-mapped: only the asked items are read
         self.broken, self.fingerprint, self.directory = self.pack.broken, self.pack.fingerprint, self.pack.directory
+        self.notes = split_notes(source.path, self.pack.names)
         self.shape = channels_first(self.images)
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.data.choice import middle_side, recommended_channels, recommended_size
+from organza.data.classes import classes_of
 from organza.data.decode import Facts, Unreadable, glance
 from organza.data.folder import Entry, listing
-from organza.data.pack import classes_of
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.progress import Progress

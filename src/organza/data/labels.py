@@ -1,4 +1,4 @@
-"""Labels: what is known of each picture, as one row of numbers.
+"""Labels: what is known of each image, as one row of numbers.
 
 A class from a subfolder is one field; a table adds more: categories, several tags in one cell (glasses;hat), numbers. A categorical field
 becomes one number for each of its values (1 or 0), a numeric field its distance from the mean in standard deviations.
@@ -6,7 +6,6 @@ becomes one number for each of its values (1 or 0), a numeric field its distance
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -14,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +20,16 @@ import torch
 from torch import Tensor
 
 from organza.data.batches import Images
+from organza.data.columns import LARGEST, NONE, number_of, tags_of
+from organza.data.known import known_of
+from organza.data.names import spelt
 from organza.data.source import Source
 from organza.errors import UserError, nearest
+from organza.untrusted import printable
 
-TABLE = "labels.csv"
-SEVERAL = ";"  # between the tags of a cell
-NONE = "none"  # the value of an empty cell
-MOST = 100  # classes and their combinations that a picture is tried as
-MANY = 24  # different numbers in a column: more are a quantity, fewer may be the names of classes
+MOST = 100  # classes and their combinations that an image is tried as
+WIDEST = 2**16  # numbers in a row
+FARTHEST = 1e6  # standard deviations from the mean: more than any number of a data set is
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Field:
         name: of the column; "class" where folders tell.
         values: of a categorical field; empty for a number.
         shares: how often each value occurs; for a number its mean and standard deviation.
-        several: may a picture have more than one of the values, or none?
+        several: True if an image may have more than one of the values, or none.
+
+    Raises:
+        UserError: they are of other types, or do not belong together.
     """
 
     name: str
@@ -48,42 +51,75 @@ class Field:
     shares: tuple[float, ...]
     several: bool = False
 
+    def __post_init__(self) -> None:
+        texts = [self.name, *self.values] if isinstance(self.values, tuple) else []
+        if not texts or not all(isinstance(text, str) and text for text in texts) or type(self.several) is not bool:
+            raise UserError("A label needs a name, values that are a tuple of strings, and shares; restore it.")
+        if not isinstance(self.shares, tuple) or not all(map(_is_finite, self.shares)):
+            raise UserError(f"The shares of the label {spelt(self.name)} are not finite numbers; restore them.")
+        if len(self.shares) != (len(self.values) or 2) or len(set(self.values)) < len(self.values):
+            raise UserError(
+                f"The label {spelt(self.name)} has {len(self.values)} values and {len(self.shares)} shares; it needs one for each, "
+                "or a mean and a standard deviation."
+            )
+        if min(self.shares[0 if self.values else 1 :]) < 0 or (not self.values and not self.shares[1]):
+            raise UserError(
+                f"The label {spelt(self.name)} has a share or a standard deviation that cannot be; restore it."
+            )
+
     @property
     def width(self) -> int:
-        """How many numbers of a row it takes."""
+        """The numbers of a row that it takes."""
         return len(self.values) or 1
 
     @property
     def is_class(self) -> bool:
-        """Has each picture exactly one of the values?"""
+        """True if each image has exactly one of the values."""
         return bool(self.values) and not self.several
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each value, as it is and as it is `spelt`."""
+        spelling = {spelt(value): place for place, value in enumerate(self.values)}
+        return spelling | {value: place for place, value in enumerate(self.values)}
+
     def encode(self, cell: str) -> np.ndarray:
-        """The numbers of one cell, float32 [width].
+        """Return the numbers of one cell, float32 [width].
 
         >>> Field("hair", ("long", "short"), (0.5, 0.5)).encode("short").tolist()
         [0.0, 1.0]
 
         Raises:
-            UserError: for an unknown value (with the nearest), or what is not a number.
+            UserError: an unknown value (with the nearest), what is not a number, or a number far from all that the data has.
         """
         if not self.values:
-            number = _number(cell)
-            if number is None:
-                raise UserError(f"{self.name} is a number; {cell!r} is none.")
-            return np.array([(number - self.shares[0]) / self.shares[1]], np.float32)
+            return np.array([self._standardised(cell)], np.float32)
         row = np.zeros(len(self.values), np.float32)
         if self.several and cell.strip() == NONE and NONE not in self.values:
             return row
-        for value in _tags(cell) if self.several else [cell.strip() or NONE]:
-            if value not in self.values:
+        for value in tags_of(cell) if self.several else [cell.strip() or NONE]:
+            place = self._places.get(value, self._places.get(spelt(value)))
+            if place is None:
                 some = ", ".join(self.values[:12]) + (", ..." if len(self.values) > 12 else "")
-                raise UserError(f"There is no {self.name} {value}; there are {some}.{nearest(value, self.values)}")
-            row[self.values.index(value)] = 1
+                raise UserError(
+                    f"There is no {self.name} {spelt(value)}; there are {some}.{nearest(value, self.values)}"
+                )
+            row[place] = 1
         return row
 
+    def _standardised(self, cell: str) -> float:
+        number = number_of(cell)
+        if number is None:
+            raise UserError(f"{self.name} is a number; {cell!r} is none.")
+        mean, spread = self.shares
+        if not abs(far := (number - mean) / spread) <= FARTHEST:
+            raise UserError(
+                f"{self.name} lies about {mean:g} in the data, give or take {spread:g}; {cell.strip()} is too far from it."
+            )
+        return far
+
     def draw(self, source: torch.Generator) -> np.ndarray:
-        """A value as often as the data has it, float32 [width]."""
+        """Return a value as often as the data has it, float32 [width]."""
         if not self.values:
             return torch.randn(1, generator=source).clamp(-2, 2).numpy()
         chance = torch.rand(len(self.values) if self.several else 1, generator=source).numpy()
@@ -96,9 +132,23 @@ class Field:
 
 @dataclass(frozen=True)
 class Labels:
-    """The fields of a data set, side by side in a row of `width` numbers."""
+    """The fields of a data set, side by side in a row of `width` numbers.
+
+    Raises:
+        UserError: there is none, two have one name, or a row would be wider than `WIDEST`.
+    """
 
     fields: tuple[Field, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fields, tuple) or not self.fields or not all(isinstance(f, Field) for f in self.fields):
+            raise UserError("Labels need at least one field; restore them.")
+        if len({field.name for field in self.fields}) < len(self.fields):
+            raise UserError("Two labels have one name; give each a name of its own.")
+        if self.width > WIDEST:
+            raise UserError(
+                f"The labels have {self.width:,} values in all; {WIDEST:,} are the most. Choose fewer columns with --labels."
+            )
 
     @property
     def width(self) -> int:
@@ -106,11 +156,11 @@ class Labels:
 
     @property
     def one_class(self) -> bool:
-        """Is one class all that is known of each item?"""
+        """True if one class is all that is known of each item."""
         return len(self.fields) == 1 and self.fields[0].is_class
 
     def slices(self) -> dict[str, slice]:
-        """Where each field stands in a row.
+        """Return the part of a row that each field has.
 
         >>> Labels((Field("class", ("cat", "dog"), (0.5, 0.5)), Field("age", (), (3.0, 1.0)))).slices()
         {'class': slice(0, 2, None), 'age': slice(2, 3, None)}
@@ -119,14 +169,14 @@ class Labels:
         return {f.name: slice(end - f.width, end) for f, end in zip(self.fields, ends, strict=True)}
 
     def encode(self, cells: Mapping[str, str]) -> np.ndarray:
-        """A row from the cells of all fields, float32 [width]."""
+        """Return a row from the cells of all fields, float32 [width]."""
         return np.concatenate([field.encode(cells[field.name]) for field in self.fields])
 
     def draw(self, source: torch.Generator, wanted: Mapping[str, str] | None = None) -> Tensor:
-        """A row drawn from a stream, [width], each field as often as the data has it, but for those that are wanted.
+        """Return a row drawn from a stream, [width], each field as often as the data has it, but for those that are wanted.
 
         Raises:
-            UserError: for a field or value that does not exist, with the nearest.
+            UserError: a field or value that does not exist, with the nearest.
         """
         wanted = self._checked(wanted)
         drawn = {field.name: field.draw(source) for field in self.fields}  # all, so that a wish changes no other field
@@ -135,14 +185,14 @@ class Labels:
         )
 
     def fitting(self, wanted: Mapping[str, str] | None = None) -> tuple[Tensor, list[str]]:
-        """Every row that fits what is wanted, [K, width], and what each of them adds to it: the classes that were left open.
+        """Return every row that fits what is wanted, [K, width], and the classes that were left open, as each of them has them.
 
         >>> Labels((Field("class", ("cat", "dog"), (0.5, 0.5)),)).fitting()
         (tensor([[1., 0.],
                 [0., 1.]]), ['cat', 'dog'])
 
         Raises:
-            UserError: for a field or value that does not exist; where a number or tags are left open, or more than MOST rows fit.
+            UserError: a field or value that does not exist, a number or tags that are left open, or more than MOST rows that fit.
         """
         wanted = self._checked(wanted)
         open_ = [field for field in self.fields if field.name not in wanted]
@@ -150,7 +200,7 @@ class Labels:
         if not all(field.is_class for field in open_) or count > MOST:
             names = ", ".join(field.name for field in open_)
             raise UserError(
-                f"The discriminator needs to know what a picture should show: give {names} as --set field=value."
+                f"The discriminator needs to know what an image should show: give {names} as --set field=value."
             )
         choices = list(product(*(field.values for field in open_)))
         rows = [
@@ -171,33 +221,55 @@ class Labels:
         return wanted or {}
 
     def facts(self) -> list[dict[str, Any]]:
-        """For recipe.json."""
-        return [vars(field) | {"values": list(field.values), "shares": list(field.shares)} for field in self.fields]
+        """Return what recipe.json keeps of them."""
+        return [
+            {"name": f.name, "values": list(f.values), "shares": list(f.shares), "several": f.several}
+            for f in self.fields
+        ]
 
     @classmethod
-    def of(cls, facts: Sequence[Mapping[str, Any]]) -> Labels:
-        """The inverse of `facts`."""
-        return cls(
-            tuple(Field(f["name"], tuple(f["values"]), tuple(f["shares"]), bool(f.get("several"))) for f in facts)
-        )
+    def of(cls, facts: Any) -> Labels:
+        """Return the labels that `facts` were written of; names are `printable`, whoever wrote them.
+
+        Raises:
+            UserError: they are of another form, or say what cannot be.
+        """
+        if not isinstance(facts, list) or not all(isinstance(fact, Mapping) for fact in facts):
+            raise UserError("The labels of this run are not a list of tables; restore recipe.json.")
+        fields = []
+        for fact in facts[: WIDEST + 1]:
+            name, values, shares, several = (fact.get(key) for key in ("name", "values", "shares", "several"))
+            if not isinstance(name, str) or not isinstance(values, list) or not isinstance(shares, list):
+                raise UserError("A label of this run lacks its name, its values or their shares; restore recipe.json.")
+            shown = tuple(printable(value) if isinstance(value, str) else value for value in values)
+            fields.append(Field(printable(name), shown, tuple(shares), False if several is None else several))
+        return cls(tuple(fields))
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 class Labelled(Images):
     """Images with what is known of them, {"image", "label"}: for conditional games.
 
-    Classes come from subfolders, or from a table beside the pictures (labels.csv with a column `file`), or from `source.labels`.
+    Classes come from subfolders, or from a table beside the images (labels.csv with a column `file`, or one that the data set is shipped
+    with: metadata.csv, metadata.jsonl, dataset.json), or from `source.labels`.
 
     Args:
-        source: where they are.
+        source: data of the run.
         mirror: flip each training image left to right with a chance of one half.
 
     Raises:
-        UserError: where nothing is known of some images, or of all.
+        UserError: nothing is known of some images, or of all.
     """
 
     def __init__(self, source: Source, *, mirror: bool = False):
         super().__init__(source, mirror=mirror)
-        self.labels, self.known = labels_of(source, self.pack.names, self.pack.labels, self.pack.classes)
+        known = known_of(source, self.pack.names)
+        fields = (Field(name, told.values, told.shares, told.several) for name, told in known.columns)
+        self.labels, self.known = Labels(tuple(fields)), np.concatenate([told.rows for _, told in known.columns], 1)
+        self.notes = (*self.notes, *known.notes)
         told = json.dumps([self.fingerprint, self.labels.facts()]).encode() + self.known.tobytes()
         self.fingerprint = hashlib.sha256(told).hexdigest()[: len(self.fingerprint)]
         if self.labels.one_class:
@@ -207,7 +279,7 @@ class Labelled(Images):
         return super().items(which, flipped) | {"label": torch.from_numpy(self.known[which])}
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """With one field of classes: a row of the grid for each class. Else the reference items with their own labels."""
+        """Return a row of the grid for each class where one field of classes is known, else the reference items with their own labels."""
         if not self.labels.one_class:
             return self.referenced(positions)
         return self.items(np.array([self._in_row(*divmod(position, self.columns)) for position in positions]))
@@ -225,126 +297,3 @@ class Labelled(Images):
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"labels": self.labels.facts()}
-
-
-def labels_of(
-    source: Source, names: Sequence[str], folders: np.ndarray | None, classes: Sequence[str]
-) -> tuple[Labels, np.ndarray]:
-    """The labels of pictures and their rows, float32 [N, width].
-
-    Args:
-        source: with its wish for labels.
-        names: of the pictures, relative to the source.
-        folders: class of each by its subfolder, if any; classes: their names.
-    """
-    table, columns = _table(source)
-    if table is None:
-        if folders is None:
-            raise UserError(
-                f"Nothing is known of {_unknown(names)} in {source.path}: put each class into a subfolder, or a table {TABLE} "
-                "with a column `file` beside the pictures, or name a table with --labels."
-            )
-        cells = [{"class": str(classes[label])} for label in folders]
-        columns = ["class"]
-    else:
-        cells = _rows(table, names)
-        known = [name for name in cells[0] if name != "file"]
-        columns = columns or [name for name in known if len({row[name] for row in cells}) > 1]
-        for name in columns:
-            if name not in known:
-                raise UserError(f"{table} has no column {name}; it has {', '.join(known)}.{nearest(name, known)}")
-    fields = tuple(_field(name, [row[name] for row in cells], names) for name in columns)
-    if not fields:
-        raise UserError(f"{table} tells the same of every picture; there is nothing to tell them apart by.")
-    labels = Labels(fields)
-    return labels, np.stack([labels.encode(row) for row in cells])
-
-
-def _unknown(names: Sequence[str]) -> str:
-    """The pictures that no subfolder tells the class of."""
-    parents = [Path(name).parent for name in names]
-    shallowest = min(len(parent.parts) for parent in parents)
-    loose = [name for name, parent in zip(names, parents, strict=True) if len(parent.parts) == shallowest]
-    if len(loose) == len(names):
-        return "the pictures"
-    return f"{len(loose):,} of {len(names):,} pictures, for example {', '.join(loose[:3])},"
-
-
-def _table(source: Source) -> tuple[Path | None, list[str]]:
-    """The table to read and the columns to take; none where folders tell."""
-    beside = Path(source.path) / TABLE if Path(source.path).is_dir() else Path(source.path).with_name(TABLE)
-    if source.labels is None:
-        return (beside if beside.is_file() else None), []
-    named, _, columns = source.labels.rpartition(":") if ".csv" in source.labels else (str(beside), "", source.labels)
-    if columns.endswith(".csv"):
-        named, columns = columns, ""
-    if not Path(named).is_file():
-        raise UserError(
-            f"--labels {source.labels}: there is no table {named}; give columns of {TABLE}, or a .csv file with a column `file`."
-        )
-    return Path(named), [name.strip() for name in columns.split(",") if name.strip()]
-
-
-def _rows(table: Path, names: Sequence[str]) -> list[dict[str, str]]:
-    """The row of each picture.
-
-    Raises:
-        UserError: where the table cannot be read, names a file twice, or leaves pictures out (which).
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as a table ({error}); it should be CSV in UTF-8.") from None
-    if not rows or "file" not in rows[0]:
-        raise UserError(f"{table} has no column `file`; its first line should name its columns, one of them file.")
-    found: dict[str, dict[str, str]] = {}
-    for row in rows:
-        if row["file"] in found:
-            raise UserError(f"{table} names {row['file']} twice; keep one of the lines.")
-        found[row["file"]] = {name: (cell or "").strip() for name, cell in row.items() if name}
-    missing = [name for name in names if name not in found and Path(name).name not in found]
-    if missing:
-        raise UserError(
-            f"{table} knows nothing of {len(missing):,} of {len(names):,} pictures, for example {', '.join(missing[:3])}; "
-            "add them to the table, or move them away."
-        )
-    return [found.get(name) or found[Path(name).name] for name in names]
-
-
-def _field(name: str, cells: Sequence[str], files: Sequence[str]) -> Field:
-    """What a column tells.
-
-    Raises:
-        UserError: where it has numbers for some pictures but not for others (which), or names almost every picture differently.
-    """
-    numbers = [_number(cell) for cell in cells]
-    found = np.array([number for number in numbers if number is not None])
-    if len(set(found.tolist())) > MANY and 2 * len(found) > len(cells):
-        if missing := [file for file, number in zip(files, numbers, strict=True) if number is None]:
-            raise UserError(
-                f"{name} is a number, but {len(missing):,} of {len(files):,} pictures have none, for example {', '.join(missing[:3])}; "
-                "complete the column, or name others with --labels."
-            )
-        return Field(name, (), (float(found.mean()), float(max(found.std(), 1e-12))))
-    several = any(SEVERAL in cell for cell in cells)
-    tags = [_tags(cell) if several else [cell or NONE] for cell in cells]
-    values = sorted({tag for row in tags for tag in row})
-    if len(values) > max(MANY, len(cells) // 2):
-        raise UserError(
-            f"{name} has {len(values):,} values for {len(cells):,} pictures, too many to learn; name other columns with --labels."
-        )
-    shares = tuple(sum(value in row for row in tags) / len(tags) for value in values)
-    return Field(name, tuple(values), shares, several)
-
-
-def _tags(cell: str) -> list[str]:
-    return [tag.strip() for tag in cell.split(SEVERAL) if tag.strip()]
-
-
-def _number(cell: str) -> float | None:
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

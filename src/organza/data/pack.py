@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from PIL import Image
 from organza.caching import cache_folder
 from organza.data.cache import Damage, PackFiles, digest, load, recall, remember, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
+from organza.data.classes import classes_of
 from organza.data.decode import FITS, Unreadable, decode
 from organza.data.folder import Entry, Listing, listing
 from organza.data.parallel import CHUNK, in_order
@@ -120,28 +120,6 @@ def distinct(pack: Pack, limit: int) -> int:
         if len(seen) >= limit:
             break
     return len(seen)
-
-
-def classes_of(names: Iterable[str]) -> tuple[list[int] | None, list[str]]:
-    """The class of each name and the names of the classes: the folders below the one that all share, if every picture is in one.
-
-    >>> classes_of(["set/cat/1.png", "set/cat/2.png", "set/dog/1.png"])
-    ([0, 0, 1], ['cat', 'dog'])
-    >>> classes_of(["1.png", "cat/2.png", "dog/3.png"])
-    (None, [])
-    """
-    known: dict[str, int] = {}
-    places = [known.setdefault(name.rpartition("/")[0], len(known)) for name in names]
-    folders = [folder.split("/") if folder else [] for folder in known]
-    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False)))
-    if any(len(folder) <= shared for folder in folders):
-        return None, []
-    tops = [folder[shared] for folder in folders]
-    classes = sorted(set(tops))
-    if len(classes) < 2:
-        return None, []
-    numbers = [classes.index(top) for top in tops]
-    return [numbers[place] for place in places], classes
 
 
 class _Recipe(NamedTuple):

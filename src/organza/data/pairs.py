@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -25,14 +25,19 @@ from organza.data.batches import (
     to_float,
 )
 from organza.data.choice import sampled
+from organza.data.classes import folders_of, split_notes, split_words
 from organza.data.folder import listing
+from organza.data.names import folded, partners
 from organza.data.pack import Pack
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.seeding import stream
+from organza.untrusted import printable
 
 A, B = ("a", "A", "trainA"), ("b", "B", "trainB")
+OTHERS = ("testA", "testB", "valA", "valB")  # beside trainA and trainB: inputs to translate afterwards
+SPLITS = ("train", "val", "test")  # each with a and b in it, as some data sets are shipped
 
 
 class Packs(NamedTuple):
@@ -70,6 +75,7 @@ class Domains(Batches):
         prints = [pack.fingerprint for side in packs for pack in side]
         self.fingerprint = hashlib.sha256(repr((type(self).__name__, prints)).encode()).hexdigest()
         self.directory = packs[0].plain.directory
+        self.notes = _notes(source, packs)
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"source_shape": list(self.source_shape)}
@@ -110,7 +116,9 @@ class Pairs(Domains):
     def __init__(self, source: Source, *, size: int = 64, jitter: int = 0, mirror: bool = False):
         a, b = source.within(*A), source.within(*B)
         if (a is None) != (b is None):
-            raise UserError(f"{source.path} has only one of the folders a and b; pairs need both, with matching names.")
+            raise UserError(
+                f"{source.path} has only one of the folders a and b; pairs need both, with matching names.{_inside_splits(source)}"
+            )
         wanted = source.wanted or Size(size, size)
         if a and b:
             packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
@@ -156,6 +164,7 @@ class Unpaired(Domains):
             lacking = " and ".join(name for name, place in (("a", a), ("b", b)) if place is None)
             raise UserError(
                 f"{source.path} needs two folders, a (to translate from) and b (to translate to); it lacks {lacking}."
+                f"{_inside_splits(source)}"
             )
         wanted = source.wanted or Size(size, size)
         packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
@@ -212,36 +221,76 @@ def _require_halves(source: Source, size: Size) -> None:
             )
             raise UserError(
                 f"{source.path} has no folders a and b{unpack}, and its pictures are not two halves of {size} side by side: "
-                f"one is {facts.size}{halves}."
+                f"one is {facts.size}{halves}.{_inside_splits(source)}"
             )
 
 
+def _inside_splits(source: Source) -> str:
+    """Return the sentence that helps where a and b lie in the splits of a data set."""
+    for name in SPLITS:
+        split = source.within(name)
+        if split and split.within(*A) and split.within(*B):
+            return f" {split.path} has both: give it instead."
+    return ""
+
+
+def _notes(source: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
+    """Return sentences about folders of pairs and domains that could be understood otherwise."""
+    taken = [place.path for place in (source.within(*A), source.within(*B)) if place]
+    if len(taken) < 2:
+        return split_notes(source.path, packs[0].plain.names)
+    spare = [
+        name for name in (*A, *B, *OTHERS) if (place := Path(source.path) / name).is_dir() and not _one_of(place, taken)
+    ]
+    left = (
+        (f"{' and '.join(f'{name}/' for name in spare)} {'is' if len(spare) == 1 else 'are'} left out",)
+        if spare
+        else ()
+    )
+    splits = [folders_of(side.plain.names).splits for side in packs]
+    notes = [f"{split_words(names)}; the images of all are used" for names in dict.fromkeys(splits) if names]
+    return (*left, *notes)
+
+
+def _one_of(place: Path, taken: Sequence[str | Path]) -> bool:
+    """True if a folder is one of these: where capitals make no difference, a and A are."""
+    return any(place.samefile(other) for other in taken)
+
+
 def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of two packs that belong together by their names without endings. A pair with a broken half is left out."""
+    """Return the rows of two packs that belong together by their names without endings: see `partners`. A broken half is left out."""
     left, right = _by_stem(a, f"{where}/a"), _by_stem(b, f"{where}/b")
-    excused = {_stem(name) for pack in (a, b) for name, _ in pack.broken}
-    lonely = [f"a/{a.names[left[stem]]}" for stem in left.keys() - right.keys() - excused]
-    lonely += [f"b/{b.names[right[stem]]}" for stem in right.keys() - left.keys() - excused]
+    both = partners(list(left), list(right))
+    excused = {folded(_stem(name)) for pack in (a, b) for name, _ in pack.broken}
+    lonely = [f"a/{a.names[left[stem]]}" for stem in _rest(left, [stem for stem, _ in both], excused)]
+    lonely += [f"b/{b.names[right[stem]]}" for stem in _rest(right, [stem for _, stem in both], excused)]
     if lonely:
         one = len(lonely) == 1
+        some = ", ".join(map(printable, sorted(lonely)[:3]))
         raise UserError(
-            f"{len(lonely):,} {'picture' if one else 'pictures'} in {where} {'has' if one else 'have'} no partner, for example "
-            f"{', '.join(sorted(lonely)[:3])}; a/ and b/ need the same names. For two sets that are no pairs use --recipe cyclegan-light."
+            f"{len(lonely):,} {'image' if one else 'images'} in {where} {'has' if one else 'have'} no partner, for example {some}; "
+            "a/ and b/ need the same names. For two sets that are no pairs use --recipe cyclegan-light."
         )
-    both = sorted(left.keys() & right.keys())
     if len(both) < 2:
         raise UserError(f"{where} has {len(both)} usable pairs; 2 are the least, and 200 a good beginning.")
-    return np.array([left[stem] for stem in both]), np.array([right[stem] for stem in both])
+    return np.array([left[stem] for stem, _ in both]), np.array([right[stem] for _, stem in both])
+
+
+def _rest(stems: Mapping[str, int], matched: Sequence[str], excused: set[str]) -> list[str]:
+    """Return the stems without a partner, but for those whose partner is there and broken."""
+    return [stem for stem in stems.keys() - set(matched) if folded(printable(stem)) not in excused]
 
 
 def _by_stem(pack: Pack, where: str) -> dict[str, int]:
-    twice = [stem for stem, times in Counter(map(_stem, pack.names)).items() if times > 1]
-    if twice:
-        names = ", ".join(name for name in pack.names if _stem(name) == twice[0])
+    """Return the row of each name without its ending."""
+    rows = {_stem(name): row for row, name in enumerate(pack.names)}
+    if len(rows) < len(pack.names):
+        twice, _ = Counter(map(_stem, pack.names)).most_common(1)[0]
+        names = ", ".join(printable(name) for name in pack.names if _stem(name) == twice)
         raise UserError(
             f"{where} holds {names}, of one name but for the ending; which belongs to the pair? Move the others away."
         )
-    return {_stem(name): row for row, name in enumerate(pack.names)}
+    return rows
 
 
 def _stem(name: str) -> str:

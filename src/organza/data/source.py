@@ -19,7 +19,8 @@ class Source:
         path: a folder, a zip or an array file.
         size: pixels, width x height; None lets the data decide.
         channels: 1, 3 or 4; None lets the data decide.
-        labels: columns of labels.csv (hair,skin_color), or a table of one's own (my.csv, my.csv:hair); None finds classes by itself.
+        labels: columns of labels.csv (hair,year:class), or a table of one's own (my.csv, my.csv:hair); after a column, :class, :number or
+            :tags says how to read it. None takes all columns of a table that is there, else the folders as classes.
         seed: of the order in which items come.
         progress: is told (what, done, total).
     """

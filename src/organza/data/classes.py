@@ -1,0 +1,109 @@
+"""Classes and splits as folders tell them: photos/cat/1.png is a cat, train/cat/1.png is one too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+from organza.data.names import spelt
+
+SPLIT = re.compile(
+    r"(?:seg_)?(?:train|training|valid|validation|val|test|testing|dev|eval|evaluation|hold[-_ ]?out)"
+    r"(?:[-_ ]?(?:sets?|data|split|images|imgs|\d{4}))?",
+    re.IGNORECASE,
+)
+"""Folders that are a part of a data set, as it is shipped: train, val, test_set, train2017 ..."""
+
+
+class Folders(NamedTuple):
+    """The folders that images lie in.
+
+    Args:
+        places: folder of each image, by its number in `paths`.
+        paths: parts of each folder, below the folder and the splits that all share; empty for an image that lies above the classes.
+        splits: folders that are splits of one data set, such as train and test.
+    """
+
+    places: list[int]
+    paths: list[list[str]]
+    splits: tuple[str, ...]
+
+    @property
+    def tops(self) -> list[str] | None:
+        """The class folder of each path, as it is on the disk; None where some images are in none."""
+        return [path[0] for path in self.paths] if all(self.paths) else None
+
+
+def folders_of(names: Iterable[str]) -> Folders:
+    """Return the folders of images, those that all share and those of splits taken away.
+
+    >>> folders_of(["set/train/cat/1.png", "set/train/dog/2.png", "set/test/cat/3.png"])
+    Folders(places=[0, 1, 2], paths=[['cat'], ['dog'], ['cat']], splits=('test', 'train'))
+
+    Args:
+        names: of the images, relative to the source.
+    """
+    known: dict[str, int] = {}
+    places = [known.setdefault(name.rpartition("/")[0], len(known)) for name in names]
+    paths = [folder.split("/") if folder else [] for folder in known]
+    splits: tuple[str, ...] = ()
+    while True:
+        shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*paths, strict=False)))
+        paths = [path[shared:] for path in paths]
+        tops = {path[0] if path else "" for path in paths}
+        if len(tops) < 2 or not all(map(SPLIT.fullmatch, tops)):
+            return Folders(places, paths, splits)
+        splits = splits or tuple(sorted(tops))
+        paths = [path[1:] for path in paths]
+
+
+def classes_of(names: Iterable[str]) -> tuple[list[int] | None, list[str]]:
+    """Return the class of each name and the names of the classes, `spelt`: the folders below those that `folders_of` takes away.
+
+    Args:
+        names: of the images, relative to the source. Unless every one lies in a class folder, and there are two classes, there are none.
+
+    >>> classes_of(["set/cat/1.png", "set/cat/2.png", "set/dog/1.png"])
+    ([0, 0, 1], ['cat', 'dog'])
+    >>> classes_of(["1.png", "cat/2.png", "dog/3.png"])
+    (None, [])
+    """
+    folders = folders_of(names)
+    tops = [spelt(top) for top in folders.tops or ()]
+    classes = sorted(set(tops))
+    if len(classes) < 2:
+        return None, []
+    rank = {name: number for number, name in enumerate(classes)}
+    numbers = [rank[top] for top in tops]
+    return [numbers[place] for place in folders.places], classes
+
+
+def split_notes(source: str | Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentence to tell where folders are splits of one data set; nothing where they are not.
+
+    Args:
+        source: data of the run, a folder or a zip.
+        names: of its images.
+    """
+    if not (splits := folders_of(names).splits):
+        return ()
+    part = ""
+    if Path(source).is_dir():
+        place = next(name[: name.index(f"{splits[-1]}/")] for name in names if f"{splits[-1]}/" in name)
+        part = f": give {spelt(str(Path(source) / place / splits[-1]))} to leave the rest out"
+    return (f"{split_words(splits)}; all {len(names):,} images are used{part}",)
+
+
+def split_words(splits: Sequence[str]) -> str:
+    """Return how splits are understood, in words.
+
+    >>> split_words(("test", "train"))
+    'test/ and train/ are taken for splits of one data set, not for classes'
+    """
+    folders = [f"{spelt(name)}/" for name in splits[:6]]
+    if len(splits) > len(folders):
+        folders.append("...")
+    return f"{', '.join(folders[:-1])} and {folders[-1]} are taken for splits of one data set, not for classes"
