@@ -58,7 +58,7 @@ def mistakes(pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
         "broken only": (["train", only_broken, *run], "text.png"),
         "size 0": (["train", pictures, *run, "--size", "0"], "--size"),
         "size words": (["train", pictures, *run, "--size", "big"], "--size"),
-        "size 50": (["train", pictures, *run, "--size", "50"], "48x48"),
+        "size 51": (["train", pictures, *run, "--size", "51"], "50x50 and 52x52"),
         "channels": (["train", pictures, *run, "--channels", "2"], "1"),
         "budget": (["train", pictures, *run, "--budget", "soon"], "10m"),
         "budget 0": (["train", pictures, *run, "--budget", "0m"], "10m"),

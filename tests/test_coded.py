@@ -72,7 +72,7 @@ def test_pictures_go_to_codes_and_back_to_their_size(shape: tuple[int, ...], by:
 
 
 def test_sides_that_no_code_fits_are_refused_with_the_nearest():
-    with pytest.raises(UserError, match="try --size 64x64"):
+    with pytest.raises(UserError, match="must be divisible by 4"):
         Generator((3, 65, 65))
     with pytest.raises(UserError, match="8x8 are too small"):
         Generator((3, 8, 8))

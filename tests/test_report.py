@@ -186,6 +186,7 @@ def test_a_page_without_data_says_so(run: Path, tmp_path: Path):
     content = json.loads((moved / "recipe.json").read_text())
     content["data"]["source"] = str(tmp_path / "gone")
     (moved / "recipe.json").write_text(json.dumps(content))
+    (moved / "data.json").unlink()
     text = Page(write_report(moved).read_text()).text
     assert "Note: " in text
     assert "most suspicious" not in text

@@ -136,7 +136,7 @@ def evaluate(
     for name, place in (("target", target), ("against", against)):
         if not isinstance(place, str | PathLike | None):
             raise UserError(
-                f"{name} is a {type(place).__name__}; evaluate takes the path of a run, folder, zip or array file: save arrays as .npy."
+                f"{name} is a {type(place).__name__}; evaluate takes the path of a run, a folder, a zip or an array file (.npy)."
             )
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")

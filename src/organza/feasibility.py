@@ -66,7 +66,9 @@ def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
     """Yield the nearest size below that suits a recipe, and the nearest above, as far as there are any."""
     for down in (True, False):
         for step in STEPS:
-            sides = tuple(max(LEAST, (side - down) // step * step + (not down) * step) for side in data.shape[1:])
+            sides = tuple(
+                max(LEAST, side // step * step if down else -(-side // step) * step) for side in data.shape[1:]
+            )
             if sides != data.shape[1:] and _suits(recipe, data, sides):
                 yield _text(sides)
                 break

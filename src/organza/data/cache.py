@@ -62,7 +62,8 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
     Args:
         packs: the folder for packs.
         shape: [N, H, W, C]; fewer than N images may be written.
-        fill: writes the images and their names, returns the manifest, with a fingerprint.
+        fill: writes the images and their names, returns the manifest, with a fingerprint; where packs of the same images differ in the
+            files that were left out, with the name of the "pack", too.
 
     Raises:
         UserError: where the disk is full or cannot be written.
@@ -76,7 +77,7 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
         (aside / "manifest.json").write_text(
             json.dumps(manifest | {"count": files.count, "sha256": files.sha256}), encoding="utf-8", newline="\n"
         )
-        return _placed(aside, packs / manifest["fingerprint"][:24])
+        return _placed(aside, packs / manifest.get("pack", manifest["fingerprint"])[:24])
     except OSError as error:
         needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(packs).free
         raise UserError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from organza.data.batches import Batches
 from organza.data.cache import Damage, load
-from organza.untrusted import printable
+from organza.untrusted import printable, read_json
 
 NAMED = 3
+MANY = 1000  # packs that are looked at
 MOST = 2**30  # bytes of pictures that are compared: a second or two
 
 
@@ -23,13 +25,26 @@ def difference(known: Mapping[str, Any], now: Batches) -> str:
         known: what recipe.json says of the data.
         now: the data as it is.
     """
-    before = now.directory.parent / known["fingerprint"][:24]  # a pack bears the name of its content
-    try:
-        parts = _parts(before, now.directory)
-    except Damage:
-        parts = []
+    parts: list[str] = []
+    for before in _packs(now.directory.parent, known["fingerprint"]):
+        try:
+            parts = _parts(before, now.directory)
+        except Damage:
+            continue
+        break
     counts = f"it had {known['count']:,} {now.unit} and has {now.count:,} now"
     return f"{counts}: {', '.join(parts)}" if parts else f"{counts}, or some of them changed"
+
+
+def _packs(packs: Path, fingerprint: str) -> Iterator[Path]:
+    """Yield the packs that may hold data of this fingerprint: by its name, and those beside which files were left out."""
+    yield packs / fingerprint[:24]
+    for manifest in islice(packs.glob("*/manifest.json"), MANY):
+        try:
+            if read_json(manifest).get("fingerprint") == fingerprint:
+                yield manifest.parent
+        except (OSError, ValueError, AttributeError):
+            continue
 
 
 def _parts(before: Path, after: Path) -> list[str]:

@@ -52,7 +52,10 @@ def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
     for place in told:
         try:
             real = place.resolve()
-            if real.exists() and real != real.parent:  # a whole disk is nobody's data, and takes hours to look through
+            is_run = (real / "recipe.json").is_file()
+            if (
+                real.exists() and not is_run and real != real.parent
+            ):  # a disk is nobody's data, and takes hours to look through
                 found.setdefault(real, real if place.is_absolute() else place)
         except (OSError, ValueError, RuntimeError):  # a name that this system cannot have
             continue

@@ -159,10 +159,11 @@ def _packed(
         if not folders:
             raise UserError(f"None of the {count} pictures in {source} can be used ({_first(broken)}).")
         settings = {"format": FORMAT, **recipe._asdict()}
-        fingerprint = digest({**files.content, "broken": [], **settings})  # a file that cannot be used changes nothing
+        fingerprint = digest({**files.content, "broken": [], **settings})
         labels, classes = classes_of(folders)
         return {
-            **settings, "fingerprint": fingerprint, "source": source, "pillow": Image.__version__,
+            **settings, "fingerprint": fingerprint, "pack": digest([fingerprint, broken]) if broken else fingerprint,
+            "source": source, "pillow": Image.__version__,
             "labels": labels, "classes": classes, "broken": broken,
         }  # fmt: skip
 

@@ -92,7 +92,7 @@ def _form(value: Any, depth: int, parts: int) -> tuple[Any, int]:
         table = {}
         for name, inner in value.items():
             form, parts = _form(inner, depth + 1, parts)
-            if form is not None:
+            if form is not None or inner is None:
                 table[name[:TEXT]] = form
         return table, parts
     if isinstance(value, list):
@@ -128,7 +128,9 @@ def _as_evaluation(line: dict[str, Any]) -> dict[str, Any]:
         "split": str(card.get("split", "")),
         "extractor": extractor,
     }
-    told = {name: value for name, value in health.items() if name == "text" or number(value) is not None}
+    told = {
+        name: value for name, value in health.items() if name == "text" or value is None or number(value) is not None
+    }
     return line | {"health": told, "card": card | sound if card else {}}
 
 
