@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from organza import checkpoint, cli
+from organza import checkpoint, cli, run
 from organza.commands import parsing
 from tests.drawings import drawing
 
@@ -225,13 +227,16 @@ def test_a_reader_that_goes_away_is_no_error():
     assert shown.stderr == ""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
-def test_a_full_disk_is_told_in_a_sentence(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    run = tmp_path / "run"
-    assert call(capsys, "train", pictures, "--run", run, "--no-evaluate", *TINY)[0] == 0
-    (run / "stats.jsonl").unlink()
-    (run / "stats.jsonl").symlink_to("/dev/full")  # every write to it fails as on a full disk
-    code, _, error = call(capsys, "train", pictures, "--run", run, "--no-evaluate", *TINY[:-1], "32img")
+def test_a_full_disk_is_told_in_a_sentence(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def full(descriptor: int, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = tmp_path / "run"
+    assert call(capsys, "train", pictures, "--run", place, "--no-evaluate", *TINY)[0] == 0
+    monkeypatch.setattr(run, "write_all", full)
+    code, _, error = call(capsys, "train", pictures, "--run", place, "--no-evaluate", *TINY[:-1], "32img")
     assert code == 2
     assert "the disk is full" in error
     assert "Traceback" not in error

@@ -206,6 +206,7 @@ def test_a_signal_ends_a_training_that_is_saved(number: int, code: int, few: Pat
     until(lambda: stepping(run))
     time.sleep(0.3)
     process.send_signal(number)
+    time.sleep(0.1)
     process.send_signal(number)  # a second one at once is a slip of the finger
     _, error = process.communicate(timeout=60)
     assert process.returncode == code, error

@@ -14,7 +14,10 @@ from organza.errors import UserError
 from organza.locking import Held, locked
 from organza.run import RunFolder
 
-HOLDS = "import sys, time; from pathlib import Path; from organza.locking import locked\nwith locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+HOLDS = (
+    "import sys, time; from pathlib import Path; from organza.locking import locked\n"
+    "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+)
 
 
 def holder(path: Path, before: str = "") -> subprocess.Popen[str]:
