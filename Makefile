@@ -43,7 +43,7 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	for system in Linux Windows Darwin; do $(BIN)/pyright --pythonplatform $$system --pythonpath $(BIN)/python || exit 1; done
 	$(BIN)/python -m pytest -q -n 2
 
 test-fast: $(VENV)/dev.stamp

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import organza
-from organza import checkpoint
+from organza import checkpoint, translating
 from organza.data.size import Size
+from organza.disk import FORBIDDEN
 from organza.errors import UserError
 from organza.games.pix2pix import Pix2Pix
 from organza.networks import layers
@@ -239,3 +240,29 @@ def test_runs_without_pairs_translate_files_of_any_size(name: str, ways: str, pa
         translate_files(tmp_path / "run", tmp_path / "in", tmp_path / way, to=way)
         for original in (tmp_path / "in").iterdir():
             assert pixels(tmp_path / way / original.name).shape == pixels(original).shape
+
+
+def test_names_that_not_every_system_takes_are_written_as_others_and_told(tmp_path: Path):
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("what?.png", "con.png", "fine.png", "k" * 251 + ".png"):
+        drawing(1, 32, 32).save(source / name)
+    jobs, notes = translating._jobs(source, tmp_path / "out")
+    names = sorted(job.result.name for job in jobs)
+    assert "fine.png" in names
+    assert "k" * 251 + ".png" in names
+    assert not any(set(name) & FORBIDDEN for name in names)
+    assert "con.png" not in names
+    assert len([note for note in notes if "every system takes" in note]) == 2
+
+
+def test_results_that_would_be_one_file_are_told_before_any_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for folder in ("a", "A"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        drawing(1, 32, 32).save(tmp_path / "in" / folder / "x.png")
+    jobs, _ = translating._jobs(tmp_path / "in", tmp_path / "out")
+    translating._require_free(jobs, overwrite=False)
+    monkeypatch.setattr(translating, "folds_case", lambda _: True)
+    with pytest.raises(UserError, match="case does not count"):
+        translating._require_free(jobs, overwrite=False)
+    assert not (tmp_path / "out").exists()

@@ -19,11 +19,13 @@ from organza.errors import UserError
 from organza.signals import EXIT_CODES, OUTPUT_CLOSED, Interrupted, handling
 from organza.terminal import OutputLost, drop_output, flush_output, prepare_streams, say
 
-PLACES = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
-    errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST, errno.EIO,
+DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""The state of a disk."""
+PLACES = DISKS | {
+    errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST,
 }  # fmt: skip
-"""The state of a disk, or of a name on it, rather than a mistake of ours."""
+"""Those, and what may be wrong with a name: none of them is a mistake of ours."""
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate", "cannot allocate")
 """Words in which torch and its libraries say that there is no memory left."""
 
@@ -120,8 +122,13 @@ def _code(run: Callable[[], int]) -> int:
             raise
         return _no_memory(error)
     except OSError as error:
-        if error.errno not in PLACES or error.filename is None:
+        if error.errno not in PLACES or (error.filename is None and error.errno not in DISKS):
             raise
+        if error.filename is None:
+            say(
+                f"Nothing more can be written: {error.strerror}; make room, or name another place. What was saved is untouched."
+            )
+            return 2
         say(
             f"{error.filename} cannot be written or read: {error.strerror}; make room, mend its permissions, or name another place."
         )

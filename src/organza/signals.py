@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149, OUT
 """The exit code of each end that was asked for: 128 and the number of the signal, as shells show it, on every system."""
 NAMES = tuple(EXIT_CODES)
 SIGNALS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__ and name != OUTPUT_CLOSED)
+SLIP = 1.0
+"""Seconds in which a second signal is the same wish: a key that is pressed twice must not cost what is being saved."""
 REASONS = {OUTPUT_CLOSED: "nothing more can be written to the output"}
 
 
@@ -43,6 +46,7 @@ class Wish:
     """
 
     asked: str | None = None  # the signal's name
+    _when = 0.0
 
     @property
     def reason(self) -> str:
@@ -51,7 +55,10 @@ class Wish:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Note a signal that comes inside; a second one stops at once. `ask_to_stop` is heard in every thread, signals in the main one."""
+        """Note a signal that comes inside; one more, after a second, stops at once.
+
+        `ask_to_stop` is heard in every thread, signals in the main one.
+        """
         _listening.append(self)
         try:
             with handling(self._note):
@@ -60,9 +67,10 @@ class Wish:
             _listening.remove(self)
 
     def _note(self, number: int, frame: Any) -> None:
-        if self.asked:
+        if self.asked is None:
+            self.asked, self._when = signal.Signals(number).name, time.monotonic()
+        elif time.monotonic() - self._when > SLIP:
             raise Interrupted(signal.Signals(number).name)
-        self.asked = signal.Signals(number).name
 
 
 _listening: list[Wish] = []

@@ -123,7 +123,7 @@ def test_a_worker_that_cannot_write_is_told(tmp_path: Path, monkeypatch: pytest.
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / faces.NOTE).write_text(json.dumps({"style": "adventurer", "seed": 0, "size": 16, "done": 0}))
-    (folder / ".00001.png").mkdir()  # in the way
+    (folder / ".drawing-00001.png").mkdir()  # in the way
     with pytest.raises(UserError, match="cannot be written: Is a directory"):
         render_faces(folder, count=3, size=16, workers=1 + 1)
 

@@ -249,17 +249,6 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, pack):
         pack(fill(tmp_path / "photos"), cache=tmp_path / "file")
 
 
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ORGANZA_CACHE", "/a")
-    assert caches.cache_folder() == Path("/a")
-    monkeypatch.delenv("ORGANZA_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert caches.cache_folder() == Path("/b/organza")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/c")
-    assert caches.cache_folder() == Path("/c/.cache/organza")
-
-
 def test_sources_that_are_none(tmp_path: Path, pack):
     fill(tmp_path / "photos")
     with pytest.raises(UserError, match=r"There is no .*photo; give .* Did you mean photos?"):

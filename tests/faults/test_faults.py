@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.material import Material
+
+if not hasattr(os, "fork"):
+    pytest.skip("the trials fork, kill and mount", allow_module_level=True)
+
 from tests.faults import configurations, illness, trials
 from tests.faults.ground import Course, Row
 

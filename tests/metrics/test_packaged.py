@@ -111,16 +111,6 @@ def test_a_cache_that_cannot_be_written_costs_time_only(source: Source, tmp_path
         assert isinstance(pretrained(*source, blocked / "cache"), nn.Module)
 
 
-def test_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("ORGANZA_CACHE", str(tmp_path / "a"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
-    assert store.cache_directory() == tmp_path / "a"
-    monkeypatch.delenv("ORGANZA_CACHE")
-    assert store.cache_directory() == tmp_path / "b" / "organza"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert store.cache_directory() == Path.home() / ".cache" / "organza"
-
-
 def test_other_users_may_read_what_the_cache_holds_as_the_umask_says(tmp_path: Path):
     (tmp_path / "plain").touch()
     store.write(tmp_path / "x.safetensors", {"x": torch.zeros(1)}, {})

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from organza.commands.reporting import compare, quiz, report
 from organza.commands.training import recipes, train
 from organza.commands.using import encode, evaluate, judge, sample, translate
 from organza.errors import UserError, nearest
+from organza.terminal import Stream
 
 VERBS: dict[str, Callable[..., int]] = {
     "train": train,
@@ -82,7 +84,7 @@ def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], argu
         raise UserError(f"There is no command {program} {wrong}; there are {', '.join(verbs)}.{nearest(wrong, verbs)}")
     told = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(Stream(sys.stdout)):
             return tyro.extras.subcommand_cli_from_dict(
                 {name: _later(verb) for name, verb in verbs.items()},
                 prog=program,

@@ -260,7 +260,7 @@ def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
         raise UserError(
             f"{folder} holds {'pairs' if 'kind' in before else 'faces'} of {told}; name another folder, or ask for the same."
         )
-    there = min(sum(1 for _ in (folder / place).glob("*.png")) for place in places)
+    there = min(sum(not png.name.startswith(".") for png in (folder / place).glob("*.png")) for place in places)
     if there > count:
         raise UserError(f"{folder} holds {there} {what} already; ask for that many or more, or name another folder.")
     return done == there == count
