@@ -184,7 +184,7 @@ class Trained:
             )
         wishes = {name: asked[name] for name in ("size", "channels", "labels", "seed")}
         data = self.recipe.data(Source(known["source"], **wishes, progress=self.progress))
-        if data.fingerprint != known["fingerprint"]:
+        if not data.is_same(known["fingerprint"]):
             raise UserError(f"{known['source']} changed since {self.run.path} was trained on it.")
         return data
 

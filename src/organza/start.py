@@ -248,7 +248,7 @@ def open_data(
                 )
         size, channels, labels, seed = (known[name] for name in ("size", "channels", "labels", "seed"))
     data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
-    if before and before["data"]["fingerprint"] != data.fingerprint:
+    if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.data} changed since {asked.folder.path} began: it had {before['data']['count']:,} {data.unit} and has "
             f"{data.count:,} now, or some of them changed. Restore the data, or begin a new run with another --run."
@@ -267,6 +267,7 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         some = "; ".join(f"{name}: {reason}" for name, reason in data.broken[:3])
         more = f"; and {len(data.broken) - 3} more" if len(data.broken) > 3 else ""
         yield Warned(f"{len(data.broken)} of {data.count + len(data.broken)} files are left out ({some}{more})")
+    yield from map(Warned, data.notes)
     if data.count < recipe.batch:
         yield Warned(
             f"{data.count} {data.unit} are fewer than a batch of {recipe.batch}: each step repeats some of them; expect copies"

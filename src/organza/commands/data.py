@@ -8,12 +8,20 @@ from typing import Annotated, Literal
 from organza.commands.options import Data, Out, arg
 
 
-def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None) -> int:
+def data_check(
+    data: Data,
+    /,
+    size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
+    pages: Annotated[Literal["first", "all"], arg("first|all", "first")] = "first",
+    follow_links: bool = False,
+) -> int:
     """Look at a folder or zip of images: what is there, what is broken, what to train it with.
 
     Args:
         data: the folder, zip or array file.
         size: pixels that you mean to train at, 64 or 96x64.
+        pages: of files with several pages or frames, the first as an image, or all.
+        follow_links: read what links in the folder lead to outside of it.
     """
     from rich.console import Console
 
@@ -21,7 +29,8 @@ def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen fr
     from organza.display import preparing
 
     with preparing() as progress:
-        found = check(data, size=parse_size(size) if size else None, progress=progress)
+        wanted = parse_size(size) if size else None
+        found = check(data, size=wanted, progress=progress, pages=pages, follow_links=follow_links)
     Console().print(render(found))
     return 0
 
