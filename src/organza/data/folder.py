@@ -234,7 +234,7 @@ def _array(path: Path) -> Listing:
 
     def read(entry: Entry) -> np.ndarray:
         try:
-            return np.array(images[int(entry.name)])
+            return images[int(entry.name)]
         except OSError as error:
             raise Unreadable(f"it cannot be read ({error.strerror or error})") from error
 

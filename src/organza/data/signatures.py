@@ -103,6 +103,7 @@ _STARTS: tuple[tuple[bytes, Content], ...] = (
     (b"version https://git-lfs", Content("", "a Git LFS pointer, not the image itself", "run git lfs pull")),
 )
 
+_COMMON = {start[:3]: (start, content) for start, content in _STARTS if content.format in ("JPEG", "PNG")}
 _BRANDS = {  # of ISO media files, in their ftyp box
     **dict.fromkeys((b"avif", b"avis"), Content("AVIF", "an AVIF image")),
     **dict.fromkeys(
@@ -122,6 +123,9 @@ def content_of(head: bytes) -> Content | None:
     >>> content_of(b"\x89PNG\r\n\x1a\n...").format, content_of(b"<!DOCTYPE html><html>").name
     ('PNG', 'a web page (HTML)')
     """
+    common = _COMMON.get(head[:3])  # a million times, so first of all
+    if common is not None and head.startswith(common[0]):
+        return common[1]
     content = _by_start(head)
     if content is None:
         return _text(head)
