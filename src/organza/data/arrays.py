@@ -6,6 +6,7 @@ A mapped file that another program cuts short kills the process that looks at it
 from __future__ import annotations
 
 import ast
+import copy
 import io
 import math
 import os
@@ -18,6 +19,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from organza.errors import UserError
 from organza.untrusted import open_regular, printable
 
 LONGEST_HEADER = 10_000  # bytes; numpy's own bound
@@ -61,8 +63,10 @@ class Rows:
         shape, dtype: of the array, its last axis running fastest.
 
     Raises:
-        OSError: when rows are asked for that are not there any more.
+        OSError: when rows are asked for that are not there any more; a UserError with the text of `lost`, where that is given.
     """
+
+    lost = ""
 
     def __init__(self, path: str | Path, offset: int, shape: tuple[int, ...], dtype: np.dtype):
         self.path, self.offset, self.shape, self.dtype = str(path), offset, shape, dtype
@@ -107,14 +111,8 @@ class Rows:
 
     def reshaped(self, *shape: int) -> Rows:
         """Return the same values with axes of one added or left out; the rest stays as it is."""
-        other = object.__new__(Rows)
-        other.path, other.offset, other.shape, other.dtype, other._file = (
-            self.path,
-            self.offset,
-            shape,
-            self.dtype,
-            self._file,
-        )
+        other = copy.copy(self)
+        other.shape = shape
         return other
 
     def _block(self, first: int, count: int) -> np.ndarray:
@@ -123,8 +121,14 @@ class Rows:
         return rows
 
     def _fill(self, rows: np.ndarray, first: int) -> None:
-        if rows.size:
+        if not rows.size:
+            return
+        try:
             self._file.read(rows.data.cast("B"), self.offset + first * (rows.nbytes // len(rows)))
+        except OSError as error:
+            if self.lost:
+                raise UserError(self.lost) from error
+            raise
 
 
 class _File:

@@ -213,6 +213,12 @@ def load(directory: Path) -> tuple[Rows, dict[str, Any]]:
     return images, manifest | {"names": Names(directory / "names.json", count, manifest["names"])}
 
 
+def in_use(images: Rows, directory: Path) -> Rows:
+    """The images of a pack that a run reads: where the file is gone or cut short meanwhile, that is told in one sentence."""
+    images.lost = f"The pack {directory} was removed or cut short while it was read; run the same command again."
+    return images
+
+
 def whole(directory: Path) -> bool:
     """Whether every bit of a pack is as it was written. Reads all of it: about a second for a gigabyte."""
     try:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from organza.data import deep
 from organza.data.arrays import Rows
-from organza.data.cache import Damage, PackFiles, cache_folder, digest, load, recall, remember, store
+from organza.data.cache import Damage, PackFiles, cache_folder, digest, in_use, load, recall, remember, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.decode import FITS, PAGES, Pages, Unreadable, decode_pages, extents
 from organza.data.deep import Extent, Scale, Scaling, Unscaled
@@ -297,7 +297,7 @@ def _opened(directory: Path, told: Mapping[str, Any]) -> Pack:
         raise UserError(
             f"The pack {directory} was changed or removed while it was opened; do the same again."
         ) from error
-    return Pack(directory, images, names, labels, classes, broken, manifest["fingerprint"], *rest)
+    return Pack(directory, in_use(images, directory), names, labels, classes, broken, manifest["fingerprint"], *rest)
 
 
 def _first(broken: Sequence[tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from organza.data import meshes
 from organza.data.arrays import Failures, Rows, open_array, parse_array
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
-from organza.data.cache import Damage, PackFiles, Recalled, cache_folder, digest, load, recall, remember, store
+from organza.data.cache import Damage, PackFiles, Recalled, cache_folder, digest, in_use, load, recall, remember, store
 from organza.data.decode import Unreadable
 from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing
 from organza.data.listing import LARGEST as LARGEST_FILE
@@ -60,7 +60,8 @@ class Volumes(Batches):
     def __init__(self, source: Source, *, mirror: bool = False):
         self.directory, told = _packed(source)
         try:
-            self.volumes, manifest = load(self.directory)  # only the asked items are read
+            volumes, manifest = load(self.directory)
+            self.volumes = in_use(volumes, self.directory)  # only the asked items are read
         except Damage as error:
             raise UserError(f"The pack {self.directory} was changed while it was opened; do the same again.") from error
         super().__init__(len(self.volumes), source.seed)
