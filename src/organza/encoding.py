@@ -44,7 +44,7 @@ def encode_files(run: Run, paths: Sequence[Path]) -> Encoded:
     """
     _ = run.encoder  # whether there is one comes first
     notes = list(run.notes)
-    found = list(pictures_at(paths, Size(run.width, run.height), run.channels, notes))
+    found = list(pictures_at(paths, Size(run.width, run.height), run.channels, notes, run.content["data"]))
     if not found:
         raise UserError(
             f"None of {', '.join(map(str, paths))} can be encoded: {'; '.join(notes) or 'nothing is there'}."

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
@@ -13,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.data.decode import Unreadable, decode, size_of
-from organza.data.folder import ARRAYS, listing
+from organza.data.deep import fixed, read_scales
+from organza.data.folder import ARRAYS, LARGEST, listing
 from organza.data.size import Size
 from organza.data.volumes import volumes_in
 from organza.errors import UserError
 from organza.infer import Run, load
 from organza.recipe import Recipe
-from organza.untrusted import printable
+from organza.untrusted import printable, read_bytes
 
 AT_ONCE = 256  # pictures in memory at a time
 
@@ -74,7 +77,7 @@ def judge_files(
     found = (
         _volumes(trained, paths, notes)
         if len(trained.shape) == 4
-        else pictures_at(paths, Size(trained.width, trained.height), trained.channels, notes)
+        else pictures_at(paths, Size(trained.width, trained.height), trained.channels, notes, trained.content["data"])
     )
     for item in found:
         waiting.append(item)
@@ -90,7 +93,7 @@ def judge_files(
 
 
 def pictures_at(
-    paths: Sequence[Path], size: Size, channels: int, notes: list[str]
+    paths: Sequence[Path], size: Size, channels: int, notes: list[str], data: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, np.ndarray, str]]:
     """Every picture of files and folders, cropped and scaled as training images are: its name, uint8 [H, W, C], what was done to it.
 
@@ -98,13 +101,15 @@ def pictures_at(
         paths: picture files, and folders or zips of them.
         size, channels: what each is brought to.
         notes: is given a line for each that is left out.
+        data: facts of the data that a run was trained on; deep images are scaled as its images were.
 
     Raises:
         UserError: where there is no such path.
     """
+    scaling = fixed(read_scales((data or {}).get("scale")))
     for name, content in _contents(paths, notes):
         try:
-            yield name, decode(content, size, channels), _note(content, size)
+            yield name, decode(content, size, channels, scaling=scaling), _note(content, size)
         except Unreadable as reason:
             notes.append(f"{name} is left out: {reason}")
 
@@ -143,19 +148,20 @@ def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, by
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
             found = listing(path)
-            notes += [f"{path / name} is left out: {reason}" for name, reason in found.problems]
+            notes += [f"{printable(str(path))}/{name} is left out: {reason}" for name, reason in found.problems]
+            notes += found.said
             for entry in found.entries:
                 try:
                     yield printable(str(path / entry.name)), found.read(entry)
-                except Exception as error:  # members of an archive fail in many ways
-                    notes.append(f"{path / printable(entry.name)} is left out: {error}")
-        elif not path.exists():
+                except Unreadable as reason:
+                    notes.append(f"{printable(str(path / entry.name))} is left out: {reason}")
+        elif not os.path.exists(path):  # noqa: PTH110 (false for a name that is too long)
             raise UserError(f"There is no {path}; give picture files, or folders of them.")
         else:
             try:
-                yield printable(str(path)), path.read_bytes()
+                yield printable(str(path)), read_bytes(path, LARGEST)
             except OSError as error:
-                notes.append(f"{path} is left out: it cannot be read ({error.strerror})")
+                notes.append(f"{printable(str(path))} is left out: it cannot be read ({error.strerror or error})")
 
 
 def _note(content: bytes, size: Size) -> str:

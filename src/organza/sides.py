@@ -217,7 +217,7 @@ class Trained:
             )
         wishes = {name: asked[name] for name in ("size", "channels", "labels", "seed")}
         data = self.recipe.data(Source(place, **wishes, progress=self.progress))
-        if data.fingerprint != known["fingerprint"]:
+        if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "
                 "Put back what it was, or name its place with --data."

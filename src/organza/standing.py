@@ -198,8 +198,9 @@ def _same(saved: Checkpoint, trainer: Trainer) -> None:
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
             "Restore it, or train into another folder with --run."
         )
-    for name, now in (("data", trainer.data.fingerprint), ("seed", trainer.seed)):
-        if told.get(name, now) != now:
+    data, seed = trainer.data.fingerprint, trainer.seed
+    for name, now, same in (("data", data, trainer.data.is_same), ("seed", seed, seed.__eq__)):
+        if name in told and not same(told[name]):
             raise UserError(
                 f"{where / 'recipe.json'} was changed: {saved.directory.name} was trained with {name} {told[name]}, not {now}. "
                 "Restore it, or train into another folder with --run."

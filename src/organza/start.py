@@ -243,7 +243,7 @@ def open_data(
                 )
         size, channels, labels, seed = (known[name] for name in ("size", "channels", "labels", "seed"))
     data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
-    if before and before["data"]["fingerprint"] != data.fingerprint:
+    if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with"
             f" the {data.unit} it began with: move new ones elsewhere and put back the others, or begin a new one with another --run."

@@ -54,16 +54,27 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
     """
     if inside is not None:
         require_inside(path, inside)
-    descriptor = _opened(path)
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+    descriptor = open_regular(path)
+    try:
+        expected = os.fstat(descriptor).st_size
+        parts, rest = [], most + 1
+        while rest > 0 and (part := os.read(descriptor, min(rest, expected + 1))):  # not `most`: memory is taken for it
+            parts.append(part)
+            rest -= len(part)
+    finally:
+        os.close(descriptor)
+    if rest <= 0:
         raise Refused(path, f"it is larger than {most:,} bytes")
-    return content
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _opened(path: str | Path) -> int:
-    """Open a regular file for reading; without waiting where it turns out to be a pipe."""
+def open_regular(path: str | Path) -> int:
+    """Return the descriptor of a regular file, open for reading; a pipe is not waited for.
+
+    Raises:
+        Refused: not a regular file.
+        OSError: whatever the system raises.
+    """
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (a device can act when it is opened, so it is asked first)
         raise Refused(path, "it is not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -131,7 +142,7 @@ def read_lines(path: str | Path, inside: Path | None = None, most: int | None = 
         return
     if inside is not None:
         require_inside(path, inside)
-    with os.fdopen(_opened(path), "rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         if os.fstat(file.fileno()).st_size > LINES_BYTES:
             raise Refused(path, f"it is larger than {LINES_BYTES:,} bytes")
         step, last = 1, -1

@@ -9,18 +9,27 @@ from organza.commands.options import MOST, Data, Out, answer, arg, require_seed,
 from organza.shell import quoted
 
 
-def data_check(data: Data, /, size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None) -> int:
+def data_check(
+    data: Data,
+    /,
+    size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
+    pages: Annotated[Literal["first", "all"], arg("first|all", "first")] = "first",
+    follow_links: bool = False,
+) -> int:
     """Look at a folder or zip of images: what is there, what is broken, what to train it with.
 
     Args:
         data: the folder, zip or array file.
         size: pixels that you mean to train at, 64 or 96x64.
+        pages: of files with several pages or frames, the first as an image, or all.
+        follow_links: read what links in the folder lead to outside of it.
     """
     from organza.data import check, parse_size, render
     from organza.display import Console, preparing
 
     with preparing() as progress:
-        found = check(data, size=parse_size(size) if size else None, progress=progress)
+        wanted = parse_size(size) if size else None
+        found = check(data, size=wanted, progress=progress, pages=pages, follow_links=follow_links)
     Console().print(render(found))
     return 0
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.data.cache import taken
+from organza.data.arrays import Rows
 from organza.data.classes import split_notes
 from organza.data.source import Source
 from organza.seeding import permutation, stream
@@ -99,6 +99,7 @@ class Batches(ABC):
     broken: tuple[tuple[str, str], ...] = ()  # files that were left out, each with its reason
     notes: tuple[str, ...] = ()  # sentences about how the data was understood, where it could be understood otherwise
     fingerprint: str  # of content and settings
+    former_fingerprints: tuple[str, ...] = ()  # that earlier versions gave the same data
     directory: Path  # in the cache, for what is derived from the data
 
     def __init__(self, count: int, seed: int):
@@ -137,6 +138,10 @@ class Batches(ABC):
         """How many different reference batches of one item there are: what a translator can be asked without repeating itself."""
         return len(self.reference)
 
+    def is_same(self, fingerprint: str) -> bool:
+        """True if data of this fingerprint is this data."""
+        return fingerprint == self.fingerprint or fingerprint in self.former_fingerprints
+
     def facts(self) -> dict[str, Any]:
         """What recipe.json keeps: what inference needs, and what a resumed run must find unchanged. JSON."""
         return {
@@ -163,9 +168,10 @@ class Images(Batches):
         self.pack = source.pack()
         super().__init__(len(self.pack), source.seed)
         self.mirror = mirror
-        self.images = self.pack.images  # uint8 [N, H, W, C], memory-mapped: only the asked items are read
-        self.broken, self.fingerprint, self.directory = self.pack.broken, self.pack.fingerprint, self.pack.directory
-        self.notes = split_notes(source.path, self.pack.names)
+        self.images = self.pack.images  # uint8 [N, H, W, C]: only the asked items are read
+        self.broken, self.directory = self.pack.broken, self.pack.directory
+        self.notes = (*self.pack.notes, *split_notes(source.path, self.pack.names))
+        self.fingerprint, self.former_fingerprints = self.pack.fingerprint, self.pack.former_fingerprints
         self.shape = channels_first(self.images)
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
@@ -176,13 +182,17 @@ class Images(Batches):
 
     def items(self, which: np.ndarray, flipped: Sequence[int] = ()) -> dict[str, Tensor]:
         """These items as a batch, the rows in `flipped` mirrored."""
-        return {"image": to_float(mirrored(taken(self.images, which), flipped))}
+        return {"image": to_float(mirrored(self.images[which], flipped))}
 
     def real(self) -> np.ndarray:
-        return taken(self.images, self.reference)
+        return self.images[self.reference]
+
+    def facts(self) -> dict[str, Any]:
+        scale = {kind: list(pair) for kind, pair in self.pack.scale.items()}
+        return super().facts() | ({"scale": scale} if scale else {})
 
 
-def channels_first(images: np.ndarray) -> tuple[int, ...]:
+def channels_first(images: np.ndarray | Rows) -> tuple[int, ...]:
     """The shape of one item as networks see it: [N, ..., C] to (C, ...)."""
     return (images.shape[-1], *images.shape[1:-1])
 

@@ -1,33 +1,39 @@
 """The cache on disk: packs, each complete or absent, and notes that say which listing became which pack.
 
 packs/<fingerprint>/images.npy, names.json, manifest.json    written aside and renamed into place; never changed afterwards
-packs/<listing>.seen                  the name of a pack, and its file's size and date when it was last found whole; an unchanged
-                                      folder is not read again
+packs/<listing>.seen                  the name of a pack, its file's size and date when it was last found whole, and what was told of the
+                                      listing; an unchanged folder is not read again
+
+Nothing here is trusted because of its name: the manifest carries a digest of itself and of the other two files, and so does a note.
+What does not fit is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
-import mmap
 import os
+import re
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from organza.disk import discard, remove_tree, rename
+from organza.data.arrays import Rows, open_array
+from organza.disk import discard, remove_tree, rename, write
 from organza.errors import UserError
+from organza.untrusted import open_regular, read_bytes, read_json
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
 SMALL = 2**30  # bytes that are read in a second
+JSON = 2**31  # bytes of a manifest or of the names: those of ten million images have a tenth of it
 Damage = (OSError, ValueError, KeyError, TypeError)  # what a cut or altered pack can raise
 
 
@@ -68,24 +74,26 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
     Raises:
         UserError: where the disk is full or cannot be written.
     """
-    require_room(packs, int(np.prod(shape, dtype=np.int64)))
+    needed = int(np.prod(shape, dtype=np.int64))
+    require_room(packs, needed)
     _sweep(packs)
-    aside = Path(tempfile.mkdtemp(prefix=".packing-", dir=packs))
+    aside = None
     try:
+        aside = Path(tempfile.mkdtemp(prefix=".packing-", dir=packs))
         with PackFiles(aside, shape) as files:
             manifest = fill(files)
-        (aside / "manifest.json").write_text(
-            json.dumps(manifest | {"count": files.count, "sha256": files.sha256}), encoding="utf-8", newline="\n"
-        )
-        return _placed(aside, packs / manifest.get("pack", manifest["fingerprint"])[:24])
+        names = sha256_of(_blocks(aside / "names.json"))
+        whole = manifest | {"count": files.count, "shape": list(files.item), "sha256": files.sha256, "names": names}
+        write(aside / "manifest.json", json.dumps(_signed(whole)).encode())
+        return _placed(aside, packs / manifest["fingerprint"][:24])
     except OSError as error:
-        needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(packs).free
         raise UserError(
-            f"The cache {packs} cannot be written: {error.strerror or error}; the pack needs {needed:,} bytes, {free:,} are free. "
-            "Make room, or name another folder in $ORGANZA_CACHE."
+            f"The cache {packs} cannot be written: {error.strerror or error}; the pack needs {needed:,} bytes, "
+            f"{shutil.disk_usage(packs).free:,} are free. Make room, or name another folder in $ORGANZA_CACHE."
         ) from error
     finally:
-        remove_tree(aside)
+        if aside is not None:
+            remove_tree(aside)
 
 
 class PackFiles:
@@ -144,14 +152,26 @@ class PackFiles:
 
 
 class Names(Sequence[str]):
-    """The names of a pack's images, read when one is asked for: training needs none of them, and a million take 100 MB."""
+    """The names of a pack's images, read when one is asked for: training needs none of them, and a million take 100 MB.
 
-    def __init__(self, path: Path, count: int):
-        self._path, self._count = path, count
+    Args:
+        path: of their file.
+        count: of names.
+        sha256: of the file.
+    """
+
+    def __init__(self, path: Path, count: int, sha256: str):
+        self._path, self._count, self._sha256 = path, count, sha256
 
     @cached_property
     def _names(self) -> list[str]:
-        return json.loads(self._path.read_text(encoding="utf-8"))
+        try:
+            content = read_bytes(self._path, JSON)
+        except OSError:
+            content = b""
+        if sha256_of([content]) != self._sha256:
+            raise UserError(f"The pack {self._path.parent} was changed; remove that folder and do the same again.")
+        return json.loads(content)
 
     def __len__(self) -> int:
         return self._count
@@ -160,39 +180,60 @@ class Names(Sequence[str]):
         return self._names[index]
 
 
-def load(directory: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """The memory-mapped images of a pack, and its manifest with their `Names`. Raises one of `Damage` where it is not whole."""
-    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    images = np.load(directory / "images.npy", mmap_mode="r", allow_pickle=False)
-    if len(images) != manifest["count"] or not (directory / "names.json").exists():
-        raise ValueError("another number of images than was written, or their names are gone")
-    return images, manifest | {"names": Names(directory / "names.json", manifest["count"])}
+def load(directory: Path) -> tuple[Rows, dict[str, Any]]:
+    """The images of a pack, read when asked for, and its manifest with their `Names`. Raises one of `Damage` where it is not whole."""
+    packs = directory.parent
+    if directory.is_symlink() or (directory / "images.npy").is_symlink():
+        raise ValueError("it is a link")
+    manifest = _checked(read_json(directory / "manifest.json", packs, JSON))
+    count, labels, classes = manifest["count"], manifest.get("labels"), manifest.get("classes", [])
+    if not re.fullmatch(r"[0-9a-f]{64}", manifest["fingerprint"]) or type(count) is not int:
+        raise ValueError("its manifest is none of a pack")
+    if labels is not None and (len(labels) != count or not all(0 <= label < len(classes) for label in labels)):
+        raise ValueError("its labels are not those of its images")
+    images = open_array(directory / "images.npy")
+    if not isinstance(images, Rows) or images.shape != (count, *manifest["shape"]) or images.dtype != np.uint8:
+        raise ValueError("another number of images than was written")
+    if (directory / "names.json").stat().st_size < count:
+        raise ValueError("its names are gone")
+    return images, manifest | {"names": Names(directory / "names.json", count, manifest["names"])}
 
 
-def taken(images: np.ndarray, which: Any) -> np.ndarray:
-    """A copy of these images, after which a memory-mapped file lets go of its pages.
-
-    They stay in the system's cache, but no longer count as this process's memory: a run on a million images would otherwise seem to
-    grow by all of them. It costs microseconds.
-    """
-    copy = np.array(images[which])
-    base: Any = images
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if sys.platform != "win32" and isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)
-    return copy
+def in_use(images: Rows, directory: Path) -> Rows:
+    """The images of a pack that a run reads: where the file is gone or cut short meanwhile, that is told in one sentence."""
+    images.lost = f"The pack {directory} was removed or cut short while it was read; run the same command again."
+    return images
 
 
 def whole(directory: Path) -> bool:
     """Whether every bit of a pack is as it was written. Reads all of it: about a second for a gigabyte."""
     try:
         images, manifest = load(directory)
-        with (directory / "images.npy").open("rb") as file:
-            file.seek(-images.nbytes, os.SEEK_END)  # behind the header
-            return sha256_of(iter(lambda: file.read(READ), b"")) == manifest["sha256"]
+        names = _checked(read_json(directory / "manifest.json", directory.parent, JSON))["names"]
+        step = max(1, READ // max(1, images.nbytes // len(images)))
+        blocks = (images[place : place + step].data for place in range(0, len(images), step))
+        return sha256_of(blocks) == manifest["sha256"] and sha256_of(_blocks(directory / "names.json")) == names
     except Damage:
         return False
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with open(open_regular(path), "rb", buffering=0) as file:  # noqa: PTH123
+        while block := file.read(READ):
+            yield block
+
+
+def _signed(facts: dict[str, Any]) -> dict[str, Any]:
+    """The same facts with their digest among them."""
+    return facts | {"self": digest(facts)}
+
+
+def _checked(facts: Any) -> dict[str, Any]:
+    """The facts without their digest. Raises one of `Damage` where it is not theirs."""
+    rest = {name: value for name, value in facts.items() if name != "self"} if isinstance(facts, dict) else {}
+    if not rest or not hmac.compare_digest(str(facts.get("self")), digest(rest)):
+        raise ValueError("it was changed")
+    return rest
 
 
 def sha256_of(parts: Iterable[Any]) -> str:
@@ -203,17 +244,25 @@ def sha256_of(parts: Iterable[Any]) -> str:
     return total.hexdigest()
 
 
-def remember(packs: Path, seen: str, directory: Path) -> None:
+class Recalled(NamedTuple):
+    """A pack that a listing became before, and what was told of the listing: it is no part of the pack, which others may become too."""
+
+    directory: Path
+    told: dict[str, Any]
+
+
+def remember(packs: Path, seen: str, directory: Path, told: dict[str, Any]) -> None:
     """Note that a listing became this pack. A note that cannot be written only costs time, the next time."""
     aside = packs / f".{seen[:24]}.{os.getpid()}"
     try:
-        aside.write_text(f"{directory.name} {_stamp(directory)}", encoding="utf-8", newline="\n")
+        note = {"pack": directory.name, "stamp": _stamp(directory), "told": told}
+        write(aside, json.dumps(_signed(note)).encode())
         rename(aside, packs / f"{seen[:24]}.seen")
     except OSError:
         discard(aside)
 
 
-def recall(packs: Path, seen: str) -> Path | None:
+def recall(packs: Path, seen: str) -> Recalled | None:
     """The pack that a listing became, if it is still there and whole.
 
     A small pack is read at each start, so that a flipped bit is noticed. A large one is read when its file's size or date are not those
@@ -221,19 +270,21 @@ def recall(packs: Path, seen: str) -> Path | None:
     itself, in pictures that can be packed again.
     """
     try:
-        name, *noted = (packs / f"{seen[:24]}.seen").read_text(encoding="utf-8").split()
-        directory = packs / name
-        images, _ = load(directory)
-        now = _stamp(directory)
+        note = _checked(read_json(packs / f"{seen[:24]}.seen", packs, JSON))
+        if not re.fullmatch(r"[0-9a-f]{24}", note["pack"]):
+            return None
+        recalled = Recalled(packs / note["pack"], dict(note["told"]))
+        images, _ = load(recalled.directory)
+        now = _stamp(recalled.directory)
+        if images.nbytes > SMALL and note["stamp"] == now:
+            return recalled
+        if not whole(recalled.directory):
+            return None
+        if note["stamp"] != now:
+            remember(packs, seen, *recalled)
+        return recalled
     except Damage:
         return None
-    if images.nbytes > SMALL and noted == [now]:
-        return directory
-    if not whole(directory):
-        return None
-    if noted != [now]:
-        remember(packs, seen, directory)
-    return directory
 
 
 def _stamp(directory: Path) -> str:

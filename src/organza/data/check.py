@@ -16,12 +16,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from organza.data import deep
 from organza.data.choice import middle_side, recommended_channels, recommended_size
 from organza.data.classes import classes_of
-from organza.data.decode import Facts, Unreadable, glance
+from organza.data.decode import PAGES, Facts, Unreadable, glance
+from organza.data.deep import Extent
 from organza.data.folder import Entry, listing
+from organza.data.listing import by_ending
+from organza.data.pack import pages_in_words
 from organza.data.parallel import in_order
 from organza.data.size import Size
+from organza.errors import UserError
 from organza.progress import Progress
 from organza.shell import quoted
 from organza.untrusted import printable
@@ -43,6 +48,10 @@ class Check:
         alike: groups of near-duplicates, copies left out: resaved, resized or retouched.
         classes: pictures in each class, where folders name two or more.
         size, channels: recommended, or as asked.
+        passed_over: files that are something else, each with what it is.
+        companions: how many tables, texts and notes stand beside the pictures.
+        apart: hidden files and folders, those of systems, and runs, which were not looked into.
+        told: what else the user should know of how they are read.
     """
 
     source: str
@@ -53,6 +62,10 @@ class Check:
     classes: tuple[tuple[str, int], ...]
     size: Size
     channels: int
+    passed_over: tuple[tuple[str, str], ...] = ()
+    companions: int = 0
+    apart: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
     @property
     def formats(self) -> Counter[str]:
@@ -91,7 +104,12 @@ class Check:
 
 
 def check(
-    source: str | Path, size: Size | None = None, workers: int | None = None, progress: Progress | None = None
+    source: str | Path,
+    size: Size | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    pages: str = "first",
+    follow_links: bool = False,
 ) -> Check:
     """Look at every picture of a folder, a zip or an array file. Nothing is written.
 
@@ -100,6 +118,7 @@ def check(
         size: to train at, where the user knows it already.
         workers: threads that decode; one for each core by default.
         progress: is told (what, done, total).
+        pages, follow_links: see `open_data`; with "all", files with several pages are counted, and the first of them is looked at.
 
     Raises:
         UserError: no such source, or no pictures in it.
@@ -107,7 +126,9 @@ def check(
     >>> len(check("photos").broken)    # doctest: +SKIP
     3
     """
-    found = listing(source)
+    if pages not in PAGES:
+        raise UserError(f"--pages is {pages}; it can be {' or '.join(PAGES)}.")
+    found = listing(source, follow_links=follow_links)
     usable: list[tuple[str, Facts]] = []
     broken = list(found.problems)
     twins = _Twins()
@@ -117,8 +138,6 @@ def check(
             return glance(found.read(entry))
         except Unreadable as reason:
             return str(reason)
-        except Exception as error:  # members of an archive fail in many ways
-            return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's: what matters of them is an error here, with the file's name
@@ -135,7 +154,17 @@ def check(
     labels, classes = classes_of([name for name, _ in usable])
     counts = tuple((printable(classes[label]), count) for label, count in sorted(Counter(labels or ()).items()))
     size, channels = size or recommended_size(facts), recommended_channels(facts)
-    return Check(str(source), tuple(usable), tuple(broken), twins.copies, twins.alike, counts, size, channels)
+    deep_ones: dict[str, list[Extent]] = defaultdict(list)
+    for fact in facts:
+        if fact.deep is not None:
+            deep_ones[deep.kind_of(fact.mode)].append(fact.deep)
+    told = (
+        *deep.in_words(deep.of_data_set(deep_ones), deep_ones),
+        *pages_in_words(sum(fact.several for fact in facts), pages),
+        *found.notes,
+    )
+    beside = (found.passed_over, found.companions, found.apart, told)
+    return Check(str(source), tuple(usable), tuple(broken), twins.copies, twins.alike, counts, size, channels, *beside)
 
 
 def difference_hash(picture: np.ndarray) -> tuple[int, int]:
@@ -201,6 +230,9 @@ def render(found: Check) -> RenderableType:
     parts += [Text(f"  {name}: {reason}", style="red") for name, reason in found.broken[:20]]
     if len(found.broken) > 20:
         parts.append(Text(f"  and {len(found.broken) - 20:,} more", style="red"))
+    parts += [Text(f"  {name}: {what}", style="dim") for name, what in found.passed_over[:20]]
+    if len(found.passed_over) > 20:
+        parts.append(Text(f"  and {len(found.passed_over) - 20:,} more", style="dim"))
     parts += [Text(f"note: {note}", style="yellow") for note in notes(found)]
     if len(found.usable) > 1:
         advice = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -216,6 +248,7 @@ def notes(found: Check) -> list[str]:
     count, told = len(found.usable), []
     if found.broken:
         told.append(f"{len(found.broken):,} files cannot be used; training goes on without them")
+    told += found.told
     if count < FEW:
         told.append(f"{count} pictures are few: the generator will tend to repeat them; {FEW} or more are better")
     if found.enlarged:
@@ -258,6 +291,13 @@ def _rows(found: Check) -> list[tuple[str, str]]:
     if found.classes:
         shown = ", ".join(f"{name} {count:,}" for name, count in found.classes[:12])
         rows.append(("classes", f"{shown}{', ...' if len(found.classes) > 12 else ''} (by folder)"))
+    if found.passed_over:
+        rows.append(("passed over", f"{by_ending(found.passed_over)}: they are no pictures that can be read"))
+    if found.companions:
+        rows.append(("beside them", f"{found.companions:,} tables, texts and notes"))
+    if found.apart:
+        shown = ", ".join(found.apart[:5]) + (", ..." if len(found.apart) > 5 else "")
+        rows.append(("not looked into", f"{len(found.apart):,}: {shown} (hidden, of the system, or a run)"))
     return rows
 
 

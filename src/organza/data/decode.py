@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, features
 from PIL.JpegImagePlugin import JpegImageFile
 
+from organza.data.deep import Extent, Scale, Scaling, Unscaled, alone, extent, kind_of
+from organza.data.signatures import CONVERT, HEAD, content_of
+from organza.data.signatures import Content as Known
 from organza.data.size import Size
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".mpo",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".avif", ".avifs",
+    ".heic", ".heif", ".heics", ".heifs", ".hif",
+)  # fmt: skip
 MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own bound, which it only warns of up to twice as many
+MOST_PAGES = 4096  # of one file
+MOST_PIXELS_OF_PAGES = 64 * MOST_PIXELS  # of all pages of one file together
 FITS = ("crop", "pad", "left", "right")
+PAGES = ("first", "all")
 GLANCE = Size(32, 32)
+NONE_OF_THEM = "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
 
 _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as it was taken
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,13 +57,27 @@ class Facts(NamedTuple):
     size: Size  # upright
     has_alpha: bool  # something in it can be seen through
     is_grey: bool
+    several: bool = False  # it has more pages or frames than the first
+    deep: Extent | None = None  # of values that are scaled to 8 bits
 
 
-def decode(content: Content, size: Size, channels: int, fit: str = "crop") -> np.ndarray:
+class Pages(NamedTuple):
+    """The images of a file.
+
+    Args:
+        images: uint8 [H, W, C], or the reason why a page cannot be used: the first page, or all of them.
+        several: has the file more than one?
+    """
+
+    images: list[np.ndarray | str]
+    several: bool
+
+
+def decode(content: Content, size: Size, channels: int, fit: str = "crop", scaling: Scaling = alone) -> np.ndarray:
     """A picture to uint8 [H, W, C].
 
-    Upright by its EXIF orientation; the first frame or page; colour profiles are not applied. 16-bit values are divided by 257,
-    other deep ones as `full_scale` says. Transparency is laid on white, or kept with 4 channels, where what cannot be seen is black.
+    Upright by its orientation; the first frame or page; colour profiles are not applied. Deep values are scaled as `scaling` says.
+    Transparency is laid on white, or kept with 4 channels, where what cannot be seen is black.
 
     Args:
         content: the bytes of a file, or pixels.
@@ -59,21 +85,49 @@ def decode(content: Content, size: Size, channels: int, fit: str = "crop") -> np
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
         fit: "crop" cuts the middle out to the aspect; "pad" shows the whole picture on white, or on nothing with 4 channels;
             "left" and "right" take one half of it, of pictures that are two, and crop that.
+        scaling: the scale of deep values; by the type of the file where no data set is known.
 
     Raises:
         Unreadable: damaged, cut short, too large, not a picture, or with values that are not finite.
     """
-    try:
-        whole = Size(2 * size.width, size.height) if fit in ("left", "right") else size
-        image = half(upright(content, whole), fit)
-        plain = on_white(image) if channels < 4 else image.convert("RGBA").convert("RGBa")
-        small = padded(plain, size) if fit == "pad" else cropped(plain, size)
-        pixels = np.asarray(small.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
-        return pixels.reshape(size.height, size.width, channels)
-    except Unreadable:
-        raise
-    except Exception as error:  # decoders raise whatever they please
-        raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
+    with _told():
+        image = opened(content)
+        return _fitted(image, orientation(image), size, channels, fit, scaling)
+
+
+def decode_pages(
+    content: Content, size: Size, channels: int, fit: str = "crop", scaling: Scaling = alone, pages: str = "first"
+) -> Pages:
+    """Return the first image of a file, or all of them, each as `decode` would.
+
+    Args:
+        content, size, channels, fit, scaling: see `decode`.
+        pages: "first" or "all".
+
+    Raises:
+        Unreadable: as `decode`, for the first page.
+    """
+    with _told():
+        image = opened(content)
+        turn, first = orientation(image), image.tell() if _may_have_pages(image) else 0
+        images: list[np.ndarray | str] = [_fitted(image, turn, size, channels, fit, scaling)]
+        numbers = page_numbers(image, 2 if pages == "first" else MOST_PAGES + 1)
+    if pages == "first":
+        return Pages(images, len(numbers) > 1)
+    if len(numbers) > MOST_PAGES or len(numbers) * image.width * image.height > MOST_PIXELS_OF_PAGES:
+        raise Unreadable(f"it has too many pages or frames: {MOST_PAGES:,}, or 5,700 megapixels, are the most")
+    for number in numbers:
+        if number == first:
+            continue
+        try:
+            with _told():
+                image.seek(number)
+                _require_size(image)
+                images.append(_fitted(image, turn, size, channels, fit, scaling))
+        except Unreadable as reason:  # frames build on those before, so the rest cannot be trusted
+            images.append(str(reason))
+            break
+    return Pages(images, len(numbers) > 1)
 
 
 def glance(content: Content) -> tuple[Facts, np.ndarray]:
@@ -82,19 +136,44 @@ def glance(content: Content) -> tuple[Facts, np.ndarray]:
     Raises:
         Unreadable: as `decode`.
     """
-    try:
-        header = opened(content)
-        turned = orientation(header) >= 5
-        image = upright(content, GLANCE)
-        alpha = image.mode == "RGBA" and int(np.asarray(image.getchannel("A")).min()) < 250
-        plain = on_white(image)
-        size = Size(*(reversed(header.size) if turned else header.size))
-        found = Facts(str(header.format), header.mode, size, alpha, _is_grey(plain))
+    with _told():
+        image = opened(content)
+        header, mode, turn = image.size, image.mode, orientation(image)
+        deep: list[Extent] = []
+
+        def noted(kind: str, values: np.ndarray) -> Scale:
+            deep.append(extent(values))
+            return alone(kind, values)
+
+        picture = _upright(image, turn, GLANCE, noted)
+        own = image.size if image.format == "TIFF" else header  # a JPEG comes shrunk, a TIFF turned
+        size = Size(*(reversed(own) if turn >= 5 else own))
+        alpha = picture.mode == "RGBA" and int(np.asarray(picture.getchannel("A")).min()) < 250
+        plain = on_white(picture)
+        several = len(page_numbers(image, 2)) > 1
+        found = Facts(str(image.format), mode, size, alpha, _is_grey(plain), several, deep[0] if deep else None)
         return found, np.asarray(cropped(plain, GLANCE).convert("RGB"))
-    except Unreadable:
-        raise
-    except Exception as error:
-        raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
+
+
+def extents(content: Content, pages: str = "first") -> tuple[str, Extent] | None:
+    """Return the kind and the extent of a file's deep values, of its first page or of all; None where it has none.
+
+    Raises:
+        Unreadable: as `decode`.
+    """
+    with _told():
+        image = opened(content)
+        if not (kind := kind_of(image.mode)):
+            return None
+        found = []
+        for number in page_numbers(image, MOST_PAGES) if pages == "all" else [image.tell()]:
+            image.seek(number)
+            _require_size(image)
+            if kind_of(image.mode) == kind:
+                image.load()
+                found.append(extent(_finite(image)))
+        low, high, dark, bright = zip(*found, strict=True)
+        return kind, Extent(min(low), max(high), min(dark), max(bright))
 
 
 def opened(content: Content) -> Image.Image:
@@ -104,24 +183,56 @@ def opened(content: Content) -> Image.Image:
         Unreadable: not one of the formats, damaged, or larger than a picture should be.
     """
     if isinstance(content, np.ndarray):
+        if content.shape[0] * content.shape[1] > MOST_PIXELS:
+            raise Unreadable("it is larger than 89 megapixels")
         image = Image.fromarray(content)
         image.format = "array"
         return image
     if not content:
         raise Unreadable("the file is empty")
-    if content.startswith(b"version https://git-lfs"):
-        raise Unreadable("it is a Git LFS pointer, not the picture itself: run git lfs pull")
+    known = content_of(content[:HEAD])
+    if known is None:
+        raise Unreadable(f"{NONE_OF_THEM}, or its header is damaged")
+    if not known.format:
+        raise Unreadable(f"{NONE_OF_THEM} but {known.name}: {known.advice}")
+    if known.format == "PNG":
+        content = _checked_png(content)
+    image = _identified(content, known)
+    _require_size(image)
+    if known.format == "PNG" and "transparency" in image.info:
+        _mend_key(image, content[24])
+    return image
+
+
+def _identified(content: bytes, known: Known) -> Image.Image:
+    """Return the image of one format, by the decoder of that format alone."""
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if known.format == "HEIF":
+            return _heif(io.BytesIO(content))
+        return Image.open(io.BytesIO(content), formats=(known.format,))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Unreadable("it claims to be larger than 89 megapixels") from None
-    except Image.UnidentifiedImageError:
-        raise Unreadable("not a JPEG, PNG, WebP, BMP, GIF or TIFF picture, or its header is damaged") from None
+    except (Image.UnidentifiedImageError, SyntaxError, KeyError):
+        if known.format == "AVIF" and not features.check("avif"):
+            raise Unreadable("it is an AVIF image, which this build of Pillow cannot read; " + CONVERT) from None
+        other = "it is of a kind that Pillow does not read (such as colours in floats), or " * (known.format == "TIFF")
+        raise Unreadable(f"it begins as {known.name}, but {other}its header is damaged") from None
+
+
+def _heif(file: io.BytesIO) -> Image.Image:
+    """Open a HEIC image, upright as its container says. Its opener is not registered: that would change Pillow for everyone."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise Unreadable(
+            "it is a HEIC image: pip install 'organza[heif]' makes it readable, or convert it to PNG or JPEG"
+        ) from None
+    return HeifImageFile(file)
+
+
+def _require_size(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise Unreadable("it claims to be larger than 89 megapixels")
-    if image.format == "PNG":
-        _verify_png(content)
-    return image
 
 
 def size_of(content: bytes) -> Size:
@@ -130,24 +241,18 @@ def size_of(content: bytes) -> Size:
     Raises:
         Unreadable: as `opened`.
     """
-    image = opened(content)
-    return Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
-
-
-def upright(content: Content, size: Size) -> Image.Image:
-    """The first frame as L, RGB or RGBA, standing as it was taken; a JPEG comes shrunk, still larger than `size`."""
-    image = opened(content)
-    turn = orientation(image)
-    if isinstance(image, JpegImageFile):  # the decoder can shrink by 2, 4 or 8: several times faster for photographs
-        width, height = size if turn < 5 else (size.height, size.width)
-        image.draft(None, (2 * width, 2 * height))  # type: ignore[arg-type]  # None: the file's own mode
-    image.load()
-    shallow = to_eight_bits(image)
-    return shallow.transpose(_UPRIGHT[turn]) if turn in _UPRIGHT else shallow
+    with _told():
+        image = opened(content)
+        return Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged."""
+    """The EXIF orientation that is still to be applied, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged.
+
+    Pillow turns TIFF images itself when they are loaded, and libheif HEIC images.
+    """
+    if image.format in ("TIFF", "HEIF"):
+        return 1
     try:
         found = image.getexif().get(0x0112, 1)
     except Exception:  # a damaged note beside the picture is no reason to lose the picture
@@ -155,39 +260,115 @@ def orientation(image: Image.Image) -> int:
     return found if found in _UPRIGHT else 1
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Any mode to L, RGB or RGBA: deep pictures are scaled, never clipped; palettes, key colours and CMYK are resolved."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
-        low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else full_scale(values, whole=image.mode == "I")
-        grey = Image.fromarray(np.rint((values - low) / (high - low) * 255).astype(np.uint8))
+def page_numbers(image: Image.Image, most: int) -> list[int]:
+    """Return the numbers of the pages or frames that are images of their own, `most` at the most.
+
+    Thumbnails and masks in a TIFF, and what a camera's JPEG carries beside its image (previews, maps of light), are none.
+    """
+    if not _may_have_pages(image) or not getattr(image, "is_animated", False):
+        return [0]
+    if image.format == "MPO":
+        kinds = [entry["Attribute"]["MPType"] for entry in getattr(image, "mpinfo", {}).get(0xB002, ())]
+        return [0, *(number for number, kind in enumerate(kinds) if number and "Multi-Frame" in kind)][:most]
+    if image.format == "TIFF":
+        return _tiff_pages(image, most)
+    return list(
+        range(2 if most == 2 else min(getattr(image, "n_frames", 1), most))
+    )  # of a GIF, a count reads all of it
+
+
+def _may_have_pages(image: Image.Image) -> bool:
+    return image.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF", "MPO")
+
+
+def _tiff_pages(image: Image.Image, most: int) -> list[int]:
+    numbers, number = [0], 0
+    try:
+        while len(numbers) < most and number < 4 * MOST_PAGES:
+            number += 1
+            image.seek(number)
+            if not int(image.tag_v2.get(254, 0)) & 0b101:  # type: ignore[attr-defined]  # reduced, or a mask
+                numbers.append(number)
+    except Exception:  # the end; or a damaged directory, before which the pages are good
+        pass
+    return numbers
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn whatever a decoder raises into the reason why a file is not usable."""
+    try:
+        yield
+    except (Unreadable, Unscaled):
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Unreadable("it claims to be larger than 89 megapixels") from None
+    except Exception as error:  # decoders raise whatever they please
+        raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
+
+
+def _fitted(image: Image.Image, turn: int, size: Size, channels: int, fit: str, scaling: Scaling) -> np.ndarray:
+    whole = Size(2 * size.width, size.height) if fit in ("left", "right") else size
+    picture = half(_upright(image, turn, whole, scaling), fit)
+    plain = on_white(picture) if channels < 4 else picture.convert("RGBA").convert("RGBa")
+    small = padded(plain, size) if fit == "pad" else cropped(plain, size)
+    pixels = np.asarray(small.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
+    return pixels.reshape(size.height, size.width, channels)
+
+
+def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Image.Image:
+    """The present frame as L, RGB or RGBA, standing as it was taken; a JPEG comes shrunk, still larger than `size`."""
+    if isinstance(image, JpegImageFile):  # the decoder can shrink by 2, 4 or 8: several times faster for photographs
+        width, height = size if turn < 5 else (size.height, size.width)
+        image.draft(None, (2 * width, 2 * height))  # type: ignore[arg-type]  # None: the file's own mode
+    image.load()
+    shallow = to_eight_bits(image, scaling)
+    return shallow.transpose(_UPRIGHT[turn]) if turn in _UPRIGHT else shallow
+
+
+def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
+    """Any mode to L, RGB or RGBA: deep pictures are scaled; palettes, key colours and CMYK are resolved."""
+    if kind := kind_of(image.mode):
+        values = _finite(image)
+        black, white = scaling(kind, values)
+        shares = (values.astype(np.float64) - black) / (white - black)
+        eighths = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+        if (
+            getattr(image, "tag_v2", {}).get(262) == 0
+        ):  # a TIFF in which white is 0: Pillow turns over shallow ones only
+            eighths = 255 - eighths
+        grey = Image.fromarray(eighths)
         key = image.info.get("transparency")
         if isinstance(key, int):
             grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
             return grey.convert("RGBA")
         return grey
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def full_scale(values: np.ndarray, whole: bool) -> tuple[float, float]:
-    """The values that stand for black and white, where the file does not say: 0 and the least of 1 (only floats), 255 and 65535
-    that holds all of them; their own least and greatest where some are negative or larger.
-
-    >>> full_scale(np.array([0.0, 0.5]), whole=False), full_scale(np.array([0, 300]), whole=True)
-    ((0.0, 1.0), (0.0, 65535.0))
+def _finite(image: Image.Image) -> np.ndarray:
+    """Return the values of a deep image.
 
     Raises:
-        Unreadable: where values are not finite.
+        Unreadable: where they are not finite.
     """
-    if not np.isfinite(values).all():
+    values = np.asarray(image)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Unreadable("it holds values that are not finite (NaN or infinity)")
-    low, high = float(values.min()), float(values.max())
-    for white in (255.0, 65535.0) if whole else (1.0, 255.0, 65535.0):
-        if low >= 0 and high <= white:
-            return 0.0, white
-    return low, max(high, low + 1e-12)
+    return values
+
+
+def _mend_key(image: Image.Image, depth: int) -> None:
+    """Bring the key colour of a PNG to the 8 bits that Pillow reads it into, as it leaves the key as deep as in the file."""
+    key = image.info["transparency"]
+    if image.mode == "L" and isinstance(key, int) and depth < 8:
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+    elif image.mode == "RGB" and isinstance(key, tuple) and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -237,22 +418,31 @@ def _is_grey(image: Image.Image) -> bool:
     return max(ImageChops.difference(green, other).getextrema()[1] for other in (red, blue)) <= 4  # type: ignore[operator]
 
 
-def _verify_png(content: bytes) -> None:
-    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture."""
-    place = 8
+_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG that make what is seen
+
+
+def _checked_png(content: bytes) -> bytes:
+    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture.
+
+    A chunk beside the picture (a comment, a date) whose sum is wrong is taken out: it is no reason to lose the picture.
+    """
+    place, kept, begin = 8, [], 0
     while place + 12 <= len(content):
         length = int.from_bytes(content[place : place + 4], "big")
         end = place + 8 + length
         kind = content[place + 4 : place + 8]
         if end + 4 > len(content):
             raise Unreadable("it is cut short")
-        if kind in (b"IDAT", b"PLTE", b"IHDR") and zlib.crc32(content[place + 4 : end]) != int.from_bytes(
-            content[end : end + 4], "big"
-        ):
-            raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
+        if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            if kind in _PIXELS:
+                raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
+            if kind[:1].islower():  # a lower letter: not needed to show it
+                kept.append(content[begin:place])
+                begin = end + 4
         if kind == b"IEND":
-            return
+            break
         place = end + 4
+    return b"".join((*kept, content[begin:])) if kept else content
 
 
 def _words(error: Exception) -> str:

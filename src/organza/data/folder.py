@@ -5,234 +5,248 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from organza.data.cache import sha256_of, taken
-from organza.data.decode import ENDINGS
-from organza.errors import UserError, nearest
-from organza.untrusted import printable
-
-LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
-ARRAYS = (".npy", ".npz")
-MESHES = (".obj", ".stl")
-FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".tga", ".dng", ".cr2", ".nef", ".arw")
-
-
-class Kind(NamedTuple):
-    """What is looked for: its name, the endings of its files, and endings that are passed over with a word."""
-
-    name: str
-    endings: tuple[str, ...]
-    foreign: tuple[str, ...]
-    formats: str  # what was not found, in words
-
-
-PICTURES = Kind("pictures", ENDINGS, FOREIGN, "no JPEG, PNG, WebP, BMP, GIF or TIFF file")
-VOLUMES = Kind(
-    "volumes",
-    (*ARRAYS, *MESHES),
-    (".ply", ".off", ".glb", ".gltf", ".fbx", ".3ds", ".dae", ".step"),
-    "no .npy, .npz, .obj or .stl file",
+from organza.data.archive import zip_listing
+from organza.data.arrays import Failures, Rows, open_array
+from organza.data.decode import Unreadable
+from organza.data.listing import (
+    ARRAYS,
+    LARGEST,
+    MESHES,
+    PICTURES,
+    VOLUMES,
+    Entry,
+    Gathered,
+    Kind,
+    Listing,
+    is_apart,
+    suffix,
 )
+from organza.data.signatures import HEAD, content_of
+from organza.errors import UserError, nearest
+from organza.untrusted import open_regular, printable, read_bytes
+
+__all__ = ["ARRAYS", "LARGEST", "MESHES", "PICTURES", "VOLUMES", "Entry", "Kind", "Listing", "listing"]
+
 ADVICE = "they are trained with --recipe gan3d-light"
+LEADS_OUT = "it is a link that leads out of the folder; --follow-links reads it"
+RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # where a run has pictures, should it lie right beside the data
 
 
-class Entry(NamedTuple):
-    """One candidate: its name relative to the source, and what tells from outside whether it changed."""
-
-    name: str
-    bytes: int
-    stamp: int  # nanoseconds of the last change, or the checksum that a zip keeps
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a source holds.
+def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = False) -> Listing:
+    """The files of a kind in a folder (any depth) or a zip, or the pictures of an array file; hidden files are skipped.
 
     Args:
-        entries: candidates in the order of their names.
-        problems: names that were passed over, each with its reason.
-        read: the bytes of an entry, or the pixels of a row of an array file; from any thread. Raises whatever the system raises.
-    """
-
-    entries: Sequence[Entry]
-    problems: tuple[tuple[str, str], ...]
-    read: Callable[[Entry], Any]
-
-    @property
-    def stamp(self) -> str:
-        """What tells from outside whether anything in it changed."""
-        parts = [self.entries] if isinstance(self.entries, _Rows) else self.entries
-        return sha256_of(repr(part).encode("utf8", "surrogateescape") for part in parts)
-
-
-def listing(source: str | Path, kind: Kind = PICTURES) -> Listing:
-    """The files of a kind in a folder (any depth) or a zip, or the pictures of an array file; hidden files are skipped.
+        source: the folder or the file.
+        kind: what is looked for.
+        follow_links: read what links in the folder lead to outside of it.
 
     Raises:
         UserError: where there is no such source, it is nothing that holds pictures, or there are none in it.
     """
     path = Path(source)
-    if path.is_dir():
-        found = _folder(path, kind)
-    elif not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    if os.path.isdir(path):  # noqa: PTH112  # false, where a path object would raise for a name that is too long
+        found = _folder(path, kind, follow_links)
+    elif not os.path.exists(path):  # noqa: PTH110
         raise UserError(
-            f"There is no {path}; give a folder, a zip or an array file of {kind.name}.{nearest(path.name, siblings)}"
+            f"There is no {path}; give a folder, a zip or an array file of {kind.name}.{nearest(path.name, _siblings(path))}"
+        )
+    elif not path.is_file():
+        raise UserError(
+            f"{path} is no regular file (a pipe, a socket or a device); give a folder, a zip or an array file."
         )
     elif path.suffix.lower() in ARRAYS:
         found = _array(path)
-    elif zipfile.is_zipfile(path):
-        found = _zip(path, kind)
-    elif path.suffix.lower() == ".zip":
-        raise UserError(f"{path} is not a readable zip: it is cut short or damaged; get it again.")
+    elif _is_zip(path):
+        found = zip_listing(path, kind)
     else:
-        raise UserError(
-            f"{path} is neither a folder nor a zip nor an array file (.npy, .npz); give the folder that holds the {kind.name}."
-        )
+        raise UserError(_no_source(path, kind))
     if not found.entries:
-        reasons = "".join(f" {name}: {reason}." for name, reason in found.problems[:3])
+        told = (*found.problems, *found.passed_over)
+        reasons = "".join(f" {name}: {reason}." for name, reason in told[:3])
         if kind is PICTURES and (volumes := _volumes(path)):
             raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no pictures; {ADVICE}.")
         raise UserError(f"There are no {kind.name} in {path}: {kind.formats}.{reasons}")
     return found
 
 
+def _siblings(path: Path) -> list[str]:
+    try:
+        return os.listdir(path.parent)  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123
+            return zipfile.is_zipfile(file)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _no_source(path: Path, kind: Kind) -> str:
+    """Why a file is no source, in a sentence that says what it is."""
+    if path.suffix.lower() == ".zip":
+        return f"{path} is not a readable zip: it is cut short or damaged; get it again."
+    with open(open_regular(path), "rb") as file:  # noqa: PTH123
+        content = content_of(file.read(HEAD))
+    what = f"{path} is neither a folder nor a zip nor an array file (.npy, .npz)"
+    if content is None:
+        return f"{what}; give the folder that holds the {kind.name}."
+    if content.format:
+        return f"{what} but {content.name}; give the folder that holds the {kind.name}."
+    return f"{what} but {content.name}: {content.advice}; then give the folder that holds the {kind.name}."
+
+
 def _volumes(path: Path) -> Sequence[Entry]:
-    return (_folder if path.is_dir() else _zip)(path, VOLUMES).entries if path.suffix not in ARRAYS else ()
+    if path.suffix.lower() in ARRAYS and path.is_file():
+        return ()
+    return (_folder(path, VOLUMES, False) if path.is_dir() else zip_listing(path, VOLUMES)).entries
 
 
-def _folder(root: Path, kind: Kind) -> Listing:
-    entries: list[Entry] = []
-    problems: list[tuple[str, str]] = []
-    for found in _walk(root, kind):
-        (entries if isinstance(found, Entry) else problems).append(found)  # type: ignore[arg-type]
-    return Listing(tuple(sorted(entries)), tuple(sorted(problems)), lambda entry: (root / entry.name).read_bytes())
+def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
+    walk = _Walk(root, kind, follow_links)
+    entries = list(walk.entries())
+    notes: tuple[str, ...] = ()
+    if walk.outside and not entries:
+        # A folder of nothing but links to images is a subset that somebody made on purpose. Beside images of its own a link may have
+        # come with them from elsewhere, so there it takes a word of the user to read what is not in the folder.
+        entries = walk.outside
+        notes = (f"all {len(entries):,} images are links that lead out of the folder; they are read",)
+    else:
+        walk.gathered.problems += [(printable(entry.name), LEADS_OUT) for entry in walk.outside]
+    place = os.fspath(root)
 
-
-def _walk(root: Path, kind: Kind) -> Iterator[Entry | tuple[str, str]]:
-    """Entries and problems of a folder, in no particular order. A list of folders to do, as a tree may be thousands deep."""
-    home = root.resolve()
-    waiting, seen = [""], {_identity(root.stat())}
-    while waiting:
-        folder = waiting.pop()
+    def read(entry: Entry) -> bytes:
         try:
-            items = list(os.scandir(root / folder))
+            return read_bytes(os.path.join(place, entry.name), LARGEST)  # noqa: PTH118
         except OSError as error:
-            yield printable(folder), f"the folder cannot be opened ({error.strerror})"
-            continue
-        if folder and _is_run({item.name for item in items}):
-            yield printable(folder), "it is a run of organza, and no data"
-            continue
+            raise Unreadable(f"it cannot be read ({error.strerror or error})") from error
+
+    return walk.gathered.listing(tuple(sorted(entries)), read, notes)
+
+
+class _Walk:
+    """A way through a folder and all in it. A list of folders to do, as a tree may be thousands deep."""
+
+    def __init__(self, root: Path, kind: Kind, follow_links: bool):
+        self.root, self.home, self.kind, self.follow_links = os.fspath(root), root.resolve(), kind, follow_links
+        self.gathered = Gathered(kind)
+        self.outside: list[Entry] = []  # links to files that lie elsewhere
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the candidates, in no particular order. Links to folders come last, so that a file goes by its own name."""
+        waiting, linked, seen = [""], list[str](), set[tuple[int, int]]()
+        while waiting or linked:
+            folder = waiting.pop() if waiting else linked.pop(linked.index(min(linked)))
+            for name, item in self._items(folder, seen):
+                try:
+                    if is_apart(item.name):
+                        self.gathered.apart[printable(name)] = None
+                    elif item.is_symlink():
+                        entry = self._link(name, item, linked)
+                        yield from () if entry is None else (entry,)
+                    elif item.is_dir():
+                        waiting.append(name)
+                    elif (entry := self._file(name, item)) is not None:
+                        yield entry
+                except OSError as error:
+                    self._cannot(name, f"it cannot be opened ({error.strerror or error})")
+
+    def _items(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield what is in a folder that was not seen yet (a link back up would go round for ever) and is not that of a run."""
+        place = os.path.join(self.root, folder)  # noqa: PTH118
+        try:
+            status = os.stat(place)  # noqa: PTH116
+            if (identity := (status.st_dev, status.st_ino)) in seen:
+                return
+            seen.add(identity)
+            items = list(os.scandir(place))
+        except OSError as error:
+            self._cannot(folder or ".", f"the folder cannot be opened ({error.strerror or error})")
+            return
+        is_run = _is_run({item.name for item in items})
+        if is_run and folder:
+            self.gathered.apart[f"{printable(folder)} (a run)"] = None
+            return
         for item in items:
-            name = f"{folder}/{item.name}" if folder else item.name
-            if _skipped(item.name):
-                continue
-            if item.is_symlink() and (problem := _led_astray(Path(item.path), home, kind)):
-                yield printable(name), problem
-            elif item.is_dir():
-                if (identity := _identity(item.stat())) not in seen:  # a link back up would go round for ever
-                    seen.add(identity)
-                    waiting.append(name)
-            elif (judged := _judged(name, item, kind)) is not None:
-                yield judged
+            if not (is_run and item.name in RUN_FOLDERS):
+                yield f"{folder}/{item.name}" if folder else item.name, item
+
+    def _file(self, name: str, item: os.DirEntry[str]) -> Entry | None:
+        """Return a file as an entry, unless it is noted where it belongs. Pipes, sockets and devices are never opened."""
+        if not item.is_file():
+            return self._cannot(name, "it is no regular file (a pipe, a socket or a device)")
+        if not self.gathered.wanted(item.name, printable(name), lambda: _head(item.path)):
+            return None
+        status = item.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return self._cannot(name, "it is no regular file (a pipe, a socket or a device)")
+        if status.st_size > LARGEST:
+            return self._cannot(name, "it is larger than 256 MB")
+        return Entry(name, status.st_size, status.st_mtime_ns)
+
+    def _link(self, name: str, item: os.DirEntry[str], linked: list[str]) -> Entry | None:
+        """Return what a link leads to as an entry; a folder is put to those that are done last."""
+        try:
+            real = Path(item.path).resolve(strict=True)
+        except (OSError, RuntimeError):  # RuntimeError: a link to itself, before Python 3.13
+            return self._cannot(name, "it is a link that leads nowhere")
+        inside = real.is_relative_to(self.home)
+        if item.is_dir():
+            if inside or self.follow_links:
+                linked.append(name)
+            else:
+                self._cannot(name, LEADS_OUT)
+            return None
+        if inside or self.follow_links:
+            return self._file(name, item)
+        if suffix(item.name) not in self.kind.endings:  # not opened to look at what it is
+            self.gathered.passed_over.append((printable(name), LEADS_OUT))
+        elif (entry := self._file(name, item)) is not None:
+            self.outside.append(entry)
+        return None
+
+    def _cannot(self, name: str, reason: str) -> None:
+        self.gathered.problems.append((printable(name), reason))
 
 
 def _is_run(names: set[str]) -> bool:
-    """True if a folder with these names in it is a run: its sheets of samples must not be trained on."""
+    """Return True if a folder with these names in it is a run: its sheets of samples must not be trained on."""
     return ("recipe.json" in names and bool(names & {"checkpoints", "lock"})) or {"lock", "samples"} <= names
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _judged(name: str, item: os.DirEntry[str], kind: Kind) -> Entry | tuple[str, str] | None:
-    """A file of a folder: an entry, a problem, or nothing of interest. Pipes, sockets and devices are never opened."""
-    if (problem := _foreign(name, kind)) is not None:
-        return printable(name), problem
-    if not name.lower().endswith(kind.endings):
-        return None
+def _head(path: str) -> bytes:
+    descriptor = open_regular(path)
     try:
-        status = item.stat()
-    except OSError as error:
-        return printable(name), f"it cannot be opened ({error.strerror})"
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    if status.st_size > LARGEST:
-        return printable(name), "it is larger than 256 MB"
-    return Entry(name, status.st_size, status.st_mtime_ns)
-
-
-def _led_astray(link: Path, home: Path, kind: Kind) -> str | None:
-    """What is wrong with where a symbolic link leads."""
-    try:
-        real = link.resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: a link to itself, before Python 3.13
-        return "it is a link that leads nowhere" if link.name.lower().endswith(kind.endings) else None
-    return None if real.is_relative_to(home) else "it is a link that leads out of the folder"
-
-
-def _zip(path: Path, kind: Kind) -> Listing:
-    """The files of a kind in a zip; nothing is ever unpacked to disk."""
-    try:
-        archive = zipfile.ZipFile(path)
-        infos = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable zip ({error}); get it again.") from None
-    entries: list[tuple[Entry, zipfile.ZipInfo]] = []
-    problems: list[tuple[str, str]] = []
-    for info in infos:
-        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if info.is_dir() or any(_skipped(part) for part in parts):
-            continue
-        problem = _zip_problem(info, parts, kind)
-        if problem is not None:
-            problems.append((printable(info.filename), problem))
-        elif info.filename.lower().endswith(kind.endings):
-            entries.append((Entry("/".join(parts), info.file_size, info.CRC), info))
-    entries.sort(key=lambda pair: pair[0])
-    where = dict(entries)
-
-    def read(entry: Entry) -> bytes:
-        with archive.open(where[entry]) as member:
-            content = member.read(LARGEST + 1)  # what the header promises is not to be trusted
-        if len(content) > LARGEST:
-            raise OSError(0, "it unpacks to more than 256 MB")
-        return content
-
-    return Listing(tuple(entry for entry, _ in entries), tuple(sorted(problems)), read)
-
-
-def _zip_problem(info: zipfile.ZipInfo, parts: tuple[str, ...], kind: Kind) -> str | None:
-    if (problem := _foreign(info.filename, kind)) is not None:
-        return problem
-    if not info.filename.lower().endswith(kind.endings):
-        return None
-    if parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
-        return "its name leads out of the archive"
-    if info.flag_bits & 1:
-        return "it is encrypted"
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return "it is a link"
-    return "it is larger than 256 MB" if info.file_size > LARGEST else None
+        return os.read(descriptor, HEAD)
+    finally:
+        os.close(descriptor)
 
 
 def _array(path: Path) -> Listing:
     """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]."""
     images = _loaded(path)
     status = path.stat()
-    rows = _Rows(len(images), status.st_size, status.st_mtime_ns)
-    return Listing(rows, (), lambda entry: taken(images, int(entry.name)))
+
+    def read(entry: Entry) -> np.ndarray:
+        try:
+            return images[int(entry.name)]
+        except OSError as error:
+            raise Unreadable(f"it cannot be read ({error.strerror or error})") from error
+
+    return Listing(_RowEntries(len(images), status.st_size, status.st_mtime_ns), (), read)
 
 
 @dataclass(frozen=True)
-class _Rows(Sequence[Entry]):
+class _RowEntries(Sequence[Entry]):
     """The entries of an array file, made when they are asked for: a million take no memory."""
 
     rows: int
@@ -248,35 +262,14 @@ class _Rows(Sequence[Entry]):
         return Entry(f"{range(self.rows)[index]:0{len(str(self.rows - 1))}d}", self.bytes, self.stamp)
 
 
-def _loaded(path: Path) -> np.ndarray:
+def _loaded(path: Path) -> Rows | np.ndarray:
     allowed = "it should be uint8 [N, H, W] or [N, H, W, C] with C of 1, 3 or 4"
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            if len(loaded.files) != 1:
-                raise UserError(
-                    f"{path} holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); keep the one with the pictures."
-                )
-            loaded = loaded[loaded.files[0]]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        images = open_array(path)
+    except Failures as error:
         raise UserError(f"{path} is not a readable array file ({error}); {allowed}.") from None
-    images = loaded[..., 0] if loaded.ndim == 4 and loaded.shape[3] == 1 else loaded
-    if (
-        images.dtype != np.uint8
-        or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (3, 4)))
-        or not images.size
-    ):
-        volumes = f" If these are volumes, {ADVICE}." if images.ndim in (4, 5) else ""
-        raise UserError(f"{path} holds {loaded.dtype} {list(loaded.shape)}; {allowed}.{volumes}")
-    return images
-
-
-def _skipped(part: str) -> bool:
-    """Hidden files, and what a Mac leaves in zips."""
-    return (part.startswith(".") and part != "..") or part == "__MACOSX"
-
-
-def _foreign(name: str, kind: Kind) -> str | None:
-    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122  # a million times: a path object costs ten times as much
-    other = "PNG or JPEG" if kind is PICTURES else "OBJ or STL"
-    return f"{ending} is not among the formats; convert it to {other}" if ending in kind.foreign else None
+    shape = images.shape[:3] if images.ndim == 4 and images.shape[3] == 1 else images.shape
+    if images.dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (3, 4))) or not images.size:
+        volumes = f" If these are volumes, {ADVICE}." if len(shape) in (4, 5) else ""
+        raise UserError(f"{path} holds {images.dtype} {list(images.shape)}; {allowed}.{volumes}")
+    return images.reshaped(*shape) if isinstance(images, Rows) else images.reshape(shape)

@@ -270,10 +270,14 @@ class Labelled(Images):
         fields = (Field(name, told.values, told.shares, told.several) for name, told in known.columns)
         self.labels, self.known = Labels(tuple(fields)), np.concatenate([told.rows for _, told in known.columns], 1)
         self.notes = (*self.notes, *known.notes)
-        told = json.dumps([self.fingerprint, self.labels.facts()]).encode() + self.known.tobytes()
-        self.fingerprint = hashlib.sha256(told).hexdigest()[: len(self.fingerprint)]
+        self.former_fingerprints = tuple(self._print(former) for former in self.former_fingerprints)
+        self.fingerprint = self._print(self.fingerprint)
         if self.labels.one_class:
             self.rows = min(self.labels.width * max(8 // self.labels.width, 1), 16)
+
+    def _print(self, images: str) -> str:
+        told = json.dumps([images, self.labels.facts()]).encode() + self.known.tobytes()
+        return hashlib.sha256(told).hexdigest()[: len(images)]
 
     def items(self, which: np.ndarray, flipped: Sequence[int] = ()) -> dict[str, Tensor]:
         return super().items(which, flipped) | {"label": torch.from_numpy(self.known[which])}

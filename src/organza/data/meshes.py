@@ -13,6 +13,10 @@ from organza.errors import UserError
 
 STEP = 0.5  # voxels between neighbouring points on a surface: no voxel that it crosses squarely is missed
 AT_ONCE = 2**20  # points in memory at a time
+MOST_BYTES = 2**27  # of a file: parsed, it takes ten times as much memory
+MOST_TRIANGLES = 2**22
+MOST_POINTS = 2**27  # on all triangles: an honest surface of 256 voxels a side has a tenth of it
+FARTHEST = 1e30  # from the origin: squares of it are numbers yet
 
 
 class Mesh(NamedTuple):
@@ -34,6 +38,8 @@ def read_mesh(content: bytes, ending: str) -> Mesh:
         Unreadable: it is damaged, or holds no surface.
         UserError: trimesh is not installed.
     """
+    if len(content) > MOST_BYTES:
+        raise Unreadable("it is larger than 128 MB; simplify the mesh")
     try:
         import trimesh
     except ImportError:
@@ -49,10 +55,16 @@ def read_mesh(content: bytes, ending: str) -> Mesh:
         raise Unreadable(f"it is no readable {ending[1:].upper()} file ({error})") from None
     if not len(triangles):
         raise Unreadable("it holds no triangles")
+    if len(triangles) > MOST_TRIANGLES or triangles.shape[1:] != (3,) or vertices.shape[1:] != (3,):
+        raise Unreadable(
+            f"it holds {len(triangles):,} faces, and {MOST_TRIANGLES:,} triangles are the most; simplify the mesh"
+        )
     if triangles.max() >= len(vertices) or triangles.min() < 0:
         raise Unreadable("its triangles name vertices that are not there")
     if not np.isfinite(vertices[triangles]).all():
         raise Unreadable("some of its vertices are not numbers")
+    if np.abs(vertices[triangles]).max() > FARTHEST:
+        raise Unreadable("some of its vertices lie too far away")
     if ending == ".stl":
         vertices = vertices[:, [0, 2, 1]] * [1, 1, -1]
     return Mesh(vertices, triangles)
@@ -79,6 +91,7 @@ def voxelised(mesh: Mesh, side: int) -> np.ndarray:
     scale = (side - 2 * margin) * (1 - 1e-6) / extent.max()  # so that the far end falls into the last voxel
     points = (mesh.vertices - low) * scale
     points[:, [0, 2]] += (side - extent[[0, 2]] * scale) / 2  # centred; y, the height, begins at the floor
+    points[~np.isfinite(points)] = 0  # of vertices that no triangle has
     grid = np.zeros((side, side, side), bool)
     for some in _points(points[mesh.triangles]):
         x, y, z = np.clip(some.astype(np.int64), 0, side - 1).T
@@ -90,6 +103,10 @@ def _points(corners: np.ndarray):
     """Points all over triangles [T, 3, 3], no further apart than `STEP`, some at a time: [n, 3] each."""
     edges = corners - np.roll(corners, 1, axis=1)
     cuts = np.maximum(1, np.ceil(np.sqrt((edges**2).sum(2)).max(1) / STEP)).astype(np.int64)
+    if int(((cuts + 1) * (cuts + 2) // 2).sum()) > MOST_POINTS:
+        raise Unreadable(
+            "its triangles are so many and so large that they must lie over one another; simplify the mesh"
+        )
     for n in np.unique(cuts):
         i, j = np.mgrid[: n + 1, : n + 1].reshape(2, -1)
         a, b = i[i + j <= n] / n, j[i + j <= n] / n

@@ -1,12 +1,14 @@
-"""The pack: a folder's pictures, decoded once, as one memory-mapped array of bytes in the cache."""
+"""The pack: a folder's pictures, decoded once, as one array of bytes in the cache, of which rows are read when they are asked for."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,18 +16,22 @@ import numpy as np
 from PIL import Image
 
 from organza.caching import cache_folder
-from organza.data.cache import Damage, PackFiles, digest, load, recall, remember, store
+from organza.data import deep
+from organza.data.arrays import Rows
+from organza.data.cache import Damage, PackFiles, digest, in_use, load, recall, remember, store
 from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.classes import classes_of
-from organza.data.decode import FITS, Unreadable, decode
+from organza.data.decode import FITS, PAGES, Pages, Unreadable, decode_pages, extents
+from organza.data.deep import Extent, Scale, Scaling, Unscaled
 from organza.data.folder import Entry, Listing, listing
+from organza.data.former import former_fingerprints
 from organza.data.parallel import CHUNK, in_order
 from organza.data.size import Size
 from organza.errors import UserError
 from organza.progress import Progress
 from organza.untrusted import printable
 
-FORMAT = 2  # of packs: one higher whenever the same pictures would give other bytes
+FORMAT = 3  # of packs: one higher whenever the same pictures would give other bytes
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,27 @@ class Pack:
 
     Args:
         directory: of the files in the cache.
-        images: memory-mapped uint8 [N, H, W, C].
+        images: uint8 [N, H, W, C]; rows are read from the file when they are asked for.
         names: the source of each image, relative to its folder.
         labels: class of each image, int64 [N], where folders name two or more classes; else None.
         classes: their names.
         broken: files that were left out, each with its reason.
-        fingerprint: sha256 of content and settings.
+        fingerprint: sha256 of the images that are used, and of the settings.
+        former_fingerprints: those that earlier versions gave the same images.
+        notes: what the user should know of how they were read.
+        scale: the values that are black and white in deep images, by kind; see `deep`.
     """
 
     directory: Path
-    images: np.ndarray
+    images: Rows
     names: Sequence[str]
     labels: np.ndarray | None
     classes: tuple[str, ...]
     broken: tuple[tuple[str, str], ...]
     fingerprint: str
+    former_fingerprints: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    scale: Mapping[str, Scale] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -72,6 +84,8 @@ def open_data(
     size: Size | None = None,
     channels: int | None = None,
     fit: str = "crop",
+    pages: str = "first",
+    follow_links: bool = False,
     cache: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -83,6 +97,8 @@ def open_data(
         size: to bring them to; None chooses 32 or 64 by their own sizes.
         channels: 1, 3 or 4; None looks at some of them.
         fit: "crop" the middle, "pad" the whole picture, or of pictures that are two take the "left" or the "right" half.
+        pages: "first" takes the first page or frame of a file that has several, "all" takes each as an image: scan.tif#3.
+        follow_links: read what links in a folder lead to outside of it.
         cache: the folder for packs.
         workers: threads that decode; one for each core by default.
         progress: is told (what, done, total).
@@ -97,19 +113,20 @@ def open_data(
         raise UserError(f"--channels is {channels}; it can be 1 (grey), 3 (colour) or 4 (colour and opacity).")
     if fit not in FITS:
         raise UserError(f"fit is {fit}; it can be {' or '.join(FITS)}.")
+    if pages not in PAGES:
+        raise UserError(f"--pages is {pages}; it can be {' or '.join(PAGES)}.")
     packs = (cache or cache_folder()) / "packs"
-    found = listing(source)
-    asked = {"format": FORMAT, "size": size, "channels": channels, "fit": fit}
-    where = str(Path(source).resolve())
-    seen = digest({"source": where, "entries": found.stamp, "problems": found.problems, **asked})
+    found = listing(source, follow_links=follow_links)
+    asked = {"format": FORMAT, "size": size, "channels": channels, "fit": fit, "pages": pages}
+    seen = digest({"source": os.fsdecode(os.path.realpath(source)), "entries": found.stamp, **asked})
     if (known := recall(packs, seen)) is not None:
-        return _opened(known)
+        return _opened(*known)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's: what matters of them is an error here, with the file's name
-        recipe = _recipe(found, size, channels, fit)
-        directory = _packed(found, str(source), recipe, packs, workers, progress)
-    remember(packs, seen, directory)
-    return _opened(directory)
+        work = _Work(found, str(source), _recipe(found, size, channels, fit), pages, workers, progress)
+        directory, told = work.packed(packs)
+    remember(packs, seen, directory, told)
+    return _opened(directory, told)
 
 
 def distinct(pack: Pack, limit: int) -> int:
@@ -135,63 +152,131 @@ def _recipe(found: Listing, size: Size | None, channels: int | None, fit: str) -
     return _Recipe(size or recommended_size(facts), channels or recommended_channels(facts), fit)
 
 
-def _packed(
-    found: Listing, source: str, recipe: _Recipe, packs: Path, workers: int | None, progress: Progress | None
-) -> Path:
-    count, size = len(found.entries), recipe.size
-    chunk = max(
-        1, min(CHUNK, 2**24 // (size.width * size.height * recipe.channels))
-    )  # large pictures are many bytes in flight
-    decoded = in_order(lambda entry: _image(found, entry, recipe), found.entries, workers, chunk)
+@dataclass(frozen=True)
+class _Work:
+    """The packing of one listing."""
 
-    def fill(files: PackFiles) -> dict[str, Any]:
-        """Append every picture that can be used, and say what they are."""
-        folders: list[str] = []
-        broken = list(found.problems)
-        for done, (entry, image) in enumerate(decoded, 1):
-            if isinstance(image, str):
-                broken.append((printable(entry.name), image))
-            else:
-                files.append(entry.name, image)
-                folders.append(sys.intern(entry.name[: entry.name.rfind("/") + 1]))  # once for all of its pictures
-            if progress:
-                progress("packing pictures", done, count)
-        if not folders:
-            raise UserError(f"None of the {count} pictures in {source} can be used ({_first(broken)}).")
-        settings = {"format": FORMAT, **recipe._asdict()}
-        fingerprint = digest({**files.content, "broken": [], **settings})
-        labels, classes = classes_of(folders)
-        return {
-            **settings, "fingerprint": fingerprint, "pack": digest([fingerprint, broken]) if broken else fingerprint,
-            "source": source, "pillow": Image.__version__,
-            "labels": labels, "classes": classes, "broken": broken,
-        }  # fmt: skip
+    found: Listing
+    source: str
+    recipe: _Recipe
+    pages: str
+    workers: int | None
+    progress: Progress | None
 
-    return store(packs, (count, size.height, size.width, recipe.channels), fill)
+    def packed(self, packs: Path) -> tuple[Path, dict[str, Any]]:
+        """Return the folder of the pack, and what is told of the listing.
+
+        Most data sets have no deep image, so the first look that deep ones need is taken only when one is met.
+        """
+        try:
+            return self._stored(packs, deep.unknown, {}, {})
+        except Unscaled:
+            extents = self._look()
+            scales = deep.of_data_set(extents)
+            return self._stored(packs, deep.fixed(scales), scales, extents)
+
+    def _look(self) -> dict[str, list[Extent]]:
+        """Return the extents of the values of all deep files, by kind."""
+        found: dict[str, list[Extent]] = defaultdict(list)
+        looked = in_order(lambda entry: _extents(self.found, entry, self.pages), self.found.entries, self.workers)
+        for done, (_, seen) in enumerate(looked, 1):
+            if seen is not None:
+                found[seen[0]].append(seen[1])
+            if self.progress:
+                self.progress("looking at deep pictures", done, len(self.found.entries))
+        return found
+
+    def _stored(
+        self, packs: Path, scaling: Scaling, scales: Mapping[str, Scale], extents: Mapping[str, Sequence[Extent]]
+    ) -> tuple[Path, dict[str, Any]]:
+        found, recipe, size = self.found, self.recipe, self.recipe.size
+        count, told = len(found.entries), dict[str, Any]()
+        # Large pictures are many bytes in flight, and so are all pages of a file.
+        chunk = (
+            max(1, min(CHUNK, 2**24 // (size.width * size.height * recipe.channels))) if self.pages == "first" else 1
+        )
+        decoded = in_order(
+            lambda entry: _images(found, entry, recipe, scaling, self.pages), found.entries, self.workers, chunk
+        )
+
+        def fill(files: PackFiles) -> dict[str, Any]:
+            """Append every picture that can be used, and say what they are."""
+            folders: list[str] = []
+            broken, several = list(found.problems), 0
+            for done, (entry, images) in enumerate(decoded, 1):
+                if isinstance(images, str):
+                    broken.append((printable(entry.name), images))
+                else:
+                    several += images.several
+                    for name, image in _named(entry.name, images):
+                        if isinstance(image, str):
+                            broken.append((printable(name), image))
+                            continue
+                        files.append(name, image)
+                        folders.append(sys.intern(name[: name.rfind("/") + 1]))  # once for all of its pictures
+                if self.progress:
+                    self.progress("packing pictures", done, count)
+            if not folders:
+                raise UserError(f"None of the {count} pictures in {self.source} can be used ({_first(broken)}).")
+            settings = recipe._asdict()
+            labels, classes = classes_of(folders)
+            told["broken"] = broken
+            told["notes"] = [*deep.in_words(scales, extents), *pages_in_words(several, self.pages), *found.said]
+            told["former"] = former_fingerprints(files.content, broken, settings)
+            return {
+                "format": FORMAT, **settings, "fingerprint": digest({**files.content, "format": FORMAT, **settings}),
+                "source": self.source, "pillow": Image.__version__, "labels": labels, "classes": classes, "scale": scales,
+            }  # fmt: skip
+
+        return store(packs, (count, size.height, size.width, recipe.channels), fill), told
 
 
-def _image(found: Listing, entry: Entry, recipe: _Recipe) -> np.ndarray | str:
+def pages_in_words(several: int, pages: str) -> list[str]:
+    """Return a note on files with several pages or frames.
+
+    >>> pages_in_words(12, "first")
+    ['12 files have several pages or frames; the first is taken; --pages all takes each']
+    """
+    if not several:
+        return []
+    files = "1 file has" if several == 1 else f"{several:,} files have"
+    rest = "the first is taken; --pages all takes each" if pages == "first" else "each is an image"
+    return [f"{files} several pages or frames; {rest}"]
+
+
+def _named(name: str, pages: Pages) -> list[tuple[str, np.ndarray | str]]:
+    """The images of a file, each with its name."""
+    if len(pages.images) == 1:
+        return [(name, pages.images[0])]
+    return [(f"{name}#{number}", image) for number, image in enumerate(pages.images, 1)]
+
+
+def _images(found: Listing, entry: Entry, recipe: _Recipe, scaling: Scaling, pages: str) -> Pages | str:
     try:
-        return decode(found.read(entry), *recipe)
+        return decode_pages(found.read(entry), *recipe, scaling, pages)
     except Unreadable as reason:
         return str(reason)
-    except OSError as error:
-        return f"it cannot be read ({error.strerror or error})"
-    except Exception as error:  # members of an archive fail in many ways
-        return f"it cannot be read ({error})"
 
 
-def _opened(directory: Path) -> Pack:
+def _extents(found: Listing, entry: Entry, pages: str) -> tuple[str, Extent] | None:
+    try:
+        return extents(found.read(entry), pages)
+    except Unreadable:  # told when it is packed
+        return None
+
+
+def _opened(directory: Path, told: Mapping[str, Any]) -> Pack:
     try:
         images, manifest = load(directory)
+        labels = None if manifest["labels"] is None else np.array(manifest["labels"], np.int64)
+        broken = tuple((str(name), str(reason)) for name, reason in told["broken"])
+        classes, names = tuple(map(str, manifest["classes"])), manifest["names"]
+        rest = tuple(map(str, told["former"])), tuple(map(str, told["notes"])), deep.read_scales(manifest["scale"])
     except Damage as error:
         raise UserError(
             f"The pack {directory} was changed or removed while it was opened; do the same again."
         ) from error
-    labels = None if manifest["labels"] is None else np.array(manifest["labels"], np.int64)
-    broken = tuple((name, reason) for name, reason in manifest["broken"])
-    classes = tuple(manifest["classes"])
-    return Pack(directory, images, manifest["names"], labels, classes, broken, manifest["fingerprint"])
+    return Pack(directory, in_use(images, directory), names, labels, classes, broken, manifest["fingerprint"], *rest)
 
 
 def _first(broken: Sequence[tuple[str, str]]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from organza.data.arrays import Rows
 from organza.data.batches import (
     Batches,
     Order,
@@ -60,8 +61,8 @@ class Domains(Batches):
         mirror: flip each training image left to right with a chance of one half.
     """
 
-    images: tuple[np.ndarray, np.ndarray]  # of a and of b as they are, uint8 [N, H, W, C]
-    grown: tuple[np.ndarray, np.ndarray]  # the same for training, uint8 [N, H + jitter, W + jitter, C]
+    images: tuple[Rows, Rows]  # of a and of b as they are, uint8 [N, H, W, C]
+    grown: tuple[Rows, Rows]  # the same for training, uint8 [N, H + jitter, W + jitter, C]
 
     def __init__(self, source: Source, packs: tuple[Packs, Packs], count: int, jitter: int, mirror: bool):
         super().__init__(count, source.seed)
@@ -72,10 +73,16 @@ class Domains(Batches):
         self.broken = tuple(
             (f"{place}/{name}", why) for place, side in zip("ab", packs, strict=True) for name, why in side.plain.broken
         )
-        prints = [pack.fingerprint for side in packs for pack in side]
-        self.fingerprint = hashlib.sha256(repr((type(self).__name__, prints)).encode()).hexdigest()
+        every = [pack for side in packs for pack in side]
+        self.fingerprint = self._print([pack.fingerprint for pack in every])
+        formers = zip(*(pack.former_fingerprints for pack in every), strict=True)
+        self.former_fingerprints = tuple(self._print(list(prints)) for prints in formers)
+        self.notes = tuple(dict.fromkeys(note for side in packs for note in side.plain.notes))
         self.directory = packs[0].plain.directory
         self.notes = _notes(source, packs)
+
+    def _print(self, packs: list[str]) -> str:
+        return hashlib.sha256(repr((type(self).__name__, packs)).encode()).hexdigest()
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"source_shape": list(self.source_shape)}
@@ -210,7 +217,7 @@ def _opened(source: Source, size: Size, jitter: int, fit: str = "crop") -> Packs
 
 def _require_halves(source: Source, size: Size) -> None:
     """Refuse pictures whose halves are nothing like this size: they are hardly pairs."""
-    for facts in sampled(listing(source.path), 20):
+    for facts in sampled(listing(source.path, follow_links=source.follow_links), 20):
         width, height = facts.size
         if not 0.8 <= width * size.height / (2 * size.width * height) <= 1.25:
             unpack = " (unpack a zip first)" if Path(source.path).is_file() else ""

@@ -23,6 +23,8 @@ class Source:
             :tags says how to read it. None takes all columns of a table that is there, else the folders as classes.
         seed: of the order in which items come.
         progress: is told (what, done, total).
+        pages: "first" or "all" of the pages and frames of a file: see `open_data`.
+        follow_links: read what links in a folder lead to outside of it.
     """
 
     path: str | Path
@@ -31,6 +33,8 @@ class Source:
     labels: str | None = None
     seed: int = 0
     progress: Progress | None = None
+    pages: str = "first"
+    follow_links: bool = False
 
     @property
     def wanted(self) -> Size | None:
@@ -61,7 +65,8 @@ class Source:
             UserError: whatever `open_data` raises; where there is one image, or all are alike.
         """
         size, channels = size or self.wanted, channels or self.channels
-        pack = open_data(self.path, size=size, channels=channels, fit=fit, progress=self.progress)
+        more = {"pages": self.pages, "follow_links": self.follow_links, "progress": self.progress}
+        pack = open_data(self.path, size=size, channels=channels, fit=fit, **more)
         if len(pack) < 2:
             raise UserError(
                 f"{self.path} has one usable image; a GAN learns from many: 500 is a good beginning, 2 the least."

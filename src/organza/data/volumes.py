@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +12,17 @@ from torch import Tensor
 
 from organza.caching import cache_folder
 from organza.data import meshes
+from organza.data.arrays import Failures, Rows, open_array, parse_array
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
-from organza.data.cache import Damage, PackFiles, digest, load, recall, remember, store
+from organza.data.cache import Damage, PackFiles, Recalled, digest, in_use, load, recall, remember, store
 from organza.data.decode import Unreadable
 from organza.data.folder import ARRAYS, MESHES, VOLUMES, Entry, Listing, listing
+from organza.data.listing import LARGEST as LARGEST_FILE
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
-from organza.untrusted import printable
+from organza.untrusted import printable, read_bytes
 
 FORMAT = 1  # of packs: one higher whenever the same files would give other bytes
 USUAL = 32  # voxels a side that meshes get where nobody asks
@@ -58,9 +59,10 @@ class Volumes(Batches):
     unit = "volumes"
 
     def __init__(self, source: Source, *, mirror: bool = False):
-        self.directory = _packed(source)
+        self.directory, told = _packed(source)
         try:
-            self.volumes, manifest = load(self.directory)  # memory-mapped
+            volumes, manifest = load(self.directory)
+            self.volumes = in_use(volumes, self.directory)  # only the asked items are read
         except Damage as error:
             raise UserError(f"The pack {self.directory} was changed while it was opened; do the same again.") from error
         super().__init__(len(self.volumes), source.seed)
@@ -68,10 +70,11 @@ class Volumes(Batches):
             raise UserError(
                 f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning. For pictures use --recipe dcgan-r1."
             )
-        if all(np.array_equal(self.volumes[0], other) for other in self.volumes[1:]):
+        if all(np.array_equal(self.volumes[0], other) for other in self.volumes):
             raise UserError(f"The {self.count} volumes in {source.path} are all alike; there is nothing to learn.")
         self.mirror, self.names = mirror, manifest["names"]
-        self.broken = tuple((name, reason) for name, reason in manifest["broken"])
+        self.broken = tuple((name, reason) for name, reason in told["broken"])
+        self.notes, self.former_fingerprints = tuple(told["notes"]), tuple(told["former"])
         self.fingerprint, self.shape = manifest["fingerprint"], channels_first(self.volumes)
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
@@ -87,25 +90,29 @@ class Volumes(Batches):
         return self.volumes[self.reference]
 
 
-def volumes_in(path: str | Path, side: int | None = None) -> Iterator[Volume]:
+def volumes_in(path: str | Path, side: int | None = None, found: Listing | None = None) -> Iterator[Volume]:
     """Every volume of a place, as cubes of this side, or as large as they are: one by one.
 
     Args:
         path: a folder, a zip, an array file or a mesh.
         side: voxels; None leaves arrays alone and voxelises meshes at 32.
+        found: the listing of a folder or zip, where it is known already.
 
     Raises:
         UserError: where there is nothing of the kind.
     """
-    if Path(path).suffix.lower() in ARRAYS and Path(path).is_file():
-        for index, one in enumerate(arrays := _array(Path(path))):
-            yield Volume(f"{index:0{len(str(len(arrays) - 1))}d}", _told(lambda one=one: fitted(solid(one), side)))
-    elif Path(path).suffix.lower() in MESHES and Path(path).is_file():
-        entry = Entry(Path(path).name, 0, 0)
-        yield Volume(entry.name, _read(lambda _: Path(path).read_bytes(), entry, side))
+    place = Path(path)
+    ending = place.suffix.lower() if place.is_file() else ""
+    if ending in ARRAYS:
+        arrays = _array(place)
+        for index in range(len(arrays)):
+            made = _told(lambda index=index: fitted(solid(np.asarray(arrays[index])), side))
+            yield Volume(f"{index:0{len(str(len(arrays) - 1))}d}", made)
+    elif ending in MESHES:
+        yield Volume(place.name, _read(lambda _: read_bytes(place, LARGEST_FILE), Entry(place.name, 0, 0), side))
     else:
-        found = listing(path, VOLUMES)
-        yield from (Volume(printable(name), reason) for name, reason in found.problems)
+        found = found or listing(path, VOLUMES)
+        yield from (Volume(name, reason) for name, reason in found.problems)
         for entry, solid_or_reason in in_order(lambda entry: _read(found.read, entry, side), found.entries):
             yield Volume(printable(entry.name), solid_or_reason)
 
@@ -155,22 +162,24 @@ def fitted(volume: np.ndarray, side: int | None) -> np.ndarray:
     return cube
 
 
-def _packed(source: Source) -> Path:
+def _packed(source: Source) -> Recalled:
     """The pack of a source, from the cache where nothing changed."""
     side = _side(source.wanted)
     place = Path(source.path)
     packs = cache_folder() / "packs"
+    found = None
     if place.suffix.lower() in ARRAYS and place.is_file():
         status = place.stat()
-        content: Any = [[place.name, status.st_size, status.st_mtime_ns]]
+        stamp: Any = [place.name, status.st_size, status.st_mtime_ns]
         count = len(_array(place))
     else:
-        found: Listing = listing(place, VOLUMES)
-        content, count = [found.entries, found.problems], len(found.entries)
-    seen = digest({"volumes": FORMAT, "source": str(place.resolve()), "entries": content, "side": side})
+        found = listing(place, VOLUMES, source.follow_links)
+        stamp, count = found.stamp, len(found.entries)
+    where = os.fsdecode(os.path.realpath(place))
+    seen = digest({"volumes": FORMAT, "source": where, "entries": stamp, "side": side})
     if (known := recall(packs, seen)) is not None:
         return known
-    volumes = _of_one_size(_counted(volumes_in(place, side), count, source), place)
+    volumes = _of_one_size(_counted(volumes_in(place, side, found), count, source), place)
     first = next(volumes, None)
     if first is None or isinstance(first.solid, str):
         raise UserError(
@@ -178,12 +187,13 @@ def _packed(source: Source) -> Path:
             if first
             else f"There are no volumes in {place}."
         )
-    directory = store(packs, (count, *first.solid.shape, 1), _filler(first, volumes))
-    remember(packs, seen, directory)
-    return directory
+    told: dict[str, Any] = {"notes": found.said if found else []}
+    directory = store(packs, (count, *first.solid.shape, 1), _filler(first, volumes, told))
+    remember(packs, seen, directory, told)
+    return Recalled(directory, told)
 
 
-def _filler(first: Volume, rest: Iterable[Volume]) -> Callable[[PackFiles], dict[str, Any]]:
+def _filler(first: Volume, rest: Iterable[Volume], told: dict[str, Any]) -> Callable[[PackFiles], dict[str, Any]]:
     def fill(files: PackFiles) -> dict[str, Any]:
         """Append every volume that can be used, and say what they are."""
         broken: list[tuple[str, str]] = []
@@ -194,7 +204,11 @@ def _filler(first: Volume, rest: Iterable[Volume]) -> Callable[[PackFiles], dict
             files.append(name, one[..., None] * np.uint8(255))
         # Not the size asked for: a run remembers the one it had, and asks for it when it goes on.
         about = {"volumes": FORMAT, **files.content, "shape": files.item}
-        return {"fingerprint": digest(about | {"broken": broken}), "broken": broken}
+        told["broken"] = broken
+        told["former"] = [
+            digest(about | {"broken": then}) for then in ([], broken)
+        ]  # version 0.1 counted those left out
+        return {"fingerprint": digest(about)}
 
     return fill
 
@@ -260,7 +274,11 @@ def _read(read: Callable[[Entry], bytes], entry: Entry, side: int | None) -> np.
     def made() -> np.ndarray:
         if ending in MESHES:
             return meshes.voxelised(meshes.read_mesh(read(entry), ending), side or USUAL)
-        return fitted(solid(_loaded(io.BytesIO(read(entry)))), side)
+        try:
+            values = parse_array(read(entry))
+        except Failures as error:
+            raise Unreadable(f"it is no readable array file ({error})") from None
+        return fitted(solid(values), side)
 
     return _told(made)
 
@@ -280,29 +298,18 @@ def _told(make: Callable[[], np.ndarray]) -> np.ndarray | str:
     return volume if volume.any() else "nothing in it is solid"
 
 
-def _loaded(file: Any) -> np.ndarray:
-    try:
-        found = np.load(file, mmap_mode="r" if isinstance(file, Path) else None, allow_pickle=False)
-        if isinstance(found, np.lib.npyio.NpzFile):
-            if len(found.files) != 1:
-                raise Unreadable(
-                    f"it holds {len(found.files)} arrays ({', '.join(found.files[:5])}); keep the one with the volumes"
-                )
-            found = found[found.files[0]]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise Unreadable(f"it is no readable array file ({error})") from None
-    return found
-
-
-def _array(path: Path) -> np.ndarray:
+def _array(path: Path) -> Rows | np.ndarray:
     """The volumes of one array file, [N, D, H, W]; a single one stands alone."""
     try:
-        found = _loaded(path)
-    except Unreadable as reason:
-        raise UserError(f"{path} cannot be used: {reason}.") from None
-    found = found[..., 0] if found.ndim == 5 and found.shape[-1] == 1 else found
-    found = found[:, 0] if found.ndim == 5 and found.shape[1] == 1 else found
-    found = found[None] if found.ndim == 3 else found
-    if found.ndim != 4 or not found.size:
-        raise UserError(f"{path} holds {found.dtype} {list(found.shape)}; volumes are [N, D, H, W].")
-    return found
+        found = open_array(path)
+    except Failures as error:
+        raise UserError(f"{path} cannot be used: it is no readable array file ({error}).") from None
+    shape = found.shape
+    shape = shape[:-1] if len(shape) == 5 and shape[-1] == 1 else shape
+    shape = (shape[0], *shape[2:]) if len(shape) == 5 and shape[1] == 1 else shape
+    shape = (1, *shape) if len(shape) == 3 else shape
+    if len(shape) != 4 or not found.size or max(shape[1:]) > LARGEST:
+        raise UserError(
+            f"{path} holds {found.dtype} {list(found.shape)}; volumes are [N, D, H, W], of up to {LARGEST} a side."
+        )
+    return found.reshaped(*shape) if isinstance(found, Rows) else found.reshape(shape)
