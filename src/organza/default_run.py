@@ -13,8 +13,7 @@ from organza.data.folder import ARRAYS
 from organza.data.location import is_at
 from organza.data.source import Source
 from organza.errors import UserError, told
-from organza.part import decode
-from organza.recipe import Recipe
+from organza.recipe import recorded
 from organza.run import RunFolder
 
 RUNS = Path("runs")
@@ -90,12 +89,9 @@ def _content(folder: RunFolder) -> dict | None:
 
 def _is_of(content: dict, data: str | Path) -> bool:
     """Return True if a run was trained on the content of this data, wherever that was: it is opened as the run opened its own."""
-    asked = content["asked"]
-    wishes = {key: asked[key] for key in ("size", "channels", "labels", "seed")}
     try:
         with told("another recipe"):
-            recipe = decode(content["recipe"])
-            assert isinstance(recipe, Recipe)
-            return recipe.data(Source(data, **wishes)).fingerprint == content["data"]["fingerprint"]
+            source = Source.remembered(data, content["asked"])
+            return recorded(content["recipe"]).data(source).is_same(content["data"]["fingerprint"])
     except UserError:
         return False

@@ -25,7 +25,10 @@ FORM: dict[str, Any] = {
         "source": str, "count": natural, "shape": sides, "fingerprint": str,
         "held_out?": natural, "source_shape?": sides, "source_count?": natural, "labels?": tuple[dict, ...],
     },
-    "asked": {"size": str | None, "channels": int | None, "labels": str | None, "seed": int | None},
+    "asked": {
+        "size": str | None, "channels": int | None, "labels": str | None, "seed": int | None,
+        "pages?": str | None, "follow_links?": bool | None,
+    },
     "plan": {
         "budget": str, "images": natural, "seconds": duration,
         "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,

@@ -215,8 +215,7 @@ class Trained:
             raise UserError(
                 f"{self.run.path} was begun by another version, which did not write down how its data was read."
             )
-        wishes = {name: asked[name] for name in ("size", "channels", "labels", "seed")}
-        data = self.recipe.data(Source(place, **wishes, progress=self.progress))
+        data = self.recipe.data(Source.remembered(place, asked, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "

@@ -17,10 +17,11 @@ from organza import recipe as recipes
 from organza.auto import Choice, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
+from organza.data.described import from_anywhere
 from organza.data.difference import difference
 from organza.data.location import remember, shared_name
 from organza.data.size import parse_size
-from organza.data.source import Source
+from organza.data.source import WISHES, Source
 from organza.default_run import DefaultRun, default_run
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
@@ -69,6 +70,8 @@ class Request:
         on_collapse: what is done where an evaluation finds a grave illness: stop, rollback (with half the rate, three times at most) or
             continue. It is not remembered.
         metadata: the sheets of samples say in their files that they are synthetic, by which weights and from which seed.
+        pages: of files with several pages or frames, "first" takes the first as an image, "all" each.
+        follow_links: read what links in the data folder lead to outside of it.
     """
 
     data: str | Path
@@ -86,6 +89,8 @@ class Request:
     report: bool = True
     on_collapse: str = "continue"
     metadata: bool = True
+    pages: str | None = None
+    follow_links: bool | None = None
 
     @cached_property
     def chosen(self) -> DefaultRun:
@@ -198,7 +203,7 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     elif before:
         choice = Choice(_recorded(folder, before, recipes.modules_of(asked.recipe)), ())
     else:
-        source = Source(asked.data, asked.size, asked.channels, asked.labels, asked.seed or 0, progress)
+        source = Source.remembered(asked.data, _wishes(asked), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
         choice = recipe_for(source, budget, Pace(machine))
     recipe = recipes.apply(choice.recipe, asked.settings)
@@ -233,16 +238,16 @@ def open_data(
     Raises:
         UserError: where there is too little, all is alike, or the data changed since the run began.
     """
-    size, channels, labels, seed = asked.size, asked.channels, asked.labels, asked.seed or 0
+    wishes = _wishes(asked)
     if before:
-        known, now = before["asked"], _wishes(asked)
-        for name, old in known.items():
-            if now[name] is not None and now[name] != old:
+        known = {"pages": "first", "follow_links": False} | before["asked"]
+        for name, now in wishes.items():
+            if now is not None and now != known[name]:
                 raise UserError(
-                    f"{asked.folder.path} was begun with {name} {old}; for {name} {now[name]} name another folder with --run."
+                    f"{asked.folder.path} was begun with {name} {known[name]}; for {name} {now} name another folder with --run."
                 )
-        size, channels, labels, seed = (known[name] for name in ("size", "channels", "labels", "seed"))
-    data = recipe.data(Source(asked.data, size, channels, labels, seed, progress))
+        wishes = known
+    data = recipe.data(Source.remembered(asked.data, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with"
@@ -254,7 +259,8 @@ def open_data(
 def _wishes(asked: Request) -> dict[str, Any]:
     """What a user asked of the data, as recipe.json keeps it."""
     size = None if asked.size is None else str(parse_size(str(asked.size)))
-    return {"size": size, "channels": asked.channels, "labels": asked.labels, "seed": asked.seed}
+    labels = None if asked.labels is None else from_anywhere(asked.labels)
+    return {name: getattr(asked, name) for name in WISHES} | {"size": size, "labels": labels}
 
 
 def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
@@ -305,7 +311,15 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine:
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
         "data": {"source": shared_name(asked.data), **data.facts()},
-        "asked": _wishes(replace(asked, size=asked.size or f"{width}x{height}", seed=data.seed)),
+        "asked": _wishes(
+            replace(
+                asked,
+                size=asked.size or f"{width}x{height}",
+                seed=data.seed,
+                pages=asked.pages or "first",
+                follow_links=bool(asked.follow_links),
+            )
+        ),
         "plan": vars(plan),
         "versions": versions(machine),
     }

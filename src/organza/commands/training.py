@@ -23,6 +23,8 @@ def train(
     stop: Annotated[Literal["plateau", "equilibrium", "gradient", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
     on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "continue")] = "continue",
+    pages: Annotated[Literal["first", "all"] | None, arg("first|all", "first")] = None,
+    follow_links: bool = False,
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
@@ -44,6 +46,8 @@ def train(
         stop: what may end the run before its budget: plateau, equilibrium, gradient, or budget for the budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
         on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
+        pages: of files with several pages or frames, the first as an image, or all.
+        follow_links: read what links in the data folder lead to outside of it.
         no_evaluate: do not measure the samples against held-out images while training.
         no_report: do not write report.html at the end.
         no_metadata: leave out of the sheets of samples that they are synthetic, by which weights and from which seed.
@@ -75,6 +79,8 @@ def train(
         not no_report,
         on_collapse,
         not no_metadata,
+        pages,
+        follow_links or None,
     )
     if dry_run:
         from organza.dry import dry_run as describe

@@ -66,6 +66,18 @@ def wish(labels: str | None) -> tuple[str | None, str]:
     return (named[1], named[2] or "") if named else (None, labels)
 
 
+def from_anywhere(labels: str) -> str:
+    """Return the same wish with the path of its table absolute, where the table lies in the working directory: for a run that is used elsewhere.
+
+    >>> from_anywhere("hair,year:class")
+    'hair,year:class'
+    """
+    table, columns = wish(labels)
+    if table is None or not Path(table).is_file():
+        return labels
+    return f"{Path(table).absolute()}{columns and ':' + columns}"
+
+
 def described(source: str | Path, names: Sequence[str], table: str | None) -> Described | None:
     """Return what tables say of images; None where there is no table.
 

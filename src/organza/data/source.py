@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from organza.data.pack import Pack, distinct, open_data
 from organza.data.size import Size, parse_size
 from organza.errors import UserError
 from organza.progress import Progress
+
+WISHES = ("size", "channels", "labels", "seed", "pages", "follow_links")
+"""What a run remembers of how its data is read."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,17 @@ class Source:
     progress: Progress | None = None
     pages: str = "first"
     follow_links: bool = False
+
+    @classmethod
+    def remembered(cls, path: str | Path, asked: Mapping[str, Any], progress: Progress | None = None) -> Source:
+        """Return the source of a run's data, to be read as it was read when the run began.
+
+        Args:
+            path: place of the data.
+            asked: wishes that recipe.json keeps; earlier versions knew fewer.
+            progress: is told (what, done, total).
+        """
+        return cls(path, progress=progress, **{name: asked[name] for name in WISHES if asked.get(name) is not None})
 
     @property
     def wanted(self) -> Size | None:
