@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 import safetensors
 import safetensors.torch
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from organza.disk import cannot_write, flush_folder, make_folder, remove_tree, rename, write
 from organza.errors import UserError
+from organza.machine import memory
 from organza.outline import TooLarge, outlined
 from organza.part import Part
 from organza.untrusted import JSON_BYTES, parse_json, read_bytes
@@ -149,7 +149,7 @@ def verify(directory: Path) -> dict[str, Any]:
 
 def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
     """The content of a file of a checkpoint, once its digest is seen to be the manifest's."""
-    content = _content(directory / file, psutil.virtual_memory().total // 2)  # read, then made tensors of
+    content = _content(directory / file, memory() // 2)  # read, then made tensors of
     if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
         raise Damaged(f"{directory / file} was damaged since it was written (its sha256 differs)")
     return content

@@ -67,7 +67,7 @@ def wish(labels: str | None) -> tuple[str | None, str]:
 
 
 def from_anywhere(labels: str) -> str:
-    """Return the same wish with the path of its table absolute, where the table lies in the working directory: for a run that is used elsewhere.
+    """Return the same wish with the path of its table absolute where it is one from the working directory: a run may be used elsewhere.
 
     >>> from_anywhere("hair,year:class")
     'hair,year:class'
