@@ -204,8 +204,7 @@ def test_splitting_dcgans_discriminator_kept_what_it_computes():
 
 
 def test_a_run_does_not_go_on_with_other_labels(attributes: Path, tmp_path: Path):
-    content = json.loads((attributes / "recipe.json").read_text())
-    data = Path(content["data"]["source"])
+    data = Path(json.loads((attributes / "data.json").read_text())["path"])
     table = (data / "labels.csv").read_text()
     try:
         (data / "labels.csv").write_text(table.replace("00.png,a", "00.png,b"))

@@ -203,7 +203,7 @@ def test_a_way_leads_from_one_reconstruction_to_another(run: Run):
     way, ends = run.interpolate(first, last, 5), run.reconstruct(some(2))
     assert way.shape == (5, 32, 32, 3)
     assert np.abs(way[[0, -1]].astype(int) - ends).max() <= 1
-    with pytest.raises(UserError, match="2 at least"):
+    with pytest.raises(UserError, match="at least 2"):
         run.interpolate(first, last, 1)
 
 
@@ -229,7 +229,7 @@ def test_a_run_without_an_encoder_says_so(pictures: Path, tmp_path: Path):
 
 
 def test_pictures_of_another_size_are_refused_in_python(run: Run):
-    with pytest.raises(UserError, match=r"encode takes uint8 pictures \[N, 32, 32, 3\]"):
+    with pytest.raises(UserError, match=r"encode takes uint8 images \[N, 32, 32, 3\]"):
         run.encode(np.zeros((1, 16, 16, 3), np.uint8))
 
 

@@ -125,7 +125,7 @@ def test_dcgan_is_the_tutorials_layer_for_layer():
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"), [((3, 50, 50), "--size 48x48"), ((3, 64, 100), "--size 96x64"), ((3, 4, 4), "--size 8x8")]
+    ("shape", "said"), [((3, 51, 51), "--size 52x52"), ((3, 66, 101), "--size 100x64"), ((3, 4, 4), "--size 8x8")]
 )
 def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], said: str):
     with pytest.raises(UserError, match=said):

@@ -162,14 +162,16 @@ def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
     ((4, (4, 4)), (4, (4, 6)), (3, (6, 6)), (2, (25, 25)))
 
     Raises:
-        UserError: more would be left, or nothing can be halved.
+        UserError: more would be left, or nothing can be halved; a size near it that can is named.
     """
     short = min(height, width)
     most = max(short.bit_length() - 3, 0)
     times = next(times for times in range(most, -1, -1) if height % 2**times == 0 and width % 2**times == 0)
     if not times or short >> times > LARGEST_BASE:
+        step = next(2**times for times in range(1, 16) if short >> times <= LARGEST_BASE)
+        near = "x".join(str(max(round(side / step) * step, 8)) for side in (width, height))
         raise UserError(
             f"This network cannot make images of {width}x{height}: it halves both sides, at least once and until {LARGEST_BASE} pixels "
-            "or fewer are left of the shorter one."
+            f"or fewer are left of the shorter one; try --size {near}."
         )
     return times, (height >> times, width >> times)

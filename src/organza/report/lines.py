@@ -129,7 +129,9 @@ def _as_evaluation(line: dict[str, Any]) -> dict[str, Any]:
         "extractor": extractor,
     }
     told = {
-        name: value for name, value in health.items() if name == "text" or value is None or number(value) is not None
+        name: value
+        for name, value in health.items()
+        if name in ("text", "findings") or value is None or number(value) is not None
     }
     return line | {"health": told, "card": card | sound if card else {}}
 
