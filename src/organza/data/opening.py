@@ -1,4 +1,4 @@
-"""The bytes of a file as an image that is not decoded yet: by the one decoder its first bytes ask for, bounded, or refused with a reason."""
+"""The bytes of a file as an image that is not decoded yet: by the decoder its first bytes ask for, bounded, or refused with a reason."""
 
 from __future__ import annotations
 
