@@ -233,7 +233,9 @@ def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
         image = image.convert("LA")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    if image.mode in ("L", "RGB"):  # as it is: to convert it would be to copy it
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _finite(image: Image.Image) -> np.ndarray:
