@@ -54,13 +54,14 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
     """
     if inside is not None:
         require_inside(path, inside)
-    descriptor = open_regular(path)
+    descriptor, expected = _opened(path)
     try:
-        expected = os.fstat(descriptor).st_size
         parts, rest = [], most + 1
         while rest > 0 and (part := os.read(descriptor, min(rest, expected + 1))):  # not `most`: memory is taken for it
             parts.append(part)
             rest -= len(part)
+            if len(parts) == 1 and len(part) == expected:  # all of it, and no byte more
+                break
     finally:
         os.close(descriptor)
     if rest <= 0:
@@ -75,14 +76,20 @@ def open_regular(path: str | Path) -> int:
         Refused: not a regular file.
         OSError: whatever the system raises.
     """
+    return _opened(path)[0]
+
+
+def _opened(path: str | Path) -> tuple[int, int]:
+    """Return the descriptor of a regular file and its size."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (a device can act when it is opened, so it is asked first)
         raise Refused(path, "it is not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was exchanged meanwhile
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # it was exchanged meanwhile
         os.close(descriptor)
         raise Refused(path, "it is not a regular file")
-    return descriptor
+    return descriptor, status.st_size
 
 
 def require_inside(path: str | Path, folder: Path) -> None:

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import io
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageChops, features
+from PIL import Image, ImageChops
 from PIL.JpegImagePlugin import JpegImageFile
 
-from organza.data.deep import Extent, Scale, Scaling, Unscaled, alone, extent, kind_of
-from organza.data.signatures import CONVERT, HEAD, content_of
-from organza.data.signatures import Content as Known
+from organza.data.deep import Extent, Scale, Scaling, alone, extent, kind_of
+from organza.data.opening import (
+    ENDINGS,
+    MOST_PAGES,
+    MOST_PIXELS,
+    NONE_OF_THEM,
+    Content,
+    Unreadable,
+    may_have_pages,
+    opened,
+    orientation,
+    page_numbers,
+    reasons,
+    require_size,
+)
 from organza.data.size import Size
 
-ENDINGS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".mpo",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".avif", ".avifs",
-    ".heic", ".heif", ".heics", ".heifs", ".hif",
-)  # fmt: skip
-MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own bound, which it only warns of up to twice as many
-MOST_PAGES = 4096  # of one file
+__all__ = [
+    "ENDINGS",
+    "FITS",
+    "NONE_OF_THEM",
+    "PAGES",
+    "Content",
+    "Facts",
+    "Pages",
+    "Unreadable",
+    "decode",
+    "glance",
+    "size_of",
+]
+
 MOST_PIXELS_OF_PAGES = 64 * MOST_PIXELS  # of all pages of one file together
 FITS = ("crop", "pad", "left", "right")
 PAGES = ("first", "all")
 GLANCE = Size(32, 32)
-NONE_OF_THEM = "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
 
 _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as it was taken
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,14 +53,6 @@ _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as i
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-Content = bytes | np.ndarray
-"""The bytes of a picture file, or pixels as an array file has them: uint8 [H, W] or [H, W, C]."""
-
-
-class Unreadable(Exception):
-    """Why a file is not a usable picture, in a few words."""
 
 
 class Facts(NamedTuple):
@@ -90,7 +96,7 @@ def decode(content: Content, size: Size, channels: int, fit: str = "crop", scali
     Raises:
         Unreadable: damaged, cut short, too large, not a picture, or with values that are not finite.
     """
-    with _told():
+    with reasons():
         image = opened(content)
         return _fitted(image, orientation(image), size, channels, fit, scaling)
 
@@ -107,9 +113,9 @@ def decode_pages(
     Raises:
         Unreadable: as `decode`, for the first page.
     """
-    with _told():
+    with reasons():
         image = opened(content)
-        turn, first = orientation(image), image.tell() if _may_have_pages(image) else 0
+        turn, first = orientation(image), image.tell() if may_have_pages(image) else 0
         images: list[np.ndarray | str] = [_fitted(image, turn, size, channels, fit, scaling)]
         numbers = page_numbers(image, 2 if pages == "first" else MOST_PAGES + 1)
     if pages == "first":
@@ -120,9 +126,9 @@ def decode_pages(
         if number == first:
             continue
         try:
-            with _told():
+            with reasons():
                 image.seek(number)
-                _require_size(image)
+                require_size(image)
                 images.append(_fitted(image, turn, size, channels, fit, scaling))
         except Unreadable as reason:  # frames build on those before, so the rest cannot be trusted
             images.append(str(reason))
@@ -136,7 +142,7 @@ def glance(content: Content) -> tuple[Facts, np.ndarray]:
     Raises:
         Unreadable: as `decode`.
     """
-    with _told():
+    with reasons():
         image = opened(content)
         header, mode, turn = image.size, image.mode, orientation(image)
         deep: list[Extent] = []
@@ -161,78 +167,19 @@ def extents(content: Content, pages: str = "first") -> tuple[str, Extent] | None
     Raises:
         Unreadable: as `decode`.
     """
-    with _told():
+    with reasons():
         image = opened(content)
         if not (kind := kind_of(image.mode)):
             return None
         found = []
         for number in page_numbers(image, MOST_PAGES) if pages == "all" else [image.tell()]:
             image.seek(number)
-            _require_size(image)
+            require_size(image)
             if kind_of(image.mode) == kind:
                 image.load()
                 found.append(extent(_finite(image)))
         low, high, dark, bright = zip(*found, strict=True)
         return kind, Extent(min(low), max(high), min(dark), max(bright))
-
-
-def opened(content: Content) -> Image.Image:
-    """A picture from the bytes of a file, not decoded yet, or from pixels.
-
-    Raises:
-        Unreadable: not one of the formats, damaged, or larger than a picture should be.
-    """
-    if isinstance(content, np.ndarray):
-        if content.shape[0] * content.shape[1] > MOST_PIXELS:
-            raise Unreadable("it is larger than 89 megapixels")
-        image = Image.fromarray(content)
-        image.format = "array"
-        return image
-    if not content:
-        raise Unreadable("the file is empty")
-    known = content_of(content[:HEAD])
-    if known is None:
-        raise Unreadable(f"{NONE_OF_THEM}, or its header is damaged")
-    if not known.format:
-        raise Unreadable(f"{NONE_OF_THEM} but {known.name}: {known.advice}")
-    if known.format == "PNG":
-        content = _checked_png(content)
-    image = _identified(content, known)
-    _require_size(image)
-    if known.format == "PNG" and "transparency" in image.info:
-        _mend_key(image, content[24])
-    return image
-
-
-def _identified(content: bytes, known: Known) -> Image.Image:
-    """Return the image of one format, by the decoder of that format alone."""
-    try:
-        if known.format == "HEIF":
-            return _heif(io.BytesIO(content))
-        return Image.open(io.BytesIO(content), formats=(known.format,))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise Unreadable("it claims to be larger than 89 megapixels") from None
-    except (Image.UnidentifiedImageError, SyntaxError, KeyError):
-        if known.format == "AVIF" and not features.check("avif"):
-            raise Unreadable("it is an AVIF image, which this build of Pillow cannot read; " + CONVERT) from None
-        other = "it is of a kind that Pillow does not read (such as colours in floats), or " * (known.format == "TIFF")
-        raise Unreadable(f"it begins as {known.name}, but {other}its header is damaged") from None
-
-
-def _heif(file: io.BytesIO) -> Image.Image:
-    """Open a HEIC image, upright as its container says. Its opener is not registered: that would change Pillow for everyone."""
-    try:
-        from pillow_heif import HeifImageFile
-    except ImportError:
-        raise Unreadable(
-            "it is a HEIC image: pip install 'organza[heif]' makes it readable, or convert it to PNG or JPEG"
-        ) from None
-    return HeifImageFile(file)
-
-
-def _require_size(image: Image.Image) -> None:
-    if image.width * image.height > MOST_PIXELS:
-        raise Unreadable("it claims to be larger than 89 megapixels")
 
 
 def size_of(content: bytes) -> Size:
@@ -241,70 +188,9 @@ def size_of(content: bytes) -> Size:
     Raises:
         Unreadable: as `opened`.
     """
-    with _told():
+    with reasons():
         image = opened(content)
         return Size(*(reversed(image.size) if orientation(image) >= 5 else image.size))
-
-
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation that is still to be applied, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged.
-
-    Pillow turns TIFF images itself when they are loaded, and libheif HEIC images.
-    """
-    if image.format in ("TIFF", "HEIF"):
-        return 1
-    try:
-        found = image.getexif().get(0x0112, 1)
-    except Exception:  # a damaged note beside the picture is no reason to lose the picture
-        return 1
-    return found if found in _UPRIGHT else 1
-
-
-def page_numbers(image: Image.Image, most: int) -> list[int]:
-    """Return the numbers of the pages or frames that are images of their own, `most` at the most.
-
-    Thumbnails and masks in a TIFF, and what a camera's JPEG carries beside its image (previews, maps of light), are none.
-    """
-    if not _may_have_pages(image) or not getattr(image, "is_animated", False):
-        return [0]
-    if image.format == "MPO":
-        kinds = [entry["Attribute"]["MPType"] for entry in getattr(image, "mpinfo", {}).get(0xB002, ())]
-        return [0, *(number for number, kind in enumerate(kinds) if number and "Multi-Frame" in kind)][:most]
-    if image.format == "TIFF":
-        return _tiff_pages(image, most)
-    return list(
-        range(2 if most == 2 else min(getattr(image, "n_frames", 1), most))
-    )  # of a GIF, a count reads all of it
-
-
-def _may_have_pages(image: Image.Image) -> bool:
-    return image.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF", "MPO")
-
-
-def _tiff_pages(image: Image.Image, most: int) -> list[int]:
-    numbers, number = [0], 0
-    try:
-        while len(numbers) < most and number < 4 * MOST_PAGES:
-            number += 1
-            image.seek(number)
-            if not int(image.tag_v2.get(254, 0)) & 0b101:  # type: ignore[attr-defined]  # reduced, or a mask
-                numbers.append(number)
-    except Exception:  # the end; or a damaged directory, before which the pages are good
-        pass
-    return numbers
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn whatever a decoder raises into the reason why a file is not usable."""
-    try:
-        yield
-    except (Unreadable, Unscaled):
-        raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise Unreadable("it claims to be larger than 89 megapixels") from None
-    except Exception as error:  # decoders raise whatever they please
-        raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
 
 
 def _fitted(image: Image.Image, turn: int, size: Size, channels: int, fit: str, scaling: Scaling) -> np.ndarray:
@@ -347,7 +233,9 @@ def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
         image = image.convert("LA")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    if image.mode in ("L", "RGB"):  # as it is: to convert it would be to copy it
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _finite(image: Image.Image) -> np.ndarray:
@@ -360,15 +248,6 @@ def _finite(image: Image.Image) -> np.ndarray:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Unreadable("it holds values that are not finite (NaN or infinity)")
     return values
-
-
-def _mend_key(image: Image.Image, depth: int) -> None:
-    """Bring the key colour of a PNG to the 8 bits that Pillow reads it into, as it leaves the key as deep as in the file."""
-    key = image.info["transparency"]
-    if image.mode == "L" and isinstance(key, int) and depth < 8:
-        image.info["transparency"] = key * 255 // (2**depth - 1)
-    elif image.mode == "RGB" and isinstance(key, tuple) and depth == 16:
-        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -416,35 +295,3 @@ def _is_grey(image: Image.Image) -> bool:
         return True
     red, green, blue = image.split()
     return max(ImageChops.difference(green, other).getextrema()[1] for other in (red, blue)) <= 4  # type: ignore[operator]
-
-
-_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG that make what is seen
-
-
-def _checked_png(content: bytes) -> bytes:
-    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture.
-
-    A chunk beside the picture (a comment, a date) whose sum is wrong is taken out: it is no reason to lose the picture.
-    """
-    place, kept, begin = 8, [], 0
-    while place + 12 <= len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        end = place + 8 + length
-        kind = content[place + 4 : place + 8]
-        if end + 4 > len(content):
-            raise Unreadable("it is cut short")
-        if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
-            if kind in _PIXELS:
-                raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
-            if kind[:1].islower():  # a lower letter: not needed to show it
-                kept.append(content[begin:place])
-                begin = end + 4
-        if kind == b"IEND":
-            break
-        place = end + 4
-    return b"".join((*kept, content[begin:])) if kept else content
-
-
-def _words(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,192 @@
+"""The bytes of a file as an image that is not decoded yet: by the decoder its first bytes ask for, bounded, or refused with a reason."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, features
+
+from organza.data.deep import Unscaled
+from organza.data.signatures import CONVERT, HEAD, content_of
+from organza.data.signatures import Content as Known
+
+ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".mpo",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".avif", ".avifs",
+    ".heic", ".heif", ".heics", ".heifs", ".hif",
+)  # fmt: skip
+MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own bound, which it only warns of up to twice as many
+MOST_PAGES = 4096  # of one file
+NONE_OF_THEM = "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
+
+Content = bytes | np.ndarray
+"""The bytes of a picture file, or pixels as an array file has them: uint8 [H, W] or [H, W, C]."""
+
+
+class Unreadable(Exception):
+    """Why a file is not a usable picture, in a few words."""
+
+
+def opened(content: Content) -> Image.Image:
+    """A picture from the bytes of a file, not decoded yet, or from pixels.
+
+    Raises:
+        Unreadable: not one of the formats, damaged, or larger than a picture should be.
+    """
+    if isinstance(content, np.ndarray):
+        if content.shape[0] * content.shape[1] > MOST_PIXELS:
+            raise Unreadable("it is larger than 89 megapixels")
+        image = Image.fromarray(content)
+        image.format = "array"
+        return image
+    if not content:
+        raise Unreadable("the file is empty")
+    known = content_of(content[:HEAD])
+    if known is None:
+        raise Unreadable(f"{NONE_OF_THEM}, or its header is damaged")
+    if not known.format:
+        raise Unreadable(f"{NONE_OF_THEM} but {known.name}: {known.advice}")
+    if known.format == "PNG":
+        content = _checked_png(content)
+    image = _identified(content, known)
+    require_size(image)
+    if known.format == "PNG" and "transparency" in image.info:
+        _mend_key(image, content[24])
+    return image
+
+
+def _identified(content: bytes, known: Known) -> Image.Image:
+    """Return the image of one format, by the decoder of that format alone."""
+    try:
+        if known.format == "HEIF":
+            return _heif(io.BytesIO(content))
+        return Image.open(io.BytesIO(content), formats=(known.format,))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Unreadable("it claims to be larger than 89 megapixels") from None
+    except (Image.UnidentifiedImageError, SyntaxError, KeyError):
+        if known.format == "AVIF" and not features.check("avif"):
+            raise Unreadable("it is an AVIF image, which this build of Pillow cannot read; " + CONVERT) from None
+        other = "it is of a kind that Pillow does not read (such as colours in floats), or " * (known.format == "TIFF")
+        raise Unreadable(f"it begins as {known.name}, but {other}its header is damaged") from None
+
+
+def _heif(file: io.BytesIO) -> Image.Image:
+    """Open a HEIC image, upright as its container says. Its opener is not registered: that would change Pillow for everyone."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise Unreadable(
+            "it is a HEIC image: pip install 'organza[heif]' makes it readable, or convert it to PNG or JPEG"
+        ) from None
+    return HeifImageFile(file)
+
+
+def require_size(image: Image.Image) -> None:
+    if image.width * image.height > MOST_PIXELS:
+        raise Unreadable("it claims to be larger than 89 megapixels")
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation that is still to be applied, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged.
+
+    Pillow turns TIFF images itself when they are loaded, and libheif HEIC images.
+    """
+    if image.format in ("TIFF", "HEIF"):
+        return 1
+    try:
+        found = image.getexif().get(0x0112, 1)
+    except Exception:  # a damaged note beside the picture is no reason to lose the picture
+        return 1
+    return found if found in range(1, 9) else 1
+
+
+def page_numbers(image: Image.Image, most: int) -> list[int]:
+    """Return the numbers of the pages or frames that are images of their own, `most` at the most.
+
+    Thumbnails and masks in a TIFF, and what a camera's JPEG carries beside its image (previews, maps of light), are none.
+    """
+    if not may_have_pages(image) or not getattr(image, "is_animated", False):
+        return [0]
+    if image.format == "MPO":
+        kinds = [entry["Attribute"]["MPType"] for entry in getattr(image, "mpinfo", {}).get(0xB002, ())]
+        return [0, *(number for number, kind in enumerate(kinds) if number and "Multi-Frame" in kind)][:most]
+    if image.format == "TIFF":
+        return _tiff_pages(image, most)
+    return list(
+        range(2 if most == 2 else min(getattr(image, "n_frames", 1), most))
+    )  # of a GIF, a count reads all of it
+
+
+def may_have_pages(image: Image.Image) -> bool:
+    return image.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF", "MPO")
+
+
+def _tiff_pages(image: Image.Image, most: int) -> list[int]:
+    numbers, number = [0], 0
+    try:
+        while len(numbers) < most and number < 4 * MOST_PAGES:
+            number += 1
+            image.seek(number)
+            if not int(image.tag_v2.get(254, 0)) & 0b101:  # type: ignore[attr-defined]  # reduced, or a mask
+                numbers.append(number)
+    except Exception:  # the end; or a damaged directory, before which the pages are good
+        pass
+    return numbers
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn whatever a decoder raises into the reason why a file is not usable."""
+    try:
+        yield
+    except (Unreadable, Unscaled):
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Unreadable("it claims to be larger than 89 megapixels") from None
+    except Exception as error:  # decoders raise whatever they please
+        raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
+
+
+def _mend_key(image: Image.Image, depth: int) -> None:
+    """Bring the key colour of a PNG to the 8 bits that Pillow reads it into, as it leaves the key as deep as in the file."""
+    key = image.info["transparency"]
+    if image.mode == "L" and isinstance(key, int) and depth < 8:
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+    elif image.mode == "RGB" and isinstance(key, tuple) and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+
+
+_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG that make what is seen
+
+
+def _checked_png(content: bytes) -> bytes:
+    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture.
+
+    A chunk beside the picture (a comment, a date) whose sum is wrong is taken out: it is no reason to lose the picture.
+    """
+    place, kept, begin = 8, [], 0
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        end = place + 8 + length
+        kind = content[place + 4 : place + 8]
+        if end + 4 > len(content):
+            raise Unreadable("it is cut short")
+        if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            if kind in _PIXELS:
+                raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
+            if kind[:1].islower():  # a lower letter: not needed to show it
+                kept.append(content[begin:place])
+                begin = end + 4
+        if kind == b"IEND":
+            break
+        place = end + 4
+    return b"".join((*kept, content[begin:])) if kept else content
+
+
+def _words(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
