@@ -131,6 +131,9 @@ class Rows:
             raise
 
 
+PREADV = getattr(os, "preadv", None)  # not on Windows
+
+
 class _File:
     """A file that is open for reading at any place, from any thread."""
 
@@ -146,9 +149,9 @@ class _File:
             OSError: where the file ends before.
         """
         while into:
-            if hasattr(os, "preadv"):
-                count = os.preadv(self._descriptor, [into], offset)
-            else:  # Windows: no process shares the place in the file with this one, as none is forked
+            if PREADV:
+                count = PREADV(self._descriptor, [into], offset)
+            else:  # no process shares the place in the file with this one, as none is forked
                 with self._lock:
                     os.lseek(self._descriptor, offset, os.SEEK_SET)
                     part = os.read(self._descriptor, min(len(into), 2**30))
