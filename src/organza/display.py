@@ -26,6 +26,7 @@ from rich.text import Text
 
 from organza.errors import UserError
 from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Stopped, Tick, Warned
+from organza.part import trust_hint
 from organza.pictures import grid, half_blocks, shrunk
 from organza.run import RunFolder
 from organza.shell import quoted
@@ -342,9 +343,11 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
     yield f"pictures: {Path(place) / 'samples'}"
     if folder.report.is_file() and last.kind not in CODES:
         yield f"report: {Path(place) / folder.report.name}"
+    own = ""
     with suppress(UserError):  # recipe.json was removed meanwhile
+        own = trust_hint(folder.read())
         if "source_shape" in folder.read()["data"]:
-            yield f"next: organza translate {quoted(place)} INPUT OUTPUT"
+            yield f"next: organza translate {quoted(place)} INPUT OUTPUT{own}"
             return
-    yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show"
-    yield f"      organza judge {quoted(place)} PICTURE-OR-FOLDER"
+    yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show{own}"
+    yield f"      organza judge {quoted(place)} PICTURE-OR-FOLDER{own}"

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -435,15 +434,3 @@ def _named(folder: RunFolder, which: str) -> str:
         return str(read_json(pointer, inside=folder.path)["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def describe(run: Run) -> dict[str, Any]:
-    """What a run is, in a few facts."""
-    return {
-        "run": str(run.path),
-        "checkpoint": run.saved.directory.name,
-        "recipe": run.content["recipe"]["name"],
-        "size": "x".join(map(str, reversed(run.shape[1:]))),
-        "channels": run.channels,
-        "images seen": run.images,
-    }

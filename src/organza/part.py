@@ -162,6 +162,22 @@ def own_modules(form: Any) -> frozenset[str]:
     )
 
 
+def trust_hint(content: Mapping[str, Any]) -> str:
+    """Return what a command on a run needs behind it: the recipe to trust where the run's is not organza's own.
+
+    Args:
+        content: what recipe.json says.
+
+    >>> trust_hint({"recipe": {"game": {"part": "mine:Game"}}, "players": {}})
+    ' --recipe mine:RECIPE'
+    """
+    own = own_modules([content["recipe"], content["players"]])
+    named = sorted(
+        name for name in own if all(part.isidentifier() for part in name.split("."))
+    )  # a file's text, to be typed
+    return f" --recipe {named[0]}:RECIPE" if named else ""
+
+
 def _require_bounded(form: Any) -> None:
     """Check depth, count and length of JSON before anything is made of it. Raises UserError."""
     waiting, seen, tables = [(form, 0)], 0, 0

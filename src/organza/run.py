@@ -24,6 +24,7 @@ FORM: dict[str, Any] = {
     "data": {
         "source": str, "count": natural, "shape": sides, "fingerprint": str,
         "held_out?": natural, "source_shape?": sides, "source_count?": natural, "labels?": tuple[dict, ...],
+        "scale?": dict[str, tuple[float, float]],
     },
     "asked": {
         "size": str | None, "channels": int | None, "labels": str | None, "seed": int | None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from organza.data.location import places
 from organza.display import words
+from organza.part import trust_hint
 from organza.report.findings import begun, sentence
 from organza.report.look import Look
 from organza.report.page import html, section
@@ -15,6 +16,7 @@ from organza.report.pictures import encoded, img, row, sheet_of, spaced
 from organza.report.record import Record, as_text
 from organza.report.verdict import COPIES, Verdict
 from organza.shell import quoted
+from organza.signals import NAMES
 from organza.stop import best
 
 MOST_LINES = 2_000
@@ -246,20 +248,21 @@ def commands(record: Record) -> str:
 def next_commands(record: Record) -> list[tuple[str, str]]:
     """What can be done with the run, and the command for it, ready to be pasted."""
     run, data = quoted(record.path), _typed_data(record)
+    own = trust_hint(record.content)
     found = [
         ("Go on, with a larger budget than " + str(record.content.get("plan", {}).get("budget", "the last")),
-         f"organza train {data} --run {run} --budget BUDGET"),
+         f"organza train {data} --run {run} --budget BUDGET{own}"),
     ]  # fmt: skip
-    if record.ended is None or record.ended.get("kind") in ("SIGINT", "SIGTERM", "SIGHUP"):
-        found[0] = ("Go on where it was left", f"organza train {data} --run {run}")
+    if record.ended is None or record.ended.get("kind") in NAMES:
+        found[0] = ("Go on where it was left", f"organza train {data} --run {run}{own}")
     if record.ended and record.ended.get("kind") == "non-finite":
         rates = "--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4"
         found[0] = ("Begin again, with smaller learning rates", f"organza train {data} --run NEW-FOLDER {rates}")
     if record.translates:
-        found.append(("Translate pictures", f"organza translate {run} INPUT OUTPUT"))
+        found.append(("Translate pictures", f"organza translate {run} INPUT OUTPUT{own}"))
     else:
-        found.append(("Make new ones", f"organza sample {run} --count 64 --seed 7"))
-        found.append(("Ask the discriminator about pictures", f"organza judge {run} PICTURES"))
+        found.append(("Make new ones", f"organza sample {run} --count 64 --seed 7{own}"))
+        found.append(("Ask the discriminator about pictures", f"organza judge {run} PICTURES{own}"))
     if str(record.content["players"]["generator"].get("part", "")).endswith("codes:Generator"):
         found.append(("See what a code means", f"organza sample {run} --traverse 0"))
     found.append(("Measure thoroughly, with networks that look for copies, too", f"organza evaluate {run}"))
