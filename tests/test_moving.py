@@ -239,6 +239,7 @@ def test_no_command_is_printed_with_a_path_that_is_not_quoted():
                         "run",
                         "data",
                         "rates",
+                        "own",
                         "_typed(found.size)",
                         "found.budget",
                         "size",

@@ -102,7 +102,7 @@ def run_files(times: int, run: Path, chance: random.Random) -> Row:
         (run / "recipe.json").write_text(text)
         try:
             content = RunFolder(run).read()
-            start._recorded(content)
+            start._recorded(RunFolder(run), content, ())
             start.Plan(**content["plan"])
             opened = infer.load(run)
             assert opened.generator

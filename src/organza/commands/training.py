@@ -18,7 +18,7 @@ def train(
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
     channels: Annotated[int | None, arg("N", "chosen from the data")] = None,
-    labels: Annotated[str | None, arg("COLUMNS", "subfolders, or all of labels.csv")] = None,
+    labels: Annotated[str | None, arg("COLUMNS", "subfolders or labels.csv")] = None,
     seed: Annotated[int | None, arg("N", "0")] = None,
     stop: Annotated[Literal["plateau", "equilibrium", "gradient", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
@@ -43,14 +43,14 @@ def train(
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
         labels: for conditional recipes: hair,year:class of labels.csv beside the pictures, or my.csv, or my.csv:hair.
         seed: of everything random.
-        stop: what may end the run before its budget: plateau, equilibrium, gradient, or budget for the budget alone.
+        stop: what may end a run early: plateau, equilibrium, gradient; or budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
         on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
         pages: of files with several pages or frames, the first as an image, or all.
         follow_links: read what links in the data folder lead to outside of it.
         no_evaluate: do not measure the samples against held-out images while training.
-        no_report: do not write report.html at the end.
-        no_metadata: leave out of the sheets of samples that they are synthetic, by which weights and from which seed.
+        no_report: write no report.html at the end.
+        no_metadata: do not say in the files of samples that they are synthetic.
         log: tell TensorBoard (in RUN/tensorboard) or Weights & Biases of it as well.
         dry_run: print the resolved recipe with its size, memory and time, and train nothing.
     """

@@ -114,12 +114,12 @@ def _volumes(path: Path) -> Sequence[Entry]:
 def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
     walk = _Walk(root, kind, follow_links)
     entries = list(walk.entries())
-    notes: tuple[str, ...] = ()
+    notes = walk.said()
     if walk.outside and not entries:
         # A folder of nothing but links to images is a subset that somebody made on purpose. Beside images of its own a link may have
         # come with them from elsewhere, so there it takes a word of the user to read what is not in the folder.
         entries = walk.outside
-        notes = (f"all {len(entries):,} images are links that lead out of the folder; they are read",)
+        notes += (f"all {len(entries):,} images are links that lead out of the folder; they are read",)
     else:
         walk.gathered.problems += [(printable(entry.name), LEADS_OUT) for entry in walk.outside]
     place = os.fspath(root)
@@ -140,6 +140,14 @@ class _Walk:
         self.root, self.home, self.kind, self.follow_links = os.fspath(root), root.resolve(), kind, follow_links
         self.gathered = Gathered(kind)
         self.outside: list[Entry] = []  # links to files that lie elsewhere
+        self.runs: list[str] = []
+
+    def said(self) -> tuple[str, ...]:
+        """Return a note on the runs that lie in the folder."""
+        if not self.runs:
+            return ()
+        more = f", and so are {len(self.runs) - 1:,} more" if len(self.runs) > 1 else ""
+        return (f"{min(self.runs)} is a run of organza, and no data{more}",)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the candidates, in no particular order. Links to folders come last, so that a file goes by its own name."""
@@ -175,6 +183,7 @@ class _Walk:
         is_run = _is_run({item.name for item in items})
         if is_run and folder:
             self.gathered.apart[f"{printable(folder)} (a run)"] = None
+            self.runs.append(printable(folder))
             return
         for item in items:
             if not (is_run and item.name in RUN_FOLDERS):
