@@ -5,6 +5,13 @@
 >>> organza.load("runs/photos").sample(16, seed=7)     # doctest: +SKIP
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and "-m organza" in " ".join(sys.orig_argv) and not sys.flags.safe_path:
+    # `python -m organza` would take a torch.py or PIL.py in the folder that it is started in for the real one, and that folder may be a
+    # stranger's. A module of the user's that is named, as with --recipe, is found there all the same.
+    del sys.path[0]
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

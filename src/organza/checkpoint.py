@@ -20,13 +20,18 @@ from torch import Tensor, nn
 
 from organza.disk import cannot_write, flush_folder, make_folder, remove_tree, rename, write
 from organza.errors import UserError
+from organza.foreign import HEADER
 from organza.machine import memory
 from organza.outline import TooLarge, outlined
 from organza.part import Part
-from organza.untrusted import JSON_BYTES, parse_json, read_bytes
+from organza.untrusted import JSON_BYTES, open_regular, parse_json, read_bytes, require_inside
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+
+
+LARGE = 2**26
+"""Bytes of a file that is read without a look at its header."""
 
 
 class Damaged(Exception):
@@ -149,10 +154,36 @@ def verify(directory: Path) -> dict[str, Any]:
 
 def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
     """The content of a file of a checkpoint, once its digest is seen to be the manifest's."""
+    _require_length(directory / file)
     content = _content(directory / file, memory() // 2)  # read, then made tensors of
     if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
         raise Damaged(f"{directory / file} was damaged since it was written (its sha256 differs)")
     return content
+
+
+def _require_length(path: Path) -> None:
+    """Check that a large file of weights is as long as its header says, before it is read: a hole of a terabyte costs its author nothing.
+
+    Raises:
+        Damaged: it is not.
+    """
+    size = 0
+    try:
+        require_inside(path, path.parent)
+        with os.fdopen(open_regular(path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= LARGE:
+                return
+            length = int.from_bytes(file.read(8), "little")
+            header = parse_json(file.read(length)) if length <= min(HEADER, size - 8) else {}
+        tensors = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        fits = size == 8 + length + max(tensors, default=0)
+    except OSError:  # told where it is read
+        return
+    except (ValueError, TypeError, AttributeError, LookupError):
+        fits = False
+    if not fits:
+        raise Damaged(f"{path} is damaged: it has {size:,} bytes, which its header does not tell of")
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
@@ -189,7 +220,11 @@ def _content(path: Path, most: int) -> bytes:
 
 def existing(parent: Path) -> list[Path]:
     """The checkpoints of a folder, oldest first, unverified."""
-    return sorted(p for p in parent.glob("[0-9]*") if p.is_dir() and p.name.isdigit()) if parent.is_dir() else []
+    return (
+        sorted(p for p in parent.glob("[0-9]*") if p.is_dir() and re.fullmatch(r"[0-9]{1,18}", p.name))
+        if parent.is_dir()
+        else []
+    )
 
 
 def newest_good(
@@ -283,22 +318,51 @@ def restore_optimizer(
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Look whether moments are those of this optimiser, before anything is changed.
+    """Check that moments are those of this optimizer, before anything is changed.
+
+    A fused step trusts their shapes and kinds of numbers: with other ones it writes into memory that is not its own.
 
     Raises:
-        Damaged: where one belongs to no weight, has another shape, or is not finite, or a count of steps is negative.
+        Damaged: one belongs to no weight, is unknown or missing, has another shape or kind of numbers, is not finite, or is negative
+            where that cannot be.
     """
-    weights = list(_weights(optimizer))
+    weights, usual = list(_weights(optimizer)), _usual_moments(optimizer)
+    moments: dict[int, set[str]] = {}
     for name, value in tensors.items():
         position, _, key = name.partition(".")
-        if not position.isdigit() or int(position) >= len(weights):
-            raise Damaged(f"{source} does not fit its recipe: there is no weight {position}")
-        if value.shape not in (weights[int(position)].shape, ()) or not value.is_floating_point():
-            raise Damaged(f"{source} does not fit its recipe: {name} is {value.dtype} {list(value.shape)}")
+        if not re.fullmatch(r"[0-9]{1,9}", position) or int(position) >= len(weights):
+            raise Damaged(f"{source} does not fit its recipe: there is no weight {position[:40]}")
+        moments.setdefault(int(position), set()).add(key)
+        weight = weights[int(position)]
+        known = usual.get(key, value) if usual else value
+        kind = weight.dtype if known.ndim else known.dtype
+        shapes = (weight.shape, ()) if not usual else (weight.shape,) if known.ndim else ((),)
+        if (
+            (usual and key not in usual)
+            or value.shape not in shapes
+            or not value.is_floating_point()
+            or value.dtype != kind
+        ):
+            raise Damaged(f"{source} does not fit its recipe: {name[:80]} is {value.dtype} {list(value.shape)}")
         if not torch.isfinite(value).all():
             raise Damaged(f"{source}: {name} holds values that are not finite")
-        if key == "step" and value < 0:
+        if key in ("step", "exp_avg_sq", "square_avg") and (value < 0).any():
             raise Damaged(f"{source}: {name} is negative")
+    for position, keys in moments.items():
+        if usual and keys != usual.keys():
+            raise Damaged(f"{source} does not fit its recipe: weight {position} lacks {min(usual.keys() - keys)}")
+
+
+def _usual_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the moments that an optimizer of this kind keeps of a weight with two values; nothing where that cannot be found out."""
+    weight = nn.Parameter(torch.zeros(2))
+    try:
+        probe = type(optimizer)([weight], **optimizer.defaults)
+        weight.grad = torch.zeros(2)
+        probe.step()
+    except Exception:  # an optimizer of the user's own, which wants more
+        return {}
+    return {key: value for key, value in probe.state[weight].items() if isinstance(value, Tensor)}
 
 
 def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

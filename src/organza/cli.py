@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from organza.errors import UserError
+from organza.errors import UserError, lacks_memory
 from organza.signals import EXIT_CODES, OUTPUT_CLOSED, Interrupted, handling
 from organza.terminal import OutputLost, drop_output, flush_output, prepare_streams, say
 
@@ -26,8 +26,6 @@ PLACES = DISKS | {
     errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST,
 }  # fmt: skip
 """Those, and what may be wrong with a name: none of them is a mistake of ours."""
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate", "cannot allocate")
-"""Words in which torch and its libraries say that there is no memory left."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -118,7 +116,7 @@ def _code(run: Callable[[], int]) -> int:
     except MemoryError as error:
         return _no_memory(error)
     except RuntimeError as error:
-        if not any(words in str(error).lower() for words in NO_MEMORY):
+        if not lacks_memory(error):
             raise
         return _no_memory(error)
     except OSError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from organza.data.folder import ARRAYS
-from organza.data.location import is_at
+from organza.data.location import asked_of, is_at
 from organza.data.source import Source
 from organza.errors import UserError, told
 from organza.recipe import recorded
@@ -43,7 +43,7 @@ def default_run(data: str | Path) -> DefaultRun:
         if is_at(content, folder.path, data):
             return DefaultRun(folder)
     for folder, content in known:
-        if content is not None and _is_of(content, data):
+        if content is not None and _is_of(folder.path, content, data):
             return DefaultRun(folder)
     for number in range(1, MOST):
         folder = RunFolder(RUNS / (name if number == 1 else f"{name}-{number}"))
@@ -87,11 +87,11 @@ def _content(folder: RunFolder) -> dict | None:
         return None
 
 
-def _is_of(content: dict, data: str | Path) -> bool:
+def _is_of(run: Path, content: dict, data: str | Path) -> bool:
     """Return True if a run was trained on the content of this data, wherever that was: it is opened as the run opened its own."""
     try:
         with told("another recipe"):
-            source = Source.remembered(data, content["asked"])
+            source = Source.remembered(data, asked_of(content, run, data))
             return recorded(content["recipe"]).data(source).is_same(content["data"]["fingerprint"])
     except UserError:
         return False

@@ -88,11 +88,18 @@ def open_to_append(path: Path) -> IO[bytes]:
     """Open a file to add to its end, unbuffered; it is made where there is none.
 
     Raises:
-        OSError: it is a link, or whatever the system raises.
+        OSError: it is a link or a second name of another file, or whatever the system raises.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise OSError(0, "it is a link, or no regular file", str(path))
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINK | BINARY, 0o666)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINK | BINARY | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
+    status = os.fstat(descriptor)
+    if (
+        not stat.S_ISREG(status.st_mode) or status.st_nlink > 1
+    ):  # what is added would be in the file of the other name, too
+        os.close(descriptor)
+        raise OSError(0, "it is a second name of another file, or no regular file", str(path))
     return os.fdopen(descriptor, "ab", buffering=0)
 
 

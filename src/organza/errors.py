@@ -5,10 +5,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate", "cannot allocate")
+"""Words in which torch and its libraries say that there is no memory left."""
+
+
+MOST, LONGEST = 2_000, 100
+"""Names that are compared with a wrong one, and their letters."""
 
 
 class UserError(Exception):
     """A mistake of the user's, told in one sentence. The command line prints it and exits with code 2."""
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Return True if an error of torch's says that there is no memory left."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:
@@ -19,7 +32,8 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     >>> nearest("zebra", ["mlp", "dcgan"])
     ''
     """
-    close = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.5)
+    some = [name for name in islice(allowed, MOST) if len(name) <= LONGEST]  # to compare more would take minutes
+    close = difflib.get_close_matches(given[:LONGEST], some, n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""
 
 

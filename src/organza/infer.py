@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from organza.arguments import as_bytes, as_image, as_labels, as_latents, room, w
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
-from organza.errors import UserError, nearest
+from organza.errors import UserError, lacks_memory, nearest
 from organza.forms import natural, require_form
 from organza.losses import probability
 from organza.networks.layers import Several, Translator, channels_last, main_network
@@ -134,7 +135,13 @@ class Run:
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
-            made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
+            with self._fitted():
+                made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
+            if tuple(made.shape[1:]) != self.shape:
+                raise UserError(
+                    f"{self.folder.recipe} tells of {_described(self.shape)}, and the generator makes {_described(tuple(made.shape[1:]))}; "
+                    "restore it."
+                )
             yield to_uint8(made)[: first + count - start].numpy()
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
@@ -330,7 +337,8 @@ class Run:
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = slice(start, start + MICROBATCH)
-            found.append(self._authentic((rows[some],), to_float(pictures[some])))
+            with self._fitted():
+                found.append(self._authentic((rows[some],), to_float(pictures[some])))
         return torch.cat(found).numpy()
 
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
@@ -345,8 +353,36 @@ class Run:
         for start in range(0, len(pictures), MICROBATCH):
             some = pictures[start : start + MICROBATCH]
             padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
-            found.append(network(to_float(padded))[: len(some)])
+            with self._fitted():
+                found.append(network(to_float(padded))[: len(some)])
         return torch.cat(found)
+
+    @contextmanager
+    def _fitted(self) -> Iterator[None]:
+        """Inside, a network that does not take what recipe.json tells of is a mistake in words: a stranger may have written it."""
+        try:
+            yield
+        except RuntimeError as error:
+            if lacks_memory(error):
+                raise
+            raise UserError(
+                f"{self.folder.recipe} tells of {_described(self.shape)}, which the networks of this run do not take; restore it."
+            ) from error
+
+    @torch.no_grad()
+    def require_judging(self, labels: Mapping[str, str] | None = None) -> None:
+        """Check that the discriminator judges pictures as recipe.json describes them, before any is read.
+
+        Args:
+            labels: what the pictures should show.
+
+        Raises:
+            UserError: as `judge`.
+        """
+        rows, _ = self._fitting(as_labels(labels))
+        row = tuple(part[:1] for part in rows[0])
+        with self._fitted():
+            self._authentic(row, torch.zeros(1, *self.shape))  # one costs little
 
     @cached_property
     def _player(self) -> nn.Module:

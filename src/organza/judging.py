@@ -74,6 +74,8 @@ def judge_files(
             verdicts.append(Verdict(name, float(chance), "; ".join(filter(None, told))))
         waiting.clear()
 
+    if not trained.content["players"]["discriminator"].get("condition"):  # what judges pairs says so itself
+        trained.require_judging(labels)
     found = (
         _volumes(trained, paths, notes)
         if len(trained.shape) == 4

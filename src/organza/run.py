@@ -16,7 +16,16 @@ from organza.foreign import refusal
 from organza.forms import duration, natural, positive, require_form, sides
 from organza.locking import Held, locked
 from organza.shell import quoted
-from organza.untrusted import JSON_BYTES, Refused, printable_form, read_bytes, read_json, read_lines, require_inside
+from organza.untrusted import (
+    JSON_BYTES,
+    Refused,
+    printable_form,
+    read_bytes,
+    read_json,
+    read_lines,
+    require_few,
+    require_inside,
+)
 
 FORM: dict[str, Any] = {
     "recipe": {"name": str},
@@ -134,6 +143,7 @@ class RunFolder:
             require_form(content, FORM)
             if strange := content["plan"].keys() - FORM["plan"].keys():
                 raise ValueError(f"plan holds {min(strange)}")
+            require_few(content)
             content = _printable(content)
         except (OSError, ValueError) as error:
             raise UserError(
@@ -175,7 +185,7 @@ class RunFolder:
         """Forget the stats and evaluations of what will be trained again: lines past a checkpoint."""
         for file in (self.stats, self.evaluations):
             lines = list(lines_of(file))
-            kept = [line for line in lines if line.get("images", 0) <= images]
+            kept = [line for line in lines if natural(line.get("images", 0)) and line.get("images", 0) <= images]
             if len(kept) < len(lines):
                 write_whole(file, "".join(json.dumps(line) + "\n" for line in kept))
 

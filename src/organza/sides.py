@@ -20,7 +20,7 @@ from organza.data.choice import sampled
 from organza.data.difference import difference
 from organza.data.folder import listing
 from organza.data.labels import Field, Labels
-from organza.data.location import locate, places, remember
+from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
@@ -203,9 +203,16 @@ class Trained:
             try:
                 return self._opened(place)
             except UserError as error:
-                first = first or error
+                first = first or (error if is_own(content, path) else self._untold(place))
         assert first is not None
-        raise first
+        raise first from None
+
+    def _untold(self, place: Path) -> UserError:
+        """The sentence for data that a stranger's run led to: nothing of it is told, since a page with it may be sent on."""
+        return UserError(
+            f"{printable(str(place))} is not what {self.run.path} was trained on, or cannot be read as it was then; "
+            "name the place of its data with --data."
+        )
 
     def _opened(self, place: Path) -> Batches:
         """The data at a place. Raises UserError where it is none, or another than the run was trained on."""
@@ -215,12 +222,17 @@ class Trained:
             raise UserError(
                 f"{self.run.path} was begun by another version, which did not write down how its data was read."
             )
-        data = self.recipe.data(Source.remembered(place, asked, self.progress))
+        wishes = asked_of(self.run.content, self.run.path, place)
+        data = self.recipe.data(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "
                 "Put back what it was, or name its place with --data."
             )
+        facts = data.facts()
+        for name in ("shape", "source_shape", "labels"):
+            if _widths(known.get(name)) != _widths(facts.get(name)):
+                raise UserError(f"{self.run.folder.recipe} was changed: its {name} is not that of {place}; restore it.")
         return data
 
     def missing(self) -> str:
@@ -341,6 +353,13 @@ def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
             seen.add(mark)
             keep.append(row)
     return keep
+
+
+def _widths(fact: Any) -> Any:
+    """Return a shape, or of labels the number of values of each: what later arithmetic takes for granted."""
+    if isinstance(fact, list | tuple):
+        return [len(one.get("values", ())) if isinstance(one, Mapping) else one for one in fact]
+    return fact
 
 
 def is_run(path: str | Path) -> bool:

@@ -224,6 +224,8 @@ def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, li
         sums = {str(name): [float(value) for value in values] for name, values in told.get("sums", {}).items()}
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
+    if not all(sums.values()):
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a sum of nothing")
     if images < 0 or steps < 0 or not (math.isfinite(seconds) and seconds >= 0):
         raise Damaged(
             f"{saved.directory / checkpoint.MANIFEST} tells of {images} images and {seconds} seconds, which cannot be"

@@ -19,7 +19,7 @@ from organza.checkpoint import Damaged
 from organza.data.batches import Batches
 from organza.data.described import from_anywhere
 from organza.data.difference import difference
-from organza.data.location import remember, shared_name
+from organza.data.location import asked_of, remember, shared_name
 from organza.data.size import parse_size
 from organza.data.source import WISHES, Source
 from organza.default_run import DefaultRun, default_run
@@ -27,7 +27,7 @@ from organza.disk import require_room
 from organza.errors import UserError, nearest, told
 from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.feasibility import CANNOT, feasible, require_size
-from organza.forms import natural
+from organza.forms import natural, positive
 from organza.machine import AUTO, CPU, Machine, choose, versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
@@ -179,14 +179,16 @@ def _threads(asked: Request, before: dict[str, Any] | None, recipe: Recipe, data
     """Those that the run began with, as other numbers round differently; those that are measured to do, where the clock decides anyhow."""
     here = torch.get_num_threads()
     if before:
-        return (
-            here
-            if "OMP_NUM_THREADS" in os.environ
-            else min(before["versions"].get("threads", here), os.cpu_count() or 1)
-        )
+        return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
     if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
         return here  # the same command makes the same bytes
     return fewest(rates(recipe, data, machine))
+
+
+def _known_threads(before: dict[str, Any]) -> int | None:
+    """The threads that a run began with, where it tells of a number that can be."""
+    known = before["versions"].get("threads")
+    return known if positive(known) else None
 
 
 def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
@@ -246,7 +248,8 @@ def open_data(
                 raise UserError(
                     f"{asked.folder.path} was begun with {name} {known[name]}; for {name} {now} name another folder with --run."
                 )
-        wishes = known
+        own = asked_of(before, asked.folder.path, asked.data) if wishes["labels"] is None else before["asked"]
+        wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
     data = recipe.data(Source.remembered(asked.data, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
@@ -380,7 +383,7 @@ def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped |
     if kind in ("budget", "plateau", "equilibrium", "faded"):
         if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in trainer.recipe.stop):
             return None
-        return Stopped(kind, f"this run ended before: {last[0]['text']}", trainer.images)
+        return Stopped(kind, f"this run ended before: {last[0].get('text', kind)}", trainer.images)
     return None
 
 

@@ -23,6 +23,8 @@ LINES_BYTES = 2**31
 LARGEST_NUMBER = 2**63
 DEEPEST = 64
 """Levels of tables and lists inside each other."""
+PARTS = 500_000
+"""Values of a recipe.json: a table of labels of 100,000 classes has the half of it."""
 
 
 class Refused(OSError):
@@ -56,6 +58,8 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
         require_inside(path, inside)
     descriptor, expected = _opened(path)
     try:
+        if expected > most:  # before memory is taken for it
+            raise Refused(path, f"it is larger than {most:,} bytes")
         parts, rest = [], most + 1
         while rest > 0 and (part := os.read(descriptor, min(rest, expected + 1))):  # not `most`: memory is taken for it
             parts.append(part)
@@ -104,6 +108,24 @@ def require_inside(path: str | Path, folder: Path) -> None:
         raise Refused(path, "it is a link that leads nowhere") from error
     if not real.is_relative_to(home):
         raise Refused(path, f"it is a link that leads out of {folder}")
+
+
+def is_trusted(path: str | Path, folder: Path | None = None) -> bool:
+    """Return True if a file or folder was made by this user, by the system's own, or by the owner of the folder that it is kept in.
+
+    In a cache that several users share, what another one put there can have any content and any digest. Windows keeps its caches apart.
+
+    Args:
+        path: what is asked about; where it is a link, the link.
+        folder: cache that the user chose; its owner could change all that is in it.
+
+    Raises:
+        OSError: it is not there.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    trusted = {os.getuid(), os.geteuid(), 0} | ({os.stat(folder).st_uid} if folder is not None else set())  # noqa: PTH116
+    return os.lstat(path).st_uid in trusted
 
 
 def read_json(path: str | Path, inside: Path | None = None, most: int = JSON_BYTES) -> Any:
@@ -192,6 +214,27 @@ def printable_form(form: Any, depth: int = 0) -> Any:
     if isinstance(form, dict):
         return {printable(name): printable_form(value, depth + 1) for name, value in form.items()}
     return [printable_form(value, depth + 1) for value in form] if isinstance(form, list) else form
+
+
+def require_few(form: Any, most: int = PARTS) -> None:
+    """Check that a JSON value has no more values in it than can be shown in seconds.
+
+    >>> require_few([1, 2, 3], most=3)
+    Traceback (most recent call last):
+    ...
+    ValueError: it holds more than 3 values
+
+    Raises:
+        ValueError: it has.
+    """
+    waiting, seen = [form], 0
+    while waiting:
+        item = waiting.pop()
+        inner = list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else ()
+        seen += 1
+        if seen + len(waiting) + len(inner) > most:
+            raise ValueError(f"it holds more than {most:,} values")
+        waiting.extend(inner)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -28,13 +28,20 @@ import numpy as np
 from organza.data.arrays import Rows, open_array
 from organza.disk import discard, remove_tree, rename, write
 from organza.errors import UserError
-from organza.untrusted import open_regular, read_bytes, read_json
+from organza.untrusted import is_trusted, open_regular, read_bytes, read_json
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
 SMALL = 2**30  # bytes that are read in a second
 JSON = 2**31  # bytes of a manifest or of the names: those of ten million images have a tenth of it
-Damage = (OSError, ValueError, KeyError, TypeError)  # what a cut or altered pack can raise
+Damage = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+)  # what a cut or altered pack can raise
 
 
 def digest(value: Any) -> str:
@@ -270,11 +277,15 @@ def recall(packs: Path, seen: str) -> Recalled | None:
     itself, in pictures that can be packed again.
     """
     try:
+        if not is_trusted(packs / f"{seen[:24]}.seen", packs):  # another user's note could lead to any images
+            return None
         note = _checked(read_json(packs / f"{seen[:24]}.seen", packs, JSON))
         if not re.fullmatch(r"[0-9a-f]{24}", note["pack"]):
             return None
         recalled = Recalled(packs / note["pack"], dict(note["told"]))
         images, _ = load(recalled.directory)
+        if not all(is_trusted(place, packs) for place in (recalled.directory, *recalled.directory.iterdir())):
+            return None
         now = _stamp(recalled.directory)
         if images.nbytes > SMALL and note["stamp"] == now:
             return recalled
@@ -296,15 +307,23 @@ def _stamp(directory: Path) -> str:
 def _placed(aside: Path, final: Path) -> Path:
     """Rename a finished pack into place, unless another process was faster or the same content was packed before."""
     if final.exists():
-        if whole(final):
+        if whole(final) and _says(final) == _says(aside):  # another user may have put it there
             return final
         rename(final, aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
     try:
         rename(aside, final)
     except OSError:
-        if not whole(final):
+        if not whole(final) or _says(final) != _says(aside):
             raise
     return final
+
+
+def _says(directory: Path) -> list[Any]:
+    """Return what the manifest of a whole pack says of its content."""
+    facts = read_json(directory / "manifest.json", directory.parent, JSON)
+    return [
+        facts.get(name) for name in ("sha256", "names", "labels", "classes", "shape", "count", "scale", "fingerprint")
+    ]
 
 
 def _sweep(packs: Path) -> None:

@@ -3,25 +3,37 @@
 recipe.json goes from hand to hand with a run, so it names the data as the user did, and an absolute path by its last part alone. The note
 RUN/data.json says where this machine last read it, as an absolute path and as one from the run's folder. Neither is believed: whoever
 opens the data compares its fingerprint.
+
+A run may be a stranger's, who could name any folder to be looked through, or any file as its table of labels. So a note carries a mark that
+only this user can make, with a key that stays in the cache. Without one, data is looked for near the run only, and read without following
+what leads elsewhere.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from organza.disk import write_json
+from organza.caching import cache_folder
+from organza.data.described import wish
+from organza.disk import make_folder, write_json
 from organza.errors import UserError
 from organza.shell import quoted
-from organza.untrusted import printable, read_json
+from organza.untrusted import is_trusted, printable, read_bytes, read_json, require_inside
 
 NOTE = "data.json"
 NOTE_BYTES = 2**16
 ABOVE = 3
 """Folders above a run's in which a relative path of recipe.json is looked for."""
+KEY = "marks.key"
+KEY_BYTES = 32
 
 
 def shared_name(data: str | Path) -> str:
@@ -42,12 +54,15 @@ def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
         run: folder of the run.
     """
     folder, note, source = Path(run), _note(Path(run)), str(content["data"]["source"])
+    own = _is_marked(note, content)
     told = (
-        [folder / note["beside"]] if "beside" in note else []
+        [folder / note["beside"]] if "beside" in note and (own or not _is_absolute(note["beside"])) else []
     )  # first: a project that is copied as a whole has data of its own
-    told += [Path(note["path"])] if "path" in note else []
-    if source.strip():
-        told += [Path(source), *(above / source for above in _above(folder))]
+    told += [Path(note["path"])] if "path" in note and own else []
+    if source.strip() and (own or not _is_absolute(source)):
+        told += [*([Path(source)] if own else []), *(above / source for above in _above(folder))]
+    if not own:
+        told = [place for place in told if _is_near(place, folder)]
     found: dict[Path, Path] = {}
     for place in told:
         try:
@@ -91,6 +106,9 @@ def remember(run: str | Path, data: str | Path) -> None:
     note = {"path": str(place)}
     with suppress(ValueError):  # another drive
         note["beside"] = Path(os.path.relpath(place, folder.resolve())).as_posix()
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        content = read_json(folder / "recipe.json", inside=folder)
+        note["mark"] = _mark(_key(make=True), note, content)
     if _note(folder) != note:
         write_json(folder / NOTE, note)
 
@@ -104,9 +122,114 @@ def is_at(content: Mapping[str, Any] | None, run: str | Path, data: str | Path) 
         data: place of the data.
     """
     here, note = Path(data).resolve(), _note(Path(run))
-    if "path" in note:
+    if "path" in note and (content is None or _is_marked(note, content)):
         return here in (Path(note["path"]).resolve(), (Path(run) / note.get("beside", note["path"])).resolve())
     return content is not None and here in (place.resolve() for place in places(content, run))
+
+
+def is_own(content: Mapping[str, Any], run: str | Path) -> bool:
+    """Return True if this user trained the run, or named its data, on this machine.
+
+    Args:
+        content: what recipe.json says.
+        run: folder of the run.
+    """
+    return _is_marked(_note(Path(run)), content)
+
+
+def asked_of(content: Mapping[str, Any], run: str | Path, data: str | Path) -> dict[str, Any]:
+    """Return the wishes that recipe.json keeps, for the data at a place; those of a run that `is_own` are as they were.
+
+    Of any other run a table of labels counts where it lies in the data, or beside a file of it, and links out of a folder are not followed.
+
+    Args:
+        content: what recipe.json says.
+        run: folder of the run.
+        data: place of its data.
+
+    Raises:
+        UserError: the table lies elsewhere.
+    """
+    asked = dict(content["asked"])
+    if is_own(content, run):
+        return asked
+    table, columns = wish(asked["labels"])
+    if table is not None:
+        asked["labels"] = f"{_table_near(table, Path(data), Path(run))}{columns and ':' + columns}"
+    return asked | {"follow_links": False}
+
+
+def _table_near(table: str, data: Path, run: Path) -> str:
+    """Return the path of a table of labels that a run names, in its data or beside a file of it."""
+    home = data if data.is_dir() else data.parent
+    relative = not _is_absolute(table) and ".." not in Path(table).parts
+    names: list[str] = [table] if relative else []
+    for name in [*names, table.replace("\\", "/").rpartition("/")[2]]:
+        with suppress(OSError, ValueError):
+            if os.path.lexists(home / name):
+                require_inside(home / name, home)
+                return str(home / name)
+    if relative and data.is_file() and not os.path.lexists(table):  # a member of a zip
+        return table
+    raise UserError(
+        f"The labels of {run} are from the table {printable(table[:200])}, which is not read since it does not lie in its data: "
+        f"put it into {data}, or train on it once and name the table with --labels."
+    )
+
+
+def _is_absolute(path: str) -> bool:
+    """True if it is absolute on this system or another; on Windows, to look whether a network's path exists tells it who asks."""
+    return path.startswith(("/", "\\")) or path[1:2] == ":" or Path(path).is_absolute()
+
+
+def _is_near(place: Path, folder: Path) -> bool:
+    """True if a place lies in the folder of a run or one of those above it, of which the user's home and those above that are none."""
+    try:
+        home: Path | None = Path.home().resolve()
+    except (RuntimeError, KeyError):
+        home = None
+    lexical = Path(os.path.abspath(place))  # noqa: PTH100 (looks at no disk)
+    roots = [root for root in _above(folder) if root != root.parent and not (home and home.is_relative_to(root))]
+    for path in (lexical, *((lexical.resolve(),) if any(root in lexical.parents for root in roots) else ())):
+        if not any(root in path.parents for root in roots):
+            return False
+    return True
+
+
+def _is_marked(note: Mapping[str, str], content: Mapping[str, Any]) -> bool:
+    with suppress(OSError, ValueError, KeyError, TypeError, UserError):
+        return "mark" in note and hmac.compare_digest(note["mark"], _mark(_key(), note, content))
+    return False
+
+
+def _mark(key: bytes, note: Mapping[str, str], content: Mapping[str, Any]) -> str:
+    """Return the mark of a note: of its places, and of what is read there for this run."""
+    told = [note.get("path"), note.get("beside"), content["data"]["fingerprint"], content["asked"]["labels"]]
+    told.append(bool(content["asked"].get("follow_links")))
+    return hmac.new(key, json.dumps(told).encode(), hashlib.sha256).hexdigest()
+
+
+def _key(make: bool = False) -> bytes:
+    """Return the key that this user's notes are marked with.
+
+    Raises:
+        OSError, UserError: there is none, or none that this user alone can have made.
+    """
+    path = cache_folder() / KEY
+    if make and not os.path.lexists(path):
+        make_folder(path.parent)
+        with suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            try:
+                os.write(descriptor, secrets.token_bytes(KEY_BYTES))
+            finally:
+                os.close(descriptor)
+    if path.is_symlink() or not is_trusted(path):
+        raise PermissionError(f"{path} is not this user's")
+    key = read_bytes(path, KEY_BYTES)
+    if len(key) < KEY_BYTES:
+        raise ValueError(f"{path} is cut short")
+    return key
 
 
 def _above(folder: Path) -> list[Path]:
@@ -122,7 +245,7 @@ def _note(folder: Path) -> dict[str, str]:
         return {}
     if not isinstance(content, dict):
         return {}
-    return {key: value for key, value in content.items() if key in ("path", "beside") and _possible(value)}
+    return {key: value for key, value in content.items() if key in ("path", "beside", "mark") and _possible(value)}
 
 
 def _possible(value: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import urllib.request
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from organza.caching import cache_folder
 from organza.errors import UserError
 from organza.metrics import store
 from organza.progress import Progress
+from organza.untrusted import open_regular
 
 FORMAT = "1"
 """Of the converted weights: raise it when names or numbers change, and old caches are made again."""
@@ -82,7 +84,9 @@ class Published:
         """
         if (known := store.read(self.kept_at(cache), self.about())) is not None:
             return known
-        body = next((body for body in map(_bytes, files) if hashlib.sha256(body).hexdigest() == self.sha256), None)
+        body = next(
+            (body for body in map(self._content, files) if hashlib.sha256(body).hexdigest() == self.sha256), None
+        )
         if body is None and files:
             raise UserError(
                 f"{', '.join(map(str, files))}: not the weights of {self.name} (sha256 {self.sha256}); get them from {self.address}"
@@ -98,6 +102,18 @@ class Published:
         except OSError as error:  # costs the same again next time, and nothing else
             warnings.warn(f"The weights of {self.name} could not be kept: {error}.", stacklevel=2)
         return state
+
+    def _content(self, path: Path) -> bytes:
+        """What a file of the user's holds; nothing where it is larger than the published one.
+
+        Raises:
+            UserError: it cannot be read, or is no regular file.
+        """
+        try:
+            with os.fdopen(open_regular(path), "rb") as file:
+                return file.read(self.size) if os.fstat(file.fileno()).st_size <= self.size else b""
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}); --weights wants a file.") from error
 
     def _fetched(self, progress: Progress | None) -> bytes:
         """The file from its address.
@@ -136,13 +152,6 @@ def scripted(body: bytes) -> dict[str, Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(io.BytesIO(body), map_location="cpu").state_dict()
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); --weights wants a file.") from error
 
 
 def loaded(network: Network, state: dict[str, Tensor]) -> Network:
