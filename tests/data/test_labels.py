@@ -252,9 +252,7 @@ def test_folders_of_splits_are_no_classes(splits: tuple[str, ...], tmp_path: Pat
     assert data.known.argmax(1).tolist() == [k % 8 // 4 for k in range(len(names))]
     (note,) = data.notes
     assert "are taken for splits of one data set, not for classes" in note
-    assert (
-        f"all {len(names)} images are used: give {tmp_path / 'set' / sorted(splits)[-1]} to leave the rest out" in note
-    )
+    assert f"all {len(names)} images are used: give {tmp_path / 'set' / splits[0]} to leave the rest out" in note
     assert Images(Source(tmp_path, size=16)).notes == (note,)
     assert not tiny(tmp_path / "set" / splits[0]).notes
 
@@ -269,6 +267,9 @@ def test_splits_without_classes_below_are_told_and_one_word_among_others_is_a_cl
     kaggle = small(tmp_path / "kaggle", ["train/cat/1.png", "train/dog/2.png", "test/3.png"])
     with pytest.raises(UserError, match=r"1 of 3 images, for example test/3\.png, in .*taken for splits"):
         tiny(kaggle)
+    unlabelled = small(tmp_path / "unlabelled", ["train/cat/1.png", "train/dog/2.png", "unlabeled/3.png"])
+    with pytest.raises(UserError, match=r"1 of 3 images, for example unlabeled/3\.png, in .*taken for splits"):
+        tiny(unlabelled)
 
 
 def test_names_of_classes_are_shown_without_control_characters(tmp_path: Path):
