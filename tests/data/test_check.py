@@ -70,7 +70,7 @@ def test_how_it_is_told(mixed: Path):
         "15 pictures are few",
         "15 pictures are smaller than 64",
         "1 picture repeats",
-        "1 files cannot be used",
+        "1 file cannot be used",
     ):
         assert words in told
 

@@ -427,5 +427,5 @@ def test_a_decimal_comma_that_is_taken_for_none_is_told(tmp_path: Path):
 def test_a_table_of_another_name_is_named_where_nothing_else_tells(tmp_path: Path):
     folder = images(tmp_path / "set" / "my train")
     (tmp_path / "set" / "train labels.csv").write_text(lines())
-    with pytest.raises(UserError, match=r"--labels '.*/set/train labels\.csv'"):
+    with pytest.raises(UserError, match=r"with --labels, perhaps '.*/set/train labels\.csv'"):
         kinds(folder)

@@ -167,12 +167,9 @@ def _unknown(source: Source, names: Sequence[str]) -> str:
         some = ", ".join(map(printable, loose[:3]))
         which = f"{len(loose):,} of {len(names):,} images, for example {some},"
     splits = f" ({split_words(folders.splits)})" if folders.splits else ""
-    if tables := tables_near(source.path):
-        return (
-            f"Nothing is known of {which} in {source.path}{splits}: name the table that tells it, such as --labels {quoted(tables[0])}, "
-            "or put each class into a subfolder."
-        )
+    tables = tables_near(source.path)
+    perhaps = f", perhaps {quoted(tables[0])}" if tables else ""
     return (
         f"Nothing is known of {which} in {source.path}{splits}: put each class into a subfolder, or a table {TABLES[0]} "
-        "with a column `file` beside the images, or name a table with --labels."
+        f"with a column `file` beside the images, or name a table with --labels{perhaps}."
     )
