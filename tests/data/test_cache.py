@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from organza.caching import cache_folder
 from organza.data import Size, open_data
 from organza.data import cache as caches
 from organza.data.batches import Images
@@ -170,7 +171,7 @@ def test_without_a_home_the_cache_is_asked_for(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(UserError, match="ORGANZA_CACHE"):
-        caches.cache_folder()
+        cache_folder()
 
 
 def test_a_pack_cut_short_under_a_run_is_an_error_and_no_death(opened: Callable[[], Pack]):

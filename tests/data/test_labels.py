@@ -311,3 +311,11 @@ def test_labels_of_a_foreign_run_are_refused_in_one_sentence(facts: object):
 def test_labels_of_a_foreign_run_are_shown_without_control_characters():
     labels = Labels.of([GOOD | {"name": "k\x1b[2J", "values": ["a\n", "b"]}])
     assert (labels.fields[0].name, labels.fields[0].values) == ("k\\x1b[2J", ("a\\n", "b"))
+
+
+def test_parts_of_a_large_data_set_are_taken_for_classes_with_a_word(tmp_path: Path):
+    parts = small(tmp_path / "ffhq", [f"{part}/{part[:2]}{k}.png" for part in ("00000", "01000") for k in range(3)])
+    (note,) = tiny(parts).notes
+    assert "the folders 00000, 01000 ... are taken for classes" in note
+    numbers = small(tmp_path / "numbers", [f"{kind}/{k}.png" for kind in ("00000", "00001") for k in range(3)])
+    assert not tiny(numbers).notes

@@ -49,7 +49,7 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
             )
         if folders is None:
             raise UserError(_unknown(source, names))
-        return Known([(CLASS, column(CLASS, folders, names, "class"))], tuple(_merged(names)))
+        return Known([(CLASS, column(CLASS, folders, names, "class"))], (*_merged(names), *_numbered(classes)))
     cells = _by_column(told)
     if wanted:
         if folders is not None:
@@ -156,6 +156,16 @@ def _merged(names: Sequence[str]) -> list[str]:
     shown = shown_as("the class folders", folders_of(names).tops or ())
     twice = sorted(value for value, times in Counter(shown.values()).items() if times > 1)
     return [f"two folders are called {name}, in two Unicode forms; they are one class" for name in twice]
+
+
+def _numbered(classes: Sequence[str]) -> list[str]:
+    """Return a note for class folders that are called 00000, 01000 and so on, as the parts of a large data set are."""
+    if not all(len(name) >= 5 and name.isdecimal() and int(name) % 1000 == 0 for name in classes) or int(classes[0]):
+        return []
+    return [
+        f"the folders {classes[0]}, {classes[1]} ... are taken for classes, though they are numbered as the parts of a large data set "
+        "are; if they are that, choose a recipe without labels"
+    ]
 
 
 def _unknown(source: Source, names: Sequence[str]) -> str:
