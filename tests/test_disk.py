@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organza import disk
-from organza.disk import FORBIDDEN, discard, flush_folder, folds_case, remove_tree, rename, safe_name
+from organza.disk import FORBIDDEN, cannot_write, discard, flush_folder, folds_case, remove_tree, rename, safe_name
 
 NAMES = st.one_of(
     st.text(max_size=300),
@@ -88,3 +88,13 @@ def test_read_only_files_are_removed_with_their_folder(tmp_path: Path, monkeypat
 def test_case_counts_where_the_system_says_so(tmp_path: Path):
     (tmp_path / "Aa").mkdir()
     assert folds_case(tmp_path / "Aa" / "not yet") == (tmp_path / "aA").exists()
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("x")
+    for error in (FileExistsError(errno.EEXIST, "File exists"), NotADirectoryError(errno.ENOTDIR, "Not a directory")):
+        told = cannot_write(tmp_path / "a.txt" / "grid.png", error)
+        assert f"{tmp_path / 'a.txt'} is a file, where a folder is needed" in told
+    assert "Permission denied" in cannot_write(
+        tmp_path / "new" / "grid.png", PermissionError(errno.EACCES, "Permission denied")
+    )

@@ -155,7 +155,9 @@ def test_a_training_whose_output_is_lost_saves_and_says_so(where: str, few: Path
             process = started("train", few, "--run", run, *arguments, stdout=full)
     assert process.wait(60) == 141
     assert process.stderr is not None
-    assert b"Traceback" not in process.stderr.read()
+    told = process.stderr.read()
+    assert b"Traceback" not in told
+    assert (b"The output could not be written: No space left on device" in told) == (where == "a full disk")
     assert last_event(run)["event"] == "stopped"
     assert last_event(run)["kind"] == "SIGPIPE"
     assert [path.name for path in (run / "checkpoints").iterdir()] == [f"{last_event(run)['images']:08d}"]

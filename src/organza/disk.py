@@ -232,6 +232,8 @@ def cannot_write(path: Path, error: OSError, needed: int = 0) -> str:
         needs = f", {needed / 1e6:.1f} MB needed" if needed else ""
         what = "the disk is full" if error.errno == errno.ENOSPC else f"the disk's limit is reached ({error.strerror})"
         why, remedy = f"{what} ({free:.0f} MB free{needs})", "make room"
+    elif (file := next((p for p in path.parents if os.path.lexists(p)), path.parent)) and not file.is_dir():
+        why, remedy = f"{file} is a file, where a folder is needed", "choose another place"
     else:
         why, remedy = error.strerror or str(error), "choose another place or mend its permissions"
     return f"{path} could not be written: {why}. Nothing older was lost; {remedy} and run the same command again."

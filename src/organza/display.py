@@ -94,10 +94,14 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
         screen, last = show(console, chained)
         for line in _farewell(screen, last, run):
             console.print(line, soft_wrap=True)
-    except OutputLost:
+    except OutputLost as lost:
         ask_to_stop()
         for _ in chained:
             ask_to_stop()  # what is not yet training hears it later
+        if not lost.reader_gone:
+            say(
+                f"The output could not be written: {lost}. The run was stopped; the same command goes on, with its output elsewhere."
+            )
         return CODES[OUTPUT_CLOSED]
     return CODES.get(last.kind, 0)
 

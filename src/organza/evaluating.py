@@ -183,7 +183,7 @@ def _sides_of_run(
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
-        raise UserError(f"{missing} Or name real pictures to measure against with --against.")
+        raise UserError(f"{missing.rstrip('.')}; or name real pictures to measure against with --against.")
     size = Size(run.width, run.height)
     require_memory(count * math.prod(run.shape), f"{count:,} pictures")
     named = None if against is None else folder_side(against, size, run.channels, progress=progress)

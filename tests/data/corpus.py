@@ -104,7 +104,6 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "png with a flipped bit": (lambda: flipped(encoded(photo()), 0.5), "checksum"),
     "png of 50000x50000": (lambda: png(50_000, 50_000, 8, 2, b"\0"), "89 megapixels"),
     "png of 13000x13000": (lambda: png(13_000, 13_000, 8, 2, b"\0"), "89 megapixels"),
-    "png with 100 MB of text": (zipped_text, ""),
     "png of width 0": (lambda: png(0, 5, 8, 2, b"\0"), ""),
     "tiff with NaN": (lambda: float_tiff(float("nan")), "not finite"),
     "tiff with infinity": (lambda: float_tiff(float("inf")), "not finite"),
@@ -139,5 +138,6 @@ READ: dict[str, Callable[[], bytes]] = {
     "broken profile": lambda: with_profile(b"not a profile at all"),
     "a profile": lambda: with_profile(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
     "broken exif": lambda: encoded(photo(), "jpeg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\xff"),
+    "png with 100 MB of text": zipped_text,
     "some text": lambda: encoded(photo(), pnginfo=text_of(1000)),
 }

@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 
 from organza.data import check
 from organza.data.arrays import Failures, Rows, open_array, parse_array
+from organza.data.check import notes
 from organza.data.decode import Unreadable
 from organza.data.folder import listing
 from organza.data.volumes import volumes_in
@@ -229,3 +231,80 @@ def test_pipes_and_volumes(tmp_path: Path):
     buffer = io.BytesIO()
     np.savez(buffer, a=np.ones((4, 4, 4), bool))
     assert parse_array(buffer.getvalue()).all()
+
+
+def nameless_flag(path: Path, names: list[str], encoding: str, extra: bool = False) -> Path:
+    """A zip whose names are in this encoding, though no flag says so."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, name in enumerate(names):
+            content = name.encode(encoding)
+            info = zipfile.ZipInfo(f"{number}{'Q' * (len(content) - 1)}")
+            if extra:
+                body = b"\1" + struct.pack("<I", zlib.crc32(content)) + name.encode()
+                info.extra = struct.pack("<HH", 0x7075, len(body)) + body
+            archive.writestr(info, encoded(photo()))
+    content = path.read_bytes()
+    for number, name in enumerate(names):
+        content = content.replace(f"{number}{'Q' * (len(name.encode(encoding)) - 1)}".encode(), name.encode(encoding))
+    path.write_bytes(content)
+    return path
+
+
+NAMES = ["k\u00e4fer/1.png", "\u732b/2.png", "plain/3.png"]
+
+
+def test_names_in_a_zip_are_read_in_their_encoding(tmp_path: Path):
+    found = listing(nameless_flag(tmp_path / "a.zip", NAMES, "utf-8"))
+    assert [entry.name for entry in found.entries] == sorted(NAMES)
+    assert not found.notes
+    assert all(found.read(entry) == encoded(photo()) for entry in found.entries)
+    german = ["k\u00e4fer/1.png", "m\u00fccke/2.png"]
+    assert [entry.name for entry in listing(nameless_flag(tmp_path / "b.zip", german, "cp437")).entries] == german
+    told = listing(nameless_flag(tmp_path / "c.zip", german, "latin-1", extra=True))
+    assert [entry.name for entry in told.entries] == german
+    assert not told.notes
+
+
+def test_names_whose_encoding_nothing_tells_are_told(tmp_path: Path):
+    found = listing(nameless_flag(tmp_path / "a.zip", ["k\u00e4fer/1.png", "ant/2.png"], "latin-1"))
+    (note,) = found.notes
+    assert "1 names in a.zip are in an encoding that the zip does not tell" in note
+    assert "unpack the zip and give the folder" in note
+
+
+@pytest.mark.parametrize(("method", "named"), [(9, "Deflate64"), (93, "Zstandard"), (77, "77")])
+def test_a_method_that_cannot_be_unpacked_is_named(method: int, named: str, tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", encoded(photo()))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    for sign, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        begin = content.index(sign) + place
+        content[begin : begin + 2] = struct.pack("<H", method)
+    (tmp_path / "a.zip").write_bytes(content)
+    found = check(tmp_path / "a.zip")
+    ((_, reason),) = found.broken
+    assert named in reason
+    assert "unpack the zip" in reason
+    assert notes(found)[0] == "none of the files can be used, so there is nothing to train on"
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "remedy"),
+    [
+        ((6, 3, 16, 16), np.uint8, "save array.transpose(0, 2, 3, 1)"),
+        ((16, 16, 3, 6), np.uint8, "save array.transpose(3, 0, 1, 2)"),
+        ((6, 16, 16, 3), np.float32, "save (array * 255).round().astype('uint8')"),
+        ((6, 16, 16), bool, "save array.astype('uint8') * 255"),
+        ((6, 16, 16, 3), ">u2", "save array.astype('uint8')"),
+        ((64, 64, 3), np.uint8, "looks like one image [H, W, C]"),
+        ((64, 64, 4), np.uint8, "array[None]"),
+        ((28, 28, 6000), np.uint8, "numpy.moveaxis(array, -1, 0)"),
+    ],
+)
+def test_other_layouts_are_refused_with_what_turns_them(
+    shape: tuple[int, ...], dtype: str, remedy: str, tmp_path: Path
+):
+    np.save(tmp_path / "a.npy", np.zeros(shape, dtype))
+    with pytest.raises(UserError) as told:
+        listing(tmp_path / "a.npy")
+    assert remedy in str(told.value)

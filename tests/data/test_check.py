@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from organza.data.check import Check, notes, recommendation
 from organza.errors import UserError
 
 from ..conftest import drawing
+from .corpus import photo
 
 
 def shown(found: Check) -> str:
@@ -59,15 +62,15 @@ def test_how_it_is_told(mixed: Path):
     found = check(mixed)
     text = shown(found)
     for words in ("usable pictures  15", "PNG 8, JPEG 7", "40x30 to 80x60, median 80x60", "cat/bad[red].png: the file is empty",
-                  "[red]dog 8, cat 7", "--size 64", "--recipe auto", "--budget 20m", "1 in 1 groups"):  # fmt: skip
+                  "[red]dog 8, cat 7", "--size 64", "--recipe auto", "--budget 20m", "1 in 1 group"):  # fmt: skip
         assert words in text
     assert f"next: organza train {mixed} --size 64 --budget 20m" in text.replace("\n", "")
     told = " ".join(notes(found))
     for words in (
         "15 pictures are few",
         "15 pictures are smaller than 64",
-        "1 pictures repeat",
-        "1 files cannot be used",
+        "1 picture repeats",
+        "1 file cannot be used",
     ):
         assert words in told
 
@@ -99,3 +102,23 @@ def test_nothing_usable(tmp_path: Path):
 def test_neither_check_nor_packing_imports_torch():
     code = "import sys, organza.data; assert 'torch' not in sys.modules; assert 'dicebear' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_command_is_in_one_line_however_narrow_the_output(tmp_path: Path):
+    folder = tmp_path / ("a rather long name of a folder with photographs of one's holidays " * 2).strip()
+    folder.mkdir()
+    for k in range(3):
+        photo(64 + k).save(folder / f"{k}.png")
+    command = [sys.executable, "-m", "organza", "data", "check", str(folder)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "60"})
+    line = told.stdout.splitlines()[-1]
+    assert line.startswith("next: organza train ")
+    assert shlex.split(line)[3] == str(folder)
+
+
+def test_one_file_is_not_several(tmp_path: Path):
+    photo().save(tmp_path / "1.png")
+    (tmp_path / "2.png").write_bytes(b"")
+    told = notes(check(tmp_path))
+    assert told[0] == "1 file cannot be used; training goes on without"
+    assert "2 the least" in told[1]

@@ -156,3 +156,9 @@ def test_other_styles(tmp_path: Path, style: str):
     drawn = pictures(folder, 3)
     assert drawn.std() > 5
     assert len(list(csv.DictReader((folder / "labels.csv").open()))) == 3
+
+
+def test_a_worker_whose_order_is_cut_short_ends_without_a_word():
+    code = "from organza.data.artist import work; work()"
+    ended = subprocess.run([sys.executable, "-c", code], input=b'{"first": 0, "cou', capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -286,3 +288,69 @@ def test_a_comment_with_a_wrong_sum_does_not_lose_the_picture():
     key[-1] ^= 1
     with pytest.raises(Unreadable, match="checksum"):
         decode(content[:33] + bytes(key) + content[33:], SIZE, 3)
+
+
+LONG = b'{"nodes": 1}' * 200_000
+SPARE = {
+    "workflow": chunk(b"zTXt", b"workflow\0\0" + zlib.compress(LONG)),
+    "packed workflow": chunk(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(LONG)),
+    "many texts": chunk(b"tEXt", b"a\0" + LONG * 10) * 4,
+    "packed edits": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(LONG)),
+    "edits that are no text": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0"),
+    "large profile": chunk(b"iCCP", b"printer\0\0" + zlib.compress(LONG)),
+    "empty profile": chunk(b"iCCP", b""),
+    "short pixel size": chunk(b"pHYs", b"\0"),
+}
+
+
+@pytest.mark.parametrize("name", SPARE)
+def test_what_stands_beside_the_pixels_of_a_png_does_not_lose_the_picture(name: str):
+    plain = encoded(photo())
+    content = plain[:33] + SPARE[name] + plain[33:]
+    assert np.array_equal(decode(content, Size(96, 64), 3), decode(plain, Size(96, 64), 3))
+    assert glance(content)[0] == glance(plain)[0]
+
+
+@pytest.mark.parametrize("kind", [b"iTXt", b"packed"])
+def test_an_orientation_in_the_text_of_a_png_is_applied(kind: bytes):
+    text = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    body = b"\0\0\0\0" + text if kind == b"iTXt" else b"\1\0\0\0" + zlib.compress(text)
+    plain = encoded(Image.fromarray(RED))
+    content = plain[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0" + body) + plain[33:]
+    size, corner = TURNED[6]
+    assert decode(content, Size(*size), 3)[corner][1] < 110
+    assert size_of(content) == size
+
+
+@pytest.mark.parametrize(
+    ("values", "sample_format", "expected"),
+    [
+        (np.array([[0, 2**31, 2**32 - 1]], np.uint32), 1, [0, 128, 255]),
+        (np.array([[-128, 0, 127]], np.int8), 2, [0, 128, 255]),
+        (np.array([[-(2**31), 0, 2**31 - 1]], np.int32), 2, [0, 128, 255]),
+    ],
+)
+def test_a_tiff_says_whether_its_values_have_a_sign(values: np.ndarray, sample_format: int, expected: list[int]):
+    content = grey_tiff(values, sample_format)
+    assert decode(content, Size(3, 1), 1)[0, :, 0].tolist() == expected
+
+
+def grey_tiff(values: np.ndarray, sample_format: int) -> bytes:
+    """An uncompressed TIFF by hand: Pillow writes only some kinds of numbers."""
+    height, width = values.shape
+    bits = 8 * values.itemsize
+    tags = {
+        256: width,
+        257: height,
+        258: bits,
+        259: 1,
+        262: 1,
+        273: 0,
+        277: 1,
+        278: height,
+        279: values.nbytes,
+        339: sample_format,
+    }
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + values.tobytes()

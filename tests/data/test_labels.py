@@ -252,9 +252,7 @@ def test_folders_of_splits_are_no_classes(splits: tuple[str, ...], tmp_path: Pat
     assert data.known.argmax(1).tolist() == [k % 8 // 4 for k in range(len(names))]
     (note,) = data.notes
     assert "are taken for splits of one data set, not for classes" in note
-    assert (
-        f"all {len(names)} images are used: give {tmp_path / 'set' / sorted(splits)[-1]} to leave the rest out" in note
-    )
+    assert f"all {len(names)} images are used: give {tmp_path / 'set' / splits[0]} to leave the rest out" in note
     assert Images(Source(tmp_path, size=16)).notes == (note,)
     assert not tiny(tmp_path / "set" / splits[0]).notes
 
@@ -269,6 +267,9 @@ def test_splits_without_classes_below_are_told_and_one_word_among_others_is_a_cl
     kaggle = small(tmp_path / "kaggle", ["train/cat/1.png", "train/dog/2.png", "test/3.png"])
     with pytest.raises(UserError, match=r"1 of 3 images, for example test/3\.png, in .*taken for splits"):
         tiny(kaggle)
+    unlabelled = small(tmp_path / "unlabelled", ["train/cat/1.png", "train/dog/2.png", "unlabeled/3.png"])
+    with pytest.raises(UserError, match=r"1 of 3 images, for example unlabeled/3\.png, in .*taken for splits"):
+        tiny(unlabelled)
 
 
 def test_names_of_classes_are_shown_without_control_characters(tmp_path: Path):
@@ -310,3 +311,11 @@ def test_labels_of_a_foreign_run_are_refused_in_one_sentence(facts: object):
 def test_labels_of_a_foreign_run_are_shown_without_control_characters():
     labels = Labels.of([GOOD | {"name": "k\x1b[2J", "values": ["a\n", "b"]}])
     assert (labels.fields[0].name, labels.fields[0].values) == ("k\\x1b[2J", ("a\\n", "b"))
+
+
+def test_parts_of_a_large_data_set_are_taken_for_classes_with_a_word(tmp_path: Path):
+    parts = small(tmp_path / "ffhq", [f"{part}/{part[:2]}{k}.png" for part in ("00000", "01000") for k in range(3)])
+    (note,) = tiny(parts).notes
+    assert "the folders 00000, 01000 ... are taken for classes" in note
+    numbers = small(tmp_path / "numbers", [f"{kind}/{k}.png" for kind in ("00000", "00001") for k in range(3)])
+    assert not tiny(numbers).notes

@@ -220,3 +220,37 @@ def test_folders_left_out_are_told(folder: Path):
     for layout in (Pairs, Unpaired):
         with pytest.raises(UserError, match=f"{inner} has both: give it instead"):
             layout(Source(folder / "set", size=32))
+
+
+def test_what_follows_a_dot_is_part_of_a_name_unless_it_is_the_ending_of_an_image(tmp_path: Path):
+    write(tmp_path, 4)
+    for side in "ab":
+        for k, path in enumerate(sorted((tmp_path / side).iterdir())):
+            path.rename(path.with_name(f"scene.{k}"))
+    assert negatives(sides(tmp_path).at(range(4)), 0)
+    for k, path in enumerate(sorted((tmp_path / "b").iterdir())):
+        path.rename(path.with_name(f"scene.{k + 4}"))
+    with pytest.raises(UserError, match=r"8 images in .* have no partner, for example a/scene\.0"):
+        sides(tmp_path)
+
+
+def test_pages_of_two_files_belong_together_by_their_numbers(tmp_path: Path):
+    for side in "ab":
+        (tmp_path / side).mkdir()
+        pages = [paint(k) if side == "a" else Image.fromarray(255 - np.asarray(paint(k))) for k in range(4)]
+        pages[0].save(tmp_path / side / "scan.tif", save_all=True, append_images=pages[1:])
+    data = Pairs(Source(tmp_path, size=32, pages="all"))
+    assert data.count == 4
+    assert negatives(data.at(range(4)), 0)
+
+
+def test_other_proportions_within_a_pair_and_images_beside_the_folders_are_told(tmp_path: Path):
+    write(tmp_path, 4)
+    assert not sides(tmp_path).notes
+    paint(9).save(tmp_path / "stray.png")
+    (tmp_path / "notes.txt").write_text("x")
+    paint(2, 64).save(tmp_path / "b" / "02.png")
+    left, cut = sides(tmp_path).notes
+    assert left == "stray.png is left out"
+    assert "a/02.png is 32x32 and b/02.png is 64x32" in cut
+    assert "do not match" in cut

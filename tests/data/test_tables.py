@@ -365,3 +365,67 @@ def test_any_names_find_images_or_a_sentence(tmp_path_factory: pytest.TempPathFa
     if told is not None:
         assert isinstance(told, Described)
         assert len(told.columns["class"]) == 3
+
+
+def test_the_tables_of_celeba_are_read_as_they_are_published(tmp_path: Path):
+    images(tmp_path)
+    rows = "".join(f"{k:04d}.png {'-1' if k % 2 else ' 1'}  1\n" for k in range(8))
+    for header in ("Male Young \n", "image_id Male Young\n"):
+        (tmp_path / "list_attr.txt").write_text(f"8\n{header}{rows}")
+        assert kinds(tmp_path, "list_attr.txt:Male") == ["1", "-1"] * 4
+    (tmp_path / "list_attr.txt").write_text(f"9\nMale Young\n{rows}")  # a line is lost
+    with pytest.raises(UserError, match="has no column `file`"):
+        kinds(tmp_path, "list_attr.txt:Male")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"PK\3\4\x14\0\6\0\x08\0\xe2\x80", "a spreadsheet or a zip"),
+        (b"PK\3\4\x14\0\6\0\x08\0", "a spreadsheet or a zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet of an older Excel"),
+        (b"\x1f\x8b\x08\0\xff", "a gzip archive"),
+        (b"PAR1\x15\0\xff", "a Parquet table"),
+    ],
+)
+def test_what_is_no_text_is_named(content: bytes, named: str):
+    with pytest.raises(UserError, match=f"labels.csv is not a table but {named}; .*CSV in UTF-8"):
+        read_table(content, "labels.csv")
+
+
+def test_addresses_name_files_by_their_last_parts(tmp_path: Path):
+    images(tmp_path, [f"my cat {k}.png" for k in range(8)])
+    (tmp_path / "labels.csv").write_text(lines(files=[f"https://a.org/x/my%20cat%20{k}.png?raw=1#x" for k in range(8)]))
+    assert kinds(tmp_path) == KINDS
+
+
+def test_a_number_that_is_none_is_an_empty_cell():
+    (line, _) = read_table(b'{"file": "1.png", "a": NaN}\n{"file": "2.png", "a": 1}\n', "metadata.jsonl").lines
+    assert line.cells == ("",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("labels.csv", "file,kind\n" + "".join(f"{k:04d}.png,{'none' * (k % 2)}\n" for k in range(8)), "kind is none for every"),
+        ("labels.csv", "file,,\n" + "".join(f"{k:04d}.png,{KINDS[k]},\n" for k in range(8)), "without a name are left out"),
+        ("metadata.jsonl", "".join(json.dumps({"file": f"{k:04d}.png", "m": {"a": k}}) + "\n" for k in range(8)), "m of .* a structure"),
+    ],
+)  # fmt: skip
+def test_a_table_without_a_usable_column_says_why(name: str, text: str, reason: str, tmp_path: Path):
+    (images(tmp_path) / name).write_text(text)
+    with pytest.raises(UserError, match=f"tells the same of every image .*{reason}"):
+        kinds(tmp_path)
+
+
+def test_a_decimal_comma_that_is_taken_for_none_is_told(tmp_path: Path):
+    (images(tmp_path) / "labels.csv").write_text("file,age\n" + "".join(f'{k:04d}.png,"{k},5"\n' for k in range(8)))
+    with pytest.raises(UserError, match="write decimals with a point"):
+        Labelled(Source(tmp_path, size=16, labels="age:number"))
+
+
+def test_a_table_of_another_name_is_named_where_nothing_else_tells(tmp_path: Path):
+    folder = images(tmp_path / "set" / "my train")
+    (tmp_path / "set" / "train labels.csv").write_text(lines())
+    with pytest.raises(UserError, match=r"with --labels, perhaps '.*/set/train labels\.csv'"):
+        kinds(folder)

@@ -220,3 +220,9 @@ def test_volumes_in_reads_a_single_mesh(tmp_path: Path):
     assert found.name == "box.obj"
     assert not isinstance(found.solid, str)
     assert found.solid.shape == (16, 16, 16)
+
+
+def test_numbers_of_segments_are_told_and_are_not_empty(tmp_path: Path):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 4, (3, 8, 8, 8)))
+    (_, reason), *_ = volumes_in(tmp_path / "a.npy")
+    assert "its values go from 0 to 3" in str(reason)

@@ -30,7 +30,7 @@ def data_check(
     with preparing() as progress:
         wanted = parse_size(size) if size else None
         found = check(data, size=wanted, progress=progress, pages=pages, follow_links=follow_links)
-    Console().print(render(found))
+    Console().print(render(found), crop=False)
     return 0
 
 

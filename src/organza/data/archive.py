@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+import struct
 import threading
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +16,8 @@ from organza.data.signatures import HEAD
 from organza.errors import UserError
 from organza.untrusted import open_regular, printable
 
+UTF8, UNICODE_PATH = 0x800, 0x7075  # a flag of a member, and the number of a field
+METHODS = {9: "Deflate64, as Windows packs large files", 93: "Zstandard", 95: "XZ", 98: "PPMd", 99: "encryption (AES)"}
 BOMB = 100  # times its own size that an archive may unpack to, beyond `FREE`
 FREE = 4 * 2**30  # bytes
 DENSE, LARGE = 300, 2**24  # a member of more bytes that is packed this many times smaller is no image
@@ -29,10 +33,11 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
     gathered = Gathered(kind)
     entries: list[tuple[Entry, zipfile.ZipInfo]] = []
     files = [(info, _parts(info)) for info in archive.infos if not info.is_dir()]
+    guessed = [info for info, _ in files if not member_name(info)[1]]
     times = Counter("/".join(parts) for _, parts in files)
     total = 0
     for info, parts in files:
-        name, shown = "/".join(parts), printable(info.filename)
+        name, shown = "/".join(parts), printable(member_name(info)[0])
         if any(is_apart(part) for part in parts):
             _note_apart(gathered, parts)
             continue
@@ -55,13 +60,59 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
     def read(entry: Entry) -> bytes:
         try:
             content = archive.read(where[entry], LARGEST + 1)  # what the header promises is not to be trusted
+        except NotImplementedError:
+            method = where[entry].compress_type
+            raise Unreadable(
+                f"it is packed by a method that Python cannot unpack ({METHODS.get(method, method)}); unpack the zip and give the folder"
+            ) from None
         except Exception as error:  # members of an archive fail in many ways
             raise Unreadable(f"it cannot be read ({getattr(error, 'strerror', None) or error})") from error
         if len(content) > LARGEST:
             raise Unreadable("it unpacks to more than 256 MB")
         return content
 
-    return gathered.listing(tuple(entry for entry, _ in entries), read)
+    notes = (
+        (
+            f"{len(guessed):,} names in {path.name} are in an encoding that the zip does not tell, for example "
+            f"{printable(guessed[0].filename)}; if that is not how it should be, unpack the zip and give the folder",
+        )
+        if guessed
+        else ()
+    )
+    return gathered.listing(tuple(entry for entry, _ in entries), read, notes)
+
+
+def member_name(info: zipfile.ZipInfo) -> tuple[str, bool]:
+    """Return the name of a member, and False if its encoding had to be guessed.
+
+    A zip says that a name is UTF-8 by a flag, or in a field beside the name; many systems write UTF-8 and say nothing, and then Python
+    reads the bytes as those of DOS (code page 437).
+    """
+    raw = info.filename
+    if raw.isascii() or info.flag_bits & UTF8:
+        return raw, True
+    content = raw.encode("cp437", "replace")
+    told = _unicode_path(info, content)
+    if told is not None:
+        return told, True
+    try:
+        return content.decode("utf-8"), True  # text of another encoding is hardly ever valid UTF-8
+    except UnicodeDecodeError:
+        return raw, False
+
+
+def _unicode_path(info: zipfile.ZipInfo, content: bytes) -> str | None:
+    """Return the name in the field that Info-ZIP writes beside one that is not ASCII; None where there is none of this very name."""
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack("<HH", extra[:4])
+        body, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == UNICODE_PATH and body[:1] == b"\1" and body[1:5] == struct.pack("<I", zlib.crc32(content)):
+            try:
+                return body[5:].decode("utf-8").partition("\0")[0] or None
+            except UnicodeDecodeError:
+                return None
+    return None
 
 
 class _Archive:
@@ -89,7 +140,7 @@ class _Archive:
 
 
 def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
-    return PurePosixPath(info.filename.replace("\\", "/")).parts
+    return PurePosixPath(member_name(info)[0].replace("\\", "/")).parts
 
 
 def _note_apart(gathered: Gathered, parts: tuple[str, ...]) -> None:

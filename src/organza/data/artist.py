@@ -210,7 +210,10 @@ def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[t
 def work() -> None:
     """The body of a worker process: an order on standard input, a line of JSON on standard output for each face."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
-    order = json.load(sys.stdin)
+    try:
+        order = json.load(sys.stdin)
+    except ValueError:  # it was cut short: the parent was ended while it wrote it
+        return
     try:
         mine = range(order["first"], order["count"], order["step"])
         for k, parts in draw_faces(artist_for(order), Path(order["folder"]), mine):

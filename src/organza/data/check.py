@@ -239,23 +239,30 @@ def render(found: Check) -> RenderableType:
         for setting, reason in recommendation(found):
             advice.add_row(setting, reason)
         command = f"organza train {quoted(found.source)} --size {_typed(found.size)} --budget {found.budget}"
-        parts += ["", advice, Text(f"\nnext: {command}")]
+        parts += ["", advice, Text(f"\nnext: {command}", no_wrap=True, overflow="ignore")]  # in one line, to be copied
     return Group(*parts)
 
 
 def notes(found: Check) -> list[str]:
     """What the user should know before training."""
     count, told = len(found.usable), []
+    if not count:
+        return ["none of the files can be used, so there is nothing to train on", *found.told]
     if found.broken:
-        told.append(f"{len(found.broken):,} files cannot be used; training goes on without them")
+        told.append(f"{_several_of(len(found.broken), 'file')} cannot be used; training goes on without")
     told += found.told
-    if count < FEW:
+    if count == 1:
+        told.append(f"a GAN learns from many pictures; {FEW} are a good beginning, 2 the least")
+    elif count < FEW:
         told.append(f"{count} pictures are few: the generator will tend to repeat them; {FEW} or more are better")
     if found.enlarged:
-        told.append(f"{found.enlarged:,} pictures are smaller than {found.size} and would be enlarged")
+        verb = "is" if found.enlarged == 1 else "are"
+        told.append(f"{_several_of(found.enlarged, 'picture')} {verb} smaller than {found.size} and would be enlarged")
     if found.copies:
+        repeats = _repeats(found.copies)
         told.append(
-            f"{_repeats(found.copies):,} pictures repeat another one, for example {' = '.join(found.copies[0][:2])}"
+            f"{_several_of(repeats, 'picture')} {'repeats' if repeats == 1 else 'repeat'} another one, "
+            f"for example {' = '.join(found.copies[0][:2])}"
         )
     if found.usable and not 2 / 3 <= found.aspect * found.size.height / found.size.width <= 1.5:
         told.append(
@@ -294,7 +301,12 @@ def _rows(found: Check) -> list[tuple[str, str]]:
     if found.passed_over:
         rows.append(("passed over", f"{by_ending(found.passed_over)}: they are no pictures that can be read"))
     if found.companions:
-        rows.append(("beside them", f"{found.companions:,} tables, texts and notes"))
+        rows.append(
+            (
+                "beside them",
+                f"{found.companions:,} {'table, text or note' if found.companions == 1 else 'tables, texts and notes'}",
+            )
+        )
     if found.apart:
         shown = ", ".join(found.apart[:5]) + (", ..." if len(found.apart) > 5 else "")
         rows.append(("not looked into", f"{len(found.apart):,}: {shown} (hidden, of the system, or a run)"))
@@ -322,4 +334,8 @@ def _repeats(groups: Groups) -> int:
 
 
 def _grouped(groups: Groups) -> str:
-    return f"{_repeats(groups):,} in {len(groups):,} groups" if groups else "none"
+    return f"{_repeats(groups):,} in {_several_of(len(groups), 'group')}" if groups else "none"
+
+
+def _several_of(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from organza.data.names import spelt
+from organza.shell import quoted
 
 SPLIT = re.compile(
-    r"(?:seg_)?(?:train|training|valid|validation|val|test|testing|dev|eval|evaluation|hold[-_ ]?out)"
+    r"(?:seg_)?(?:train|training|unlabell?ed|valid|validation|val|test|testing|dev|eval|evaluation|hold[-_ ]?out)"
     r"(?:[-_ ]?(?:sets?|data|split|images|imgs|\d{4}))?",
     re.IGNORECASE,
 )
@@ -92,9 +94,19 @@ def split_notes(source: str | Path, names: Sequence[str]) -> tuple[str, ...]:
         return ()
     part = ""
     if Path(source).is_dir():
-        place = next(name[: name.index(f"{splits[-1]}/")] for name in names if f"{splits[-1]}/" in name)
-        part = f": give {spelt(str(Path(source) / place / splits[-1]))} to leave the rest out"
+        part = f": give {quoted(Path(source) / _largest(names, splits))} to leave the rest out"
     return (f"{split_words(splits)}; all {len(names):,} images are used{part}",)
+
+
+def _largest(names: Sequence[str], splits: Sequence[str]) -> str:
+    """Return the folder of the split to train on: that of the training images, or else the one with the most."""
+    parts = (name.split("/") for name in names)
+    places = Counter("/".join(part[: k + 1]) for part in parts for k in [_first_of(splits, part)] if k is not None)
+    return max(sorted(places), key=lambda place: ("train" in place.rpartition("/")[2].lower(), places[place]))
+
+
+def _first_of(splits: Sequence[str], parts: Sequence[str]) -> int | None:
+    return next((k for k, part in enumerate(parts[:-1]) if part in splits), None)
 
 
 def split_words(splits: Sequence[str]) -> str:

@@ -132,9 +132,11 @@ def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], 
         some = ", ".join(
             f"{printable(file)} ({cell[:40]!r})" if cell else printable(file) for file, cell in missing[:3]
         )
+        comma = any(DECIMAL_COMMA.fullmatch(cell) for _, cell in missing)
+        point = ": write decimals with a point, or separate the columns by semicolons" if comma else ""
         raise UserError(
             f"{name} is a number, but {len(missing):,} of {len(files):,} images have none, for example {some}; "
-            f"complete the column, read it as classes (--labels {name}:class), or name others with --labels."
+            f"complete the column{point}, read it as classes (--labels {name}:class), or name others with --labels."
         )
     values = np.array(numbers, np.float64)
     if (worst := int(np.abs(values).argmax())) >= 0 and not abs(values[worst]) <= LARGEST:

@@ -43,6 +43,7 @@ MOST_PIXELS_OF_PAGES = 64 * MOST_PIXELS  # of all pages of one file together
 FITS = ("crop", "pad", "left", "right")
 PAGES = ("first", "all")
 GLANCE = Size(32, 32)
+BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of a TIFF, and a value
 
 _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as it was taken
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -233,6 +234,8 @@ def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
         image = image.convert("LA")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
+    if image.mode == "L" and _tag(image, SAMPLE_FORMAT) == SIGNED:  # Pillow takes the bytes as if they had no sign
+        return Image.fromarray(np.asarray(image) ^ np.uint8(0x80))
     if image.mode in ("L", "RGB"):  # as it is: to convert it would be to copy it
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
@@ -245,9 +248,18 @@ def _finite(image: Image.Image) -> np.ndarray:
         Unreadable: where they are not finite.
     """
     values = np.asarray(image)
+    if image.mode == "I" and _tag(image, BITS) == 32 and _tag(image, SAMPLE_FORMAT) != SIGNED:
+        values = values.view(np.uint32)  # Pillow takes them as if they had a sign
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Unreadable("it holds values that are not finite (NaN or infinity)")
     return values
+
+
+def _tag(image: Image.Image, number: int) -> int | None:
+    """Return the first value of a tag of a TIFF; None where there is none."""
+    value = getattr(image, "tag_v2", {}).get(number)
+    value = value[0] if isinstance(value, tuple) and value else value
+    return value if isinstance(value, int) else None
 
 
 def on_white(image: Image.Image) -> Image.Image:

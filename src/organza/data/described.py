@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
+from organza.data.archive import member_name
 from organza.data.folder import ARRAYS
 from organza.data.names import Ambiguous, ancestors, home_of, matched
 from organza.data.tables import BYTES, TABLES, Foreign, Line, Table, read_table
@@ -19,6 +21,7 @@ from organza.untrusted import Refused, printable, read_bytes
 
 ENDINGS = "csv|tsv|txt|jsonl|ndjson|json"
 NAMED = re.compile(rf"(.*?\.(?:{ENDINGS}))(?::(.*))?", re.IGNORECASE | re.DOTALL)
+ADDRESS = re.compile(r"\w+://[^/]*/([^?#]+)(?:[?#].*)?")
 MOST_FOLDERS = 10_000  # that tables are looked for in
 
 
@@ -115,6 +118,18 @@ def described(source: str | Path, names: Sequence[str], table: str | None) -> De
     return Described(taken.table, taken.columns, taken.kinds, taken.decimal_comma, (*notes, *taken.notes))
 
 
+def tables_near(source: str | Path) -> list[Path]:
+    """Return the tables in a folder, or else those beside it or beside a file, whatever they are called: their names alone tell."""
+    for folder in (Path(source), Path(source).absolute().parent):
+        try:
+            found = sorted(place for place in folder.iterdir() if place.suffix.lower() in (".csv", ".tsv", ".jsonl"))
+        except OSError:
+            continue
+        if found:
+            return found
+    return []
+
+
 def _named(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
     for path in (Path(table), Path(source) / table):
         if os.path.lexists(path):
@@ -168,7 +183,7 @@ def _from_folder(path: Path, inside: Path) -> Callable[[], bytes]:
 def _members(archive: Path, wanted: Iterable[str]) -> dict[str, zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = {info.filename.replace("\\", "/"): info for info in opened.infolist()}
+            members = {member_name(info)[0].replace("\\", "/"): info for info in opened.infolist()}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # told where the images are read
         return {}
     return {name: members[name] for name in wanted if name in members}
@@ -265,6 +280,8 @@ def _keys(file: str, home: str, roots: Sequence[str]) -> list[str]:
     >>> _keys("data\\\\cat.png", "/home/me", ["/home/me/data"])
     ['data\\\\cat.png', 'cat.png', 'data/cat.png']
     """
+    if address := ADDRESS.fullmatch(file):
+        file = unquote(address[1])
     path = file.replace("\\", "/")
     full = posixpath.normpath(posixpath.join(home, path))
     written = posixpath.normpath(path)

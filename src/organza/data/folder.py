@@ -271,6 +271,27 @@ class _RowEntries(Sequence[Entry]):
         return Entry(f"{range(self.rows)[index]:0{len(str(self.rows - 1))}d}", self.bytes, self.stamp)
 
 
+def _remedy(images: Rows | np.ndarray) -> str:
+    """Return what turns an array into one that is read, in words that follow a sentence; nothing where that is not clear."""
+    steps, shape = "array", images.shape
+    if len(shape) == 4 and shape[3] not in (1, 3, 4):
+        if shape[1] in (1, 3, 4):
+            steps += ".transpose(0, 2, 3, 1)"
+        elif shape[2] in (1, 3, 4):
+            steps += ".transpose(3, 0, 1, 2)"
+        else:
+            return ""
+    elif len(shape) not in (3, 4):
+        return ""
+    if images.dtype == bool:
+        steps += ".astype('uint8') * 255"
+    elif images.dtype.kind == "f":
+        steps = f"({steps} * 255).round().astype('uint8')" + ", where 0 is black and 1 is white"
+    elif images.dtype.kind in "iu" and images.dtype != np.uint8:
+        steps += ".astype('uint8')" + ", where it holds 0 to 255"
+    return f"; save {steps}" if steps != "array" else ""
+
+
 def _loaded(path: Path) -> Rows | np.ndarray:
     allowed = "it should be uint8 [N, H, W] or [N, H, W, C] with C of 1, 3 or 4"
     try:
@@ -280,5 +301,15 @@ def _loaded(path: Path) -> Rows | np.ndarray:
     shape = images.shape[:3] if images.ndim == 4 and images.shape[3] == 1 else images.shape
     if images.dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (3, 4))) or not images.size:
         volumes = f" If these are volumes, {ADVICE}." if len(shape) in (4, 5) else ""
-        raise UserError(f"{path} holds {images.dtype} {list(images.shape)}; {allowed}.{volumes}")
+        raise UserError(f"{path} holds {images.dtype} {list(images.shape)}; {allowed}{_remedy(images)}.{volumes}")
+    if len(shape) == 3 and shape[2] <= 4 < min(shape[:2]):
+        raise UserError(
+            f"{path} holds uint8 {list(images.shape)}, which looks like one image [H, W, C]; {allowed}: for one image save array[None], "
+            "for images of 4 pixels or fewer give each an axis of colours, array[..., None]."
+        )
+    if len(shape) == 3 and shape[0] == shape[1] and shape[2] > 8 * shape[0]:
+        raise UserError(
+            f"{path} holds uint8 {list(images.shape)}, which looks like images side by side, [H, W, N]; {allowed}: save "
+            "numpy.moveaxis(array, -1, 0), or give wide images an axis of colours, array[..., None]."
+        )
     return images.reshaped(*shape) if isinstance(images, Rows) else images.reshape(shape)

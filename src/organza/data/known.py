@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from organza.data.classes import classes_of, folders_of, split_words
 from organza.data.columns import KINDS, NONE, Column, TooMany, column, shown_as
-from organza.data.described import Described, described, wish
+from organza.data.described import Described, described, tables_near, wish
 from organza.data.names import spelt
 from organza.data.source import Source
 from organza.data.tables import TABLES
 from organza.errors import UserError, nearest
+from organza.shell import quoted
 from organza.untrusted import printable
 
 CLASS = "class"  # the column that folders tell
@@ -48,13 +49,13 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
             )
         if folders is None:
             raise UserError(_unknown(source, names))
-        return Known([(CLASS, column(CLASS, folders, names, "class"))], tuple(_merged(names)))
+        return Known([(CLASS, column(CLASS, folders, names, "class"))], (*_merged(names), *_numbered(classes)))
     cells = _by_column(told)
     if wanted:
         if folders is not None:
             cells.setdefault(CLASS, folders)
         chosen = _chosen(wanted, list(cells), told)
-        if alike := [name for name, _ in chosen if len(set(cells[name])) == 1]:
+        if alike := [name for name, _ in chosen if _is_alike(cells[name])]:
             raise UserError(
                 f"{told.table} tells the same {alike[0]} of every image; there is nothing to tell them apart by."
             )
@@ -66,7 +67,11 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
             columns = [(CLASS, column(CLASS, folders, names, "class"))]
             notes.append(f"classes are taken from the folders, since {told.table} has no column for them")
     if not columns:
-        raise UserError(f"{told.table} tells the same of every image; there is nothing to tell them apart by.")
+        reasons = "; ".join((*told.notes, *notes))
+        raise UserError(
+            f"{told.table} tells the same of every image{f' ({reasons})' if reasons else ''}; add a column that tells them apart, "
+            "or put each class into a subfolder."
+        )
     return Known(columns, (*told.notes, *notes, *(found.note for _, found in columns if found.note)))
 
 
@@ -124,7 +129,7 @@ def _usable(
     notes: list[str] = []
     unusable: list[TooMany] = []
     for name in cells:
-        if len(set(cells[name])) == 1:
+        if _is_alike(cells[name]):
             notes.append(f"{name} is {spelt(cells[name][0][:40]) or NONE} for every image and left out")
             continue
         try:
@@ -135,6 +140,11 @@ def _usable(
     if unusable and not columns and not captions:
         raise unusable[0]
     return columns, notes
+
+
+def _is_alike(cells: Sequence[str]) -> bool:
+    """True if all images have the same value; an empty cell is the value `NONE`."""
+    return len({spelt(cell or NONE) for cell in cells}) == 1
 
 
 def _merged(names: Sequence[str]) -> list[str]:
@@ -148,6 +158,16 @@ def _merged(names: Sequence[str]) -> list[str]:
     return [f"two folders are called {name}, in two Unicode forms; they are one class" for name in twice]
 
 
+def _numbered(classes: Sequence[str]) -> list[str]:
+    """Return a note for class folders that are called 00000, 01000 and so on, as the parts of a large data set are."""
+    if not all(len(name) >= 5 and name.isdecimal() and int(name) % 1000 == 0 for name in classes) or int(classes[0]):
+        return []
+    return [
+        f"the folders {classes[0]}, {classes[1]} ... are taken for classes, though they are numbered as the parts of a large data set "
+        "are; if they are that, choose a recipe without labels"
+    ]
+
+
 def _unknown(source: Source, names: Sequence[str]) -> str:
     """Return the sentence for images that no subfolder tells the class of."""
     folders = folders_of(names)
@@ -157,7 +177,9 @@ def _unknown(source: Source, names: Sequence[str]) -> str:
         some = ", ".join(map(printable, loose[:3]))
         which = f"{len(loose):,} of {len(names):,} images, for example {some},"
     splits = f" ({split_words(folders.splits)})" if folders.splits else ""
+    tables = tables_near(source.path)
+    perhaps = f", perhaps {quoted(tables[0])}" if tables else ""
     return (
         f"Nothing is known of {which} in {source.path}{splits}: put each class into a subfolder, or a table {TABLES[0]} "
-        "with a column `file` beside the images, or name a table with --labels."
+        f"with a column `file` beside the images, or name a table with --labels{perhaps}."
     )

@@ -161,12 +161,20 @@ def _mend_key(image: Image.Image, depth: int) -> None:
 
 
 _PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG that make what is seen
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_TURNED = (
+    b"XML:com.adobe.xmp\0",
+    b"Raw profile type exif\0",
+    b"Raw profile type APP1\0",
+)  # texts that may tell the orientation
+_LONGEST_TEXT = 2**19  # bytes of such a text; Pillow refuses an image with one of 2**20 unpacked
 
 
 def _checked_png(content: bytes) -> bytes:
     """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture.
 
-    A chunk beside the picture (a comment, a date) whose sum is wrong is taken out: it is no reason to lose the picture.
+    A chunk beside the picture is taken out (a comment, a date, a profile of colours, the workflow that an image was made by): Pillow
+    refuses the picture where one is damaged or long. The orientation stays.
     """
     place, kept, begin = 8, [], 0
     while place + 12 <= len(content):
@@ -178,13 +186,40 @@ def _checked_png(content: bytes) -> bytes:
         if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
             if kind in _PIXELS:
                 raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
-            if kind[:1].islower():  # a lower letter: not needed to show it
-                kept.append(content[begin:place])
-                begin = end + 4
+            spare = kind[:1].islower()  # a lower letter: not needed to show it
+        else:
+            spare = kind[:1].islower() and kind not in _PIXELS and not _tells_orientation(kind, content, place + 8, end)
+        if spare:
+            kept.append(content[begin:place])
+            begin = end + 4
         if kind == b"IEND":
             break
         place = end + 4
     return b"".join((*kept, content[begin:])) if kept else content
+
+
+def _tells_orientation(kind: bytes, content: bytes, begin: int, end: int) -> bool:
+    """True if a chunk of a PNG may say how the picture stands, and is of a length that Pillow reads."""
+    if kind == b"eXIf":
+        return True
+    if kind not in _TEXTS or not content.startswith(_TURNED, begin) or end - begin > _LONGEST_TEXT:
+        return False
+    rest = content[content.index(b"\0", begin) + 1 : end]
+    if kind == b"iTXt":  # packed or not, its method, a language, the keyword in it
+        parts = rest[2:].split(b"\0", 2)
+        if rest[:1] != b"\1" or len(parts) < 3:
+            return rest[:1] == b"\0"
+        packed = parts[2]
+    elif kind == b"zTXt":
+        packed = rest[1:]
+    else:
+        return True
+    try:
+        unpacking = zlib.decompressobj()
+        unpacking.decompress(packed, _LONGEST_TEXT)
+        return unpacking.eof
+    except zlib.error:
+        return False
 
 
 def _words(error: Exception) -> str:

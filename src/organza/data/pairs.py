@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,18 +27,23 @@ from organza.data.batches import (
 )
 from organza.data.choice import sampled
 from organza.data.classes import folders_of, split_notes, split_words
+from organza.data.decode import ENDINGS, Unreadable, size_of
 from organza.data.folder import listing
+from organza.data.listing import LARGEST, is_apart, suffix
 from organza.data.names import folded, partners
 from organza.data.pack import Pack
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.seeding import stream
-from organza.untrusted import printable
+from organza.untrusted import printable, read_bytes
 
 A, B = ("a", "A", "trainA"), ("b", "B", "trainB")
 OTHERS = ("testA", "testB", "valA", "valB")  # beside trainA and trainB: inputs to translate afterwards
 SPLITS = ("train", "val", "test")  # each with a and b in it, as some data sets are shipped
+
+
+SOME = 20  # pairs whose proportions are looked at
 
 
 class Packs(NamedTuple):
@@ -134,8 +139,23 @@ class Pairs(Domains):
             packs = (_opened(source, wanted, jitter, "left"), _opened(source, wanted, jitter, "right"))
         self.matched = _matched(*(side.plain for side in packs), where=str(source.path))
         super().__init__(source, packs, len(self.matched[0]), jitter, mirror)
-        if a is None:
+        if a is None or b is None:
             self.broken = packs[0].plain.broken
+        else:
+            self.notes = (*self.notes, *self._cut_otherwise(a, b, packs))
+
+    def _cut_otherwise(self, a: Source, b: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
+        """Return a note where the images of a pair have other proportions: the crop cuts off other parts of each, so they do not match."""
+        count = len(self.matched[0])
+        for item in range(0, count, max(1, count // SOME)):
+            names = [side.plain.names[int(rows[item])] for side, rows in zip(packs, self.matched, strict=True)]
+            one, other = (_size_in(place, name) for place, name in zip((a, b), names, strict=True))
+            if one and other and abs(one.width * other.height / (one.height * other.width) - 1) > 0.05:
+                return (
+                    f"the two images of a pair differ in their proportions, for example a/{printable(names[0])} is {one} and "
+                    f"b/{printable(names[1])} is {other}: each is cropped by itself, so that they do not match; bring them to one shape",
+                )
+        return ()
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         which = self.order.at(positions)
@@ -208,6 +228,16 @@ class Unpaired(Domains):
         return super().facts() | {"source_count": len(self.images[0])}
 
 
+def _size_in(source: Source, name: str) -> Size | None:
+    """Return the size of an image of a folder, or of the first page of its file; None where it cannot be read any more."""
+    for file in (name, name.rpartition("#")[0]):
+        try:
+            return size_of(read_bytes(Path(source.path) / file, LARGEST))
+        except (OSError, Unreadable):
+            continue
+    return None
+
+
 def _opened(source: Source, size: Size, jitter: int, fit: str = "crop") -> Packs:
     plain = source.pack(size, fit=fit)
     if not jitter:
@@ -246,17 +276,27 @@ def _notes(source: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
     taken = [place.path for place in (source.within(*A), source.within(*B)) if place]
     if len(taken) < 2:
         return split_notes(source.path, packs[0].plain.names)
-    spare = [
-        name for name in (*A, *B, *OTHERS) if (place := Path(source.path) / name).is_dir() and not _one_of(place, taken)
-    ]
-    left = (
-        (f"{' and '.join(f'{name}/' for name in spare)} {'is' if len(spare) == 1 else 'are'} left out",)
-        if spare
-        else ()
-    )
+    spare = _beside(Path(source.path), taken)
+    shown = " and ".join(spare) if len(spare) < 5 else f"{', '.join(spare[:3])} and {len(spare) - 3:,} more"
+    left = (f"{shown} {'is' if len(spare) == 1 else 'are'} left out",) if spare else ()
     splits = [folders_of(side.plain.names).splits for side in packs]
     notes = [f"{split_words(names)}; the images of all are used" for names in dict.fromkeys(splits) if names]
     return (*left, *notes)
+
+
+def _beside(folder: Path, taken: Sequence[str | Path]) -> list[str]:
+    """Return the folders and images that lie beside those that are taken, those that are known by their names first."""
+    try:
+        items = sorted(folder.iterdir())
+    except OSError:
+        return []
+    left = [
+        f"{printable(item.name)}{'/' * item.is_dir()}"
+        for item in items
+        if not is_apart(item.name) and (not _one_of(item, taken) if item.is_dir() else suffix(item.name) in ENDINGS)
+    ]
+    known = [f"{name}/" for name in (*A, *B, *OTHERS)]
+    return sorted(left, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def _one_of(place: Path, taken: Sequence[str | Path]) -> bool:
@@ -301,4 +341,12 @@ def _by_stem(pack: Pack, where: str) -> dict[str, int]:
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+    """Return a name without the ending of an image; what else follows a dot is part of the name.
+
+    >>> _stem("x/im.1.png"), _stem("scene.1"), _stem("scan.tif#2")
+    ('x/im.1', 'scene.1', 'scan#2')
+    """
+    file, sign, page = name.rpartition("#")  # the page of a file that has several
+    if sign and page.isdecimal() and suffix(file) in ENDINGS:
+        return f"{file[: -len(suffix(file))]}#{page}"
+    return name[: -len(suffix(name))] if suffix(name) in ENDINGS else name

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from organza.data.names import folded
+from organza.data.signatures import HEAD, content_of
 from organza.errors import UserError
 from organza.untrusted import parse_json, printable
 
@@ -110,9 +111,15 @@ def _text(content: bytes, name: str) -> str:
     try:
         text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
+        if what := _foreign(content):
+            raise UserError(
+                f"{name} is not a table but {what}; open it in the program that wrote it and export it as CSV in UTF-8."
+            ) from None
         raise UserError(
             f"{name} cannot be read as a table: byte {error.start + len(mark):,} is not {encoding.upper()}; save it as UTF-8."
         ) from None
+    if text.startswith("PK\3\4") or ("\0" in text and _foreign(content)):
+        raise UserError(f"{name} is not a table but {_foreign(content)}; export it as CSV in UTF-8.")
     if "\0" in text:
         raise UserError(
             f"{name} cannot be read as a table: it has zero bytes, as no text in UTF-8 has; save it as UTF-8."
@@ -120,19 +127,51 @@ def _text(content: bytes, name: str) -> str:
     return text
 
 
+def _foreign(content: bytes) -> str:
+    """Return what a file is that is no text, in words, where its first bytes tell; a table of a spreadsheet's own format is a zip."""
+    if content.startswith(b"PK\3\4"):
+        return "a spreadsheet or a zip"
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        return "a spreadsheet of an older Excel"
+    known = content_of(content[:HEAD])
+    return known.name if known else ""
+
+
 def _csv(text: str, name: str) -> Table:
     text = io.StringIO(text, newline=None).read()  # all line ends become \n, those of an old Mac as well
     skipped = 0
     if told := re.match(r'"?sep=([,;|\t])"?\n', text, re.IGNORECASE):  # what Excel writes for itself
         text, skipped = text[told.end() :], 1
+    if aligned := _aligned(text):
+        text, skipped = aligned, 1
     header, separator = _header(text, name)
     place = _file_column(header, name)
     columns = [column for k, column in enumerate(header) if k != place]
     _require_columns(columns, name)
     kept = [k for k, column in enumerate(header) if column and k != place]  # a column without a name: pandas' own index
-    lines, unnamed = _lines(_parsed(text, separator, name), header, place, kept, name, skipped)
-    notes = (f"{unnamed:,} lines of {name} name no file",) if unnamed else ()
-    return Table(name, tuple(header[k] for k in kept), lines, {}, separator != ",", notes)
+    rows = _parsed(text, separator, name)
+    lines, unnamed = _lines(rows, header, place, kept, name, skipped)
+    notes = [f"{unnamed:,} lines of {name} name no file"] if unnamed else []
+    nameless = [k for k, column in enumerate(header) if k and not column]
+    if any(len(cells) > k and cells[k] for _, cells in rows[1:] for k in nameless):
+        notes.append(f"columns of {name} without a name are left out")
+    return Table(name, tuple(header[k] for k in kept), lines, {}, separator != ",", tuple(notes))
+
+
+def _aligned(text: str) -> str:
+    """Return a table in CelebA's form as one with tabs: a line with the number of images, one with the columns, the rest name and cells.
+
+    Nothing for a text of another form. Neither names nor cells have spaces in it.
+    """
+    first, _, rest = text.partition("\n")
+    if not first.strip().isdecimal():
+        return ""
+    rows = [line.split() for line in rest.split("\n") if line.strip()]
+    if len(rows) != int(first) + 1 or len({len(row) for row in rows[1:]}) != 1:
+        return ""
+    if len(rows[1]) == len(rows[0]) + 1:  # the column of names has none
+        rows[0].insert(0, "file")
+    return "\n".join("\t".join(row) for row in rows) + "\n"
 
 
 def _parsed(text: str, separator: str, name: str) -> list[tuple[int, list[str]]]:
@@ -286,7 +325,7 @@ def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> T
 
 def _cell(value: Any) -> str | None:
     """Return a JSON value as the text of a cell; None for a structure."""
-    if value is None:
+    if value is None or value != value:  # NaN, as some programs write a cell that is empty
         return ""
     if isinstance(value, bool):
         return str(value).lower()

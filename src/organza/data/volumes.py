@@ -134,7 +134,7 @@ def solid(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "iuf" or not np.isfinite(low := values.min()) or not np.isfinite(high := values.max()):
         raise Unreadable(f"it holds {values.dtype} with values that are no numbers; {ALLOWED}")
     level = 0.0 if low < 0 else 0.5 if high <= 1 else 127.5
-    if low < -1 or high > 255:
+    if low < -1 or high > 255 or (values.dtype.kind in "iu" and 1 < high <= level):
         raise Unreadable(f"its values go from {low:g} to {high:g}; {ALLOWED}")
     return np.asarray(values > level)
 
