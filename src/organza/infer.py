@@ -470,3 +470,8 @@ def _named(folder: RunFolder, which: str) -> str:
         return str(read_json(pointer, inside=folder.path)["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def _described(shape: tuple[int, ...]) -> str:
+    """Return a shape, channels first, in words: 16x16 pictures of 3 channels."""
+    return f"{'x'.join(map(str, reversed(shape[1:])))} {'volumes' if len(shape) == 4 else 'pictures'} of {shape[0]} channels"

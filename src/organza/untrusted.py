@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def is_trusted(path: str | Path, folder: Path | None = None) -> bool:
     Raises:
         OSError: it is not there.
     """
-    if not hasattr(os, "getuid"):
+    if sys.platform == "win32":
         return True
     trusted = {os.getuid(), os.geteuid(), 0} | ({os.stat(folder).st_uid} if folder is not None else set())  # noqa: PTH116
     return os.lstat(path).st_uid in trusted
