@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import organza
 from organza import checkpoint, untrusted
@@ -22,6 +24,7 @@ from organza.data.location import KEY, asked_of, is_own, places, remember
 from organza.data.pack import open_data
 from organza.errors import UserError, nearest
 from organza.metrics import store
+from organza.optimizers import SGD, Adam, Optimizer, RMSprop
 from organza.recipe import find
 from organza.run import RunFolder
 from tests.contracts.discovery import small
@@ -207,6 +210,61 @@ def test_a_sum_of_nothing_in_a_manifest_is_damage(foreign: Path, trained: Path, 
     assert (code, "a sum of nothing" in told) == (0, True)
 
 
+MOMENTS = {
+    "scalars": lambda t: {k: v.sum() for k, v in t.items()},
+    "halves": lambda t: {k: v.half() for k, v in t.items()},
+    "no step": lambda t: {k: v for k, v in t.items() if not k.endswith("step")},
+    "the step alone": lambda t: {k: v for k, v in t.items() if k.endswith("step")},
+    "one alone": lambda t: {"0.exp_avg": t["0.exp_avg"]},
+    "an unknown one": lambda t: t | {"0.zebra": t["0.exp_avg"].clone()},
+    "negative": lambda t: {k: -1 - v if k.endswith("sq") else v for k, v in t.items()},
+    "a position of another script": lambda t: t | {"².step": t["0.step"].clone()},
+    "a step of many": lambda t: {k: v.expand(5).clone() if k.endswith("step") else v for k, v in t.items()},
+}
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_moments_that_a_fused_step_would_trust_are_damage(
+    name: str, foreign: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    import safetensors.torch
+
+    for folder in checkpoint.existing(foreign / "checkpoints"):
+        file = folder / "generator_optimizer.safetensors"
+        content = safetensors.torch.save(MOMENTS[name](safetensors.torch.load(file.read_bytes())))
+        file.write_bytes(content)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["sha256"][file.name] = hashlib.sha256(content).hexdigest()
+        manifest["self"] = checkpoint._own_digest(manifest)
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    words = ["train", trained / "photos", "--run", foreign, "--budget", "40img", "--no-report", "--no-evaluate"]
+    code, told = called(capsys, *words)
+    assert (code, "generator_optimizer" in told and "begins anew" in told) == (0, True), told
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), RMSprop(), SGD(), SGD(momentum=0.9)], ids=str)
+def test_the_moments_of_each_optimizer_come_back(optimizer: Optimizer):
+    weights = [torch.nn.Parameter(torch.ones(shape)) for shape in ((3, 2), (1,), ())]
+    built = optimizer.build(weights)
+    for weight in weights[1:]:
+        weight.grad = torch.ones_like(weight)
+    built.step()
+    saved = checkpoint.optimizer_tensors(built)
+    checkpoint.restore_optimizer(optimizer.build(weights), saved)
+
+
+@pytest.mark.parametrize("name", [":", "..:x", ".x:y", "os:sep", "os:getcwd", "a b:c"])
+def test_a_module_that_is_none_is_one_sentence(
+    name: str, foreign: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    photos = trained / "photos"
+    for words in (
+        ["sample", foreign, "--recipe", name],
+        ["evaluate", photos, "--against", photos, "--extractor", name],
+    ):
+        assert called(capsys, *words)[0] == 2
+
+
 def test_a_recipe_json_of_millions_of_values_and_a_hole_for_weights(foreign: Path):
     newest = checkpoint.existing(foreign / "checkpoints")[-1]
     with (newest / "generator.safetensors").open("r+b") as file:
@@ -288,8 +346,6 @@ def test_what_another_user_put_into_a_cache_is_made_again(
     monkeypatch.setattr(cache, "is_trusted", lambda path, folder=None: False)  # a test has one user only
     again = open_data(trained / "photos", cache=tmp_path)
     assert np.array_equal(again.images[:], images)
-    import torch
-
     store.write(tmp_path / "a.safetensors", {"x": torch.ones(2)}, {})
     assert store.read(tmp_path / "a.safetensors", {}) is not None
     monkeypatch.setattr(store, "is_trusted", lambda path, folder=None: False)

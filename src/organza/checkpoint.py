@@ -318,22 +318,51 @@ def restore_optimizer(
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Look whether moments are those of this optimiser, before anything is changed.
+    """Check that moments are those of this optimizer, before anything is changed.
+
+    A fused step trusts their shapes and kinds of numbers: with other ones it writes into memory that is not its own.
 
     Raises:
-        Damaged: where one belongs to no weight, has another shape, or is not finite, or a count of steps is negative.
+        Damaged: one belongs to no weight, is unknown or missing, has another shape or kind of numbers, is not finite, or is negative
+            where that cannot be.
     """
-    weights = list(_weights(optimizer))
+    weights, usual = list(_weights(optimizer)), _usual_moments(optimizer)
+    moments: dict[int, set[str]] = {}
     for name, value in tensors.items():
         position, _, key = name.partition(".")
         if not re.fullmatch(r"[0-9]{1,9}", position) or int(position) >= len(weights):
             raise Damaged(f"{source} does not fit its recipe: there is no weight {position[:40]}")
-        if value.shape not in (weights[int(position)].shape, ()) or not value.is_floating_point():
-            raise Damaged(f"{source} does not fit its recipe: {name} is {value.dtype} {list(value.shape)}")
+        moments.setdefault(int(position), set()).add(key)
+        weight = weights[int(position)]
+        known = usual.get(key, value) if usual else value
+        kind = weight.dtype if known.ndim else known.dtype
+        shapes = (weight.shape, ()) if not usual else (weight.shape,) if known.ndim else ((),)
+        if (
+            (usual and key not in usual)
+            or value.shape not in shapes
+            or not value.is_floating_point()
+            or value.dtype != kind
+        ):
+            raise Damaged(f"{source} does not fit its recipe: {name[:80]} is {value.dtype} {list(value.shape)}")
         if not torch.isfinite(value).all():
             raise Damaged(f"{source}: {name} holds values that are not finite")
-        if key == "step" and value < 0:
+        if key in ("step", "exp_avg_sq", "square_avg") and (value < 0).any():
             raise Damaged(f"{source}: {name} is negative")
+    for position, keys in moments.items():
+        if usual and keys != usual.keys():
+            raise Damaged(f"{source} does not fit its recipe: weight {position} lacks {min(usual.keys() - keys)}")
+
+
+def _usual_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the moments that an optimizer of this kind keeps of a weight with two values; nothing where that cannot be found out."""
+    weight = nn.Parameter(torch.zeros(2))
+    try:
+        probe = type(optimizer)([weight], **optimizer.defaults)
+        weight.grad = torch.zeros(2)
+        probe.step()
+    except Exception:  # an optimizer of the user's own, which wants more
+        return {}
+    return {key: value for key, value in probe.state[weight].items() if isinstance(value, Tensor)}
 
 
 def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

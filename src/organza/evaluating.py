@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -348,7 +348,10 @@ def named_extractor(
         UserError: an unknown name, with the nearest; weights that are missing, with their size and address.
     """
     if ":" in name:
-        return imported(name, "--extractor")()
+        made = imported(name, "--extractor")()
+        if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
+            raise UserError(f"--extractor {name}: it returned a {type(made).__name__}, not an Extractor.")
+        return cast("Extractor", made)
     if name in KINDS:
         return known(name, files, download, progress=progress)
     if name not in EXTRACTORS:

@@ -292,6 +292,8 @@ def imported(name: str, option: str) -> Callable[..., Any]:
     import sys
 
     module_name, _, function = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function)):
+        raise UserError(f"{option} {name} is not of the form my_module:my_function.")
     sys.path.insert(0, "")  # a module in the current directory counts, as it does for `python -m`
     try:
         module = importlib.import_module(module_name)
@@ -303,4 +305,6 @@ def imported(name: str, option: str) -> Callable[..., Any]:
         sys.path.pop(0)
     if not hasattr(module, function):
         raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
-    return getattr(module, function)
+    if not callable(found := getattr(module, function)):
+        raise UserError(f"{option} {name}: it is a {type(found).__name__}, and should be a function.")
+    return found
