@@ -170,6 +170,16 @@ def test_labels_that_the_networks_or_the_data_do_not_have_are_one_sentence(
             called(capsys, *verb)
 
 
+@pytest.mark.parametrize(
+    ("field", "part"), [("data", "organza.data.batches:Batches"), ("game", "organza.game:Game")], ids=str
+)
+def test_a_recipe_of_what_cannot_be_made_is_one_sentence(
+    field: str, part: str, foreign: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    edited(foreign, lambda c: c["recipe"].update({field: {"part": part}}))
+    assert called(capsys, "train", trained / "photos", "--run", foreign, "--no-report", "--no-evaluate")[0] == 2
+
+
 @pytest.mark.parametrize("name", ["1²", "１２", "9" * 30])
 def test_a_folder_that_no_checkpoint_is_called_is_none(name: str, foreign: Path, trained: Path):
     newest = checkpoint.existing(foreign / "checkpoints")[-1]
@@ -274,6 +284,9 @@ def test_a_recipe_json_of_millions_of_values_and_a_hole_for_weights(foreign: Pat
     text = (foreign / "recipe.json").read_text().rstrip().removesuffix("}")
     (foreign / "recipe.json").write_text(text + ', "more": [' + ",".join(["0"] * 600_000) + "]}")
     with pytest.raises(UserError, match="holds more than"):
+        RunFolder(foreign).read()
+    (foreign / "recipe.json").write_text(text + ', "more": "' + "\\u202e" * 5_000_000 + '"}')
+    with pytest.raises(UserError, match="larger than"):
         RunFolder(foreign).read()
     with pytest.raises(untrusted.Refused, match="larger than"):
         untrusted.read_bytes(newest / "generator.safetensors", 10)

@@ -348,10 +348,10 @@ def named_extractor(
         UserError: an unknown name, with the nearest; weights that are missing, with their size and address.
     """
     if ":" in name:
-        made: Any = imported(name, "--extractor")()
+        made = imported(name, "--extractor")()
         if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
             raise UserError(f"--extractor {name}: it returned a {type(made).__name__}, not an Extractor.")
-        return cast(Extractor, made)
+        return cast("Extractor", made)
     if name in KINDS:
         return known(name, files, download, progress=progress)
     if name not in EXTRACTORS:

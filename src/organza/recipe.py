@@ -234,8 +234,8 @@ def recorded(form: Any, own: Collection[str] = ()) -> Recipe:
     kinds = {"game": Game, "generator": nn.Module, "discriminator": nn.Module, "data": Batches}
     for name, kind in kinds.items():
         made = getattr(recipe, name).make
-        if isinstance(made, type) and not issubclass(made, kind):
-            raise UserError(f"its {name} is {made.__qualname__}, which is no {kind.__name__}")
+        if isinstance(made, type) and (not issubclass(made, kind) or inspect.isabstract(made)):
+            raise UserError(f"its {name} is {made.__qualname__}, which is no {kind.__name__} that can be made")
     return recipe
 
 
