@@ -354,3 +354,15 @@ def grey_tiff(values: np.ndarray, sample_format: int) -> bytes:
     tags[273] = 8 + 2 + 12 * len(tags) + 4
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + values.tobytes()
+
+
+@pytest.mark.parametrize(
+    "start", [b"II*\0", b"MM\0*", b"\0\0\0\x20ftyp", b"RIFF", b"BM", b"P6", b"\xff\xfe", b"\x89PNG\r\n\x1a\n"]
+)
+def test_a_file_that_ends_after_its_first_bytes_is_told(start: bytes, tmp_path: Path):
+    for length in range(1, len(start) + 3):
+        (tmp_path / "file").write_bytes((start + b"\0\0")[:length])
+        with pytest.raises(UserError):
+            listing(tmp_path / "file")
+        with pytest.raises(Unreadable):
+            decode((tmp_path / "file").read_bytes(), SIZE, 3)

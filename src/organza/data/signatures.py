@@ -185,7 +185,7 @@ def _text(head: bytes) -> Content | None:
 def _is_raw(head: bytes) -> bool:
     """True if a TIFF is a camera's raw file: it says so (DNG), or its first image is a thumbnail and the real ones lie deeper."""
     order = "<" if head[:2] == b"II" else ">"
-    if head[2:4] not in (b"*\0", b"\0*"):
+    if len(head) < 8 or head[2:4] not in (b"*\0", b"\0*"):
         return False
     (place,) = struct.unpack(order + "I", head[4:8])
     if place + 2 > len(head):  # tables of contents at the end of a file are what programs write, not cameras
