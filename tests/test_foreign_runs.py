@@ -180,6 +180,41 @@ def test_a_recipe_of_what_cannot_be_made_is_one_sentence(
     assert called(capsys, "train", trained / "photos", "--run", foreign, "--no-report", "--no-evaluate")[0] == 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"generator": {"part": "organza.networks.mlp:Generator", "width": 65536}},
+        {"discriminator": {"part": "organza.networks.mlp:Discriminator", "width": 65536}},
+        {"game": {"part": "organza.games.cyclegan:CycleGAN"}},
+        {"game": {"part": "organza.games.infogan:InfoGAN"}},
+        {"game": {"part": "organza.games.aae:AAE"}},
+    ],
+    ids=str,
+)
+def test_a_recipe_that_its_checkpoint_does_not_fit_is_one_sentence(
+    change: dict, foreign: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    edited(foreign, lambda c: c["recipe"].update(change))
+    for words in (["evaluate", foreign, "--count", "12"], ["report", foreign], ["quiz", foreign, "--count", "10"]):
+        assert called(capsys, *words, "--data", trained / "photos")[0] == 2
+
+
+@pytest.mark.parametrize("names", [b'["a"]', b"5", b"[" * 5000, b'["caf\xe9"]', b"[1" + b",1" * 23 + b"]"], ids=str)
+def test_names_of_a_pack_that_are_none_are_one_sentence(names: bytes, trained: Path, tmp_path: Path):
+    packed = open_data(trained / "photos", cache=tmp_path).directory
+    names += b" " * 100
+    (packed / "names.json").write_bytes(names)
+    facts = cache._checked(json.loads((packed / "manifest.json").read_text()))
+    facts["names"] = hashlib.sha256(names).hexdigest()
+    (packed / "manifest.json").write_text(json.dumps(cache._signed(facts)))
+    with pytest.raises(UserError, match="are not those of its images"):
+        _ = open_data(trained / "photos", cache=tmp_path).names[0]
+    with (packed / "names.json").open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match="its names"):
+        cache.load(packed)
+
+
 @pytest.mark.parametrize("name", ["1²", "１２", "9" * 30])
 def test_a_folder_that_no_checkpoint_is_called_is_none(name: str, foreign: Path, trained: Path):
     newest = checkpoint.existing(foreign / "checkpoints")[-1]

@@ -54,3 +54,17 @@ def told(sentence: str) -> Iterator[None]:
     except Exception as error:  # settings reach every corner, which fail in as many ways
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise UserError(f"{sentence} ({type(error).__name__}: {reason}).") from error
+
+
+@contextmanager
+def told_but_memory(sentence: str) -> Iterator[None]:
+    """As `told`, but for a want of memory and what the system refuses, which have sentences of their own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        with told(sentence):
+            raise

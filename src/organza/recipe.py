@@ -108,7 +108,11 @@ class Recipe:
     def build(self, data: Any) -> Game:
         """The game with fresh networks, for data of a `shape`."""
         G, D = self.players(data)
-        game = self.game(G(), D(), self.adversarial, self.penalties)
+        return self.played_by(G(), D())
+
+    def played_by(self, G: nn.Module, D: nn.Module) -> Game:
+        """The game of two networks that are there."""
+        game = self.game(G, D, self.adversarial, self.penalties)
         game.augment = self.augment
         return game
 

@@ -24,7 +24,7 @@ from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
-from organza.errors import UserError
+from organza.errors import UserError, told_but_memory
 from organza.game import Batch, Game
 from organza.infer import load
 from organza.networks.layers import channels_last
@@ -285,6 +285,12 @@ class Trained:
             count: how many pictures.
             seed: of the series.
         """
+        with told_but_memory(
+            f"{self.run.folder.recipe} tells of a game that its networks and data cannot play; restore it"
+        ):
+            return self._made(count, seed)
+
+    def _made(self, count: int, seed: int) -> Side:
         game = self._game()
         images, labels, targets, seen = [], [], [], set()
         for some in _chunks(count, FIRST):
@@ -327,15 +333,15 @@ class Trained:
         return np.concatenate([data.referenced(some)["label"].numpy() for some in _chunks(count)])[:count]
 
     def _game(self) -> Game:
-        game = channels_last(self.recipe.build(self.data)).eval().requires_grad_(False)
-        saved = self.run.saved
-        try:
-            checkpoint.restore_network(
-                game.G, saved.tensors["generator"], str(saved.directory / "generator.safetensors")
+        saved, parts = self.run.saved, self.recipe.players(self.data)
+        try:  # memory is taken only for what the checkpoint has, whatever recipe.json tells of
+            G, D = (
+                checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
+                for name, part in zip(("generator", "discriminator"), parts, strict=True)
             )
         except Damaged as damage:
             raise UserError(f"{damage}; choose another with --checkpoint.") from None
-        return game
+        return channels_last(self.recipe.played_by(G, D)).eval().requires_grad_(False)
 
 
 def _chunks(count: int, first: int = 0) -> list[range]:

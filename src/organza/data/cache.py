@@ -28,7 +28,7 @@ import numpy as np
 from organza.data.arrays import Rows, open_array
 from organza.disk import discard, remove_tree, rename, write
 from organza.errors import UserError
-from organza.untrusted import is_trusted, open_regular, read_bytes, read_json
+from organza.untrusted import is_trusted, open_regular, parse_json, read_bytes, read_json
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
@@ -178,7 +178,15 @@ class Names(Sequence[str]):
             content = b""
         if sha256_of([content]) != self._sha256:
             raise UserError(f"The pack {self._path.parent} was changed; remove that folder and do the same again.")
-        return json.loads(content)
+        try:
+            names = parse_json(content)
+        except ValueError:
+            names = None
+        if not isinstance(names, list) or len(names) != self._count or not all(isinstance(name, str) for name in names):
+            raise UserError(
+                f"The names in {self._path} are not those of its images; remove that folder and do the same again."
+            )
+        return names
 
     def __len__(self) -> int:
         return self._count
@@ -201,8 +209,8 @@ def load(directory: Path) -> tuple[Rows, dict[str, Any]]:
     images = open_array(directory / "images.npy")
     if not isinstance(images, Rows) or images.shape != (count, *manifest["shape"]) or images.dtype != np.uint8:
         raise ValueError("another number of images than was written")
-    if (directory / "names.json").stat().st_size < count:
-        raise ValueError("its names are gone")
+    if not count <= (directory / "names.json").stat().st_size <= JSON:
+        raise ValueError("its names are gone, or are none")
     return images, manifest | {"names": Names(directory / "names.json", count, manifest["names"])}
 
 
