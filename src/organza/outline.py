@@ -8,6 +8,32 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+DRAWS = {
+    "normal_",
+    "uniform_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "orthogonal_",
+}
+"""Functions that draw weights in place, of tensors and of torch.nn.init."""
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves weights as they are where they would be drawn: there is no memory to draw into, and trying imports a compiler (1 s)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        if func in (torch.randn, torch.rand):
+            return torch.empty(*args, **{name: value for name, value in kwargs.items() if name != "generator"})
+        if func is Tensor.mul and isinstance(args[1], int | float):
+            return args[0]
+        return func(*args, **kwargs)
 
 
 class TooLarge(Exception):
@@ -47,7 +73,7 @@ def outlined(most: int = 20_000) -> Iterator[None]:
         nn.modules.module.register_module_module_registration_hook(count),
     ]
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             yield
     finally:
         for hook in hooks:

@@ -123,10 +123,12 @@ def is_trusted(path: str | Path, folder: Path | None = None) -> bool:
     Raises:
         OSError: it is not there.
     """
-    if sys.platform == "win32":
-        return True
-    trusted = {os.getuid(), os.geteuid(), 0} | ({os.stat(folder).st_uid} if folder is not None else set())  # noqa: PTH116
-    return os.lstat(path).st_uid in trusted
+    if sys.platform != "win32" and hasattr(os, "getuid"):
+        trusted = {os.getuid(), os.geteuid(), 0}
+        if folder is not None:
+            trusted.add(os.stat(folder).st_uid)  # noqa: PTH116
+        return os.lstat(path).st_uid in trusted
+    return True
 
 
 def read_json(path: str | Path, inside: Path | None = None, most: int = JSON_BYTES) -> Any:
