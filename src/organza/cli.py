@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
     shown = prepare_streams()
     interruption = Interruption()
     try:
-        with handling(interruption), warnings.catch_warnings(), interruption.seen_everywhere():
+        # Once all is done, the interpreter's own end has no word for a signal.
+        after = signal.SIG_IGN if arguments is None else None
+        with handling(interruption, after=after), warnings.catch_warnings(), interruption.seen_everywhere():
             warnings.showwarning = _noted
             code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
     except BaseException:
@@ -47,8 +49,6 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         say("Interrupted.")
         code = EXIT_CODES[interruption.name]
-    if arguments is None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done; the interpreter's own end has no word for Ctrl-C
     if not shown and not code and (arguments or sys.argv[1:])[:1] != ["train"]:
         say("Standard output is closed, so the answer could not be shown.")
         code = 1

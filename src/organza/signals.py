@@ -83,8 +83,14 @@ def ask_to_stop(name: str = OUTPUT_CLOSED) -> None:
 
 
 @contextmanager
-def handling(handler: Callable[[int, Any], Any], numbers: Sequence[int] = SIGNALS) -> Iterator[None]:
-    """Handle signals inside. Outside of the main thread Python handles none; what `nohup` ignores stays ignored."""
+def handling(handler: Callable[[int, Any], Any], numbers: Sequence[int] = SIGNALS, after: Any = None) -> Iterator[None]:
+    """Handle signals inside. Outside of the main thread Python handles none; what `nohup` ignores stays ignored.
+
+    Args:
+        handler: function of the signal's number and the frame.
+        numbers: signals to handle.
+        after: handler from then on; None restores the earlier ones.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -99,4 +105,4 @@ def handling(handler: Callable[[int, Any], Any], numbers: Sequence[int] = SIGNAL
         yield
     finally:
         for number, present in before.items():
-            signal.signal(number, present if present is not None else signal.SIG_DFL)
+            signal.signal(number, after or (present if present is not None else signal.SIG_DFL))
