@@ -468,6 +468,18 @@ def test_a_run_of_ones_own_recipe_opens_where_that_is_named(honest: Path, tmp_pa
     assert RunFolder(tmp_path / "run").exists
 
 
+def every_verb_ends_in_words(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check that commands on a run succeed or are refused in a sentence."""
+    from organza.cli import main
+
+    training = ["train", data, "--run", run, "--budget", "24img", "--no-report"]
+    for command in (["sample", run], ["judge", run, data], ["evaluate", run], training):
+        with pytest.raises(SystemExit) as end:
+            main([str(word) for word in command])
+        assert end.value.code in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err
+
+
 PIECES = {
     "rollbacks is a number": lambda c: c.update(rollbacks=5),
     "rollbacks of one": lambda c: c.update(rollbacks=[[1]]),
@@ -500,26 +512,13 @@ PIECES = {
 def test_a_recipe_json_of_another_form_is_one_sentence(
     name: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    from organza.cli import main
 
     run = tmp_path / "run"
     shutil.copytree(honest / "run", run)
     content = json.loads((run / "recipe.json").read_text())
     PIECES[name](content)
     (run / "recipe.json").write_text(json.dumps(content))
-    for command in (
-        ["sample", run],
-        ["judge", run, honest / "data"],
-        ["evaluate", run],
-        ["train", honest / "data", "--run", run],
-    ):
-        with pytest.raises(SystemExit) as end:
-            main(
-                [str(word) for word in command]
-                + (["--budget", "24img", "--no-report"] if command[0] == "train" else [])
-            )
-        assert end.value.code in (0, 2)
-        assert "Traceback" not in capsys.readouterr().err
+    every_verb_ends_in_words(run, honest / "data", capsys)
 
 
 FACTS = {
@@ -539,7 +538,6 @@ def test_a_manifest_of_another_form_is_one_sentence(
     name: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     from organza import checkpoint
-    from organza.cli import main
 
     run = tmp_path / "run"
     shutil.copytree(honest / "run", run)
@@ -548,11 +546,4 @@ def test_a_manifest_of_another_form_is_one_sentence(
         FACTS[name](manifest["facts"])
         manifest["self"] = checkpoint._own_digest(manifest)
         file.write_text(json.dumps(manifest))
-    for command in (["sample", run], ["judge", run, honest / "data"], ["train", honest / "data", "--run", run]):
-        with pytest.raises(SystemExit) as end:
-            main(
-                [str(word) for word in command]
-                + (["--budget", "24img", "--no-report"] if command[0] == "train" else [])
-            )
-        assert end.value.code in (0, 2)
-        assert "Traceback" not in capsys.readouterr().err
+    every_verb_ends_in_words(run, honest / "data", capsys)

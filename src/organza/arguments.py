@@ -30,7 +30,7 @@ def as_bytes(images: Any, shape: Sides, who: str) -> np.ndarray:
 
     Args:
         images: uint8 [N, *shape]; Pillow images of the right mode and size. Volumes may be bool, too.
-        shape: of one image, (H, W, C) or (D, H, W, C); None for a side that may be of any length.
+        shape: shape of one image, (H, W, C) or (D, H, W, C); None for a side that may be of any length.
         who: name of the function that asks.
 
     Raises:
@@ -72,9 +72,9 @@ def as_latents(z: Any, shape: tuple[int, ...], device: torch.device, name: str =
 
     Args:
         z: array or tensor of floating-point numbers, [N, *shape].
-        shape: of one latent.
+        shape: shape of one latent.
         device: where the network is.
-        name: of what is given, for the error.
+        name: name of the argument, for the error.
 
     Raises:
         UserError: another shape or type, or numbers that are not finite.

@@ -21,7 +21,7 @@ def data_check(
     Args:
         data: the folder, zip or array file.
         size: pixels that you mean to train at, 64 or 96x64.
-        pages: of files with several pages or frames, the first as an image, or all.
+        pages: the first page or frame of a file as an image, or all.
         follow_links: read what links in the folder lead to outside of it.
     """
     from organza.data import check, parse_size, render

@@ -46,7 +46,7 @@ def train(
         stop: what may end a run early: plateau, equilibrium, gradient; or budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
         on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
-        pages: of files with several pages or frames, the first as an image, or all.
+        pages: the first page or frame of a file as an image, or all.
         follow_links: read what links in the data folder lead to outside of it.
         no_evaluate: do not measure the samples against held-out images while training.
         no_report: write no report.html at the end.
