@@ -111,6 +111,13 @@ class Game(nn.Module, ABC):
         shape = tuple(data.shape)
         return generator.given(shape=shape), discriminator.given(shape=shape)
 
+    def fit(self, data: Any) -> None:
+        """Take in statistics of the data into fresh players, before the first step; most games need none.
+
+        Args:
+            data: the batches that will be trained on.
+        """
+
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
         """The randomness of one batch, item i drawn from streams[i] alone. Games without noise have none."""
         return {}

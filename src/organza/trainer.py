@@ -98,6 +98,7 @@ class Trainer:
         recipe, machine = self.recipe, self.machine
         torch.manual_seed(seed_of(self.seed, "weights"))
         self.game = channels_last(recipe.build(self.data))
+        self.game.fit(self.data)
         self.game.requires_grad_(False)
         machine.settle(self.game)
         self.average = Average(self.game.G)

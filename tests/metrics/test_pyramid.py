@@ -8,7 +8,7 @@ import torch
 
 from organza.data import open_data, parse_size, render_faces
 from organza.metrics.evaluate import by_class, distance, evaluate, thorough
-from organza.metrics.features import offline_extractor
+from organza.metrics.features import offline_extractor, planes
 from organza.metrics.kernels import gaussian_mmd
 from organza.metrics.paired import faithfulness
 from organza.metrics.pyramid import LEAST, Pyramid, as_they_are, looks_of, reduced
@@ -64,10 +64,20 @@ def test_all_but_the_distance_is_of_the_first_look(faces: np.ndarray, features: 
 def test_pictures_of_any_size_are_reduced(shape: tuple[int, ...], left: tuple[int, int]):
     pictures = np.random.default_rng(0).integers(0, 256, (300, *shape), np.uint8)
     found = reduced(pictures, 8)
-    assert tuple(found.shape) == (300, *left, shape[2])
+    shown = planes(torch.from_numpy(pictures)) if shape[2] == 4 else torch.from_numpy(pictures)
+    assert tuple(found.shape) == (300, *left, min(shape[2], 3))
     assert min(left) >= min(LEAST, *shape[:2])
-    assert abs(float(found.float().mean()) - pictures.mean()) < 2
+    assert abs(float(found.float().mean()) - shown.float().mean()) < 2
     assert reduced(pictures, 1) is pictures
+
+
+def test_colours_that_cannot_be_seen_do_not_count_at_any_size():
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 4), np.uint8)
+    pictures[:, :9, :, 3] = 0
+    other = pictures.copy()
+    other[:, :9, :, :3] = 255
+    for by in (2, 8):
+        assert torch.equal(torch.as_tensor(reduced(pictures, by)), torch.as_tensor(reduced(other, by)))
 
 
 def test_card_names_every_look():

@@ -21,8 +21,12 @@ from organza.errors import UserError
 from organza.game import Batch, Duel
 from organza.games.unconditional import Unconditional
 from organza.losses import Adversarial
+from organza.networks.ranges import covered
 from organza.part import settings_of
 from organza.penalties import Penalty
+
+FITTED = 1_024
+"""Images that the range is fitted to."""
 
 
 class Coded(Unconditional):
@@ -60,6 +64,9 @@ class Coded(Unconditional):
         code = (settings_of(generator) or {})["code"]
         return generator.given(shape=shape), discriminator.given(shape=shape, code=code)
 
+    def fit(self, data: Any) -> None:
+        self.G.fit(data.at(range(FITTED))["image"])  # type: ignore[operator]
+
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():
             real = self.G.encoder(batch["image"])  # type: ignore[operator]
@@ -87,6 +94,6 @@ class Coded(Unconditional):
         return self.G.decoder(q + self.noise * torch.randn_like(q) if self.training else q)  # type: ignore[operator]
 
     def error(self, y: Tensor, x: Tensor) -> Tensor:
-        """|M y - M x|_1, the mean over all pixels of [N, C, H, W]."""
+        """|M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours as far as x is opaque."""
         see = self.G.encoder.seen  # type: ignore[union-attr]
-        return l1_loss(see(y), see(x))  # type: ignore[operator]
+        return l1_loss(see(covered(y, x)), see(covered(x, x)))  # type: ignore[operator]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from organza.metrics.features import Extractor
+from organza.metrics.features import Extractor, planes
 
 LOOKS = {1: 96, 2: 48, 8: 32}
 """By how much the picture is reduced, and the pixels a side that the network then sees. The small looks cost a third of the first."""
@@ -60,6 +60,8 @@ class Pyramid:
 def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
     """Pictures of a fraction of the size, by means over areas, rounded: uint8 [N, H, W, C] to [N, max(H / by, 4), max(W / by, 4), C].
 
+    Transparent pictures are laid on white first, and come out with three channels.
+
     >>> reduced(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), 2)[0, :, :, 0][0]
     tensor([ 4,  6,  8, 10], dtype=torch.uint8)
     """
@@ -72,7 +74,9 @@ def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
         part = (
             torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
         )  # memory-mapped ones are read-only
-        part = part.movedim(-1, 1).float()
+        part = (
+            planes(part) if part.shape[-1] == 4 else part.movedim(-1, 1).float()
+        )  # colours that cannot be seen are no colours
         found.append(adaptive_avg_pool2d(part, (height, width)).round().to(torch.uint8).movedim(1, -1))
     return torch.cat(found)
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from organza.errors import UserError
-from organza.networks import dcgan, layers, scales, skips
+from organza.networks import layers, scales, skips
 from organza.networks.colours import drawn, seen
+from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, no_norm, normal
+from organza.networks.ranges import Range, tanh
 from organza.networks.skips import Doubling
 
 SHORTEST = 16
@@ -68,6 +69,8 @@ class Generator(layers.Generator):
         brush: feature maps of E at half the size; see `Encoder` and `Decoder`.
         loud: how loud the chromas are that E sees: `colours.seen`.
         quiet: how loud they are in what R draws: `colours.drawn`.
+        range: of images, for E and R: a function of `ranges`, of the number of channels.
+        norm: the normalisation of codes before tanh, a function of their number of maps.
 
     Raises:
         UserError: for a code without maps, or a brush of less than 2; as `code_shape`.
@@ -87,6 +90,8 @@ class Generator(layers.Generator):
         brush: int = 16,
         loud: float = 1.0,
         quiet: float = 1.0,
+        range: Callable[[int], Range] = tanh,
+        norm: Norm = no_norm,
     ):
         super().__init__()
         for name, value, least in (("code", code, 1), ("brush", brush, 2)):
@@ -94,56 +99,82 @@ class Generator(layers.Generator):
                 raise UserError(f"generator.{name} is {value}; it must be at least {least}.")
         self.z_dim = z_dim
         self.inner = skips.Generator(code_shape(shape, code), z_dim=z_dim, width=reduction(shape) * width)
-        self.encoder = Encoder(shape, code=code, width=brush, chroma=loud)
-        self.decoder = Decoder(shape, code=code, width=brush, chroma=quiet)
+        self.encoder = Encoder(shape, code=code, width=brush, chroma=loud, range=range, norm=norm)
+        self.decoder = Decoder(shape, code=code, width=brush, chroma=quiet, range=range)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.decoder(self.inner(z))
 
+    def fit(self, images: Tensor) -> None:
+        """Fit the ranges of E and R to images [N, channels, H, W]."""
+        self.encoder.range.fit(images)
+        self.decoder.range.fit(images)
+
 
 class Encoder(nn.Module):
-    """E: x -> q, strided 4x4 convolutions, a residual layer, tanh.
+    """E: x -> q, strided 4x4 convolutions, a residual layer, normalisation, tanh.
 
     Args:
         shape: of the images, (channels, height, width).
         code: maps of a code.
         width: feature maps at half the size; twice as many at a fourth.
         chroma: how loud the chromas are that it sees: `colours.seen`.
+        range: of images, a function of `ranges`.
+        norm: the normalisation of codes, a function of their number of maps. With `plain_batch_norm` no code can lie in tanh's flat
+            ends for all images, and codes vary as much whatever the images are, which the penalties' weights take for granted.
 
     >>> Encoder((3, 64, 64))(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 8, 16, 16])
     """
 
-    def __init__(self, shape: Shape, *, code: int = 8, width: int = 16, chroma: float = 1.0):
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        code: int = 8,
+        width: int = 16,
+        chroma: float = 1.0,
+        range: Callable[[int], Range] = tanh,
+        norm: Norm = no_norm,
+    ):
         super().__init__()
         channels = shape[0]
         maps = [width, 2 * width] if reduction(shape) == 4 else [2 * width]
-        self.seen = seen(channels, chroma)
+        self.seen, self.range = seen(channels, chroma), range(channels)
         stack: list[nn.Module] = []
         for narrow, wide in pairwise([channels, *maps]):
             stack += [_even(nn.Conv2d(narrow, wide, 4, 2, 1)), nn.ReLU(True)]
         stack[-1] = Residual(maps[-1])
         last = normal(nn.Conv2d(maps[-1], code, 1), (0.5 / maps[-1]) ** 0.5)  # codes of about half of tanh's reach
-        self.layers = nn.Sequential(*stack, nn.ReLU(True), last, nn.Tanh())
+        self.layers = nn.Sequential(*stack, nn.ReLU(True), last, norm(code), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(self.seen(x))
+        return self.layers(self.seen(self.range.enter(x)))
 
 
 class Decoder(nn.Module):
-    """R: q -> x, a residual layer on the code's size, then doublings by resize-convolutions, tanh.
+    """R: q -> x, a residual layer on the code's size, then doublings by resize-convolutions.
 
     Args:
         shape: of the images, (channels, height, width).
         code: maps of a code.
         width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one.
         chroma: how loud the chromas of what it draws are: `colours.drawn`.
+        range: of images, a function of `ranges`.
 
     >>> Decoder((1, 28, 28))(torch.zeros(2, 8, 14, 14)).shape
     torch.Size([2, 1, 28, 28])
     """
 
-    def __init__(self, shape: Shape, *, code: int = 8, width: int = 16, chroma: float = 1.0):
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        code: int = 8,
+        width: int = 16,
+        chroma: float = 1.0,
+        range: Callable[[int], Range] = tanh,
+    ):
         super().__init__()
         channels = shape[0]
         maps = [2 * width, width * 3 // 2, width * 3 // 4] if reduction(shape) == 4 else [2 * width, width * 3 // 4]
@@ -151,10 +182,10 @@ class Decoder(nn.Module):
         for wide, narrow in pairwise(maps):
             stack += [nn.ReLU(True), _even(Doubling(wide, narrow))]
         self.layers = nn.Sequential(*stack, nn.ReLU(True), nn.Conv2d(maps[-1], channels, 3, padding=1))
-        self.drawn = drawn(channels, chroma)
+        self.drawn, self.range = drawn(channels, chroma), range(channels)
 
     def forward(self, q: Tensor) -> Tensor:
-        return torch.tanh(self.drawn(self.layers(q)))
+        return self.range.leave(self.drawn(self.layers(q)))
 
 
 class Residual(nn.Module):
@@ -190,7 +221,7 @@ class Discriminator(scales.Discriminator):
     torch.Size([5, 2])
     """
 
-    def __init__(self, shape: Shape, *, width: int = 8, code: int = 8, norm: dcgan.Norm = no_norm):
+    def __init__(self, shape: Shape, *, width: int = 8, code: int = 8, norm: Norm = no_norm):
         super().__init__(code_shape(shape, code), width=reduction(shape) * width, norm=norm)
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:

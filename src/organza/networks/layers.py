@@ -124,6 +124,11 @@ def batch_norm(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels)
 
 
+def plain_batch_norm(channels: int) -> nn.Module:
+    """Batch normalisation without a gain and a shift to learn: mean 0 and deviation 1, whatever the layer before says."""
+    return nn.BatchNorm2d(channels, affine=False)
+
+
 def no_norm(channels: int) -> nn.Module:
     """No normalisation, so that D scores each item alone while it trains."""
     return nn.Identity()
