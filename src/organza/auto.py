@@ -16,6 +16,7 @@ from organza.data.source import Source
 from organza.feasibility import feasible
 from organza.networks.coded import reduction
 from organza.recipe import Recipe
+from organza.recipes.classic import dcgan_r1
 from organza.recipes.conditional import cgan_swift
 from organza.recipes.swift import coded, falling, few_shot, swift
 from organza.schedule import Cosine
@@ -87,6 +88,17 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
             f"each picture is seen {passes:,.1f} times: {then}",
         ),
     )
+
+
+def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:
+    """Return the recipe to take where one that was chosen here makes nothing of the data, for another cause than its rates; or None.
+
+    A game on codes gives way to one on images, and that to the oldest networks with a penalty.
+    """
+    if recipe.name == "coded":
+        plain = few_shot() if len(data.parts.train) < ENOUGH else swift()
+        return sized(plain, min(WIDTHS))
+    return dcgan_r1() if recipe.name in ("swift", "few-shot") else None
 
 
 def changed(plain: Recipe) -> Recipe:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from organza.augment import Augment, Change
 from organza.losses import Adversarial, probability
-from organza.penalties import Penalty
+from organza.penalties import Penalty, r1_finite
 from organza.schedule import at
 
 Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
@@ -53,6 +53,8 @@ class Moment(NamedTuple):
 
 
 BEGINNING = Moment()
+REMEDY = Penalty(r1_finite)
+"""What holds D back in a run that fell ill without a penalty."""
 
 
 class Turn(NamedTuple):
@@ -99,6 +101,7 @@ class Game(nn.Module, ABC):
     )
     augment: Augment | None = None  # of what D sees
     paired = False  # has each item made a target of its own in the batch?
+    strictness = 1.0  # what the penalties' weights are multiplied by
 
     def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
         super().__init__()
@@ -117,6 +120,14 @@ class Game(nn.Module, ABC):
         Args:
             data: the batches that will be trained on.
         """
+
+    def unready(self, data: Any) -> str:
+        """Return why the game cannot begin after G has trained alone, in words; "" if it can.
+
+        Args:
+            data: the batches that it trained on.
+        """
+        return ""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
         """The randomness of one batch, item i drawn from streams[i] alone. Games without noise have none."""
@@ -165,8 +176,9 @@ def full(x: Tensor) -> Tensor:
 
 
 def due(game: Game, moment: Moment) -> list[Penalty]:
-    """The penalties that D's turn at this moment has."""
-    return [penalty for penalty in game.penalties if moment.step % penalty.every == 0]
+    """The penalties that D's turn at this moment has; where it shall be stricter and there are none, `REMEDY`."""
+    penalties = game.penalties or ((REMEDY,) if game.strictness > 1 else ())
+    return [penalty for penalty in penalties if moment.step % penalty.every == 0]
 
 
 def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Duel]:
@@ -183,6 +195,18 @@ def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Te
     authentic, faked = probability(real, even), probability(fake, even)
     right = torch.cat([authentic > 0.5, faked < 0.5]).float()
     return {"D(x)": authentic.mean(), "D(G(z))": faked.mean(), "D accuracy": right.mean()}
+
+
+def spread(real: Tensor, fake: Tensor) -> Tensor:
+    """Return how much fakes vary within their batch beside reals, root mean square over all values: [N, ...] each to a number.
+
+    >>> spread(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0]]))
+    tensor(0.5000)
+    """
+    if len(real) < 2 or len(fake) < 2:
+        return torch.ones(())
+    theirs, ours = (x.detach().float().flatten(1).var(0).mean().sqrt() for x in (real, fake))
+    return ours / theirs.clamp_min(1e-6)
 
 
 def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
@@ -202,9 +226,12 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
         _add(terms, "discriminator", game.adversarial.discriminator(real, fake).mean())
         for penalty in penalties:
-            weight = at(penalty.weight, moment.images, moment.planned) * penalty.every
+            weight = at(penalty.weight, moment.images, moment.planned) * penalty.every * game.strictness
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
-        readings = readings or _readings(real.detach(), fake.detach(), game.adversarial.neutral)
+        readings = readings or {
+            **_readings(real.detach(), fake.detach(), game.adversarial.neutral),
+            "spread": spread(duel.real, duel.fake),
+        }
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from organza.stop import Budget
@@ -58,6 +58,16 @@ class Plan:
         """
         every = (self.stats_every, self.sample_every, self.evaluate_every, self.save_every)
         return Crossed(*(before // e < after // e for e in every))
+
+    def of(self, images: int) -> Plan:
+        """Return the same plan for other images, its intervals in proportion.
+
+        >>> Plan("10m", 1000, 600.0, 10, 250, 500, 500).of(2000).evaluate_every
+        1000
+        """
+        names = ("stats_every", "sample_every", "evaluate_every", "save_every")
+        share = images / self.images
+        return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in names})
 
 
 def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:

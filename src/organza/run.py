@@ -46,7 +46,7 @@ FORM: dict[str, Any] = {
         "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
     },
     "versions": dict[str, str | bool | int | float | None],
-    "rollbacks?": tuple[tuple[int, int, str], ...],
+    "rollbacks?": tuple[tuple[int, int, str] | tuple[int, int, str, bool, str], ...],
     "chosen?": tuple[str, ...],
 }  # fmt: skip
 """What recipe.json must hold."""

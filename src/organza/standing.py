@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FACTS = {
     "images": natural, "steps": natural, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
     "sums?": dict[str, tuple[float, ...]], "vitals?": tuple[tuple, ...], "pulse?": dict[str, tuple[float, float, float, float]],
-    "planned at?": natural, "rollbacks?": natural, "recipe?": dict, "data?": str, "seed?": int,
+    "planned at?": natural, "rollbacks?": natural, "unwell?": natural, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
 """What a manifest tells those who go on from its checkpoint."""
 REMARKS = ("stop", "source", "expect")
@@ -98,6 +98,7 @@ def facts(trainer: Trainer) -> dict[str, Any]:
         "vitals": [list(one) for one in trainer.vitals],
         "pulse": trainer.pulse.kept,
         "rollbacks": len(trainer.rollbacks),
+        "unwell": trainer.unwell,
     }
 
 
@@ -146,6 +147,7 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         sums,
     )
     trainer.vitals, trainer.pulse, trainer.planned_at = vitals, pulse, saved.facts.get("planned at", images)
+    trainer.unwell = saved.facts.get("unwell", 0)
     trainer.saved_at, trainer.calibrated_at, trainer.tried_at = images, -1, -1
     trainer.look()
     trainer.folder.rewind(images)

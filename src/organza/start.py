@@ -14,7 +14,7 @@ import torch
 
 from organza import auto, checkpoint, infer, standing
 from organza import recipe as recipes
-from organza.auto import Choice, recipe_for
+from organza.auto import Choice, fallback_for, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
 from organza.data.described import from_anywhere
@@ -67,8 +67,8 @@ class Request:
         evaluate: measure the samples while training.
         device: auto, cpu, cuda, cuda:1 or mps: see `machine.choose`. It is not remembered: a run may go on elsewhere.
         report: write report.html at the end.
-        on_collapse: what is done where an evaluation finds a grave illness: stop, rollback (with half the rate, three times at most) or
-            continue. It is not remembered.
+        on_collapse: what is done about a grave illness: rollback (to the last good checkpoint with half the rate, then with another recipe
+            where auto chose this one, then the run ends), stop or continue. It is not remembered.
         metadata: the sheets of samples say in their files that they are synthetic, by which weights and from which seed.
         pages: of files with several pages or frames, "first" takes the first as an image, "all" each.
         follow_links: read what links in the data folder lead to outside of it.
@@ -87,7 +87,7 @@ class Request:
     evaluate: bool = True
     device: str = AUTO
     report: bool = True
-    on_collapse: str = "continue"
+    on_collapse: str = "rollback"
     metadata: bool = True
     pages: str | None = None
     follow_links: bool | None = None
@@ -157,6 +157,8 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         remember(folder.path, asked.data)
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
         trainer.on_collapse, trainer.metadata = asked.on_collapse, asked.metadata
+        if reasons or (before or {}).get("chosen"):  # who named a recipe is not given another
+            trainer.fallback = _fallback(recipe, data, machine)
         yield from _go_on(trainer, folder, before, plan)
         require_room(folder.checkpoints, standing.weight(trainer.game))
         if (ended := _already_ended(folder, trainer, plan)) is not None:
@@ -183,6 +185,12 @@ def _threads(asked: Request, before: dict[str, Any] | None, recipe: Recipe, data
     if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
         return here  # the same command makes the same bytes
     return fewest(rates(recipe, data, machine))
+
+
+def _fallback(recipe: Recipe, data: Batches, machine: Machine) -> Callable[[], tuple[Recipe, float]] | None:
+    """Return what measures the recipe to take where this one cannot be cured."""
+    other = fallback_for(recipe, data)
+    return None if other is None else lambda: (other, measure(trial(other, data, machine), 1.0))
 
 
 def _known_threads(before: dict[str, Any]) -> int | None:

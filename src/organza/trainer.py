@@ -42,7 +42,7 @@ from organza.pictures import grid, save_png
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Duels, Referee, accuracy, middle, tried
-from organza.rollback import Reason, Rollback, factor, taken_back, treated
+from organza.rollback import Reason, Rollback, answered, factor, seen_ill, strictness, taken_back, treated
 from organza.run import RunFolder
 from organza.schedule import at
 from organza.seeding import seed_of, stream
@@ -53,7 +53,7 @@ from organza.vitals import change, examined, glimpse
 
 ASIDE = 1 << 40
 """Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
-PULSE = ("G step", "D step", "G gradient")
+PULSE = ("G step", "D step", "G gradient", "spread")
 
 
 class Trainer:
@@ -89,7 +89,8 @@ class Trainer:
         )
         self.machine = machine
         self.rollbacks: list[Rollback] = []
-        self.on_collapse, self.metadata = "continue", True
+        self.on_collapse, self.metadata = "rollback", True
+        self.fallback: Callable[[], tuple[Recipe, float]] | None = None  # another recipe, and its images a second
         self.wish = Wish()
         self.begin()
 
@@ -115,6 +116,7 @@ class Trainer:
         self.sums: dict[str, list[float]] = {}
         self.vitals: list[Vitals] = []
         self.pulse = Pulse()
+        self.unwell = 0  # glances in a row that found an illness
         self.look()
 
     # ---- one step -------------------------------------------------------------------------------------------------------------
@@ -131,6 +133,7 @@ class Trainer:
         for optimizer, chosen in zip(self.optimizers.values(), recipe.optimizers, strict=True):
             rate = at(chosen.rate, self.images, self.plan.images)
             set_rate(optimizer, rate * factor(self.rollbacks, self.images))
+        game.strictness = strictness(self.rollbacks, self.images)
         game.train()
         for_D, for_G = recipe.turns(self.images)
         for_penalties = self.machine.exact if due(game, moment) else self.machine
@@ -221,6 +224,10 @@ class Trainer:
                 crossed = self.plan.crossed(before, self.images)
                 if crossed.save or crossed.evaluate:
                     self.planned_at = self.images  # where a rollback may lead: not to where a signal happened to come
+                if not reason and (ill := seen_ill(self, before, crossed.stats)):
+                    reason = yield from answered(self, ill, self.vitals)
+                    if self.images < before:  # back at an earlier point
+                        continue
                 if crossed.stats or reason:
                     self._write_stats()
                 if crossed.sample and not reason:
@@ -246,7 +253,10 @@ class Trainer:
         return self.referee is not None and not self.rehearsing and self.plan.crossed(last, self.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
-        self.pulse.beat({name: value for name, value in numbers.items() if name in PULSE})
+        beats = {name: value for name, value in numbers.items() if name in PULSE}
+        if "D(x)" in numbers:
+            beats["apart"] = abs(numbers["D(x)"] - numbers["D(G(z))"])
+        self.pulse.beat(beats)
         for name, value in numbers.items():
             self.sums.setdefault(name, []).append(value)
         rate = self.images / max(self.seconds, 1e-9)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from organza.errors import UserError
+from organza.game import spread
 from organza.health import Vitals
 from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
@@ -50,18 +53,6 @@ def distinct(made: Tensor) -> float:
     """
     _, counts = torch.unique(made.flatten(1), dim=0, return_counts=True)
     return (counts == 1).sum().item() / len(made)
-
-
-def spread(real: Tensor, made: Tensor) -> float:
-    """The standard deviation over the batch, root mean square over all values, of what was made over that of reals, [N, ...] each.
-
-    >>> spread(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0]]))
-    0.5
-    """
-    if len(real) < 2:
-        return 1.0
-    ours, theirs = (x.float().flatten(1).var(0).mean().sqrt() for x in (made, real))
-    return (ours / theirs.clamp_min(1e-6)).item()
 
 
 def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple[Tensor, Tensor]]) -> float | None:
@@ -114,7 +105,7 @@ def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], mad
     known, again, unseen = None, None, trainer.verdicts()
     with trainer.averaged():
         batch = trainer.batch(range(max(0, trainer.images - trainer.recipe.batch), trainer.images))
-        varies = spread(batch[game.output], game.make(batch))
+        varies = spread(batch[game.output], game.make(batch)).item()
         if trainer.referee is not None and trainer.referee.against == "held-out":
             positions = range(JUDGED)
             seen = trainer.data.at(positions) | trainer.latents("judged", positions)
@@ -138,4 +129,25 @@ def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], mad
         gradient=pulse.mean("G gradient"),
         lag=None if average is None else change(glimpse(game.G), glimpse(average)).item(),
         repeats=again,
+        apart=pulse.mean("apart"),
     )
+
+
+def glanced(trainer: Trainer) -> Vitals:
+    """Return what the steps since the last line of stats tell of a run's health, without an evaluation."""
+    sums = trainer.sums
+    apart = [abs(real - fake) for real, fake in zip(sums.get("D(x)", ()), sums.get("D(G(z))", ()), strict=True)]
+    return Vitals(
+        images=trainer.images,
+        distance=math.nan,
+        error=math.nan,
+        spread=_mean(sums.get("spread", ())),
+        generator_last=sums["G step"][-1] if "G step" in sums else None,
+        generator_jump=max(sums.get("G step", ()), default=None),
+        discriminator_jump=max(sums.get("D step", ()), default=None),
+        apart=_mean(apart),
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None

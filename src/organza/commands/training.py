@@ -22,7 +22,7 @@ def train(
     seed: Annotated[int | None, arg("N", "0")] = None,
     stop: Annotated[Literal["plateau", "equilibrium", "gradient", "budget"] | None, arg("RULE", "plateau")] = None,
     device: Annotated[str, arg("DEVICE", "auto")] = "auto",
-    on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "continue")] = "continue",
+    on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "rollback")] = "rollback",
     pages: Annotated[Literal["first", "all"] | None, arg("first|all", "first")] = None,
     follow_links: bool = False,
     no_evaluate: bool = False,
@@ -45,7 +45,7 @@ def train(
         seed: of everything random.
         stop: what may end a run early: plateau, equilibrium, gradient; or budget alone.
         device: auto, cpu, cuda, cuda:1 or mps.
-        on_collapse: when samples grow alike or training comes apart: stop, rollback (with half the rate) or continue.
+        on_collapse: when samples grow alike or training comes apart: rollback (then another recipe), stop, or continue.
         pages: the first page or frame of a file as an image, or all.
         follow_links: read what links in the data folder lead to outside of it.
         no_evaluate: do not measure the samples against held-out images while training.

@@ -27,6 +27,8 @@ from organza.penalties import Penalty
 
 FITTED = 1_024
 """Images that the range is fitted to."""
+JUDGED, CLEARLY = 64, 0.9
+"""Images that the autoencoder is judged by, and the share of the error without one that its error must stay below."""
 
 
 class Coded(Unconditional):
@@ -66,6 +68,25 @@ class Coded(Unconditional):
 
     def fit(self, data: Any) -> None:
         self.G.fit(data.at(range(FITTED))["image"])  # type: ignore[operator]
+
+    @torch.no_grad()
+    def unready(self, data: Any) -> str:
+        """Return how the autoencoder's error on reference images compares with that of no autoencoder, where it is not clearly less.
+
+        No autoencoder: one colour for all pixels of all images, or one image for all, whichever is nearer; medians, as the error is
+        absolute.
+        """
+        known, x = data.at(range(JUDGED))["image"], data.referenced(range(JUDGED))["image"]
+        colour = known.movedim(1, -1).flatten(0, -2).median(0).values[:, None, None]
+        single = known.median(0).values
+        training = self.training
+        self.eval()
+        error = self.error(self.again(x), x)
+        self.train(training)
+        plain = torch.stack([self.error(one.expand_as(x), x) for one in (colour, single)]).min()
+        if error < CLEARLY * plain:
+            return ""
+        return f"the autoencoder's error is {error:.3f}, where one image for all has {plain:.3f}: its codes say nothing of the images"
 
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():
