@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from organza.metrics.damage import UNIT
 from organza.pictures import to_image
 from organza.report.findings import SCALE
 
@@ -32,12 +33,12 @@ class Sheet(NamedTuple):
 
 
 def word(distance: float) -> str:
-    """What a report calls a distance.
+    """What a report calls a distance where the damage of the data's own images was not measured.
 
     >>> word(0.02), word(0.7)
     ('Close to the real ones', 'Not like the real ones yet')
     """
-    return next(answer for limit, _, answer, _ in SCALE if distance < limit)
+    return next(answer for limit, _, answer, _ in SCALE if distance / UNIT < limit)
 
 
 def sheets(folder: Path) -> list[Sheet]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from organza import Images, Source
 from organza.game import Batch, generator_alone, update
 from organza.games.coded import Coded
-from organza.networks.ranges import Standard, clamped, standard, tanh
+from organza.networks.ranges import LEAK, Standard, leaky_tanh, standard, tanh
 from organza.recipes.swift import coded
 
 
@@ -113,13 +113,21 @@ def test_images_all_of_one_colour_are_not_divided_by_nothing():
     assert scale.enter(torch.ones(4, 3, 8, 8)).isfinite().all()
 
 
-def test_a_clamp_leaves_a_way_back_where_tanh_has_none():
-    def gradient(leave) -> Tensor:
+def test_the_ends_leave_a_way_back_where_tanh_has_none():
+    def gradient(leave) -> float:
         h = torch.full((1, 1, 1, 1), 40.0, requires_grad=True)
         (leave(h) - 0.5).abs().sum().backward()
         assert h.grad is not None
-        return h.grad
+        return h.grad.item()
 
-    assert gradient(tanh(1).leave).item() == 0
-    assert gradient(standard(1).leave).item() == 1
-    assert clamped(torch.tensor([-7.0, 0.25, 7.0])).tolist() == pytest.approx([-1, 0.25, 1])
+    assert gradient(tanh(1).leave) == 0
+    assert gradient(standard(1).leave) == pytest.approx(LEAK)
+    h = torch.linspace(-3, 3, 7, requires_grad=True)
+    assert torch.equal(leaky_tanh(h), h.tanh())
+
+
+@pytest.mark.parametrize("mean", [-1.0, -0.3, 0.0, 1.0])
+def test_what_says_nothing_draws_the_mean(mean: float):
+    scale = Standard(1)
+    scale.fit(torch.tensor([mean, mean - 0.1 * (mean or 1)]).view(2, 1, 1, 1))
+    assert scale.leave(torch.zeros(1, 1, 1, 1)).item() == pytest.approx(float(scale.mean.clamp(-0.9, 0.9)), abs=1e-5)

@@ -285,6 +285,19 @@ def test_the_words_are_those_that_the_eye_found_for_sheets_of_races(distance: fl
     assert said.answer.startswith(answer)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "blurred", "answer"),
+    [(0.133, 0.302, "Recognisable"), (0.031, 0.267, "Not like"), (0.287, 0.027, "Not like"), (0.116, 0.106, "Recognisable"),
+     (0.9, 0.9, "Close")],
+)  # fmt: skip
+def test_one_distance_is_another_word_on_other_data(pieces: float, blurred: float, answer: str):
+    """Faces, pixel art, photographic textures and nebulae, as they were measured; and data that hardly bear damage."""
+    said = likeness(Evidence(5400, 600, history(0.082), pieces=pieces, blurred=blurred))
+    assert said is not None
+    assert said.answer.startswith(answer)
+    assert f"{pieces:.3f}" in said.numbers
+
+
 def test_what_has_hardly_begun_has_not_collapsed():
     assert verdict(replace(COLLAPSED, images=500)).title.startswith("It has hardly begun")
     assert verdict(replace(COLLAPSED, images=17_600)).title.startswith("Collapsed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from organza.data.batches import Batches
 from organza.game import Batch, Game
 from organza.losses import probability
+from organza.metrics.damage import CUTS, damage
 from organza.metrics.evaluate import Card, evaluate
 from organza.metrics.features import Extractor, cached_features
 from organza.metrics.kernels import Estimate
@@ -43,6 +45,7 @@ class Referee:
         real = data.real()
         self.features = cached_features(extractor, real, data.reference_key, data.directory.parent)
         self.wanted: Tensor | None = None  # features of the targets, where items have any
+        self.data = data
         self.cost = self._measured(real[:64])
 
     def _measured(self, pictures: np.ndarray) -> float:
@@ -50,6 +53,15 @@ class Referee:
         start = time.perf_counter()
         self.extractor(pictures)
         return (time.perf_counter() - start) * self.samples / len(pictures)
+
+    @cached_property
+    def damage(self) -> dict[str, Estimate]:
+        """How far real images stand from themselves, damaged: the measure of all distances here; empty for volumes."""
+        real, data = self.data.real(), self.data
+        if real.ndim != 4 or min(real.shape[1:3]) < CUTS:
+            return {}
+        found = damage(self.extractor, real, self.features, data.reference_key, data.directory.parent)
+        return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
     def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
         """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary.
@@ -62,6 +74,7 @@ class Referee:
         found = evaluate(self.features, features)
         features = as_they_are(features)
         found |= {"variety": variety(as_they_are(self.features), features)}
+        found |= self.damage
         if target is None:
             return found
         if self.wanted is None:

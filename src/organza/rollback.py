@@ -202,7 +202,9 @@ def _begun_anew(trainer: Trainer, recipe: Recipe, rate: float, why: str) -> Roll
         why: in words.
     """
     folder, seconds, at, plan = trainer.folder, trainer.seconds, trainer.images, trainer.plan
-    if folder.checkpoints.is_dir():  # before all else: a run killed behind it begins anew, falls ill and comes here again
+    if (
+        folder.checkpoints.is_dir()
+    ):  # before all else: a run killed behind it begins anew, falls ill and comes here again
         aside = folder.path / f"checkpoints-{safe_name(trainer.recipe.name)}"
         remove_tree(aside)
         rename(folder.checkpoints, aside)

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
 
 from organza.errors import UserError
 from organza.game import Batch, Duel
@@ -25,6 +24,8 @@ from organza.networks.ranges import covered
 from organza.part import settings_of
 from organza.penalties import Penalty
 
+LEVEL = 1 / 127.5
+"""Of 8 bits: half of it is what the files themselves leave open."""
 FITTED = 1_024
 """Images that the range is fitted to."""
 JUDGED, CLEARLY = 64, 0.9
@@ -115,6 +116,6 @@ class Coded(Unconditional):
         return self.G.decoder(q + self.noise * torch.randn_like(q) if self.training else q)  # type: ignore[operator]
 
     def error(self, y: Tensor, x: Tensor) -> Tensor:
-        """|M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours as far as x is opaque."""
-        see = self.G.encoder.seen  # type: ignore[union-attr]
-        return l1_loss(see(covered(y, x)), see(covered(x, x)))  # type: ignore[operator]
+        """|M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours as far as x is opaque, and below `LEVEL` nothing."""
+        see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)  # type: ignore[union-attr]
+        return see(e * (e.abs() > LEVEL)).abs().mean()  # type: ignore[operator]

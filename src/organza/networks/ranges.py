@@ -3,17 +3,23 @@
 Symbols: x [N, C, H, W] images; h [N, C, H, W] what the last layer says; m, s the data's mean colour and standard deviation.
 
 tanh has no gradient where it is nearly 1. Where one extreme colour fills most images, an absolute error drives the last layer there
-within fifty steps, and nothing is learned afterwards (docs/lab-log.md, 61). `standard` cannot be driven there: its data have mean 0 and
-deviation 1, and a clamp whose gradient is that of the identity leaves every pixel a way back.
+within fifty steps, and nothing is learned afterwards (docs/lab-log.md, 61). With `standard` the data have mean 0 and deviation 1, and every
+pixel has a way back. A clamp would have one, too; but tanh makes plain surfaces plain, since near its ends it hardly answers to noise.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 LEAST = 1 / 127.5
 """The deviation of one level of 8 bits: data that vary less are not enlarged further."""
+LEAK = 0.05
+"""The least derivative of `leaky_tanh`: as much as tanh has at 0.975, some three levels of 8 bits from the end."""
+MOST = 0.9
+"""Of the mean's size, where it stands behind tanh: g grows without bounds towards 1."""
 
 
 class Range(nn.Module):
@@ -32,17 +38,17 @@ class Range(nn.Module):
 
 
 class Standard(Range):
-    """x -> (x - m) / s and h -> clamp(m + s h, -1, 1), its gradient that of m + s h everywhere.
+    """x -> (x - m) / s and h -> tanh(atanh(m) + g h), g = s / (1 - m^2), with a gradient that never vanishes: `leaky_tanh`.
 
-    m is a colour, s one number for the colours and one for the opacity, so that colours keep their angles. Where pixels are transparent,
-    colours are those of m: what cannot be seen is not to be learned.
+    m is a colour, s one number for the colours and one for the opacity, so that colours keep their angles. At h = 0 an image is m, and
+    varies with h as the data do. Where pixels are transparent, colours are those of m: what cannot be seen is not to be learned.
 
     Args:
         channels: C; the fourth is opacity.
 
     >>> scale = Standard(1)
     >>> scale.fit(torch.tensor([-1.0, -0.8]).view(2, 1, 1, 1))
-    >>> scale.enter(torch.tensor([-0.8]).view(1, 1, 1, 1)).item(), scale.leave(torch.tensor([50.0]).view(1, 1, 1, 1)).item()
+    >>> round(scale.enter(torch.tensor([-0.8]).view(1, 1, 1, 1)).item(), 3), scale.leave(torch.tensor([90.0]).view(1, 1, 1, 1)).item()
     (1.0, 1.0)
     """
 
@@ -58,7 +64,8 @@ class Standard(Range):
         return (visible(x, self.mean) - self.mean) / self.deviation
 
     def leave(self, h: Tensor) -> Tensor:
-        return clamped(torch.addcmul(self.mean, self.deviation, h))
+        m = self.mean.clamp(-MOST, MOST)
+        return leaky_tanh(torch.addcmul(m.atanh(), self.deviation / (1 - m * m), h))
 
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
@@ -79,18 +86,31 @@ def tanh(channels: int) -> Range:
 
 
 def standard(channels: int) -> Range:
-    """Images of mean 0 and deviation 1, and a clamp that lets gradients through."""
+    """Images of mean 0 and deviation 1, and a tanh that lets gradients through."""
     return Standard(channels)
 
 
-def clamped(h: Tensor) -> Tensor:
-    """Return h within [-1, 1]; gradients pass as if it were h.  Bengio et al. 2013, arXiv:1308.3432, the straight-through estimator.
+def leaky_tanh(h: Tensor) -> Tensor:
+    """Return tanh(h); gradients pass as if its derivative were never less than `LEAK`.
 
-    >>> h = torch.tensor([3.0], requires_grad=True)
-    >>> clamped(h).backward(); h.grad
-    tensor([1.])
+    >>> h = torch.tensor([9.0], requires_grad=True)
+    >>> leaky_tanh(h).backward(); h.grad
+    tensor([0.0500])
     """
-    return h + (h.clamp(-1, 1) - h).detach()
+    return _LeakyTanh.apply(h) if h.requires_grad else h.tanh()  # type: ignore[no-any-return]
+
+
+class _LeakyTanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:  # type: ignore[override]
+        y = h.tanh()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (y,) = ctx.saved_tensors
+        return gradient * (1 - y * y).clamp_min(LEAK)
 
 
 def opacity(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 from organza.data.batches import Batches
 from organza.errors import UserError
 from organza.events import Reported
+from organza.metrics.damage import Damage
 from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.report import sections
@@ -101,7 +102,13 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         record.translates,
         record.images,
         record.vitals,
+        *(_measured(record, name) for name in Damage._fields),
     )
+
+
+def _measured(record: Record, name: str) -> float | None:
+    found = estimate_of(record.chosen, name) if record.chosen else None
+    return None if found is None else found.value
 
 
 def _variety(record: Record, seen: Look | None) -> Estimate | None:
