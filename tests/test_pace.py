@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from organza import pace
-from organza.events import Begun
+from organza import Source, checkpoint, pace, standing
+from organza.events import Begun, Event
 from organza.machine import CPU
+from organza.plan import Plan
 from organza.recipe import find
+from organza.run import RunFolder
 from organza.start import Request, training
 from organza.trainer import Trainer
 from tests.contracts.discovery import small
@@ -86,3 +88,63 @@ def test_a_run_by_images_measures_nothing(pictures: Path, tmp_path: Path, monkey
 
     monkeypatch.setattr("organza.start.rates", never)
     assert begun(pictures, tmp_path / "run", "64img")[0] == 4
+
+
+class Walker:
+    """A stand-in for a trainer whose steps of ten images take what a list says, on a clock of its own."""
+
+    machine = CPU
+
+    def __init__(self, steps: list[float], monkeypatch: pytest.MonkeyPatch):
+        self.images, self.now, self.steps = 0, 0.0, iter(steps)
+        monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
+
+    def step(self) -> None:
+        self.images, self.now = self.images + 10, self.now + next(self.steps, 0.1)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[5.0], [0.1, 3.0], [0.1, 0.1, 0.1, 0.1, 4.0], [0.1] * 12 + [2.0, 0.1, 0.1, 2.0]],
+    ids=["slow to begin", "then a break", "a break within", "two breaks"],
+)
+def test_a_moments_noise_does_not_decide_the_speed(steps: list[float], monkeypatch: pytest.MonkeyPatch):
+    walker = Walker(steps, monkeypatch)
+    assert pace.measure(walker, 1.0) == pytest.approx(100, rel=0.05)  # type: ignore[arg-type]
+    assert walker.now < 12
+
+
+def test_a_machine_that_never_agrees_is_measured_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch):
+    walker = Walker([0.01 * 3**k for k in range(12)], monkeypatch)
+    pace.measure(walker, 1.0)  # type: ignore[arg-type]
+    assert walker.now < 20
+
+
+def test_a_plan_that_guessed_wrong_is_corrected_and_kept_with_the_checkpoint(pictures: Path, tmp_path: Path):
+    run, recipe = tmp_path / "run", small(find("dcgan-r1"), 4)
+
+    def told(budget: str, images: int) -> Trainer:
+        data = recipe.data(Source(pictures, size=32))
+        plan = Plan(budget, 80_000, 60.0, 400, 8_000, 8_000, 160)
+        trainer = Trainer(recipe, data, RunFolder(run), plan, 0, None)
+        for _event in trainer.events():
+            if trainer.images >= images:
+                break
+        return trainer
+
+    RunFolder(run).begin()
+    first = told("1m", 1)
+    first.images, first.seconds = 160, 30.0  # the clock allows as much again
+    list(standing_save(first))
+    assert first.plan.images == 320
+    assert first.plan.save_every < 160
+    second = Trainer(recipe, first.data, RunFolder(run), Plan("1m", 80_000, 60.0, 400, 8_000, 8_000, 160), 0, None)
+    standing.restore(second, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
+    assert second.plan == first.plan
+    other = Trainer(recipe, first.data, RunFolder(run), Plan("2m", 160_000, 120.0, 800, 9_000, 9_000, 160), 0, None)
+    standing.restore(other, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
+    assert other.plan.images == 160_000  # of another budget
+
+
+def standing_save(trainer: Trainer) -> Iterator[Event]:
+    return trainer._save()

@@ -97,7 +97,7 @@ def test_continue_does_nothing(pictures: Path, tmp_path: Path):
     ("now", "names"),
     [
         ({"apart": 1e-4}, ["blind discriminator"]),
-        ({"apart": 0.01}, []),
+        ({"apart": 0.001}, []),
         ({"apart": 1e-4, "images": YOUNG - 1}, []),
         ({"spread": 1e-4}, ["collapse"]),
         ({"generator_last": 0.0}, ["still"]),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from statistics import median
 
 import torch
 
@@ -22,6 +23,7 @@ from organza.seeding import MICROBATCH
 from organza.trainer import Trainer
 from organza.viewing import samples
 
+WINDOWS, LONGEST = 3, 6
 WORTHWHILE = 1.05
 """Compiled networks must be faster by this factor: less is noise, and compiling takes a minute of the budget."""
 
@@ -37,18 +39,41 @@ def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> Trainer:
 
 
 def measure(trainer: Trainer, seconds: float) -> float:
-    """Images a second, over a few steps of a trainer that is thrown away."""
-    start, images = time.perf_counter(), 0
+    """Return images a second of a trainer that is thrown away: the median of short windows.
+
+    At least three windows of a third of the time each, and more until the middle ones agree, `LONGEST` times as long at the most: what
+    a moment's noise does to one window decides nothing.
+
+    Args:
+        trainer: takes the steps.
+        seconds: of three windows.
+    """
+    windows: list[float] = []
+    first = 1.0
     try:
         # The first step also allocates, and compiles; what is lazy comes in the second.
         for _ in range(2 if trainer.machine.compiled else 1):
-            trainer.step()
-        start, images = time.perf_counter(), trainer.images
-        while trainer.images == images or time.perf_counter() - start < seconds:
-            trainer.step()
+            first = _window(trainer, 0.0)
+        begun = time.perf_counter()
+        while not windows or (not _agree(windows) and time.perf_counter() - begun < LONGEST * seconds):
+            windows.append(_window(trainer, seconds / WINDOWS))
     except NonFinite:
         pass  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
-    return max(trainer.images - images, 1) / (time.perf_counter() - start)
+    return median(windows or [first])
+
+
+def _window(trainer: Trainer, seconds: float) -> float:
+    """Return images a second of at least one step."""
+    start, images = time.perf_counter(), trainer.images
+    while trainer.images == images or time.perf_counter() - start < seconds:
+        trainer.step()
+    return (trainer.images - images) / (time.perf_counter() - start)
+
+
+def _agree(rates: Sequence[float]) -> bool:
+    """True if they are three at least, and most of them lie within a tenth of the median."""
+    middle = median(rates)
+    return len(rates) >= WINDOWS and 2 * sum(abs(rate - middle) <= 0.1 * middle for rate in rates) > len(rates)
 
 
 def rates(recipe: Recipe, data: Batches, machine: Machine, seconds: float = 0.3) -> dict[int, float]:

@@ -31,6 +31,11 @@ class Costs(NamedTuple):
     sheet: float = 0.0
 
 
+INTERVALS = ("stats_every", "sample_every", "evaluate_every", "save_every")
+TOLERATED = 0.1
+"""Of the images planned: a plan that is wrong by less is left alone, as schedules hardly move."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """For how long, and how often to look.
@@ -65,9 +70,24 @@ class Plan:
         >>> Plan("10m", 1000, 600.0, 10, 250, 500, 500).of(2000).evaluate_every
         1000
         """
-        names = ("stats_every", "sample_every", "evaluate_every", "save_every")
         share = images / self.images
-        return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in names})
+        return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in INTERVALS})
+
+    def corrected(self, images: int, seconds: float) -> Plan:
+        """Return the plan for what the clock really allows, where the guess at the speed was wrong by more than `TOLERATED`.
+
+        Args:
+            images: seen.
+            seconds: that they took.
+
+        >>> plan = Plan("10m", 24_000, 600.0, 120, 3000, 6000, 3000)
+        >>> plan.corrected(3000, 150.0).images, plan.corrected(3000, 76.0) is plan
+        (12000, True)
+        """
+        if self.seconds is None or seconds <= 0 or images <= 0:
+            return self
+        likely = round(images + max(self.seconds - seconds, 0.0) * images / seconds)
+        return self if abs(likely / self.images - 1) <= TOLERATED else self.of(likely)
 
 
 def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:

@@ -17,7 +17,7 @@ from organza import checkpoint, standing
 from organza.checkpoint import Damaged
 from organza.disk import remove_tree, rename, safe_name
 from organza.events import Event, Warned
-from organza.health import BEGINNING, TWICE, Finding, Vitals, at_a_glance, findings
+from organza.health import BEGINNING, GLANCES, Finding, Vitals, at_a_glance, findings
 from organza.part import encode
 from organza.recipe import Recipe
 from organza.vitals import glanced
@@ -102,7 +102,7 @@ def seen_ill(trainer: Trainer, before: int, stats: bool) -> list[Finding]:
     """Return the illnesses that the steps show without an evaluation, once they are to be treated.
 
     An autoencoder that learned nothing is told at the end of its time alone; a jump at once, as it does not last and what it broke does;
-    all else where it shows `TWICE` in a row.
+    all else where it shows `GLANCES` in a row.
 
     Args:
         trainer: of the run.
@@ -116,7 +116,7 @@ def seen_ill(trainer: Trainer, before: int, stats: bool) -> list[Finding]:
         return []
     ill = at_a_glance(glanced(trainer), trainer.vitals)
     trainer.unwell = trainer.unwell + 1 if ill else 0
-    if trainer.unwell < TWICE and not any(one.name == "jump" for one in ill):
+    if trainer.unwell < GLANCES and not any(one.name == "jump" for one in ill):
         return []
     trainer.unwell = 0
     return ill

@@ -29,6 +29,10 @@ from organza.untrusted import (
 
 RECIPE_BYTES = 2**24
 """Bytes of recipe.json: with a table of labels of 100,000 classes it has the half of it."""
+PLAN: dict[str, Any] = {
+    "budget": str, "images": natural, "seconds": duration,
+    "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
+}  # fmt: skip
 FORM: dict[str, Any] = {
     "recipe": {"name": str},
     "players": {"generator": dict, "discriminator": dict},
@@ -41,10 +45,7 @@ FORM: dict[str, Any] = {
         "size": str | None, "channels": int | None, "labels": str | None, "seed": int | None,
         "pages?": str | None, "follow_links?": bool | None,
     },
-    "plan": {
-        "budget": str, "images": natural, "seconds": duration,
-        "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
-    },
+    "plan": PLAN,
     "versions": dict[str, str | bool | int | float | None],
     "rollbacks?": tuple[tuple[int, int, str] | tuple[int, int, str, bool, str], ...],
     "chosen?": tuple[str, ...],

@@ -17,7 +17,9 @@ from organza.forms import duration, natural, require_form
 from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import decode, encode, own_modules
+from organza.plan import Plan
 from organza.provenance import Provenance
+from organza.run import PLAN
 from organza.stop import Check, best, tie
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 FACTS = {
     "images": natural, "steps": natural, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
     "sums?": dict[str, tuple[float, ...]], "vitals?": tuple[tuple, ...], "pulse?": dict[str, tuple[float, float, float, float]],
-    "planned at?": natural, "rollbacks?": natural, "unwell?": natural, "recipe?": dict, "data?": str, "seed?": int,
+    "planned at?": natural, "rollbacks?": natural, "unwell?": natural,
+    "plan?": PLAN, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
 """What a manifest tells those who go on from its checkpoint."""
 REMARKS = ("stop", "source", "expect")
@@ -99,6 +102,7 @@ def facts(trainer: Trainer) -> dict[str, Any]:
         "pulse": trainer.pulse.kept,
         "rollbacks": len(trainer.rollbacks),
         "unwell": trainer.unwell,
+        "plan": vars(trainer.plan),
     }
 
 
@@ -148,6 +152,8 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
     )
     trainer.vitals, trainer.pulse, trainer.planned_at = vitals, pulse, saved.facts.get("planned at", images)
     trainer.unwell = saved.facts.get("unwell", 0)
+    if (planned := saved.facts.get("plan")) and planned["budget"] == trainer.plan.budget:
+        trainer.plan = Plan(**planned)  # as it was corrected until then
     trainer.saved_at, trainer.calibrated_at, trainer.tried_at = images, -1, -1
     trainer.look()
     trainer.folder.rewind(images)

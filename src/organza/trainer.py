@@ -372,6 +372,7 @@ class Trainer:
 
     def _save(self) -> Iterator[Event]:
         if self.saved_at != self.images:
+            self.plan = self.plan.corrected(self.images, self.seconds)  # before the save, which keeps it
             self.folder.require_there()
             yield Saved(self.images, standing.save(self))
 

@@ -120,7 +120,7 @@ class Encoder(nn.Module):
         width: feature maps at half the size; twice as many at a fourth.
         chroma: how loud the chromas are that it sees: `colours.seen`.
         range: of images, a function of `ranges`.
-        norm: the normalisation of codes, a function of their number of maps. With `plain_batch_norm` no code can lie in tanh's flat
+        norm: the normalisation of codes, a function of their number of maps. With `one_scale` no code can lie in tanh's flat
             ends for all images, and codes vary as much whatever the images are, which the penalties' weights take for granted.
 
     >>> Encoder((3, 64, 64))(torch.zeros(2, 3, 64, 64)).shape

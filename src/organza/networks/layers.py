@@ -124,9 +124,42 @@ def batch_norm(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels)
 
 
-def plain_batch_norm(channels: int) -> nn.Module:
-    """Batch normalisation without a gain and a shift to learn: mean 0 and deviation 1, whatever the layer before says."""
-    return nn.BatchNorm2d(channels, affine=False)
+class OneScale(nn.Module):
+    """h -> (h - m) / s: m the mean of each map, s one deviation for all maps, of the batch; running ones in evaluation mode.
+
+    Batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167) without a gain and a shift, and with one scale: what a map says beside the others
+    stays as loud as it was.
+
+    Args:
+        channels: maps of h [N, C, H, W].
+
+    >>> h = torch.tensor([1.0, 3.0, 10.0, 30.0]).view(2, 2, 1, 1).transpose(0, 1)
+    >>> round(OneScale(2)(h).square().mean().item(), 3)
+    1.0
+    """
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("variance", torch.ones(()))
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        mean, variance = self.mean, self.variance
+        if self.training:
+            mean = h.mean((0, 2, 3), keepdim=True)
+            variance = (h - mean).square().mean()
+            with torch.no_grad():
+                self.mean.lerp_(mean.to(self.mean), 0.1)
+                self.variance.lerp_(variance.to(self.variance), 0.1)
+        return (h - mean) * (variance + 1e-6).rsqrt()
+
+
+def one_scale(channels: int) -> nn.Module:
+    """Mean 0 for each map, and one deviation, 1, for all of them."""
+    return OneScale(channels)
 
 
 def no_norm(channels: int) -> nn.Module:

@@ -10,7 +10,7 @@ from organza.games.unconditional import Unconditional
 from organza.losses import relativistic
 from organza.networks import coded as coded_networks
 from organza.networks import scales, skips
-from organza.networks.layers import plain_batch_norm
+from organza.networks.layers import one_scale
 from organza.networks.ranges import standard
 from organza.optimizers import Adam
 from organza.part import Part
@@ -90,7 +90,7 @@ def coded() -> Recipe:
         "20,000; after 230,000 at width 24, 20 minutes of 2 cores, faces of many looks with plain hair and smudged mouths. "
         "Below 48 pixels a side it gains nothing over swift.",
         game=Part(Coded),
-        generator=Part(coded_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=plain_batch_norm),
+        generator=Part(coded_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
         discriminator=Part(coded_networks.Discriminator, width=8),
         penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
         augment=None,
