@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.disk import write_json
 from organza.errors import UserError
-from organza.forms import duration, natural, require_form
+from organza.forms import duration, natural, number, require_form
 from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import decode, encode, own_modules
@@ -23,9 +23,29 @@ from organza.stop import Check, best, tie
 if TYPE_CHECKING:
     from organza.trainer import Trainer
 
+LARGEST = 1e150
+"""Of what was measured: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
+
+
+def _rows(measured: int) -> Callable[[Any], bool]:
+    """The form of rows: an image count, so many numbers that were measured, and others that are None where nothing could be."""
+
+    def form(value: Any) -> bool:
+        return isinstance(value, tuple) and all(
+            isinstance(row, tuple)
+            and len(row) > measured
+            and natural(row[0])
+            and all(number(item) for item in row[1 : 1 + measured])
+            and all(item is None or (number(item) and not LARGEST <= abs(item) < math.inf) for item in row[1:])
+            for row in value
+        )
+
+    return form
+
+
 FACTS = {
-    "images": natural, "steps": natural, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
-    "sums?": dict[str, tuple[float, ...]], "vitals?": tuple[tuple, ...], "pulse?": dict[str, tuple[float, float, float, float]],
+    "images": natural, "steps": natural, "seconds": duration, "history": _rows(4), "neutral": float | None,
+    "sums?": dict[str, tuple[float, ...]], "vitals?": _rows(2), "pulse?": dict[str, tuple[float, float, float, float]],
     "planned at?": natural, "rollbacks?": natural, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
 """What a manifest tells those who go on from its checkpoint."""
@@ -210,9 +230,12 @@ def _same(saved: Checkpoint, trainer: Trainer) -> None:
 def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
     """What a manifest tells of the health; nothing in one of an earlier version. Raises Damaged where it cannot be."""
     try:
-        return [Vitals(*values) for values in saved.facts.get("vitals", [])], Pulse(saved.facts.get("pulse"))
+        vitals, pulse = [Vitals(*values) for values in saved.facts.get("vitals", [])], Pulse(saved.facts.get("pulse"))
     except (TypeError, ValueError, AttributeError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
+    if any(count < 1 or max(map(abs, values)) >= LARGEST for count, *values in pulse.kept.values()):
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a pulse out of range")
+    return vitals, pulse
 
 
 def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, list[float]]]:
@@ -226,6 +249,8 @@ def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, li
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
     if not all(sums.values()):
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a sum of nothing")
+    if any(abs(value) >= LARGEST for values in sums.values() for value in values):
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a sum out of range")
     if images < 0 or steps < 0 or not (math.isfinite(seconds) and seconds >= 0):
         raise Damaged(
             f"{saved.directory / checkpoint.MANIFEST} tells of {images} images and {seconds} seconds, which cannot be"
