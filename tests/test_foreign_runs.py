@@ -84,6 +84,17 @@ def test_a_strangers_note_and_source_lead_nowhere_else(place: str, foreign: Path
     assert places(RunFolder(foreign).read(), foreign) == []
 
 
+@pytest.mark.parametrize("name", ["\ud800x", "x\0y", "x" * 5000, "x/" * 3000], ids=["surrogate", "nul", "long", "deep"])
+def test_a_source_that_no_system_can_have_is_no_place(
+    name: str, trained: Path, foreign: Path, capsys: pytest.CaptureFixture[str]
+):
+    edited(foreign, lambda c: c["data"].update(source=name))
+    (foreign / "data.json").write_text(json.dumps({"path": name, "beside": name}))
+    assert places(RunFolder(foreign).read(), foreign) == []
+    assert called(capsys, "report", foreign)[0] == 0
+    assert called(capsys, "compare", foreign, trained / "mlp", "--out", foreign / "compare.html")[0] == 0
+
+
 def test_ones_own_note_leads_anywhere_and_a_project_finds_its_data(trained: Path, tmp_path: Path):
     run = Path(shutil.copytree(trained / "mlp", tmp_path / "run"))
     content = RunFolder(run).read()
