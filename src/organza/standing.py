@@ -27,6 +27,25 @@ LARGEST = 1e150
 """Of what was measured: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
 
 
+def _measured(value: Any) -> bool:
+    """Return True for a number that a run can have measured: of weights that grew beyond all bounds, infinity and NaN too."""
+    return number(value) and not LARGEST <= abs(value) < math.inf
+
+
+def _sums(value: Any) -> bool:
+    """Return True for what each step of a line of stats.jsonl told. Losses are finite and sizes positive, so none is minus infinity."""
+    return isinstance(value, dict) and all(
+        isinstance(told, tuple) and all(_measured(one) and one != -math.inf for one in told) for told in value.values()
+    )
+
+
+def _pulse(value: Any) -> bool:
+    """Return True for what `Pulse` keeps: by name how many readings, their sum, the largest and the last."""
+    return isinstance(value, dict) and all(
+        isinstance(kept, tuple) and len(kept) == 4 and all(map(_measured, kept)) and kept[0] >= 1 for kept in value.values()
+    )
+
+
 def _rows(measured: int) -> Callable[[Any], bool]:
     """The form of rows: an image count, so many numbers that were measured, and others that are None where nothing could be."""
 
@@ -36,7 +55,7 @@ def _rows(measured: int) -> Callable[[Any], bool]:
             and len(row) > measured
             and natural(row[0])
             and all(number(item) for item in row[1 : 1 + measured])
-            and all(item is None or (number(item) and not LARGEST <= abs(item) < math.inf) for item in row[1:])
+            and all(item is None or _measured(item) for item in row[1:])
             for row in value
         )
 
@@ -45,7 +64,7 @@ def _rows(measured: int) -> Callable[[Any], bool]:
 
 FACTS = {
     "images": natural, "steps": natural, "seconds": duration, "history": _rows(4), "neutral": float | None,
-    "sums?": dict[str, tuple[float, ...]], "vitals?": _rows(2), "pulse?": dict[str, tuple[float, float, float, float]],
+    "sums?": _sums, "vitals?": _rows(2), "pulse?": _pulse,
     "planned at?": natural, "rollbacks?": natural, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
 """What a manifest tells those who go on from its checkpoint."""
@@ -230,12 +249,9 @@ def _same(saved: Checkpoint, trainer: Trainer) -> None:
 def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
     """What a manifest tells of the health; nothing in one of an earlier version. Raises Damaged where it cannot be."""
     try:
-        vitals, pulse = [Vitals(*values) for values in saved.facts.get("vitals", [])], Pulse(saved.facts.get("pulse"))
+        return [Vitals(*values) for values in saved.facts.get("vitals", [])], Pulse(saved.facts.get("pulse"))
     except (TypeError, ValueError, AttributeError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
-    if any(count < 1 or max(map(abs, values)) >= LARGEST for count, *values in pulse.kept.values()):
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a pulse out of range")
-    return vitals, pulse
 
 
 def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, list[float]]]:
@@ -249,8 +265,6 @@ def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, li
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
     if not all(sums.values()):
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a sum of nothing")
-    if any(abs(value) >= LARGEST for values in sums.values() for value in values):
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a sum out of range")
     if images < 0 or steps < 0 or not (math.isfinite(seconds) and seconds >= 0):
         raise Damaged(
             f"{saved.directory / checkpoint.MANIFEST} tells of {images} images and {seconds} seconds, which cannot be"
