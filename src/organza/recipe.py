@@ -252,6 +252,8 @@ def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
     Args:
         recipe: recipe that the user trusts, or its name; None for none.
     """
+    if not (recipe is None or isinstance(recipe, str | Recipe)):
+        raise UserError(f"recipe is {repr(recipe)[:60]}; it must be a name, such as 'dcgan-r1', or a Recipe.")
     if recipe is None or (isinstance(recipe, str) and ":" not in recipe):
         return frozenset()
     named = frozenset({recipe.partition(":")[0]}) if isinstance(recipe, str) else frozenset()

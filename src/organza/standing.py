@@ -42,7 +42,8 @@ def _sums(value: Any) -> bool:
 def _pulse(value: Any) -> bool:
     """Return True for what `Pulse` keeps: by name how many readings, their sum, the largest and the last."""
     return isinstance(value, dict) and all(
-        isinstance(kept, tuple) and len(kept) == 4 and all(map(_measured, kept)) and kept[0] >= 1 for kept in value.values()
+        isinstance(kept, tuple) and len(kept) == 4 and all(map(_measured, kept)) and kept[0] >= 1
+        for kept in value.values()
     )
 
 
