@@ -182,7 +182,9 @@ def test_an_encoder_and_a_conditional_run_look_too(material, tmp_path: Path):
         known.generate(torch.zeros(2, len(known.latent(0, 0))))
 
 
-@pytest.mark.parametrize("path", [None, 5, b"runs", "a\0b", "\ud800", ["runs"]], ids=repr)
+@pytest.mark.parametrize(
+    "path", [None, 5, b"runs", "a\0b", "\ud800", ["runs"], "a" * 5000], ids=lambda path: repr(path)[:20]
+)
 def test_what_is_no_path_is_refused_in_words(path: object, pictures: Path):
     for asks in (organza.load, organza.train, organza.evaluate, lambda run: organza.train(pictures, run)):
         if path is None and asks not in (organza.load, organza.train, organza.evaluate):

@@ -6,6 +6,7 @@ not look at more than the numbers: so nothing is guessed.
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
 import os
@@ -87,6 +88,13 @@ def require_path(value: Any, name: str) -> None:
         raise UserError(
             f"{name} is {repr(value)[:60]}; it must be the path of a file or folder, such as 'runs/photos'."
         )
+    try:
+        os.lstat(value)
+    except OSError as error:  # that nothing is there yet is no matter
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(
+                f"{name} is {str(value)[:60]}..., longer than this system takes; give a shorter path of a file or folder."
+            ) from None
 
 
 def require_text(value: Any, name: str, example: str) -> None:
