@@ -124,6 +124,7 @@ def test_whole_numbers_of_numpy_are_numbers(run: Run):
         torch.zeros(100), torch.zeros(2, 99), torch.zeros(0, 100), torch.zeros(2, 100, dtype=torch.int64),
         torch.full((2, 100), float("nan")),
         "noise", None, np.zeros((2, 100), complex), [[1.0], [1.0, 2.0]],
+        torch.zeros(2, 100, device="meta"), torch.zeros(2, 100).to_sparse(),
     ],
     ids=lambda z: str(getattr(z, "shape", z)),
 )  # fmt: skip
@@ -179,3 +180,32 @@ def test_an_encoder_and_a_conditional_run_look_too(material, tmp_path: Path):
         known.judge_labelled(images / 255, rows)
     with pytest.raises(UserError, match="needs a label row"):
         known.generate(torch.zeros(2, len(known.latent(0, 0))))
+
+
+@pytest.mark.parametrize(
+    "path", [None, 5, b"runs", "a\0b", "\ud800", ["runs"], "a" * 5000], ids=lambda path: repr(path)[:20]
+)
+def test_what_is_no_path_is_refused_in_words(path: object, pictures: Path):
+    for asks in (organza.load, organza.train, organza.evaluate, lambda run: organza.train(pictures, run)):
+        if path is None and asks not in (organza.load, organza.train, organza.evaluate):
+            continue
+        with pytest.raises(UserError, match="path of a"):
+            asks(path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"budget": 5}, {"recipe": 5}, {"labels": 5}, {"device": b"cpu"}, {"seed": b"0"}, {"seed": 0.5}, {"pages": 1}],
+    ids=str,
+)
+def test_wishes_for_a_training_of_another_kind_are_refused(wish: dict, pictures: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=f"{next(iter(wish))} is .*; it must be"):
+        organza.train(pictures, tmp_path / "run", **wish)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_and_a_recipe_of_another_kind_are_refused(run: Run):
+    with pytest.raises(UserError, match="which is None"):
+        organza.load(run.path, None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="recipe is 5"):
+        organza.load(run.path, recipe=5)  # type: ignore[arg-type]

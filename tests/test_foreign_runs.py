@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import organza
-from organza import checkpoint, untrusted
+from organza import checkpoint, infer, untrusted
 from organza.checkpoint import Damaged
 from organza.cli import main
 from organza.data import cache
@@ -27,7 +27,8 @@ from organza.metrics import store
 from organza.optimizers import SGD, Adam, Optimizer, RMSprop
 from organza.recipe import find
 from organza.run import RunFolder
-from tests.contracts.discovery import small
+from tests.contracts.discovery import RECIPES, small
+from tests.contracts.material import Material
 from tests.drawings import drawing
 
 SECRET = "do not show"
@@ -82,6 +83,17 @@ def test_a_strangers_note_and_source_lead_nowhere_else(place: str, foreign: Path
     (foreign / "data.json").write_text(json.dumps({"path": place, "beside": place, "mark": "0" * 64}))
     edited(foreign, lambda c: c["data"].update(source=place))
     assert places(RunFolder(foreign).read(), foreign) == []
+
+
+@pytest.mark.parametrize("name", ["\ud800x", "x\0y", "x" * 5000, "x/" * 3000], ids=["surrogate", "nul", "long", "deep"])
+def test_a_source_that_no_system_can_have_is_no_place(
+    name: str, trained: Path, foreign: Path, capsys: pytest.CaptureFixture[str]
+):
+    edited(foreign, lambda c: c["data"].update(source=name))
+    (foreign / "data.json").write_text(json.dumps({"path": name, "beside": name}))
+    assert places(RunFolder(foreign).read(), foreign) == []
+    assert called(capsys, "report", foreign)[0] == 0
+    assert called(capsys, "compare", foreign, trained / "mlp", "--out", foreign / "compare.html")[0] == 0
 
 
 def test_ones_own_note_leads_anywhere_and_a_project_finds_its_data(trained: Path, tmp_path: Path):
@@ -156,6 +168,29 @@ def test_pictures_of_another_shape_than_the_networks_are_one_sentence(
     for verb in (["sample", foreign, "--count", "1"], ["judge", foreign, trained / "photos"]):
         code, told = called(capsys, *verb)
         assert (code, "recipe.json tells of" in told) == (2, True), told
+
+
+@pytest.mark.parametrize("shape", [[4096, 4096, 4096], [1, 4096, 4096, 4096], [3, 4096, 4096]])
+def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_made(
+    shape: list[int], foreign: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+):
+    edited(foreign, lambda c: c["data"].update(shape=shape))
+    code, told = called(capsys, "judge", foreign, trained / "photos")
+    assert (code, "do not take; restore it" in told, len(told.splitlines())) == (2, True, 1), told
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
+    name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = small(RECIPES[name](), 4)
+    run = organza.train(material(recipe), tmp_path / "run", recipe=recipe, budget="8img", evaluate=False, report=False)
+    try:
+        run.require_judging()
+    except UserError:  # of pairs, or of labels that must be named
+        pytest.skip("judges no picture alone")
+    monkeypatch.setattr(infer, "LARGE", 0)
+    run.require_judging()
 
 
 def test_labels_that_the_networks_or_the_data_do_not_have_are_one_sentence(

@@ -156,6 +156,9 @@ def test_a_trained_run_is_sampled_as_any_other_and_traversed(material: Material,
     assert table.shape == (12, 32, 32, 3)
     assert np.array_equal(table, opened.traversal(along=1, steps=4))
     assert not np.array_equal(table, opened.traversal(along=0, steps=4))
+    for reach in (10**30, 10**400, float("nan"), "far"):
+        with pytest.raises(UserError, match="reach is"):
+            opened.traversal(along=1, steps=4, reach=reach)  # type: ignore[arg-type]
     with pytest.raises(SystemExit) as ended:
         cli.main(["sample", str(run), "--traverse", "1", "--out", str(tmp_path / "out")])
     assert ended.value.code == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import organza
+from organza import checkpoint
 from organza.data.location import locate, places, remember, shared_name
 from organza.default_run import default_run, name_of
 from organza.errors import UserError
@@ -145,6 +146,53 @@ def test_a_run_whose_recipe_is_damaged_is_told_of_and_not_begun_anew(here: Path)
     with pytest.raises(UserError, match="cannot be read"):
         train(data)
     assert not Path("runs/photos-2").exists()
+
+
+def test_a_run_whose_recipe_is_no_file_or_gone_is_never_begun_anew(here: Path, monkeypatch: pytest.MonkeyPatch):
+    data = photos(here / "photos")
+    train(data, "r")
+    kept = {path: path.read_bytes() for path in Path("r").rglob("*") if path.is_file() and path.name != "recipe.json"}
+    recipe = Path("r/recipe.json")
+    text = recipe.read_bytes()
+    recipe.unlink()
+    for make, words in (
+        (lambda: recipe.symlink_to("/dev/zero"), "recipe.json cannot be read"),
+        (lambda: recipe.symlink_to("nowhere"), "recipe.json cannot be read"),
+        (recipe.mkdir, "recipe.json cannot be read"),
+        (lambda: None, "and no recipe.json; restore that"),
+    ):
+        make()
+        with pytest.raises(UserError, match=words):
+            train(data, "r", recipe="few-shot")
+        recipe.rmdir() if recipe.is_dir() else recipe.unlink(missing_ok=True)
+    for rest in ("stats.jsonl", "events.jsonl"):
+        Path("r", rest).unlink(missing_ok=True)
+    for rest in ("best.json", "latest.json", "data.json", "report.html", "evaluations.jsonl"):
+        Path("r", rest).unlink(missing_ok=True)
+    assert not RunFolder("r").is_free
+    with pytest.raises(UserError, match=r"holds checkpoints of a run and no recipe.json"):
+        train(data, "r")
+    recipe.write_bytes(text)
+    monkeypatch.setattr(
+        RunFolder, "exists", property(lambda folder: next(flips))
+    )  # it comes and goes while it is looked at
+    for first in (False, True):
+        flips = iter([first, *[not first, first] * 50])
+        with pytest.raises(UserError):
+            train(data, "r", recipe="few-shot")
+    assert recipe.read_bytes() == text
+    assert all(path.read_bytes() == content for path, content in kept.items() if path.exists())
+    assert any(path.exists() for path in kept)
+
+
+def test_what_a_run_that_was_killed_at_its_beginning_left_is_begun_anew(here: Path):
+    data = photos(here / "photos")
+    (here / "r" / "checkpoints" / ".00000008.1").mkdir(parents=True)
+    (here / "r" / "samples").mkdir()
+    (here / "r" / "lock").touch()
+    assert RunFolder("r").is_free
+    train(data, "r")
+    assert checkpoint.existing(RunFolder("r").checkpoints)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_settings_reach_every_depth():
         ("batchs=2", "Did you mean batch?"),
         ("generator.widht=2", "Did you mean width?"),
         ("penalties.7.weight=1", "0 to 1"),
+        ("penalties.².weight=1", "0 to 1"),
+        (f"penalties.{'9' * 5000}.weight=1", "0 to 1"),
         ("batch=1.5", "int"),
         ("batch=true", "int"),
         ("generator_optimizer.rate=1e400", "kind"),
@@ -67,6 +69,12 @@ def test_settings_reach_every_depth():
 def test_wrong_settings_are_told(setting: str, said: str):
     with pytest.raises(UserError, match=said.replace("?", r"\?")):
         apply(find("dcgan-r1"), [setting])
+
+
+@pytest.mark.parametrize("name", ["os:system", "json:dumps", "os.path:join", "math:pi"])
+def test_what_cannot_be_called_alone_is_no_recipe_of_ones_own(name: str):
+    with pytest.raises(UserError, match="should be a function"):
+        find(name)
 
 
 PATHS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,23 @@ def test_a_checkpoint_with_right_digests_and_wrong_content_is_refused_whole(
     events = train(pictures, begun, budget="32img")
     assert any("00000024" in event.text for event in events if isinstance(event, Warned))
     assert weights(begun) == weights(tmp_path / "whole")
+
+
+def test_what_grew_beyond_all_bounds_but_was_finite_where_it_counts_goes_on(begun: Path, pictures: Path):
+    """The change of weights of 1e20 over their size is no number in 32 bits; losses of 1e38 are."""
+    parent = RunFolder(begun).checkpoints
+    saved = checkpoint.load(checkpoint.existing(parent)[-1])
+    nan, inf = math.nan, math.inf
+    facts = saved.facts | {
+        "sums": {"generator": [3e38, -3e38], "D step": [nan, inf, inf]},
+        "pulse": {"G step": [2, nan, -inf, nan], "D step": [2, inf, inf, inf]},
+        "history": [[8, 3e38, 0.1, 0.5, 0.1, None], [16, nan, inf, 0.5, 0.1, 1e38]],
+        "vitals": [[8, 0.1, 0.1, *[None] * 13], [16, nan, inf, *[nan, inf, -3e38, None] * 3, 0.1]],
+    }
+    checkpoint.save(parent, saved.facts["images"], saved.tensors, facts)
+    events = train(pictures, begun, budget="32img")
+    assert not [event.text for event in events if isinstance(event, Warned) and "manifest" in event.text]
+    assert isinstance(events[-1], Stopped)
 
 
 def test_where_none_is_whole_the_run_begins_anew_and_says_so(begun: Path, pictures: Path, tmp_path: Path):

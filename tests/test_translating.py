@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import organza
-from organza import checkpoint, translating
+from organza import checkpoint, machine, translating
 from organza.data.size import Size
 from organza.disk import FORBIDDEN
 from organza.errors import UserError
@@ -266,3 +266,30 @@ def test_results_that_would_be_one_file_are_told_before_any_is_written(tmp_path:
     with pytest.raises(UserError, match="case does not count"):
         translating._require_free(jobs, overwrite=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_there_is_no_memory_for_is_left_out_in_words(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "in").mkdir()
+    drawing(1, 32, 32).save(tmp_path / "in" / "small.png")
+    drawing(2).resize((400, 300)).save(tmp_path / "in" / "large.png")
+    needed = 400 * 300 * organza.load(run)._room_by_pixel("b")
+    assert needed > 400 * 300 * 4 * (3 + 3)  # more than what goes in and comes out
+    monkeypatch.setattr(machine, "free_memory", lambda: needed - 1)
+    written, notes = translate_files(run, tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in written] == ["small.png"]
+    assert "large.png is left out: 400x300 pixels would take" in notes[-1]
+    code, _, error = call(capsys, "translate", run, tmp_path / "in" / "large.png", tmp_path / "x.png")
+    assert (code, len(error.strip().splitlines()), "--size" in error) == (2, 1, True), error
+    assert translate_files(run, tmp_path / "in", tmp_path / "scaled", size=Size(64, 64))[1] == ()
+    with pytest.raises(UserError, match="--size"):
+        organza.load(run).translate(np.zeros((1, 300, 400, 1), np.uint8))
+
+
+def test_a_direction_or_latent_that_is_none_is_refused(run: Path):
+    trained = organza.load(run)
+    with pytest.raises(UserError, match="not to"):
+        trained.translate(np.zeros((1, 32, 32, 3), np.uint8), to=[2])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="none from noise"):
+        trained.latent(0, 0)

@@ -528,6 +528,11 @@ FACTS = {
     "history of numbers": lambda f: f.update(history=[1, 2]), "history of tables": lambda f: f.update(history=[{}]),
     "sums of text": lambda f: f.update(sums={"a": "b"}), "a pulse of one": lambda f: f.update(pulse={"G step": [1]}),
     "vitals of text": lambda f: f.update(vitals=[["x"] * 20]), "planned at a text": lambda f: f.update({"planned at": "x"}),
+    "history of nothing": lambda f: f.update(history=[[8, None, None, None, None, None]]),
+    "history out of range": lambda f: f.update(history=[[8, 1e308, 1e308, 0.5, 0.1, 0.1]]),
+    "vitals of nothing": lambda f: f.update(vitals=[[8, None, None]]), "vitals of lists": lambda f: f.update(vitals=[[8, 1, 1, []]]),
+    "sums out of range": lambda f: f.update(sums={"D(x)": [1.7e308, 1.7e308]}),
+    "a pulse of no step": lambda f: f.update(pulse={"G step": [0, 0, 0, 0], "D step": [0, 0, 0, 0]}),
     "rollbacks of text": lambda f: f.update(rollbacks="x"), "a recipe that runs": lambda f: f.update(recipe={"part": "os:system"}),
     "a recipe of text": lambda f: f.update(recipe="x"), "seconds without end": lambda f: f.update(seconds=float("inf")),
 }  # fmt: skip

@@ -6,8 +6,10 @@ not look at more than the numbers: so nothing is guessed.
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,6 +69,44 @@ def as_image(image: Any, shape: Sides, who: str) -> np.ndarray:
     return as_bytes(array[None], shape, who)[0]
 
 
+def require_path(value: Any, name: str) -> None:
+    """Check that a value can be the name of a file or folder.
+
+    Raises:
+        UserError: it is no text and no path, or a text that no system takes for a name.
+
+    >>> require_path(None, "run")
+    Traceback (most recent call last):
+    ...
+    organza.errors.UserError: run is None; it must be the path of a file or folder, such as 'runs/photos'.
+    """
+    try:
+        possible = isinstance(name_ := os.fspath(value), str) and b"\0" not in os.fsencode(name_)
+    except (TypeError, UnicodeEncodeError):
+        possible = False
+    if not possible:
+        raise UserError(
+            f"{name} is {repr(value)[:60]}; it must be the path of a file or folder, such as 'runs/photos'."
+        )
+    try:
+        os.lstat(value)
+    except OSError as error:  # that nothing is there yet is no matter
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(
+                f"{name} is {str(value)[:60]}..., longer than this system takes; give a shorter path of a file or folder."
+            ) from None
+
+
+def require_text(value: Any, name: str, example: str) -> None:
+    """Check that a value is a text.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not isinstance(value, str):
+        raise UserError(f"{name} is {repr(value)[:60]}; it must be a text, such as {example!r}.")
+
+
 def as_latents(z: Any, shape: tuple[int, ...], device: torch.device, name: str = "latents") -> Tensor:
     """Return numbers as float32 [N, *shape] on a device.
 
@@ -83,6 +123,7 @@ def as_latents(z: Any, shape: tuple[int, ...], device: torch.device, name: str =
         values = torch.as_tensor(z)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{name} are no array of numbers ({_first_line(error)}); give a float tensor.") from None
+    _require_dense(values, name)
     if values.ndim != len(shape) + 1 or tuple(values.shape[1:]) != shape or not len(values):
         raise UserError(f"{name} are {list(values.shape)}; they must be [N, {', '.join(map(str, shape))}].")
     if not values.dtype.is_floating_point:
@@ -153,6 +194,7 @@ def _as_array(images: Any, shape: Sides, who: str) -> np.ndarray:
     if isinstance(images, Image.Image):
         images = [images]
     if isinstance(images, Tensor):
+        _require_dense(images, f"The images for {who}")
         return (
             images.detach().cpu().numpy() if images.dtype != torch.bfloat16 else images.detach().float().cpu().numpy()
         )
@@ -168,6 +210,13 @@ def _as_array(images: Any, shape: Sides, who: str) -> np.ndarray:
             reason = "they are of different sizes" if items else "none was given"
             raise UserError(f"{who} takes {_wanted(shape)}: {reason} ({_first_line(error)}).") from None
     raise UserError(f"{who} takes {_wanted(shape)}, not a {type(images).__name__}.")
+
+
+def _require_dense(values: Tensor, name: str) -> None:
+    """Refuse a tensor that has no numbers, or keeps them in another way than side by side."""
+    if values.is_meta or values.layout != torch.strided or values.is_nested or values.is_quantized:
+        how = "on the meta device, without numbers" if values.is_meta else "sparse, nested or quantized"
+        raise UserError(f"{name} are {how}; give a dense tensor with its numbers, as z.to_dense() makes one.")
 
 
 def _from_pillow(image: Image.Image, shape: Sides, who: str) -> np.ndarray:

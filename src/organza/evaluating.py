@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.arguments import whole
+from organza.arguments import require_path, whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
 from organza.machine import require_memory
@@ -138,6 +138,9 @@ def evaluate(
             raise UserError(
                 f"{name} is a {type(place).__name__}; evaluate takes the path of a run, a folder, a zip or an array file (.npy)."
             )
+    require_path(target, "target")
+    if against is not None:
+        require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
     seed = whole(seed, "seed", most=2**64)

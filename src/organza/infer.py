@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from organza import checkpoint
-from organza.arguments import as_bytes, as_image, as_labels, as_latents, room, whole
+from organza.arguments import as_bytes, as_image, as_labels, as_latents, require_path, require_text, room, whole
 from organza.checkpoint import Checkpoint, Damaged
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
 from organza.forms import natural, require_form
 from organza.losses import probability
+from organza.machine import require_memory
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.part import Part, decode
 from organza.provenance import MADE, Provenance
@@ -37,6 +39,10 @@ from organza.untrusted import read_json
 FACTS = {"images": natural, "neutral": float | None}
 """What a manifest tells those who sample and judge."""
 SEEDS = 2**64
+FARTHEST = 1000
+"""Of a code, which was trained on [-1, 1]."""
+LARGE = 2**24
+"""Values of a picture: one of more is tried in outline first, since recipe.json may tell of any size."""
 
 
 class Run:
@@ -53,6 +59,7 @@ class Run:
         self, folder: RunFolder, saved: Checkpoint, notes: tuple[str, ...] = (), own: Collection[str] = frozenset()
     ):
         self.path, self.folder, self.saved, self.notes, self.own = folder.path, folder, saved, notes, own
+        self._rooms: dict[str, int] = {}
         self.content = folder.read()
         self.shape = tuple(self.content["data"]["shape"])  # of what is made, channels first
         self.channels, (self.height, self.width) = self.shape[0], self.shape[-2:]
@@ -174,13 +181,22 @@ class Run:
         if codes is None:
             raise UserError(f"{self.path} has no codes to go along; train one that has, with --recipe infogan-light.")
         along, steps = whole(along, "along", least=0), whole(steps, "steps", least=1, most=1000)
-        if not (isinstance(reach, int | float) and math.isfinite(reach)):
-            raise UserError(f"reach is {reach!r}; it must be a finite number, such as 2.")
+        if not (isinstance(reach, int | float) and abs(reach) <= FARTHEST):
+            raise UserError(
+                f"reach is {str(reach)[:40]}; it must be a number from -{FARTHEST} to {FARTHEST}, such as 2."
+            )
         table = codes.traversal(self.latent(seed, 0), along, steps, reach)
         return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
 
     def latent(self, seed: int, index: int) -> Tensor:
-        """The latent of picture `index` of a series, [z_dim]."""
+        """The latent of picture `index` of a series, [z_dim].
+
+        Raises:
+            UserError: where the run makes nothing from noise, or the numbers are none.
+        """
+        if not hasattr(self.generator, "latent"):
+            raise UserError(f"{self.path} translates pictures and makes none from noise.")
+        seed, index = whole(seed, "seed", most=SEEDS), whole(index, "index", most=SEEDS)
         return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
 
     @torch.no_grad()
@@ -259,12 +275,44 @@ class Run:
         # A convolution's last bits depend on the batch that a picture is part of, so that is always the same: for pictures of the size
         # that was trained, as many as the trainer samples at once; for others, which may be large, one.
         at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
+        self.require_room(*pictures.shape[1:3], to)
         made = []
         for start in range(0, len(pictures), at_once):
             some = pictures[start : start + at_once]
             padded = np.concatenate([some, np.repeat(some[-1:], at_once - len(some), 0)])
             made.append(to_uint8(network.translate(to_float(padded)))[: len(some)])
         return torch.cat(made).numpy()
+
+    def require_room(self, height: int, width: int, to: str = "b") -> None:
+        """Check that there is memory to translate a picture, before any is taken; pictures no larger than those of the training are.
+
+        Raises:
+            UserError: there is not.
+        """
+        if height * width > self.height * self.width:
+            needed = height * width * self._room_by_pixel(to)
+            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with --size 512x512")
+
+    @torch.no_grad()
+    def _room_by_pixel(self, to: str) -> int:
+        """The bytes that a translation takes for each pixel, at least: those of the largest layer, with what goes in and comes out."""
+        if to not in self._rooms:
+            largest = 0
+
+            def look(_: nn.Module, given: tuple, made: object) -> None:
+                nonlocal largest
+                largest = max(largest, sum(value.nbytes for value in (*given, made) if isinstance(value, Tensor)))
+
+            network = self.translator(to)
+            hooks = [layer.register_forward_hook(look) for layer in network.modules() if not any(layer.children())]
+            try:
+                x = torch.zeros(1, self.source_channels(to), self.height, self.width)
+                ends = x.nbytes + network.translate(x).nbytes
+            finally:
+                for hook in hooks:
+                    hook.remove()
+            self._rooms[to] = math.ceil((largest + ends) / (self.height * self.width))
+        return self._rooms[to]
 
     def source_channels(self, to: str = "b") -> int:
         """The channels of pictures that are translated to b, or back to a."""
@@ -279,7 +327,7 @@ class Run:
             raise UserError(
                 f"{self.path} makes pictures from noise and translates none: organza sample {quoted(self.path)}"
             )
-        if to not in ways:
+        if not isinstance(to, str) or to not in ways:
             raise UserError(
                 f"{self.path} has learned to translate to {' and '.join(ways)}, not to {to}; a run of a cyclegan recipe learns both ways."
             )
@@ -382,6 +430,13 @@ class Run:
         rows, _ = self._fitting(as_labels(labels))
         row = tuple(part[:1] for part in rows[0])
         with self._fitted():
+            if math.prod(self.shape) > LARGE:
+                outline = _outline(self.discriminator)
+                coder = getattr(self.generator, "encoder", None)
+                picture = torch.empty(1, *self.shape, device="meta")
+                evidence = outline.evidence(picture, lambda x: _outline(coder or self.encoder)(x))  # type: ignore[operator]
+                outline(evidence, *(part.to("meta") for part in row))
+                return
             self._authentic(row, torch.zeros(1, *self.shape))  # one costs little
 
     @cached_property
@@ -424,6 +479,8 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     Raises:
         UserError: where there is no run, no such checkpoint, none that is whole, or networks of modules that are not named here.
     """
+    require_path(path, "path")
+    require_text(which, "which", "best")
     own = modules_of(recipe)
     folder = RunFolder(path)
     folder.read()
@@ -470,6 +527,12 @@ def _named(folder: RunFolder, which: str) -> str:
         return str(read_json(pointer, inside=folder.path)["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def _outline(network: nn.Module) -> nn.Module:
+    """Return a copy of a network on torch's meta device, which takes pictures of any size and no memory."""
+    parts = (*network.parameters(), *network.buffers())
+    return copy.deepcopy(network, {id(part): torch.empty_like(part, device="meta") for part in parts})
 
 
 def _described(shape: tuple[int, ...]) -> str:

@@ -180,15 +180,20 @@ def free_memory() -> int:
     return _proc("meminfo", "MemAvailable") or _psutil().virtual_memory().available
 
 
-def require_memory(needed: int, what: str) -> None:
+def require_memory(needed: int, what: str, remedy: str = "ask for fewer") -> None:
     """Check that there is memory for something before any of it is made.
+
+    Args:
+        needed: bytes.
+        what: takes them.
+        remedy: for the error.
 
     Raises:
         UserError: there is not.
     """
     if needed > (free := free_memory()):
         raise UserError(
-            f"{what} would take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; ask for fewer."
+            f"{what} would take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; {remedy}."
         )
 
 

@@ -136,7 +136,7 @@ def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
     name, rest = path[0], path[1:]
     if isinstance(value, tuple):
-        if not name.isdigit() or int(name) >= len(value):
+        if name not in map(str, range(len(value))):
             raise UserError(f"--set {whole}: {name} should be a number from 0 to {len(value) - 1}.")
         position = int(name)
         new = _replace(value[position], rest, text, whole) if rest else _parse(text, value[position], whole)
@@ -252,6 +252,8 @@ def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
     Args:
         recipe: recipe that the user trusts, or its name; None for none.
     """
+    if not (recipe is None or isinstance(recipe, str | Recipe)):
+        raise UserError(f"recipe is {repr(recipe)[:60]}; it must be a name, such as 'dcgan-r1', or a Recipe.")
     if recipe is None or (isinstance(recipe, str) and ":" not in recipe):
         return frozenset()
     named = frozenset({recipe.partition(":")[0]}) if isinstance(recipe, str) else frozenset()
@@ -290,7 +292,7 @@ def imported(name: str, option: str) -> Callable[..., Any]:
         option: of the command line, for what is said where there is none.
 
     Raises:
-        UserError: no such module, or nothing of that name in it.
+        UserError: no such module, nothing of that name in it, or no function that can be called without an argument.
     """
     import importlib
     import sys
@@ -311,4 +313,10 @@ def imported(name: str, option: str) -> Callable[..., Any]:
         raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
     if not callable(found := getattr(module, function)):
         raise UserError(f"{option} {name}: it is a {type(found).__name__}, and should be a function.")
+    try:
+        inspect.signature(found).bind()
+    except ValueError:  # a function of C without a signature; what it needs it says itself
+        return found
+    except TypeError as error:
+        raise UserError(f"{option} {name}: it should be a function that needs no argument ({error}).") from None
     return found

@@ -77,31 +77,55 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Has a run begun here?"""
-        return self.recipe.is_file()
+        """Has a run begun here? Where its recipe.json is a link or a device, `read` says so, and nothing is begun in its place."""
+        return os.path.lexists(self.recipe)
 
     @property
     def is_free(self) -> bool:
         """True if a run can begin here: nothing is there, or what a run that was killed at its beginning left."""
-        return not self.exists and not (self.path.exists() and not self.path.is_dir()) and not self._stranger()
+        return not (self.path.exists() and not self.path.is_dir()) and not self.remains()
 
-    def _stranger(self) -> str:
-        """Return the name of something in the folder that no run put there."""
-        if self.exists or not self.path.is_dir():
+    def remains(self) -> str:
+        """Return the name of something in the folder that a run which is killed at its beginning does not leave; "" for nothing.
+
+        recipe.json counts like the rest: a run whose recipe.json comes and goes, or is no file, is still a run.
+        """
+        if not self.path.is_dir():
             return ""
-        own = ("lock", "samples", "checkpoints")
+        own = ("lock", "samples", *(("checkpoints",) if not _holds_something(self.checkpoints) else ()))
         return next((p.name for p in self.path.iterdir() if p.name not in own and not p.name.startswith(".")), "")
 
-    def begin(self) -> None:
-        """Make the folder.
+    def require_free(self) -> None:
+        """Check that a run can begin here.
 
         Raises:
-            UserError: where it cannot be made, or holds something that is not a run.
+            UserError: the folder holds a run, or something else.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; --run needs a folder for the run.")
-        if stranger := self._stranger():
-            raise UserError(f"{self.path} holds {stranger} and is not a run of organza; name a new folder with --run.")
+        if not (name := self.remains()):
+            return
+        if self.exists:
+            raise UserError(
+                f"{self.path} was begun by another process just now; run the same command again to go on with it."
+            )
+        if name == "checkpoints" or any(os.path.lexists(one) for one in (self.stats, self.events)):
+            raise UserError(
+                f"{self.path} holds {name} of a run and no recipe.json; restore that, or name a new folder with --run."
+            )
+        raise UserError(f"{self.path} holds {name} and is not a run of organza; name a new folder with --run.")
+
+    def begin(self, anew: bool = True) -> None:
+        """Make the folder.
+
+        Args:
+            anew: there is no run in it, and a new one begins.
+
+        Raises:
+            UserError: where it cannot be made, or holds something that is not a run, or a run where a new one should begin.
+        """
+        if anew:
+            self.require_free()
         try:
             make_folder(self.path)
             for part in (self.samples, self.checkpoints):
@@ -269,6 +293,16 @@ def lines_of(file: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
         yield from read_lines(file, inside=file.parent, most=most)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}; restore it, or remove it.") from None
+
+
+def _holds_something(folder: Path) -> bool:
+    """Return True if a folder holds a file or folder that is not hidden, or if it is no folder."""
+    try:
+        return any(not place.name.startswith(".") for place in folder.iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _ends_whole(file: Path) -> bool:

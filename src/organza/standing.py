@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from organza import checkpoint
 from organza.checkpoint import Checkpoint, Damaged
 from organza.disk import write_json
 from organza.errors import UserError
-from organza.forms import duration, natural, require_form
+from organza.forms import duration, natural, number, require_form
 from organza.game import Game
 from organza.health import Pulse, Vitals
 from organza.part import decode, encode, own_modules
@@ -25,9 +25,49 @@ from organza.stop import Check, best, tie
 if TYPE_CHECKING:
     from organza.trainer import Trainer
 
+LARGEST = 1e150
+"""Of what was measured: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
+
+
+def _measured(value: Any) -> bool:
+    """Return True for a number that a run can have measured: of weights that grew beyond all bounds, infinity and NaN too."""
+    return number(value) and not LARGEST <= abs(value) < math.inf
+
+
+def _sums(value: Any) -> bool:
+    """Return True for what each step of a line of stats.jsonl told. Losses are finite and sizes positive, so none is minus infinity."""
+    return isinstance(value, dict) and all(
+        isinstance(told, tuple) and all(_measured(one) and one != -math.inf for one in told) for told in value.values()
+    )
+
+
+def _pulse(value: Any) -> bool:
+    """Return True for what `Pulse` keeps: by name how many readings, their sum, the largest and the last."""
+    return isinstance(value, dict) and all(
+        isinstance(kept, tuple) and len(kept) == 4 and all(map(_measured, kept)) and kept[0] >= 1
+        for kept in value.values()
+    )
+
+
+def _rows(measured: int) -> Callable[[Any], bool]:
+    """The form of rows: an image count, so many numbers that were measured, and others that are None where nothing could be."""
+
+    def form(value: Any) -> bool:
+        return isinstance(value, tuple) and all(
+            isinstance(row, tuple)
+            and len(row) > measured
+            and natural(row[0])
+            and all(number(item) for item in row[1 : 1 + measured])
+            and all(item is None or _measured(item) for item in row[1:])
+            for row in value
+        )
+
+    return form
+
+
 FACTS = {
-    "images": natural, "steps": natural, "seconds": duration, "history": tuple[tuple, ...], "neutral": float | None,
-    "sums?": dict[str, tuple[float, ...]], "vitals?": tuple[tuple, ...], "pulse?": dict[str, tuple[float, float, float, float]],
+    "images": natural, "steps": natural, "seconds": duration, "history": _rows(4), "neutral": float | None,
+    "sums?": _sums, "vitals?": _rows(2), "pulse?": _pulse,
     "planned at?": natural, "rollbacks?": natural, "unwell?": natural,
     "plan?": PLAN, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip

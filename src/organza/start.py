@@ -14,6 +14,7 @@ import torch
 
 from organza import auto, checkpoint, infer, standing
 from organza import recipe as recipes
+from organza.arguments import require_path, require_text, whole
 from organza.auto import Choice, fallback_for, recipe_for
 from organza.checkpoint import Damaged
 from organza.data.batches import Batches
@@ -46,6 +47,8 @@ from organza.trainer import Trainer
 from organza.untrusted import printable
 
 DEFAULT_BUDGET = "20m"
+TEXTS = {"budget": "10m", "labels": "labels.csv:class", "device": "cpu", "on_collapse": "stop", "pages": "first"}
+"""Fields of a request that are texts, with examples."""
 FEW = 500  # images; below, a generator mostly learns to repeat them
 
 
@@ -92,6 +95,17 @@ class Request:
     pages: str | None = None
     follow_links: bool | None = None
 
+    def __post_init__(self) -> None:
+        require_path(self.data, "data")
+        if self.run is not None:
+            require_path(self.run, "run")
+        recipes.modules_of(None if self.recipe == auto.AUTO else self.recipe)
+        for name, example in TEXTS.items():
+            if getattr(self, name) is not None:
+                require_text(getattr(self, name), name, example)
+        if self.seed is not None:
+            object.__setattr__(self, "seed", whole(self.seed, "seed", most=infer.SEEDS))
+
     @cached_property
     def chosen(self) -> DefaultRun:
         """The run's folder, and a note where it could not bear the data's name. It is looked for once, before anything is written."""
@@ -137,12 +151,10 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
     (recipe, reasons), before = resolve(asked, machine, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)  # what does not fit the data is said before anything is written
-    folder.begin()
+    folder.begin(anew=before is None)
     with folder.hold(), ExitStack() as settings:
-        if folder.exists != (before is not None):  # both looked before one of them held it
-            raise UserError(
-                f"{folder.path} was begun by another process just now; run the same command again to go on with it."
-            )
+        if before is None:
+            folder.require_free()  # another process may have looked, too, before this one held it
         yield from _warnings(data, recipe)
         if asked.chosen.note:
             yield Warned(asked.chosen.note)
@@ -153,6 +165,7 @@ def training(asked: Request, progress: Progress | None = None) -> Iterator[Event
         with told(CANNOT.format(name=recipe.name)):
             plan = _plan(asked, before, recipe, data, referee, machine)
         if before is None:
+            folder.require_free()  # measuring took seconds
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         remember(folder.path, asked.data)
         trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)

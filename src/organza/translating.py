@@ -56,7 +56,7 @@ def translate_files(
     """Translate a picture, or all in a folder or zip, to PNG files of the same names, and say what the user should know.
 
     Pictures are brought to the channels of the training as its pictures were: transparency is laid on white, colours become grey where
-    the run was trained on grey. Each keeps its size.
+    the run was trained on grey. Each keeps its size; one that there is no memory for is left out.
 
     Args:
         run: the run's folder.
@@ -87,7 +87,7 @@ def translate_files(
     made_by = trained.made_by(kind=CHANGED) if metadata else None
     trained_size = Size(trained.width, trained.height)
     for done, job in enumerate(jobs, 1):
-        picture = _picture(job, size, channels)
+        picture = _picture(trained, to, job, size)
         if isinstance(picture, str):
             notes.append(f"{job.name} is left out: {picture}")
         elif picture.shape[1::-1] == trained_size:
@@ -104,13 +104,15 @@ def translate_files(
     return written, tuple(notes)
 
 
-def _picture(job: Job, size: Size | None, channels: int) -> np.ndarray | str:
+def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray | str:
     """The picture of a job, uint8 [H, W, channels], or why there is none."""
     try:
         content = job.read()
-        return decode(content, size or size_of(content), channels)
-    except Unreadable as reason:
-        return str(reason)
+        wanted = size or size_of(content)
+        trained.require_room(wanted.height, wanted.width, to)
+        return decode(content, wanted, trained.source_channels(to))
+    except (Unreadable, UserError) as reason:
+        return str(reason).removesuffix(".")
     except Exception as error:  # files and members of an archive fail in many ways
         return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 

@@ -20,6 +20,7 @@ from organza.data import check
 from organza.data.arrays import Failures, Rows, open_array, parse_array
 from organza.data.check import notes
 from organza.data.decode import Unreadable
+from organza.data.described import described
 from organza.data.folder import listing
 from organza.data.volumes import volumes_in
 from organza.errors import UserError
@@ -194,6 +195,18 @@ def test_a_zip_is_read_by_many_threads_at_once(tmp_path: Path):
     finally:
         sys.setswitchinterval(before)
     assert not wrong
+
+
+def test_a_zip_whose_large_directory_cannot_be_is_one_sentence(tmp_path: Path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.png", member(0))
+    content = path.read_bytes()
+    end = content.rindex(b"PK\5\6")
+    path.write_bytes(content[:end] + b"PK\6\6" + bytes(52) + b"PK\6\7" + b"\7" * 16 + content[end:])
+    with pytest.raises(UserError, match=r"not a readable zip .* get it again"):
+        listing(path)
+    assert described(path, ["0.png"], None) is None
 
 
 @pytest.mark.parametrize("field", ["offset", "sizes", "method"])

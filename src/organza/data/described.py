@@ -149,7 +149,7 @@ def _inside(source: str | Path, names: Sequence[str], table: str) -> list[Place]
     if root.is_dir():
         here = [folder for folder in folders if os.path.lexists(path := root / folder / table) and not path.is_dir()]
         reads = {folder: _from_folder(root / folder / table, root) for folder in here}
-    elif root.suffix.lower() in ARRAYS or not zipfile.is_zipfile(root):
+    elif root.suffix.lower() in ARRAYS:
         return []
     else:
         members = _members(root, [posixpath.join(folder, table) for folder in folders])

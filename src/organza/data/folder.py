@@ -87,6 +87,8 @@ def _is_zip(path: Path) -> bool:
     try:
         with open(open_regular(path), "rb") as file:  # noqa: PTH123
             return zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:  # a zip, whose directory cannot be: reading it tells why
+        return True
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 

@@ -190,10 +190,13 @@ def _is_near(place: Path, folder: Path) -> bool:
         home = None
     lexical = Path(os.path.abspath(place))  # noqa: PTH100 (looks at no disk)
     roots = [root for root in _above(folder) if root != root.parent and not (home and home.is_relative_to(root))]
-    for path in (lexical, *((lexical.resolve(),) if any(root in lexical.parents for root in roots) else ())):
-        if not any(root in path.parents for root in roots):
-            return False
-    return True
+    if not any(root in lexical.parents for root in roots):
+        return False
+    try:
+        real = lexical.resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that this system cannot have, or a link to itself
+        return False
+    return any(root in real.parents for root in roots)
 
 
 def _is_marked(note: Mapping[str, str], content: Mapping[str, Any]) -> bool:
@@ -249,4 +252,11 @@ def _note(folder: Path) -> dict[str, str]:
 
 
 def _possible(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and "\0" not in value
+    """True if it is a text that can be the name of a place on this system."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -164,10 +164,10 @@ def _aligned(text: str) -> str:
     Nothing for a text of another form. Neither names nor cells have spaces in it.
     """
     first, _, rest = text.partition("\n")
-    if not first.strip().isdecimal():
+    if not (count := first.strip()).isdecimal() or len(count) > 20:  # Python makes no number of thousands of digits
         return ""
     rows = [line.split() for line in rest.split("\n") if line.strip()]
-    if len(rows) != int(first) + 1 or len({len(row) for row in rows[1:]}) != 1:
+    if len(rows) != int(count) + 1 or len({len(row) for row in rows[1:]}) != 1:
         return ""
     if len(rows[1]) == len(rows[0]) + 1:  # the column of names has none
         rows[0].insert(0, "file")
