@@ -3,6 +3,7 @@
     apt-get download wesnoth-1.16-data stellarium-data ... ; dpkg -x ... packages     # the names: `python benchmarks/kinds.py list`
     python benchmarks/kinds.py run kinds --packages packages --budget 5m --seeds 1
     python benchmarks/kinds.py show kinds
+    python benchmarks/kinds.py units kinds/data/faces kinds/data/pixel-art     # what distances mean on them
 
 `run` writes each folder (see `folders.py`), types `organza train` on it as a user does, and measures what came of it: distance by two
 networks that share no weights, precision, recall, coverage, near-copies, and the verdict's words. What is there already is not done
@@ -25,7 +26,12 @@ from PIL import Image, ImageDraw
 
 import organza
 from folders import DEGENERATE, KINDS, Kind, write
+from organza import Images, Source
+from organza.metrics.damage import Damage
+from organza.metrics.features import offline_extractor
+from organza.metrics.pyramid import Pyramid
 from organza.pictures import to_image
+from organza.referee import Referee
 from organza.report.record import Record
 from organza.report.writing import verdict_of
 
@@ -88,6 +94,14 @@ def page(out: Path, names: list[str]) -> Image.Image:
     return sheet
 
 
+def units(folders: list[Path]) -> None:
+    """Print how far real images of each folder stand from themselves, damaged."""
+    for folder in folders:
+        referee = Referee(Pyramid(offline_extractor), Images(Source(folder)))
+        found = Damage(**{name: one.value for name, one in referee.damage.items()})
+        print(f"| {folder.name} | {found.pieces:.3f} | {found.blurred:.3f} | {found.unit:.3f} |", flush=True)
+
+
 def run_all(asked: argparse.Namespace) -> None:
     (asked.out / "runs").mkdir(parents=True, exist_ok=True)
     for kind in (*KINDS, *DEGENERATE):
@@ -144,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list")
+    verbs.add_parser("units").add_argument("data", type=Path, nargs="+")
     for verb in ("run", "show"):
         one = verbs.add_parser(verb)
         one.add_argument("out", type=Path)
@@ -158,6 +173,9 @@ def main() -> None:
     if asked.verb == "list":
         for kind in (*KINDS, *DEGENERATE):
             print(f"{kind.name:20s}{kind.count:6d}  {kind.package or 'drawn here'}")
+        return
+    if asked.verb == "units":
+        units(asked.data)
         return
     if asked.verb == "run":
         run_all(asked)

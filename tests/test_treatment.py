@@ -100,8 +100,10 @@ def test_continue_does_nothing(pictures: Path, tmp_path: Path):
         ({"apart": 0.001}, []),
         ({"apart": 1e-4, "images": YOUNG - 1}, []),
         ({"spread": 1e-4}, ["collapse"]),
+        ({"spread": 1e-4, "images": YOUNG - 1}, []),
         ({"generator_last": 0.0}, ["still"]),
         ({"discriminator_jump": 0.9}, ["jump"]),
+        ({"discriminator_jump": 0.9, "images": YOUNG - 1}, []),
     ],
     ids=str,
 )

@@ -46,7 +46,7 @@ class Damage(NamedTuple):
         return min((one for one in self if one > HARMLESS), default=UNIT)
 
 
-HARMLESS = 0.02
+HARMLESS = 0.01
 """A distance that damage must exceed."""
 UNIT = 0.12
 """Where nothing does damage, or it was not measured: between the units of faces and of icons."""

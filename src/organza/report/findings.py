@@ -33,7 +33,7 @@ SCALE = (
     (math.inf, "bad", "Not like the real ones yet", "the pictures have little in common with the real ones"),
 )
 """Distances in units of `metrics.damage`, and what the eye says at them. The shares are those of 162 sheets of races on three data sets
-(`benchmarks/words.py` draws some of each) with the unit of faces, 0.13."""
+(`benchmarks/words.py` draws some of each) with the unit of faces, 0.12."""
 
 
 @dataclass(frozen=True)
