@@ -155,7 +155,7 @@ def shown(score: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="The default on folders of many kinds of images.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list")
     verbs.add_parser("units").add_argument("data", type=Path, nargs="+")

@@ -275,7 +275,7 @@ class Run:
         # A convolution's last bits depend on the batch that a picture is part of, so that is always the same: for pictures of the size
         # that was trained, as many as the trainer samples at once; for others, which may be large, one.
         at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
-        self.require_room(*pictures.shape[1:3], to)
+        self.require_room(pictures.shape[1], pictures.shape[2], to)
         made = []
         for start in range(0, len(pictures), at_once):
             some = pictures[start : start + at_once]

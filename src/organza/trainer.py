@@ -224,7 +224,9 @@ class Trainer:
                 crossed = self.plan.crossed(before, self.images)
                 if crossed.save or crossed.evaluate:
                     self.planned_at = self.images  # where a rollback may lead: not to where a signal happened to come
-                signal = reason is not None and reason[0] in NAMES  # what it cuts short is taken up again, to the same bits
+                signal = (
+                    reason is not None and reason[0] in NAMES
+                )  # what it cuts short is taken up again, to the same bits
                 if (signal or not reason) and (ill := seen_ill(self, before, crossed.stats)):
                     reason = (yield from answered(self, ill, self.vitals)) or reason
                     if self.images < before:  # back at an earlier point
