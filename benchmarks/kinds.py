@@ -37,7 +37,7 @@ from organza.report.writing import verdict_of
 
 SHOWN, CELL, LEFT = 12, 64, 150
 """Images of a row; pixels of a cell and of the words beside it."""
-NETWORKS = {"efficientnet-lite0": "lite0", "mobilenetv2": "mobilenet"}
+NETWORKS = ("efficientnet-lite0", "mobilenet-v2")
 
 
 def train(kind: Kind, data: Path, run: Path, budget: str, seed: int, options: list[str]) -> str:
@@ -117,7 +117,11 @@ def run_all(asked: argparse.Namespace) -> None:
             kept = run.with_suffix(".json")
             if not kept.exists():
                 trouble = train(kind, data, run, asked.budget, seed, asked.options)
-                kept.write_text(json.dumps({"trouble": trouble} if trouble else measured(run, data), indent=1))
+                try:
+                    told = measured(run, data)  # an early end is no reason not to look
+                except (subprocess.CalledProcessError, organza.UserError):
+                    told = {"trouble": trouble or "not measured"}
+                kept.write_text(json.dumps(told, indent=1))
             print(line(run.name, json.loads(kept.read_text())), flush=True)
 
 
@@ -134,19 +138,9 @@ def line(name: str, told: dict[str, Any]) -> str:
 SCORES = ("mmd", "precision", "recall", "coverage")
 
 
-def scored(numbers: Any, network: str) -> dict[str, Any]:
-    """Return the scores by a network, wherever the output of `organza evaluate --json` keeps them."""
-    if isinstance(numbers, dict):
-        if network in numbers:
-            return numbers[network]
-        for value in numbers.values():
-            if found := scored(value, network):
-                return found
-    if isinstance(numbers, list):
-        for value in numbers:
-            if found := scored(value, network):
-                return found
-    return {}
+def scored(entries: list[dict[str, Any]], network: str) -> dict[str, Any]:
+    """Return the scores by a network, of what `organza evaluate --json` printed."""
+    return next((one["metrics"] for one in entries if one["card"]["extractor"]["name"] == network), {})
 
 
 def shown(score: Any) -> str:

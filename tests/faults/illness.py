@@ -205,9 +205,9 @@ def cured(patients: Patients, times: int) -> Row:
         kept += not end
         if end:
             missed.append(f"{name} {spoil.__name__}")
-    return Row(
-        f"forced collapses, cured ({', '.join(missed) or 'all'} were not)", min(times, LEAST_CURED * times // 20), kept
-    )
+    least = LEAST_CURED * times // 20
+    name = f"forced collapses, {kept} of {times} cured by the run itself"
+    return Row(name, least, min(kept, least), ", ".join(missed))
 
 
 def left_alone(patients: Patients, runs: int) -> Row:
