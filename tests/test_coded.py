@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -122,11 +123,12 @@ def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):
     game.noise = 0.0
     see = game.G.encoder.seen
     expected = (see(game.G.decoder(q)) - see(x)).abs().mean()
-    assert torch.isclose(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
+    near = partial(torch.isclose, rtol=0.01)  # errors of less than a level of 8 bits are none
+    assert near(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
     part = (see(game.G.decoder(game.G.encoder(x[:2]))) - see(x[:2])).abs().mean()
-    assert torch.isclose(game.extra_generator_terms(batch, made)["reconstruction"], part)
+    assert near(game.extra_generator_terms(batch, made)["reconstruction"], part)
     game.noise = 0.3
-    assert not torch.isclose(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
+    assert not near(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
 
 
 def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(pictures: Path, tmp_path: Path):

@@ -156,7 +156,8 @@ class Trainer:
         self.images = max(self.images, moment.images + recipe.batch)
         self.steps += 1
         before, self.glimpses = self.glimpses, self._glimpsed()
-        told |= {f"{who} step": change(before[who], now) for who, now in self.glimpses.items()}
+        turns = {"G": for_G, "D": for_D}  # who sits out stands still for no illness
+        told |= {f"{who} step": change(before[who], now) for who, now in self.glimpses.items() if turns[who]}
         return numbers(told)
 
     def _turn(self, who: str, loss: Callable[[], Turn], strongest: float = 1.0) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -230,7 +231,7 @@ class Discriminator(scales.Discriminator):
 
 def _even(layer: nn.Module) -> nn.Module:
     """Weights that keep the size of what goes through relu, biases 0.  He et al. 2015, arXiv:1502.01852, eq. 10."""
-    assert isinstance(layer.weight, Tensor)
+    assert isinstance(layer.weight, torch.Tensor)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if isinstance(getattr(layer, "bias", None), Tensor):
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -151,9 +151,9 @@ class OneScale(nn.Module):
         if self.training:
             mean = h.mean((0, 2, 3), keepdim=True)
             variance = (h - mean).square().mean()
-            with torch.no_grad():
-                self.mean.lerp_(mean.to(self.mean), 0.1)
-                self.variance.lerp_(variance.to(self.variance), 0.1)
+            if torch.is_grad_enabled():  # while it learns: looking at samples moves nothing
+                self.mean.lerp_(mean.detach().to(self.mean), 0.1)
+                self.variance.lerp_(variance.detach().to(self.variance), 0.1)
         return (h - mean) * (variance + 1e-6).rsqrt()
 
 
