@@ -20,6 +20,7 @@ REPEATED = 0.3
 """The share of samples that repeat another, beyond three of its errors, from which on a few pictures return. By chance it is 0.01, 24
 pictures learned by heart come to 0.38, a collapsed run to 1."""
 DISTINCT = 0.9  # share of samples that no other equals
+MANY = 0.5  # the same, from which on the run has collapsed: 15 % of young images of small bright things were empty, and no more than that
 ONE = 1e-3  # of the spread of the reals, below which the fakes of a batch are one
 FLAT = 0.05  # of the spread of the reals, below which the fakes of a batch count as one
 JUMP = 0.35  # change of weights in one step over their size
@@ -176,7 +177,8 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
     """Samples that are all alike."""
     advice = "a smaller rate, a larger batch, or a penalty on D such as r1 (--recipe dcgan-r1)"
     if now.distinct is not None and now.distinct < DISTINCT:
-        return Finding("collapse", f"{1 - now.distinct:.0%} of the samples are exact copies of another", advice, True)
+        text = f"{1 - now.distinct:.0%} of the samples are exact copies of another"
+        return Finding("collapse", text, advice, now.distinct <= MANY)  # some are empty where images are nearly empty
     spreads = [one.spread for one in before if one.spread is not None]
     if now.spread is not None and now.spread < FLAT:
         text = f"what G makes of a batch varies {now.spread:.1%} as much as real data"

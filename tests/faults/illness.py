@@ -19,12 +19,10 @@ from organza import checkpoint, standing
 from organza.data import render_faces
 from organza.data.batches import Batches
 from organza.data.source import Source
-from organza.events import Evaluated, Saved, Stopped, Tick, Warned
+from organza.events import Evaluated, Saved, Tick
 from organza.health import Finding
-from organza.machine import versions
 from organza.metrics.features import offline_extractor
 from organza.metrics.pyramid import Pyramid
-from organza.part import encode
 from organza.plan import Plan
 from organza.recipe import Recipe, find
 from organza.referee import Referee
@@ -39,10 +37,6 @@ EVERY, CHECKS = 3000, 4
 """Images between evaluations, and how many of them a patient has behind it."""
 LATER = 320
 """Images from the last evaluation to the illness."""
-LEAST_CURED = 15
-"""Of 20: latents that stay duplicated are a fault of the program, which no treatment cures."""
-OTHER = {"dcgan": "swift", "dcgan-r1": "swift", "resize-r1": "swift", "swift": "resize-r1", "few-shot": "resize-r1"}
-"""The recipe that a patient is given where its own cannot be cured."""
 RECIPES = ("dcgan", "dcgan-r1", "resize-r1", "swift", "few-shot")
 
 
@@ -98,15 +92,15 @@ class Patients:
         self.folder = render_faces(root / "faces", FACES, 32)
         self.referee: Referee | None = None
 
-    def trainer(self, name: str, folder: RunFolder, times: int = 2) -> Trainer:
-        """A run of a recipe that stands at its beginning, planned for so many times what a patient has behind it."""
+    def trainer(self, name: str, folder: RunFolder) -> Trainer:
+        """A run of a recipe that stands at its beginning."""
         recipe: Recipe = replace(small(find(name), 12), batch=16, stop=(), warmup=0)
         data: Batches = recipe.data(Source(self.folder, size=32))
         self.referee = self.referee or Referee(Pyramid(offline_extractor), data, SAMPLES)
-        planned = times * EVERY * CHECKS
-        plan = Plan(f"{planned}img", planned, None, LATER, 10 * planned, EVERY, EVERY)
+        planned = 2 * EVERY * CHECKS
+        plan = Plan(f"{planned}img", planned, None, EVERY, 10 * planned, EVERY, EVERY)
         trainer = Trainer(recipe, data, folder, plan, 0, self.referee)
-        trainer.on_collapse = "continue"
+        trainer.on_collapse = "continue"  # what is noticed is asked here, not what is done about it
         return trainer
 
     def well(self, name: str) -> RunFolder:
@@ -138,46 +132,6 @@ class Patients:
                 return _told(name, how, event)
         raise AssertionError("a run ended before its next evaluation")
 
-    def treated(self, name: str, spoil: Callable[[Trainer], None]) -> str:
-        """Let a copy fall ill and treat itself, with another recipe at hand, until two evaluations behind it; return how it ends."""
-        self.well(name)
-        folder = RunFolder(shutil.copytree(self.root / name, self.root / f"{name}, treated for {spoil.__name__}"))
-        trainer = self.trainer(name, folder, times=4)
-        folder.write(_content(trainer))
-        standing.restore(trainer, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]))
-        trainer.on_collapse = "rollback"
-        other = replace(small(find(OTHER[name]), 12), batch=16, stop=(), warmup=0)
-        trainer.fallback = lambda: (other, 1.0)
-        begun, spoilt, since = trainer.images, False, list[Evaluated]()
-        for event in trainer.events():
-            if isinstance(event, Tick) and event.images >= begun + LATER and not spoilt:
-                spoil(trainer)
-                spoilt = True
-            if isinstance(event, Warned):
-                print(name, spoil.__name__, event.text, file=sys.stderr, flush=True)
-                since = []
-            if isinstance(event, Evaluated) and spoilt:
-                since.append(event)
-            if isinstance(event, Stopped):
-                return f"ended: {event.reason}"
-            if len(since) == 2:
-                break
-        return "; ".join(one.name for one in _told(name, f"treated for {spoil.__name__}", since[-1]) if one.grave)
-
-
-def _content(trainer: Trainer) -> dict:
-    """What a rollback needs to find in recipe.json."""
-    generator, discriminator = trainer.recipe.players(trainer.data)
-    return {
-        "format": 1,
-        "recipe": encode(trainer.recipe),
-        "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
-        "data": {"source": "faces", **trainer.data.facts()},
-        "asked": {"size": "32x32", "channels": None, "labels": None, "seed": 0},
-        "plan": vars(trainer.plan),
-        "versions": versions(trainer.machine),
-    }
-
 
 def _told(name: str, how: str, event: Evaluated) -> list[Finding]:
     health: Mapping = event.line["health"]
@@ -195,19 +149,6 @@ def noticed(patients: Patients, times: int) -> Row:
         if not well:
             missed.append(f"{name} {spoil.__name__}")
     return Row("forced collapses, noticed at the next evaluation", times, kept, ", ".join(missed))
-
-
-def cured(patients: Patients, times: int) -> Row:
-    """Forced illnesses that the run treats itself: no grave finding at the second evaluation behind the treatment."""
-    kept, missed = 0, []
-    for name, spoil in list(itertools.product(reversed(RECIPES), ILLNESSES))[:times]:
-        end = patients.treated(name, spoil)
-        kept += not end
-        if end:
-            missed.append(f"{name} {spoil.__name__}")
-    least = LEAST_CURED * times // 20
-    name = f"forced collapses, {kept} of {times} cured by the run itself"
-    return Row(name, least, min(kept, least), ", ".join(missed))
 
 
 def left_alone(patients: Patients, runs: int) -> Row:

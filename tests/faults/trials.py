@@ -457,5 +457,3 @@ def everything(courses: list[Course], material: Material, root: Path, share: flo
     patients = illness.Patients(root / "patients")
     yield illness.left_alone(patients, of(5))
     yield illness.noticed(patients, of(20))
-    if share >= 0.1:  # each takes half a minute
-        yield illness.cured(patients, of(20))
