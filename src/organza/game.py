@@ -54,7 +54,7 @@ class Moment(NamedTuple):
 
 BEGINNING = Moment()
 REMEDY = Penalty(r1_finite)
-"""What holds D back in a run that fell ill without a penalty."""
+"""The penalty of a run that fell ill without one."""
 
 
 class Turn(NamedTuple):

@@ -30,8 +30,8 @@ class Damage(NamedTuple):
     """Distances of damaged real images from real ones.
 
     Args:
-        pieces: of images put together from pieces of others.
-        blurred: of blurred ones.
+        pieces: distance of images put together from pieces of others.
+        blurred: distance of blurred images.
     """
 
     pieces: float
@@ -49,7 +49,7 @@ class Damage(NamedTuple):
 HARMLESS = 0.01
 """A distance that damage must exceed."""
 UNIT = 0.12
-"""Where nothing does damage, or it was not measured: between the units of faces and of icons."""
+"""The unit if nothing does damage, or if it was not measured: between those of faces and of icons."""
 
 
 def damage(extractor: Extractor, images: np.ndarray, features: Tensor, key: str, directory: Path) -> Damage:
@@ -57,10 +57,10 @@ def damage(extractor: Extractor, images: np.ndarray, features: Tensor, key: str,
 
     Args:
         extractor: pictures to features.
-        images: real ones, uint8 [N, H, W, C].
-        features: of them, undamaged.
-        key: stands for the images, where features are kept.
-        directory: in which they are.
+        images: real images, uint8 [N, H, W, C].
+        features: features of the images, undamaged.
+        key: name of the images among the features that are kept.
+        directory: place of the kept features.
 
     Raises:
         UserError: the extractor refuses the images.
