@@ -46,7 +46,7 @@ def measure(trainer: Trainer, seconds: float) -> float:
 
     Args:
         trainer: takes the steps.
-        seconds: of three windows.
+        seconds: length of three windows together.
     """
     windows: list[float] = []
     first = 1.0

@@ -56,7 +56,7 @@ class Referee:
 
     @cached_property
     def damage(self) -> dict[str, Estimate]:
-        """How far real images stand from themselves, damaged: the measure of all distances here; empty for volumes."""
+        """Return the distances of damaged real images from real ones, the measure of all others here; empty for volumes."""
         real, data = self.data.real(), self.data
         if real.ndim != 4 or min(real.shape[1:3]) < CUTS:
             return {}

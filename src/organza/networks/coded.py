@@ -70,7 +70,7 @@ class Generator(layers.Generator):
         brush: feature maps of E at half the size; see `Encoder` and `Decoder`.
         loud: how loud the chromas are that E sees: `colours.seen`.
         quiet: how loud they are in what R draws: `colours.drawn`.
-        range: of images, for E and R: a function of `ranges`, of the number of channels.
+        range: function of `ranges` that makes the range of images for E and R from the number of channels.
         norm: the normalisation of codes before tanh, a function of their number of maps.
 
     Raises:
@@ -120,7 +120,7 @@ class Encoder(nn.Module):
         code: maps of a code.
         width: feature maps at half the size; twice as many at a fourth.
         chroma: how loud the chromas are that it sees: `colours.seen`.
-        range: of images, a function of `ranges`.
+        range: function of `ranges` that makes the range of images from the number of channels.
         norm: the normalisation of codes, a function of their number of maps. With `one_scale` no code can lie in tanh's flat
             ends for all images, and codes vary as much whatever the images are, which the penalties' weights take for granted.
 
@@ -161,7 +161,7 @@ class Decoder(nn.Module):
         code: maps of a code.
         width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one.
         chroma: how loud the chromas of what it draws are: `colours.drawn`.
-        range: of images, a function of `ranges`.
+        range: function of `ranges` that makes the range of images from the number of channels.
 
     >>> Decoder((1, 28, 28))(torch.zeros(2, 8, 14, 14)).shape
     torch.Size([2, 1, 28, 28])

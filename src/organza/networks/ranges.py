@@ -69,6 +69,7 @@ class Standard(Range):
 
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
+        """Take m and s from images [N, C, H, W], each pixel weighted by its opacity."""
         weight = opacity(images)
         total = weight.sum().clamp_min(1e-6)
         mean = (weight * images).sum((0, 2, 3), keepdim=True) / total
