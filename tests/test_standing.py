@@ -189,17 +189,20 @@ def test_retention_counts_only_what_verifies(tmp_path: Path):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_released_format_loads_for_ever(name: str, tmp_path: Path):
+    """Each fixture is a run of 16 images of 32, on the noise below; `format-1-coded` names all kinds of values that recipes hold."""
     shutil.copytree(FIXTURES / name, tmp_path / "run")
     assert sum(file.stat().st_size for file in (tmp_path / "run").rglob("*") if file.is_file()) < 100_000
     run = organza.load(tmp_path / "run")
     assert run.images == 16
-    assert run.sample(3).shape == (3, 8, 8, 1)
+    channels, *sides = json.loads((tmp_path / "run" / "recipe.json").read_text())["data"]["shape"]
+    assert run.sample(3).shape == (3, *sides, channels)
     assert run.judge(run.sample(3)).shape == (3,)
-    np.save(tmp_path / "data.npy", np.random.default_rng(0).integers(0, 256, (120, 8, 8), np.uint8))
+    np.save(tmp_path / "data.npy", np.random.default_rng(0).integers(0, 256, (120, *sides), np.uint8))
     events: list = []
     organza.train(tmp_path / "data.npy", tmp_path / "run", show=events.append, evaluate=False)
     assert isinstance(events[-1], Stopped)
     assert events[-1].images == 32
+    assert not [event.text for event in events if isinstance(event, Warned) and "00000016" in event.text]
 
 
 def test_there_is_a_fixture_of_the_format_that_is_written():
