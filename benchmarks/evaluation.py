@@ -24,11 +24,11 @@ from PIL import Image, ImageFilter
 from organza.data import open_data, parse_size, render_faces
 from organza.evaluating import evaluate
 from organza.machine import versions
-from organza.metrics import features
-from organza.metrics.evaluate import evaluate as distances
-from organza.metrics.evaluate import thorough
-from organza.metrics.features import Extractor, offline_extractor, second_opinion
-from organza.metrics.pyramid import Pyramid
+from organza.metrics.extractors import features
+from organza.metrics.extractors.features import Extractor, offline_extractor, second_opinion
+from organza.metrics.extractors.multiscale import Pyramid
+from organza.metrics.suite import evaluate as distances
+from organza.metrics.suite import thorough
 
 
 def seconds(work: Callable[[], object]) -> float:

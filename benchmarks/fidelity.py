@@ -23,7 +23,7 @@ from torch import Tensor
 from torch_fidelity import feature_extractor_base, feature_extractor_clip, registry  # pyright: ignore[reportMissingImports]
 from torch_fidelity import feature_extractor_inceptionv3 as inceptionv3  # pyright: ignore[reportMissingImports]
 
-from organza.metrics.features import offline_extractor
+from organza.metrics.extractors.features import offline_extractor
 
 OUT = Path("tests/fixtures/fidelity.json")
 SOME = slice(0, 3)  # pictures that the networks are shown

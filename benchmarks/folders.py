@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from organza.data.artist import Artist
-from organza.data.faces import style_definition
+from organza.data.builtin.face_drawing import Artist
+from organza.data.builtin.faces import style_definition
 
 SIDE = 64
 Draw = Callable[[np.random.Generator], Image.Image]

@@ -27,10 +27,10 @@ from PIL import Image, ImageDraw
 import organza
 from folders import DEGENERATE, KINDS, Kind, write
 from organza import Images, Source
+from organza.media.images import to_image
 from organza.metrics.damage import Damage
-from organza.metrics.features import offline_extractor
-from organza.metrics.pyramid import Pyramid
-from organza.pictures import to_image
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid
 from organza.referee import Referee
 from organza.report.record import Record
 from organza.report.writing import verdict_of

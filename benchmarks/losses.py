@@ -20,12 +20,13 @@ from organza import Images, Source
 from organza.data.batches import Batches
 from organza.game import NonFinite
 from organza.machine import versions
-from organza.metrics.features import offline_extractor
-from organza.pictures import grid, save_png
+from organza.media.images import grid, save_png
+from organza.metrics.extractors.features import offline_extractor
+from organza.overrides import apply
 from organza.plan import Plan
-from organza.recipe import apply, find
+from organza.recipes import get
 from organza.referee import Referee
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 from organza.trainer import Trainer
 from organza.viewing import gallery, samples
 
@@ -35,7 +36,7 @@ RECIPES = "dcgan lsgan wgan wgan-gp dragan sngan-hinge ragan rpgan-r1-r2 dcgan-r
 def trainer(name: str, settings: list[str], data: Batches, images: int, seed: int, referee: Referee) -> Trainer:
     """A recipe at the beginning, planned for so many images, with no folder of its own."""
     plan = Plan(f"{images}img", images, None, images, images, images, images)
-    return Trainer(apply(find(name), settings), data, RunFolder(tempfile.gettempdir()), plan, seed, referee)
+    return Trainer(apply(get(name), settings), data, RunFolder(tempfile.gettempdir()), plan, seed, referee)
 
 
 def advance(run: Trainer, images: int) -> tuple[float, str]:

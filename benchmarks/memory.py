@@ -73,7 +73,7 @@ def pack(data: str, side: int) -> dict[str, float]:
 def train(data: str, run: str, images: int, recipe: str) -> dict[str, float]:
     """What training from the pack takes, from the opening of the data to the end."""
     from organza import Request, training
-    from organza.events import Tick
+    from organza.run.events import Tick
 
     start, opened, seen = time.perf_counter(), 0.0, []
     for event in training(Request(data, run, recipe, f"{images}img", size="32")):

@@ -13,7 +13,7 @@ import numpy as np
 
 import organza
 from organza import Images, Source
-from organza.pictures import grid, save_png
+from organza.media.images import grid, save_png
 
 
 def main() -> None:

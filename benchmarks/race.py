@@ -33,13 +33,15 @@ from organza import Images, Source
 from organza.auto import AUTO, recipe_for
 from organza.data.batches import to_uint8
 from organza.machine import choose, versions
-from organza.metrics.evaluate import distance
-from organza.metrics.features import offline_extractor, second_opinion
-from organza.metrics.pyramid import Pyramid
+from organza.metrics.extractors.features import offline_extractor, second_opinion
+from organza.metrics.extractors.multiscale import Pyramid
+from organza.metrics.suite import distance
+from organza.overrides import apply
 from organza.pace import measure, trial
 from organza.plan import Plan
-from organza.recipe import Recipe, apply, find
-from organza.run import RunFolder
+from organza.recipe import Recipe
+from organza.recipes import get
+from organza.run.folder import RunFolder
 from organza.stop import Budget
 from organza.trainer import Trainer
 from organza.viewing import samples
@@ -183,7 +185,7 @@ def entered(text: str, source: Source, data: Images, seed: int, settings: list[s
         print(label, *choice.reasons, sep="\n  ", flush=True)
         recipe = choice.recipe
     else:
-        recipe = find(name)
+        recipe = get(name)
     return Lane(label, Ours(apply(recipe, settings), data, seed, allowed), seconds, clock)
 
 

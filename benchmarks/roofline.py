@@ -30,7 +30,8 @@ from organza.dry import cost
 from organza.machine import CPU, Machine, choose, versions
 from organza.networks.layers import channels_last
 from organza.pace import measure, trial
-from organza.recipe import Recipe, find
+from organza.recipe import Recipe
+from organza.recipes import get
 from organza.stop import Budget
 from race import Reference
 from tutorial import Tutorial
@@ -140,7 +141,7 @@ def main() -> None:
     source, here = Source(asked.data, 64), choose("cpu")
     data, reference = Images(source), Reference(Images(source), 0)
     auto = recipe_for(source, Budget.parse("10m"), lambda recipe, some: measure(trial(recipe, some, here), 1.0)).recipe
-    contestants = list(dict.fromkeys(Contestant(recipe, on) for recipe in (find("dcgan"), auto) for on in (CPU, here)))
+    contestants = list(dict.fromkeys(Contestant(recipe, on) for recipe in (get("dcgan"), auto) for on in (CPU, here)))
     steps = {one: trial(one.recipe, data, one.machine).step for one in contestants}
     best = {one.machine: f"best convolution in {one.machine.facts()['precision']}, GFLOP/s" for one in contestants}
     jobs: dict[str, Callable[[], float]] = {name: partial(best_convolution, machine) for machine, name in best.items()}

@@ -25,9 +25,9 @@ from organza.data.batches import split, to_float, to_uint8
 from organza.data.pack import Pack
 from organza.errors import UserError
 from organza.infer import Run
-from organza.metrics.evaluate import evaluate
-from organza.metrics.features import offline_extractor
-from organza.pictures import grid, save_png
+from organza.media.images import grid, save_png
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.suite import evaluate
 from organza.seeding import MICROBATCH, permutation
 
 

@@ -21,11 +21,11 @@ import torch
 from organza import Images, Source
 from organza.data import open_data, parse_size, render_faces
 from organza.machine import versions
-from organza.metrics.features import offline_extractor
+from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.kernels import gaussian_mmd
 from organza.networks.layers import channels_last
 from organza.pace import trial
-from organza.recipe import find
+from organza.recipes import get
 
 
 def convolution() -> float:
@@ -42,7 +42,7 @@ def convolution() -> float:
 
 def training(name: str, data: Images, steps: int) -> Callable[[], float]:
     """A function that does some steps of a recipe and returns images a second."""
-    trainer = trial(find(name), data)
+    trainer = trial(get(name), data)
     trainer.step()
 
     def run() -> float:
@@ -80,7 +80,7 @@ def main() -> None:
         pack = data.pack
         extractor = offline_extractor()
         features = extractor(np.array(pack.images[:500]))
-        generator = trial(find("dcgan"), data).game.G.eval()
+        generator = trial(get("dcgan"), data).game.G.eval()
         z = torch.randn(64, 100)
         jobs = {
             "convolution, GFLOP/s": convolution,

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from organza.metrics.evaluate import distance
-from organza.metrics.features import offline_extractor
-from organza.metrics.pyramid import Pyramid
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid
+from organza.metrics.suite import distance
 from organza.stop import Check, Equilibrium, Faded, Plateau, Rule, best
 
 RECORDED = Path(__file__).parent.parent / "tests" / "fixtures" / "histories"

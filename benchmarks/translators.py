@@ -23,7 +23,8 @@ from organza.data.batches import Batches
 from organza.machine import versions
 from organza.networks.translator import resized, transposed, transposed_even
 from organza.pace import trial
-from organza.recipe import Recipe, find
+from organza.recipe import Recipe
+from organza.recipes import get
 from organza.trainer import Trainer
 
 
@@ -69,15 +70,15 @@ def main() -> None:
     arguments.add_argument("--out", type=Path)
     asked = arguments.parse_args()
     torch.set_flush_denormal(True)
-    data = find("cut-light").data(Source(asked.data, size=64))
-    rates = speeds({name: find(name) for name in ("cyclegan-light", "cut-light")}, data, asked.repeats, asked.seconds)
+    data = get("cut-light").data(Source(asked.data, size=64))
+    rates = speeds({name: get(name) for name in ("cyclegan-light", "cut-light")}, data, asked.repeats, asked.seconds)
     for name, values in rates.items():
         print(
             f"{name:18s}{statistics.median(values):7.1f} images/s ({min(values):.1f} to {max(values):.1f})", flush=True
         )
     boards = {"real pictures of b": [checkerboard(data.referenced(range(64))["b"])]}
     print(f"{'real pictures of b':18s}{boards['real pictures of b'][0]:7.2f}")
-    light = find("cut-light")
+    light = get("cut-light")
     for up in (transposed, transposed_even, resized):
         trainer = trial(replace(light, generator=light.generator.given(up=up)), data)
         before = checkerboard(translated(trainer))

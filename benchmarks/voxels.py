@@ -16,11 +16,11 @@ import numpy as np
 import organza
 from organza.data.source import Source
 from organza.data.volumes import Volumes
-from organza.exhibit import gif
-from organza.metrics.evaluate import evaluate
+from organza.media.images import grid, save_png
+from organza.media.volume_files import gif
+from organza.media.volumes import render, turntable
 from organza.metrics.shapes import ShapeStatistics, blocks, variety
-from organza.pictures import grid, save_png
-from organza.rendering import render, turntable
+from organza.metrics.suite import evaluate
 
 
 def overlaps(made: np.ndarray, real: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from organza.media.images import to_image
 from organza.metrics.damage import UNIT
-from organza.pictures import to_image
 from organza.report.findings import SCALE
 
 JUDGE = "efficientnet-lite0"

@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from organza import Images, Source
-from organza.metrics.features import offline_extractor, second_opinion
+from organza.media.images import save_png
+from organza.metrics.extractors.features import offline_extractor, second_opinion
+from organza.metrics.extractors.multiscale import reduced
 from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
-from organza.metrics.pyramid import reduced
-from organza.pictures import save_png
 
 Ladder = list[tuple[str, np.ndarray]]  # rungs, best first: name and pictures, uint8 [N, H, W, C]
 GAP = 2  # pixels between the pictures of a sample sheet

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import organza
 from organza.data import render_faces
-from organza.events import Evaluated, Event, Sampled, Stopped, Warned
-from organza.pictures import grid, save_png
+from organza.media.images import grid, save_png
+from organza.run.events import Evaluated, Event, Sampled, Stopped, Warned
 
 
 def tell(event: Event) -> None:

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
 from organza import Recipe
+from organza.config import Partial
 from organza.game import Batch
 from organza.games.unconditional import Unconditional
 from organza.losses import Adversarial
 from organza.networks import layers, resize
 from organza.networks.dcgan import Discriminator as Pyramid
 from organza.optimizers import Adam
-from organza.part import Part
 from organza.penalties import Penalty
 
 MARGIN = (
@@ -87,9 +87,9 @@ def energy_gan() -> Recipe:
         name="energy-gan",
         source="Zhao et al. 2017, arXiv:1609.03126, with small convolutional networks of our own choice.",
         expect="Fashion-MNIST at 28x28: soft garments of many kinds after 9,600 images, a minute of one core.",
-        game=Part(EnergyGAN),
-        generator=Part(resize.Generator, width=24),
-        discriminator=Part(Autoencoder),
+        game=Partial(EnergyGAN),
+        generator=Partial(resize.Generator, width=24),
+        discriminator=Partial(Autoencoder),
         adversarial=energy,
         generator_optimizer=Adam(1e-3, 0.5),
         discriminator_optimizer=Adam(1e-3, 0.5),

@@ -20,7 +20,7 @@ from organza.data.batches import to_uint8
 from organza.game import discriminator_loss, generator_loss, update
 from organza.games.unconditional import Unconditional
 from organza.losses import nonsaturating
-from organza.pictures import grid, save_png
+from organza.media.images import grid, save_png
 from organza.seeding import stream
 
 

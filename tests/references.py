@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from organza.metrics.inception import LAYERS, Inception, Seen
+from organza.metrics.extractors.inception import LAYERS, Inception, Seen
 
 COUNT = 80
 BY = 5  # neighbours

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 import organza
-from organza.arguments import as_bytes, as_image
+from organza.config.arguments import as_bytes, as_image
 from organza.errors import UserError
 from organza.infer import Run
-from organza.recipe import find
+from organza.recipes import get
 from tests.contracts.discovery import small
 
 SHAPE = (4, 6, 3)
@@ -95,7 +95,7 @@ def test_grey_images_single_images_and_volumes():
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     place = tmp_path_factory.mktemp("arguments") / "run"
     return organza.train(
-        pictures, place, recipe=small(find("mlp")), size=16, budget="16img", evaluate=False, report=False
+        pictures, place, recipe=small(get("mlp")), size=16, budget="16img", evaluate=False, report=False
     )
 
 
@@ -155,7 +155,7 @@ def test_every_function_that_takes_images_looks_at_them(run: Run):
 
 
 def test_an_encoder_and_a_conditional_run_look_too(material, tmp_path: Path):
-    recipe = small(find("bigan-light"))
+    recipe = small(get("bigan-light"))
     coded = organza.train(
         material(recipe), tmp_path / "coded", recipe=recipe, budget="16img", evaluate=False, report=False
     )
@@ -167,7 +167,7 @@ def test_an_encoder_and_a_conditional_run_look_too(material, tmp_path: Path):
         coded.interpolate(images[0] / 255, images[1])
     with pytest.raises(UserError, match="steps"):
         coded.interpolate(images[0], images[1], 1)
-    recipe = small(find("cgan-light"))
+    recipe = small(get("cgan-light"))
     known = organza.train(
         material(recipe), tmp_path / "known", recipe=recipe, budget="16img", evaluate=False, report=False
     )

@@ -14,8 +14,8 @@ from organza.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for,
 from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
-from organza.events import Begun
 from organza.recipes.swift import JITTER, swift
+from organza.run.events import Begun
 from organza.schedule import at
 from organza.stop import Budget
 from tests.drawings import drawing

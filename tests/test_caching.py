@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from organza.caching import cache_folder
+from organza.disk import cache_folder
 from organza.errors import UserError
 
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from organza import checkpoint
-from organza.checkpoint import Damaged
 from organza.errors import UserError
 from organza.optimizers import SGD, Adam, RMSprop
+from organza.run import checkpoint
+from organza.run.checkpoint import Damaged
 
 TENSORS = {"generator": {"w": torch.arange(600.0).reshape(20, 30), "n": torch.tensor(7)}, "other": {"b": torch.ones(3)}}
 FACTS = {"images": 1200, "history": [[1200, 0.5, 0.1, 0.6, 0.01]]}

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from organza import checkpoint, cli, run
+from organza import cli
 from organza.commands import parsing
+from organza.run import checkpoint, folder
 from tests.drawings import drawing
 
 TINY = ["--set", "generator.width=4", "discriminator.width=4", "batch=8", "--size", "32", "--budget", "24img"]
@@ -191,11 +192,11 @@ def test_a_recipe_of_ones_own(pictures: Path, tmp_path: Path):
         "from dataclasses import replace\n"
         "from torch.nn.functional import softplus\n"
         "from organza.losses import Adversarial\n"
-        "from organza.recipe import find\n"
+        "from organza.recipes import get\n"
         "def d(r, f): return softplus(0.5 - r) + softplus(0.5 + f)\n"
         "def g(r, f): return softplus(-f)\n"
         "cautious = Adversarial(d, g)\n"
-        "def my_recipe(): return replace(find('dcgan'), name='mine', adversarial=cautious)\n"
+        "def my_recipe(): return replace(get('dcgan'), name='mine', adversarial=cautious)\n"
     )
     command = [
         sys.executable,
@@ -235,7 +236,7 @@ def test_a_full_disk_is_told_in_a_sentence(
 
     place = tmp_path / "run"
     assert call(capsys, "train", pictures, "--run", place, "--no-evaluate", *TINY)[0] == 0
-    monkeypatch.setattr(run, "write_all", full)
+    monkeypatch.setattr(folder, "write_all", full)
     code, _, error = call(capsys, "train", pictures, "--run", place, "--no-evaluate", *TINY[:-1], "32img")
     assert code == 2
     assert "the disk is full" in error

@@ -14,13 +14,13 @@ from torch import Tensor
 import organza
 from organza import Images, Source
 from organza.errors import UserError
-from organza.events import Evaluated, Sampled
 from organza.game import Batch, discriminator_loss, generator_alone, generator_loss
 from organza.games.coded import LEVEL, Coded
 from organza.networks.coded import Discriminator, Generator, code_shape, reduction
 from organza.recipe import Recipe
 from organza.recipes.swift import coded
-from organza.run import RunFolder, lines_of
+from organza.run.events import Evaluated, Sampled
+from organza.run.folder import RunFolder, lines_of
 from tests.test_runs import train
 
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from organza.display import Screen, blocks, display, draw, frame, status
-from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Saved, Stopped, Tick, Warned
-from organza.pictures import half_blocks, shrunk
+from organza.media.images import half_blocks, shrunk
+from organza.run.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Saved, Stopped, Tick, Warned
 from organza.stop import Check
 
 CHECK = Check(1200, 0.4213, 0.011, 0.6, 0.02)

@@ -21,11 +21,11 @@ from organza import cli
 from organza.errors import UserError
 from organza.evaluating import Evaluation, evaluate, named_extractor, suited
 from organza.infer import load
-from organza.metrics.features import Extractor, offline_extractor
+from organza.metrics.extractors.features import Extractor, offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.kernels import Estimate
-from organza.metrics.pyramid import Pyramid
 from organza.recipe import Recipe
-from organza.run import RunFolder, lines_of
+from organza.run.folder import RunFolder, lines_of
 from organza.scorecard import as_json, as_table, shown, warnings
 from organza.sides import Side, Trained
 from tests.contracts.discovery import RECIPES, small
@@ -264,7 +264,7 @@ def test_volumes_are_refused_until_an_extractor_sees_them():
 
 
 def test_labels_are_judged_once_a_classifier_is_there(extractor: Extractor, tmp_path: Path):
-    labels = pytest.importorskip("organza.metrics.labels")
+    labels = pytest.importorskip("organza.metrics.label_accuracy")
     for name, change in (("plain", lambda x: x), ("flat", lambda x: Image.new("RGB", x.size))):
         drawings(tmp_path / "data" / name, range(40), change)
     [found] = evaluate(tmp_path / "data", tmp_path / "data", extractors=[extractor])

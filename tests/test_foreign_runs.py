@@ -16,17 +16,18 @@ import pytest
 import torch
 
 import organza
-from organza import checkpoint, infer, untrusted
-from organza.checkpoint import Damaged
+from organza import infer, untrusted
 from organza.cli import main
 from organza.data import cache
 from organza.data.location import KEY, asked_of, is_own, places, remember
 from organza.data.pack import open_data
 from organza.errors import UserError, nearest
-from organza.metrics import store
+from organza.metrics.extractors import weight_cache
 from organza.optimizers import SGD, Adam, Optimizer, RMSprop
-from organza.recipe import find
-from organza.run import RunFolder
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.checkpoint import Damaged
+from organza.run.folder import RunFolder
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.drawings import drawing
@@ -42,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "photos" / "ab"[seed % 2]).mkdir(parents=True, exist_ok=True)
         drawing(seed).save(root / "photos" / "ab"[seed % 2] / f"{seed}.png")
     for name in ("mlp", "cgan-light"):
-        recipe = small(find(name), 4)
+        recipe = small(get(name), 4)
         organza.train(
             root / "photos", root / name, recipe=recipe, budget="32img", size=16, evaluate=False, report=False
         )
@@ -429,10 +430,10 @@ def test_what_another_user_put_into_a_cache_is_made_again(
     monkeypatch.setattr(cache, "is_trusted", lambda path, folder=None: False)  # a test has one user only
     again = open_data(trained / "photos", cache=tmp_path)
     assert np.array_equal(again.images[:], images)
-    store.write(tmp_path / "a.safetensors", {"x": torch.ones(2)}, {})
-    assert store.read(tmp_path / "a.safetensors", {}) is not None
-    monkeypatch.setattr(store, "is_trusted", lambda path, folder=None: False)
-    assert store.read(tmp_path / "a.safetensors", {}) is None
+    weight_cache.write(tmp_path / "a.safetensors", {"x": torch.ones(2)}, {})
+    assert weight_cache.read(tmp_path / "a.safetensors", {}) is not None
+    monkeypatch.setattr(weight_cache, "is_trusted", lambda path, folder=None: False)
+    assert weight_cache.read(tmp_path / "a.safetensors", {}) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "chown") or os.getuid() != 0, reason="only root can give files away")

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import organza
-from organza import checkpoint
-from organza.events import Event, Stopped, Tick, Warned
-from organza.health import Vitals, findings, words
-from organza.recipe import find
-from organza.run import RunFolder, lines_of
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.events import Event, Stopped, Tick, Warned
+from organza.run.folder import RunFolder, lines_of
+from organza.run.health import Vitals, findings, words
 from organza.start import Request, training
 from organza.trainer import Trainer
 from tests.contracts.discovery import small
@@ -27,7 +27,7 @@ WELL = [
     )
     for n in range(1, 5)
 ]  # fmt: skip
-RECIPE = replace(small(find("dcgan-r1"), 4), stop=())
+RECIPE = replace(small(get("dcgan-r1"), 4), stop=())
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import organza
-from organza import checkpoint
-from organza.checkpoint import Damaged
 from organza.errors import UserError
+from organza.run import checkpoint
+from organza.run.checkpoint import Damaged
 
 
 class Bomb:

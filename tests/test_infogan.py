@@ -20,7 +20,9 @@ from organza.losses import Adversarial, nonsaturating, relativistic
 from organza.metrics.clusters import normalised_information, purity
 from organza.networks.infogan import MNIST, Codes, Discriminator, Generator
 from organza.networks.layers import no_norm
-from organza.recipe import Recipe, apply, find
+from organza.overrides import apply
+from organza.recipe import Recipe
+from organza.recipes import get
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
 
@@ -142,7 +144,7 @@ def test_a_traversal_has_a_row_for_each_category_and_columns_along_one_code():
 
 
 def trained(name: str, material: Material, folder: Path, settings: list[str]) -> Path:
-    recipe: Recipe = small(apply(find(name), settings))
+    recipe: Recipe = small(apply(get(name), settings))
     run = folder / name
     organza.train(material(recipe), run, recipe=recipe, budget="32img", size=32, stop=(), evaluate=False)
     return run

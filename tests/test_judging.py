@@ -13,7 +13,7 @@ from rich.console import Console
 import organza
 from organza.errors import UserError
 from organza.judging import as_json, as_table, judge_files
-from organza.recipe import find
+from organza.recipes import get
 from tests.contracts.discovery import small
 from tests.drawings import drawing
 
@@ -21,7 +21,7 @@ from tests.drawings import drawing
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judged") / "run"
-    organza.train(pictures, folder, recipe=small(find("dcgan-r1")), budget="40img", size=32, evaluate=False)
+    organza.train(pictures, folder, recipe=small(get("dcgan-r1")), budget="40img", size=32, evaluate=False)
     return folder
 
 

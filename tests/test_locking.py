@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from organza import locking
 from organza.errors import UserError
-from organza.locking import Held, locked
-from organza.run import RunFolder
+from organza.run import lock
+from organza.run.folder import RunFolder
+from organza.run.lock import Held, locked
 
 HOLDS = (
-    "import sys, time; from pathlib import Path; from organza.locking import locked\n"
+    "import sys, time; from pathlib import Path; from organza.run.lock import locked\n"
     "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 )
 
@@ -35,8 +35,8 @@ def unsupported(*_: object, **__: object) -> bool:
 def test_the_owner_is_named_and_its_lock_dies_with_it(system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = ""
     if system == "none":  # as on some network file systems
-        monkeypatch.setattr(locking, "lock_descriptor", unsupported)
-        before = "def none(*_, **__): raise OSError(38, 'no')\nimport organza.locking; organza.locking.lock_descriptor = none\n"
+        monkeypatch.setattr(lock, "lock_descriptor", unsupported)
+        before = "def none(*_, **__): raise OSError(38, 'no')\nimport organza.run.lock; organza.run.lock.lock_descriptor = none\n"
     process = holder(tmp_path / "lock", before)
     try:
         with pytest.raises(Held) as held, locked(tmp_path / "lock"):

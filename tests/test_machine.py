@@ -14,18 +14,20 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import organza
-from organza import checkpoint, pace, standing
+from organza import pace, standing
 from organza.augment import Augment
 from organza.cli import main
 from organza.errors import UserError
-from organza.events import Warned
 from organza.game import Game, Moment, Turn, discriminator_loss, generator_loss, numbers
+from organza.games.image_pool import Pool
 from organza.machine import CPU, Machine, choose
 from organza.penalties import Penalty, dragan, r1, r1_finite, r2_finite, wgan_gp
 from organza.plan import Plan
-from organza.pool import Pool
-from organza.recipe import Recipe, find
-from organza.run import RunFolder
+from organza.recipe import Recipe
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.events import Warned
+from organza.run.folder import RunFolder
 from organza.trainer import Trainer
 from organza.viewing import samples
 from tests.contracts.discovery import RECIPES, small
@@ -137,7 +139,7 @@ def elsewhere(recipe: Recipe, material: Material) -> tuple[Game, dict[str, Tenso
     return game, META.take(batch)
 
 
-VARIANTS = RECIPES | {"augmented": lambda: replace(find("dcgan-r1"), augment=Augment())}
+VARIANTS = RECIPES | {"augmented": lambda: replace(get("dcgan-r1"), augment=Augment())}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -160,7 +162,7 @@ def test_a_step_makes_no_tensor_on_another_device_than_the_players(name: str, ma
 
 @pytest.mark.parametrize("penalty", [r1, dragan, wgan_gp, r1_finite, r2_finite], ids=lambda penalty: penalty.__name__)
 def test_penalties_draw_where_the_data_is(penalty, material: Material):
-    game, batch = elsewhere(replace(find("dcgan-r1"), penalties=(Penalty(penalty),)), material)
+    game, batch = elsewhere(replace(get("dcgan-r1"), penalties=(Penalty(penalty),)), material)
     game.D.requires_grad_(True)
     with OnePlace():
         discriminator_loss(game, batch, game.play(batch)).terms[penalty.__name__].backward()
@@ -285,7 +287,7 @@ def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Mat
         assert not torch.is_autocast_enabled("cpu")
         return values
 
-    recipe = replace(find("dcgan-r1"), penalties=(Penalty(watched, every=2),))
+    recipe = replace(get("dcgan-r1"), penalties=(Penalty(watched, every=2),))
     one = trainer(recipe, material, HALF)
     for name, network in (("D", one.game.D.features[0]), ("G", one.game.G.layers[0])):  # type: ignore[index,union-attr]
         network.register_forward_hook(lambda layer, given, made, name=name: seen[name].append(made.dtype))
@@ -301,7 +303,7 @@ def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Mat
 
 def test_on_a_cpu_no_autocast_is_entered(material: Material, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **named: pytest.fail("autocast was entered"))
-    trainer(find("resize-r1"), material).step()
+    trainer(get("resize-r1"), material).step()
 
 
 # ---- compiled networks ------------------------------------------------------------------------------------------------------------
@@ -348,14 +350,14 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
 
     monkeypatch.setattr(pace, "measure", measure)
     monkeypatch.setattr(pace, "trial", lambda recipe, data, machine: machine)
-    recipe, data, there = find("resize-r1"), None, Machine(CUDA, torch.bfloat16)
+    recipe, data, there = get("resize-r1"), None, Machine(CUDA, torch.bfloat16)
     assert pace.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
     for slow in (101.0, 90.0, -1.0):
         rates[True] = slow
         assert pace.faster(recipe, data, there) == there  # type: ignore[arg-type]
     rates[True], measured[:] = 150.0, []
     for exact in ("wgan-gp", "dragan", "rpgan-r1-r2"):
-        assert pace.faster(find(exact), data, there) == there  # type: ignore[arg-type]
+        assert pace.faster(get(exact), data, there) == there  # type: ignore[arg-type]
     for place in ("cpu", "mps"):
         assert pace.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
     assert not measured
@@ -371,7 +373,7 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
             pictures,
             tmp_path / "run",
             show=lambda event: told.append(event.text) if isinstance(event, Warned) else None,
-            recipe=small(find("dcgan-r1")),
+            recipe=small(get("dcgan-r1")),
             budget=budget,
             size=32,
             stop=(),

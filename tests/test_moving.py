@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 import organza
-from organza import checkpoint
 from organza.data.location import locate, places, remember, shared_name
 from organza.default_run import default_run, name_of
 from organza.errors import UserError
-from organza.events import Event, Warned
-from organza.recipe import find
-from organza.run import RunFolder
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.events import Event, Warned
+from organza.run.folder import RunFolder
 from organza.shell import quoted
 from organza.sides import Trained
 from tests.contracts.discovery import small
@@ -35,7 +35,7 @@ def photos(folder: Path, first: int = 0, count: int = 24) -> Path:
 
 def train(data: Path | str, run: Path | str | None = None, budget: str = "16img", **request) -> list[Event]:
     events: list[Event] = []
-    request = {"recipe": small(find("mlp")), "size": 32} | request
+    request = {"recipe": small(get("mlp")), "size": 32} | request
     organza.train(data, run, events.append, budget=budget, evaluate=False, report=False, **request)
     return events
 
@@ -247,7 +247,7 @@ def test_files_that_cannot_be_used_change_nothing_and_images_that_came_are_named
 )
 def test_a_size_that_cannot_be_made_names_those_that_can(size: str | int, words: str, here: Path):
     data = photos(here / "photos")
-    for recipe in (small(find("swift")), None):
+    for recipe in (small(get("swift")), None):
         with pytest.raises(UserError) as told:
             train(data, size=size, recipe=recipe)
         assert words in str(told.value)
@@ -255,7 +255,7 @@ def test_a_size_that_cannot_be_made_names_those_that_can(size: str | int, words:
 
 
 def test_a_size_that_halves_twice_trains(here: Path):
-    train(photos(here / "photos"), "r", size=100, recipe=small(find("swift")))
+    train(photos(here / "photos"), "r", size=100, recipe=small(get("swift")))
     assert organza.load("r").sample(1).shape == (1, 100, 100, 3)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from organza.optimizers import RMSprop
-from organza.recipe import find
+from organza.recipes import get
 
 
 def stepped(optimizer: RMSprop) -> nn.Linear:
@@ -26,7 +26,7 @@ def test_clipping_puts_every_weight_back_after_each_step_and_leaves_smaller_ones
 
 
 def test_the_wgan_recipe_clips_its_critic_and_not_its_generator():
-    recipe = find("wgan")
+    recipe = get("wgan")
     assert recipe.discriminator_optimizer.clip == 0.01
     assert recipe.generator_optimizer.clip == 0
     assert recipe.discriminator_turns == 5

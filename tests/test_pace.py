@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from organza import Source, checkpoint, pace, standing
-from organza.events import Begun, Event
+from organza import Source, pace, standing
 from organza.machine import CPU
 from organza.plan import Plan
-from organza.recipe import find
-from organza.run import RunFolder
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.events import Begun, Event
+from organza.run.folder import RunFolder
 from organza.start import Request, training
 from organza.trainer import Trainer
 from tests.contracts.discovery import small
@@ -38,7 +39,7 @@ def by_threads(monkeypatch: pytest.MonkeyPatch, rates: dict[int, float]) -> None
 
 def begun(pictures: Path, run: Path, budget: str) -> tuple[int, str]:
     """The threads of a run at its first step, and its headline."""
-    asked = Request(pictures, run, small(find("dcgan-r1"), 4), budget, size=32, evaluate=False, report=False)
+    asked = Request(pictures, run, small(get("dcgan-r1"), 4), budget, size=32, evaluate=False, report=False)
     events = training(asked)
     for event in events:
         if isinstance(event, Begun):
@@ -51,19 +52,19 @@ def begun(pictures: Path, run: Path, budget: str) -> tuple[int, str]:
 @pytest.mark.usefixtures("four")
 def test_each_number_is_measured_and_the_old_one_left(monkeypatch: pytest.MonkeyPatch):
     by_threads(monkeypatch, {1: 10.0, 2: 19.0, 4: 20.0})
-    assert pace.rates(find("dcgan-r1"), None, CPU) == {1: 10.0, 2: 19.0, 4: 20.0}  # type: ignore[arg-type]
+    assert pace.rates(get("dcgan-r1"), None, CPU) == {1: 10.0, 2: 19.0, 4: 20.0}  # type: ignore[arg-type]
     assert torch.get_num_threads() == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "4")  # who says how many has them
-    assert pace.rates(find("dcgan-r1"), None, CPU) == {4: 20.0}  # type: ignore[arg-type]
+    assert pace.rates(get("dcgan-r1"), None, CPU) == {4: 20.0}  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("four")
 def test_recipes_are_compared_by_the_threads_that_were_fastest_with_the_first(monkeypatch: pytest.MonkeyPatch):
     by_threads(monkeypatch, {1: 10.0, 2: 19.0, 4: 3.0})
     asked = pace.Pace(CPU)
-    assert asked(find("dcgan-r1"), None) == 19.0  # type: ignore[arg-type]
+    assert asked(get("dcgan-r1"), None) == 19.0  # type: ignore[arg-type]
     by_threads(monkeypatch, {2: 7.0})  # the others are not asked again
-    assert asked(find("dcgan"), None) == 7.0  # type: ignore[arg-type]
+    assert asked(get("dcgan"), None) == 7.0  # type: ignore[arg-type]
     assert torch.get_num_threads() == 4
 
 
@@ -121,7 +122,7 @@ def test_a_machine_that_never_agrees_is_measured_for_a_bounded_time(monkeypatch:
 
 
 def test_a_plan_that_guessed_wrong_is_corrected_and_kept_with_the_checkpoint(pictures: Path, tmp_path: Path):
-    run, recipe = tmp_path / "run", small(find("dcgan-r1"), 4)
+    run, recipe = tmp_path / "run", small(get("dcgan-r1"), 4)
 
     def told(budget: str, images: int) -> Trainer:
         data = recipe.data(Source(pictures, size=32))

@@ -19,7 +19,7 @@ from PIL import Image
 
 import organza
 from organza.errors import UserError
-from organza.recipe import find
+from organza.recipes import get
 from organza.report.compare import comparison, records, verdicts
 from organza.report.lines import evaluation_lines, event_lines, stats_lines
 from organza.report.page import html, page
@@ -32,7 +32,7 @@ from tests.contracts.discovery import small
 @pytest.fixture(scope="module")
 def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pages") / "run"
-    organza.train(pictures, place, recipe=small(find("mlp")), size=16, budget="48img", report=False)
+    organza.train(pictures, place, recipe=small(get("mlp")), size=16, budget="48img", report=False)
     return place
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from organza.game import Duel, Game, discriminator_loss, generator_loss
+from organza.games.image_pool import Pool
 from organza.losses import lsgan
-from organza.pool import Pool
 
 
 def numbered(first: int, count: int) -> Tensor:

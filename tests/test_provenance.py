@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 
 from organza import cli
-from organza.checkpoint import MANIFEST
 from organza.evaluating import evaluate
-from organza.exhibit import gif
+from organza.media.provenance import MADE, XMP, Provenance
+from organza.media.volume_files import gif
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import memorisation, thumbnails
-from organza.provenance import MADE, XMP, Provenance
-from organza.recipe import find
+from organza.recipes import get
+from organza.run.checkpoint import MANIFEST
 from tests.contracts.discovery import small
 from tests.drawings import drawing
 from tests.test_runs import train
@@ -54,7 +54,7 @@ def test_membership_by_a_discriminator_that_knows_its_images_by_heart():
 @pytest.fixture(scope="module")
 def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "run"
-    train(pictures, run, small(find("dcgan-r1"), 4), budget="40img")
+    train(pictures, run, small(get("dcgan-r1"), 4), budget="40img")
     return run
 
 

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from organza import losses
+from organza.config import Partial, decode, encode
 from organza.errors import UserError
-from organza.part import Part, decode, encode
-from organza.recipe import Recipe, apply, find
+from organza.overrides import apply
+from organza.recipe import Recipe
+from organza.recipes import get
 from organza.schedule import Cosine
 from tests.contracts.discovery import RECIPES
 
@@ -27,7 +29,7 @@ def test_json_round_trip_is_equal(name: str):
 
 def test_settings_reach_every_depth():
     recipe = apply(
-        find("dcgan-r1"),
+        get("dcgan-r1"),
         [
             "batch=16",
             "generator.width=48",
@@ -41,7 +43,7 @@ def test_settings_reach_every_depth():
     assert recipe.generator.settings["width"] == 48
     assert recipe.generator_optimizer.rate == 1e-3
     assert recipe.penalties[0].weight == 5.0
-    assert recipe.penalties[1] == find("dcgan-r1").penalties[1]
+    assert recipe.penalties[1] == get("dcgan-r1").penalties[1]
     assert recipe.adversarial is losses.hinge
     assert recipe.data.settings["mirror"] is True
 
@@ -68,13 +70,13 @@ def test_settings_reach_every_depth():
 )
 def test_wrong_settings_are_told(setting: str, said: str):
     with pytest.raises(UserError, match=said.replace("?", r"\?")):
-        apply(find("dcgan-r1"), [setting])
+        apply(get("dcgan-r1"), [setting])
 
 
 @pytest.mark.parametrize("name", ["os:system", "json:dumps", "os.path:join", "math:pi"])
 def test_what_cannot_be_called_alone_is_no_recipe_of_ones_own(name: str):
     with pytest.raises(UserError, match="should be a function"):
-        find(name)
+        get(name)
 
 
 PATHS = [
@@ -96,7 +98,7 @@ PATHS = [
 )  # fmt: skip
 def test_any_setting_gives_a_recipe_or_a_sentence(setting: str):
     try:
-        assert isinstance(apply(find("dcgan-r1"), [setting]), Recipe)
+        assert isinstance(apply(get("dcgan-r1"), [setting]), Recipe)
     except UserError as error:
         assert len(str(error)) > 10  # noqa: PT017
 
@@ -107,7 +109,7 @@ def test_any_setting_gives_a_recipe_or_a_sentence(setting: str):
         ({"part": "os:system", "command": "true"}, "not part of organza"),
         ({"the": "subprocess:run"}, "not part of organza"),
         ({"value": "builtins:eval"}, "not part of organza"),
-        ({"value": "organza.part:Part"}, "not a value that a recipe may hold"),
+        ({"value": "organza.config.partial:Partial"}, "not a value that a recipe may hold"),
         ({"the": "organza.losses:hing"}, "Did you mean hinge?"),
         ({"the": "organza.nowhere:x"}, "not a value that a recipe may hold"),
         ({"the": "organza.networks.nowhere:x"}, "no module"),
@@ -123,7 +125,7 @@ def test_a_recipe_file_cannot_call_what_it_likes(form: dict, said: str):
 
 def test_what_has_no_name_cannot_be_written_down():
     with pytest.raises(UserError, match="top level of a module"):
-        encode(Part(lambda x: x))
+        encode(Partial(lambda x: x))
 
 
 def test_a_schedule_can_stand_for_a_number():
@@ -131,5 +133,5 @@ def test_a_schedule_can_stand_for_a_number():
 
     from organza.optimizers import Adam
 
-    recipe = replace(find("dcgan"), generator_optimizer=Adam(Cosine(1e-3, 1e-4)))
+    recipe = replace(get("dcgan"), generator_optimizer=Adam(Cosine(1e-3, 1e-4)))
     assert decode(json.loads(json.dumps(encode(recipe)))) == recipe

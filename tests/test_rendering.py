@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from organza.exhibit import gif
-from organza.rendering import View, pictured, render, stl, surface, turntable
+from organza.media.volume_files import gif
+from organza.media.volumes import View, pictured, render, stl, surface, turntable
 from tests.drawings import table
 
 

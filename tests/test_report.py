@@ -18,8 +18,6 @@ from PIL import Image
 
 import organza
 from organza.errors import UserError
-from organza.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
-from organza.health import Vitals, findings
 from organza.loggers import Scalars, tensorboard, wandb
 from organza.metrics.kernels import Estimate
 from organza.report import ending
@@ -31,6 +29,8 @@ from organza.report.record import Record
 from organza.report.sections import next_commands
 from organza.report.verdict import verdict
 from organza.report.writing import report, verdict_of, write_report
+from organza.run.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
+from organza.run.health import Vitals, findings
 from organza.stop import Check, tie
 from tests.drawings import drawing
 

@@ -18,22 +18,23 @@ import numpy as np
 import pytest
 
 import organza
-from organza import checkpoint
 from organza.errors import UserError
-from organza.events import Evaluated, Event, Saved, Stopped, Tick, Warned
 from organza.plan import Plan
-from organza.recipe import Recipe, find
+from organza.recipe import Recipe
+from organza.recipes import get
 from organza.referee import tried
-from organza.run import RunFolder, lines_of
+from organza.run import checkpoint
+from organza.run.events import Evaluated, Event, Saved, Stopped, Tick, Warned
+from organza.run.folder import RunFolder, lines_of
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
 CHILD = """
 import sys, organza
-from organza.recipe import find
+from organza.recipes import get
 from tests.contracts.discovery import small
 data, run, recipe, budget = sys.argv[1:]
-organza.train(data, run, recipe=small(find(recipe)), budget=budget, size=32, stop=(), evaluate=False)
+organza.train(data, run, recipe=small(get(recipe)), budget=budget, size=32, stop=(), evaluate=False)
 """
 
 
@@ -88,7 +89,7 @@ STATE = ("generator", "generator_training", "discriminator", "generator_optimize
 
 
 def test_evaluation_and_sampling_do_not_change_the_weights(pictures: Path, tmp_path: Path):
-    recipe = small(find("dcgan"))
+    recipe = small(get("dcgan"))
     train(pictures, tmp_path / "blind", recipe, budget="96img")
     train(pictures, tmp_path / "looked", recipe, budget="96img", evaluate=True)
     assert weights(tmp_path / "blind") == weights(tmp_path / "looked")
@@ -104,7 +105,7 @@ def test_an_evaluation_and_its_checkpoint_ask_the_discriminator_once(
         return tried(game, batch)
 
     monkeypatch.setattr("organza.trainer.tried", counted)
-    events = train(pictures, tmp_path / "run", small(find("resize-r1")), evaluate=True)  # its loss has no neutral logit
+    events = train(pictures, tmp_path / "run", small(get("resize-r1")), evaluate=True)  # its loss has no neutral logit
     assert len(asked) == len([event for event in events if isinstance(event, Saved)])
 
 
@@ -133,14 +134,14 @@ def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_
         if isinstance(event, late):
             now[0] = 3600.0
 
-    recipe = replace(small(find("dcgan")), batch=8)
+    recipe = replace(small(get("dcgan")), batch=8)
     organza.train(pictures, tmp_path / "run", show, recipe=recipe, budget="1h", size=32, stop=())
     assert [event.check.images for event in events if isinstance(event, Evaluated)] == measured
     assert [event.images for event in events if isinstance(event, Stopped)] == [end]
 
 
 def test_the_run_directory_holds_what_it_promises(pictures: Path, tmp_path: Path):
-    train(pictures, tmp_path / "run", small(find("dcgan-r1")), evaluate=True)
+    train(pictures, tmp_path / "run", small(get("dcgan-r1")), evaluate=True)
     folder = RunFolder(tmp_path / "run")
     content = folder.read()
     assert content["recipe"]["name"] == "dcgan-r1"
@@ -188,7 +189,7 @@ def kill_and_finish(data: Path, run: Path, recipe: str, budget: str, delays: lis
 def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
     recipe, budget = "dcgan-r1", "6000img"
     began = time.monotonic()
-    train(pictures, tmp_path / "whole", small(find(recipe)), budget=budget)
+    train(pictures, tmp_path / "whole", small(get(recipe)), budget=budget)
     whole, rng = time.monotonic() - began, random.Random(11)  # so that kills land on a machine of any speed
     delays = [rng.uniform(0.1, 0.35) * whole for _ in range(5)]
     landed = kill_and_finish(pictures, tmp_path / "killed", recipe, budget, delays)
@@ -201,7 +202,7 @@ def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, t
 def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(
     number, kind: str, pictures: Path, tmp_path: Path
 ):
-    recipe = small(find("dcgan-r1"))
+    recipe = small(get("dcgan-r1"))
     train(pictures, tmp_path / "whole", recipe, budget="160img")
     events = []
 
@@ -231,7 +232,7 @@ def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(
 
 
 def test_what_a_kill_in_the_last_save_left_is_tidied_by_the_same_command(pictures: Path, tmp_path: Path):
-    recipe, places = small(find("dcgan-r1")), tmp_path / "run" / "checkpoints"
+    recipe, places = small(get("dcgan-r1")), tmp_path / "run" / "checkpoints"
     train(pictures, tmp_path / "run", recipe)
     first, last = checkpoint.existing(places)[0], checkpoint.existing(places)[-1]
     whole = weights(tmp_path / "run", 160)
@@ -244,7 +245,7 @@ def test_what_a_kill_in_the_last_save_left_is_tidied_by_the_same_command(picture
 
 
 def test_a_finished_run_is_not_trained_on_by_accident_and_a_larger_budget_goes_on(pictures: Path, tmp_path: Path):
-    recipe = small(find("mlp"))
+    recipe = small(get("mlp"))
     train(pictures, tmp_path / "run", recipe, budget="80img")
     before = weights(tmp_path / "run")
     again = train(pictures, tmp_path / "run", recipe, budget="80img")
@@ -255,7 +256,7 @@ def test_a_finished_run_is_not_trained_on_by_accident_and_a_larger_budget_goes_o
 
 
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before_and_says_so(pictures: Path, tmp_path: Path):
-    recipe = small(find("dcgan"))
+    recipe = small(get("dcgan"))
     train(pictures, tmp_path / "whole", recipe, budget="160img")
     for budget in ("80img", "120img"):
         train(pictures, tmp_path / "run", recipe, budget=budget)
@@ -270,7 +271,7 @@ def test_a_corrupt_checkpoint_falls_back_to_the_one_before_and_says_so(pictures:
 
 
 def test_warm_up_trains_the_discriminator_alone(pictures: Path, tmp_path: Path):
-    recipe = replace(small(find("dcgan-r1")), warmup=32)
+    recipe = replace(small(get("dcgan-r1")), warmup=32)
     train(pictures, tmp_path / "cold", replace(recipe, warmup=0), budget="2img")
     train(pictures, tmp_path / "warm", recipe, budget="32img")
     stats = list(lines_of(tmp_path / "warm" / "stats.jsonl"))
@@ -281,7 +282,7 @@ def test_warm_up_trains_the_discriminator_alone(pictures: Path, tmp_path: Path):
 
 
 def test_several_turns_of_the_discriminator(pictures: Path, tmp_path: Path):
-    recipe = replace(small(find("dcgan-r1")), discriminator_turns=3)
+    recipe = replace(small(get("dcgan-r1")), discriminator_turns=3)
     train(pictures, tmp_path / "run", recipe, budget="96img")
     saved = checkpoint.load(checkpoint.existing(tmp_path / "run" / "checkpoints")[-1])
     assert saved.facts["steps"] == 4  # 96 images of 8 in turns of 3
@@ -289,7 +290,7 @@ def test_several_turns_of_the_discriminator(pictures: Path, tmp_path: Path):
 
 def test_a_non_finite_loss_stops_the_run_and_names_its_term(pictures: Path, tmp_path: Path):
     recipe = replace(
-        small(find("dcgan-r1")), discriminator_optimizer=replace(find("dcgan-r1").discriminator_optimizer, rate=1e30)
+        small(get("dcgan-r1")), discriminator_optimizer=replace(get("dcgan-r1").discriminator_optimizer, rate=1e30)
     )
     events = []
     with pytest.raises(UserError, match="no checkpoint"):
@@ -320,7 +321,7 @@ def test_two_processes_cannot_train_one_run(pictures: Path, tmp_path: Path):
 
 
 def test_another_recipe_size_or_data_in_the_same_folder_is_refused_by_name(pictures: Path, tmp_path: Path):
-    recipe = small(find("mlp"))
+    recipe = small(get("mlp"))
     train(pictures, tmp_path / "run", recipe, budget="16img")
     with pytest.raises(UserError, match="its batch is 8, not 16"):
         train(pictures, tmp_path / "run", replace(recipe, batch=16))
@@ -340,7 +341,7 @@ def test_too_few_or_all_alike(count: int, pictures: Path, tmp_path: Path):
     for copy in range(count):
         shutil.copy(pictures / "000.png", folder / f"{copy}.png")
     with pytest.raises(UserError, match="one usable image" if count == 1 else "all alike"):
-        train(folder, tmp_path / "run", small(find("mlp")))
+        train(folder, tmp_path / "run", small(get("mlp")))
     assert not (tmp_path / "run").exists()
 
 
@@ -349,12 +350,12 @@ def test_fewer_images_than_a_batch_train_with_a_word_of_warning(pictures: Path, 
     folder.mkdir()
     for item in range(5):
         shutil.copy(pictures / f"00{item}.png", folder)
-    events = train(folder, tmp_path / "run", small(find("dcgan-r1")), budget="24img", evaluate=True)
+    events = train(folder, tmp_path / "run", small(get("dcgan-r1")), budget="24img", evaluate=True)
     assert any("5 images are fewer than a batch of 8" in event.text for event in events if isinstance(event, Warned))
 
 
 def test_a_full_disk_is_told_and_loses_nothing(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    recipe = small(find("mlp"))
+    recipe = small(get("mlp"))
     train(pictures, tmp_path / "run", recipe, budget="40img")
     before = weights(tmp_path / "run", 40)
 
@@ -370,7 +371,7 @@ def test_a_full_disk_is_told_and_loses_nothing(pictures: Path, tmp_path: Path, m
 
 
 def test_sample_is_the_same_whatever_the_count_and_judge_gives_probabilities(pictures: Path, tmp_path: Path):
-    train(pictures, tmp_path / "run", small(find("dcgan")), budget="80img")
+    train(pictures, tmp_path / "run", small(get("dcgan")), budget="80img")
     run = organza.load(tmp_path / "run")
     many = run.sample(37, seed=7)
     assert many.shape == (37, 32, 32, 3)
@@ -392,6 +393,6 @@ def test_sample_is_the_same_whatever_the_count_and_judge_gives_probabilities(pic
 def test_load_says_what_is_missing(tmp_path: Path, pictures: Path):
     with pytest.raises(UserError, match="is not a run of organza"):
         organza.load(tmp_path)
-    train(pictures, tmp_path / "run", small(find("mlp")), budget="16img")
+    train(pictures, tmp_path / "run", small(get("mlp")), budget="16img")
     with pytest.raises(UserError, match=r"no checkpoint 16.* Did you mean|no checkpoint 16"):
         organza.load(tmp_path / "run", "16")

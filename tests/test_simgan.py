@@ -12,18 +12,20 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 import organza
-from organza import Source, Unpaired, checkpoint
+from organza import Source, Unpaired
+from organza.config import Partial
 from organza.data.batches import to_float
 from organza.game import discriminator_loss, generator_alone, generator_loss
+from organza.games.image_pool import Pool
 from organza.games.simgan import SimGAN
 from organza.losses import nonsaturating
 from organza.metrics.kernels import gaussian_mmd
 from organza.networks import refiner
 from organza.optimizers import Adam
-from organza.part import Part
-from organza.pool import Pool
-from organza.recipe import Recipe, find
-from organza.run import RunFolder, lines_of
+from organza.recipe import Recipe
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.folder import RunFolder, lines_of
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
 from tests.test_runs import train
@@ -120,10 +122,10 @@ def grey_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(**changes) -> Recipe:
     return replace(
-        find("simgan-light"),
-        game=Part(SimGAN, fidelity=0.5, pool=32),
-        generator=Part(refiner.Refiner, width=8, blocks=1),
-        discriminator=Part(refiner.Discriminator, width=16),
+        get("simgan-light"),
+        game=Partial(SimGAN, fidelity=0.5, pool=32),
+        generator=Partial(refiner.Refiner, width=8, blocks=1),
+        discriminator=Partial(refiner.Discriminator, width=16),
         generator_optimizer=Adam(4e-3, 0.5, 0.99),
         discriminator_optimizer=Adam(2e-3, 0.5, 0.99),
         batch=8,
@@ -190,7 +192,7 @@ def test_the_warm_ups_are_one_player_alone_and_the_run_ends_with_its_budget(grey
 
 @pytest.mark.parametrize("name", ["simgan", "simgan-light"])
 def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp_path: Path):
-    recipe = small(find(name))
+    recipe = small(get(name))
     recipe = replace(recipe, generator_warmup=16, warmup=16, game=recipe.game.given(pool=12))
     train(material(recipe), tmp_path / "whole", recipe, budget="96img")
     for images in (24, 40, 64, 96):  # the same budget throughout, since schedules are fractions of it
@@ -205,7 +207,7 @@ def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp
 
 
 def test_the_papers_numbers():
-    recipe = find("simgan")
+    recipe = get("simgan")
     assert (recipe.batch, recipe.generator_turns, recipe.discriminator_turns) == (512, 2, 1)
     steps = recipe.generator_warmup // recipe.batch
     assert steps * recipe.generator_turns == 1000  # updates of R alone

@@ -11,8 +11,9 @@ from torch import nn
 from organza.game import Duel
 from organza.networks.dcgan import Discriminator
 from organza.networks.layers import no_norm, normal, spectral
+from organza.overrides import apply
 from organza.penalties import r1, wgan_gp
-from organza.recipe import apply, find
+from organza.recipes import get
 
 
 def critic(passes: int = 60) -> Discriminator:
@@ -64,5 +65,5 @@ def test_penalties_reach_the_weights_below_it(penalty):
 
 
 def test_it_can_be_set_by_name():
-    recipe = apply(find("dcgan"), ["discriminator.constraint=spectral", "discriminator.norm=no_norm"])
-    assert recipe.discriminator == find("sngan-hinge").discriminator
+    recipe = apply(get("dcgan"), ["discriminator.constraint=spectral", "discriminator.norm=no_norm"])
+    assert recipe.discriminator == get("sngan-hinge").discriminator

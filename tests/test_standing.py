@@ -13,11 +13,11 @@ import pytest
 import torch
 
 import organza
-from organza import checkpoint
 from organza.errors import UserError
-from organza.events import Stopped, Warned
-from organza.recipe import find
-from organza.run import RunFolder
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.events import Stopped, Warned
+from organza.run.folder import RunFolder
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.test_runs import train, weights
@@ -29,7 +29,7 @@ FORMATS = sorted(folder.name for folder in FIXTURES.glob("format-*"))
 @pytest.fixture
 def begun(pictures: Path, tmp_path: Path) -> Path:
     """A run of 16 images of 32."""
-    train(pictures, tmp_path / "run", replace(small(find("mlp"), 4), stop=()), until=16, budget="32img")
+    train(pictures, tmp_path / "run", replace(small(get("mlp"), 4), stop=()), until=16, budget="32img")
     return tmp_path / "run"
 
 
@@ -46,7 +46,7 @@ def test_four_steps_with_a_save_at_the_second_resume_to_the_same_bytes(name: str
 
 
 def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):
-    recipe = replace(small(find("mlp"), 4), stop=())
+    recipe = replace(small(get("mlp"), 4), stop=())
     plan = {"stats_every": 32, "sample_every": 1000, "evaluate_every": 1000, "save_every": 16}
     for run in ("whole", "parts"):
         train(pictures, tmp_path / run, recipe, until=8, budget="64img")
@@ -139,7 +139,7 @@ def test_a_checkpoint_with_right_digests_and_wrong_content_is_refused_whole(
     else:
         tensors["discriminator"]["strange"] = torch.zeros(1)
     checkpoint.save(parent, 24, tensors, facts)
-    train(pictures, tmp_path / "whole", replace(small(find("mlp"), 4), stop=()), budget="32img")
+    train(pictures, tmp_path / "whole", replace(small(get("mlp"), 4), stop=()), budget="32img")
     events = train(pictures, begun, budget="32img")
     assert any("00000024" in event.text for event in events if isinstance(event, Warned))
     assert weights(begun) == weights(tmp_path / "whole")
@@ -165,7 +165,7 @@ def test_what_grew_beyond_all_bounds_but_was_finite_where_it_counts_goes_on(begu
 def test_where_none_is_whole_the_run_begins_anew_and_says_so(begun: Path, pictures: Path, tmp_path: Path):
     for folder in checkpoint.existing(RunFolder(begun).checkpoints):
         (folder / "discriminator.safetensors").write_bytes(b"")
-    train(pictures, tmp_path / "whole", replace(small(find("mlp"), 4), stop=()), budget="32img")
+    train(pictures, tmp_path / "whole", replace(small(get("mlp"), 4), stop=()), budget="32img")
     events = train(pictures, begun, budget="32img")
     assert any("begins anew" in event.text for event in events if isinstance(event, Warned))
     assert weights(begun) == weights(tmp_path / "whole")

@@ -12,15 +12,17 @@ import pytest
 from PIL import Image
 
 import organza
-from organza import checkpoint, machine, translating
+from organza import machine, translating
+from organza.config import Partial
 from organza.data.size import Size
 from organza.disk import FORBIDDEN
 from organza.errors import UserError
 from organza.games.pix2pix import Pix2Pix
 from organza.networks import layers
-from organza.part import Part
-from organza.recipe import Recipe, find
-from organza.run import RunFolder, lines_of
+from organza.recipe import Recipe
+from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.folder import RunFolder, lines_of
 from organza.translating import translate_files
 from tests.contracts.discovery import small
 from tests.drawings import drawing
@@ -48,7 +50,7 @@ def trained(data: Path, run: Path, recipe: Recipe, **request) -> organza.Run:
 @pytest.fixture(scope="module")
 def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "light"
-    trained(pairs, folder, find("pix2pix-light"), evaluate=True)
+    trained(pairs, folder, get("pix2pix-light"), evaluate=True)
     return folder
 
 
@@ -66,7 +68,7 @@ def columns(sheet: Path, item: int, size: int = 32) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", ["pix2pix", "pix2pix-light"])
 def test_a_held_out_pictures_sample_and_its_translated_file_agree_to_the_byte(name: str, pairs: Path, tmp_path: Path):
     """With the paper's dropout in use as well as without, whatever the file is translated together with."""
-    recipe = find(name)
+    recipe = get(name)
     trained(pairs, tmp_path / "run", recipe)
     sheet = tmp_path / "run" / "samples" / "00000040.png"
     held_out = recipe.data(organza.Source(pairs, size=32)).parts.held_out
@@ -161,7 +163,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
     drawing(1).save(tmp_path / "x.png")
     (tmp_path / "text.png").write_text("not a picture")
     noise = tmp_path / "noise"
-    organza.train(pairs / "b", noise, recipe=small(find("mlp")), budget="8img", size=32, evaluate=False)
+    organza.train(pairs / "b", noise, recipe=small(get("mlp")), budget="8img", size=32, evaluate=False)
     for arguments, said in (
         ([run, tmp_path / "nothing", tmp_path / "out"], "There is no"),
         ([run, tmp_path / "text.png", tmp_path / "out"], "not a JPEG"),
@@ -212,15 +214,17 @@ class Shift(layers.Translator):
 
 def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch):
     """A game with two translators, as CycleGAN's: layers.Several(b=..., a=...)."""
-    network = Part(layers.Several, b=Part(Shift, shape=(1, 32, 32), by=0.4), a=Part(Shift, shape=(1, 32, 32), by=-0.4))
-    recipe = find("pix2pix-light")
+    network = Partial(
+        layers.Several, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
+    )
+    recipe = get("pix2pix-light")
 
     def players(generator, discriminator, data):
         return network, discriminator.given(shape=tuple(data.shape), condition=1)
 
     monkeypatch.setattr(Pix2Pix, "players", staticmethod(players))
     monkeypatch.setattr(Pix2Pix, "play", lambda self, batch: {"b": self.G["b"](batch["a"])})
-    recipe = replace(recipe, generator=Part(Shift, shape=(1, 32, 32), by=0.0))
+    recipe = replace(recipe, generator=Partial(Shift, shape=(1, 32, 32), by=0.0))
     run = trained(pairs, tmp_path / "run", recipe, channels=1, budget="8img")
     assert checkpoint.existing(tmp_path / "run" / "checkpoints")
     grey = np.full((2, 20, 30, 1), 128, np.uint8)
@@ -232,7 +236,7 @@ def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, mon
 
 @pytest.mark.parametrize(("name", "ways"), [("cyclegan-light", "ba"), ("cut-light", "b")])
 def test_runs_without_pairs_translate_files_of_any_size(name: str, ways: str, pairs: Path, tmp_path: Path):
-    trained(pairs, tmp_path / "run", find(name), channels=3, budget="2img")
+    trained(pairs, tmp_path / "run", get(name), channels=3, budget="2img")
     (tmp_path / "in").mkdir()
     for width, height in ((1, 1), (3, 40), (33, 18), (32, 32)):
         drawing(width).resize((width, height)).save(tmp_path / "in" / f"{width}.png")

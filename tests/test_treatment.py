@@ -11,24 +11,25 @@ import pytest
 from organza.auto import fallback_for
 from organza.data.batches import Batches, Images
 from organza.data.source import Source
-from organza.events import Stopped, Warned
 from organza.game import BEGINNING, REMEDY, due
 from organza.games.coded import Coded
-from organza.health import BEGINNING as YOUNG
-from organza.health import Vitals, at_a_glance
-from organza.recipe import Recipe, find
+from organza.recipe import Recipe
+from organza.recipes import get
 from organza.rollback import Rollback, factor, strictness
-from organza.run import RunFolder, lines_of
+from organza.run.events import Stopped, Warned
+from organza.run.folder import RunFolder, lines_of
+from organza.run.health import BEGINNING as YOUNG
+from organza.run.health import Vitals, at_a_glance
 from organza.trainer import Trainer
 from tests.contracts.discovery import small
 from tests.test_runs import train, weights
 
-SECOND = replace(small(find("dcgan-r1"), 4), stop=(), name="second")
+SECOND = replace(small(get("dcgan-r1"), 4), stop=(), name="second")
 
 
 def standing_still() -> Recipe:
     """A recipe whose generator never moves."""
-    recipe = replace(small(find("dcgan-r1"), 4), stop=(), name="first")
+    recipe = replace(small(get("dcgan-r1"), 4), stop=(), name="first")
     return replace(recipe, generator_optimizer=replace(recipe.generator_optimizer, rate=0.0))
 
 
@@ -121,7 +122,7 @@ def test_rates_and_penalties_follow_from_the_list_alone():
 
 
 def test_a_game_without_penalties_gets_one_when_it_shall_be_stricter(pictures: Path):
-    game = small(find("dcgan"), 4).build(Images(Source(pictures, size=32)))
+    game = small(get("dcgan"), 4).build(Images(Source(pictures, size=32)))
     assert due(game, BEGINNING) == []
     game.strictness = 3.0
     assert due(game, BEGINNING) == [REMEDY]
@@ -129,15 +130,15 @@ def test_a_game_without_penalties_gets_one_when_it_shall_be_stricter(pictures: P
 
 def test_who_has_codes_falls_back_on_images(pictures: Path):
     data: Batches = Images(Source(pictures, size=32))
-    other = fallback_for(find("coded"), data)
+    other = fallback_for(get("coded"), data)
     assert other is not None
     assert other.name == "few-shot"
-    assert fallback_for(find("pix2pix"), data) is None
+    assert fallback_for(get("pix2pix"), data) is None
 
 
 def test_an_autoencoder_that_learned_nothing_is_told(pictures: Path):
     data = Images(Source(pictures, size=32))
-    game = small(find("coded"), 4).build(data)
+    game = small(get("coded"), 4).build(data)
     assert isinstance(game, Coded)
     game.fit(data)
     assert "its codes say nothing of the images" in game.unready(data)

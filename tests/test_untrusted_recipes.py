@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import organza
+from organza.config import Partial, decode, encode
 from organza.errors import UserError
 from organza.infer import load
 from organza.losses import Adversarial
-from organza.part import Part, decode, encode
 from organza.recipe import Recipe, recorded
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 from tests.contracts.discovery import RECIPES, small
 from tests.drawings import drawing
 
@@ -112,7 +112,7 @@ def test_nothing_that_can_be_reached_is_run_or_returned_but_recipe_values(alarm:
                 except UserError:
                     continue
                 if kind != "value":
-                    taken.append(value.make if isinstance(value, Part) else value)
+                    taken.append(value.make if isinstance(value, Partial) else value)
     assert not alarm
     for value in taken:
         harmless = isinstance(value, Adversarial) or value.__module__.startswith(
@@ -128,7 +128,7 @@ def test_functions_that_a_recipe_may_name_know_nothing_of_files():
     """The modules whose functions count import nothing that reads, writes or runs."""
     import ast
 
-    from organza.references import MODULES, PACKAGES, _is_function
+    from organza.config.references import MODULES, PACKAGES, _is_function
 
     named = [name for name, kinds in MODULES.items() if _is_function in kinds]
     for package in (name for name, kinds in PACKAGES.items() if _is_function in kinds):
@@ -148,9 +148,10 @@ def test_functions_that_a_recipe_may_name_know_nothing_of_files():
     ("name", "said"),
     [
         ("organza.cli:os.system", "not a value that a recipe may hold"),
-        ("organza.run:shutil.rmtree", "not a value"),
-        ("organza.recipe:imported", "not a value"),
-        ("organza.recipe:find", "not a value"),
+        ("organza.run.folder:shutil.rmtree", "not a value"),
+        ("organza.recipes:imported", "not a value"),
+        ("organza.recipes:get", "not a value"),
+        ("organza.recipe:recorded", "not a value"),
         ("organza.disk:write_whole", "not a value"),
         ("organza.networks.layers:torch", "not a value"),
         ("organza.networks.layers:nn.Module", "not a value"),
@@ -274,7 +275,7 @@ def test_every_recipe_reads_the_same_whatever_is_loaded():
     for name in ("dcgan", "pix2pix-light", "cyclegan-light", "cgan-light", "swift"):
         make = RECIPES[name]
         alone = subprocess.run(
-            [sys.executable, "-c", "import json, sys; from organza.part import encode\n" + few + "print(json.dumps(encode(make())))",
+            [sys.executable, "-c", "import json, sys; from organza.config import encode\n" + few + "print(json.dumps(encode(make())))",
              make.__name__, make.__module__],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
@@ -303,13 +304,13 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-COMMANDS = {"os:system": "command", "organza.cli:os.system": "command", "organza.run:shutil.rmtree": "path"}
+COMMANDS = {"os:system": "command", "organza.cli:os.system": "command", "organza.run.folder:shutil.rmtree": "path"}
 
 
 def hostile(draw: random.Random, content: dict, target: Path) -> dict:
     """One hostile recipe.json: somewhere in it, something that would run, import, write or delete."""
     name = draw.choice(
-        [*NAMES, *COMMANDS, "evil_module:f", "builtins:exec", "organza.disk:write_whole", "organza.recipe:imported"]
+        [*NAMES, *COMMANDS, "evil_module:f", "builtins:exec", "organza.disk:write_whole", "organza.recipes:imported"]
     )
     payload = {draw.choice(KINDS): name}
     payload |= draw.choice(
@@ -443,9 +444,9 @@ def test_a_run_of_ones_own_recipe_opens_where_that_is_named(honest: Path, tmp_pa
     )
     (tmp_path / "mine.py").write_text(
         "from dataclasses import replace\nfrom organza.networks import mlp\n"
-        "from organza.part import Part\nfrom organza.recipe import find\n"
+        "from organza.config import Partial\nfrom organza.recipes import get\n"
         "class Mine(mlp.Generator): pass\n"
-        "def recipe(): return replace(find('mlp'), name='mine', generator=Part(Mine, width=4), batch=8)\n"
+        "def recipe(): return replace(get('mlp'), name='mine', generator=Partial(Mine, width=4), batch=8)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(honest / "data")],
@@ -542,7 +543,7 @@ FACTS = {
 def test_a_manifest_of_another_form_is_one_sentence(
     name: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    from organza import checkpoint
+    from organza.run import checkpoint
 
     run = tmp_path / "run"
     shutil.copytree(honest / "run", run)

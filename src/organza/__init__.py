@@ -15,7 +15,7 @@ if sys.argv[:1] == ["-m"] and "-m organza" in " ".join(sys.orig_argv) and not sy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from organza.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from organza.data import Source as Source

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from organza.errors import UserError, lacks_memory
-from organza.signals import EXIT_CODES, OUTPUT_CLOSED, Interrupted, handling
+from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
+from organza.signals import Interrupted, handling
 from organza.terminal import OutputLost, drop_output, flush_output, prepare_streams, say
 
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}

@@ -14,7 +14,7 @@ from organza.data.location import asked_of, is_at
 from organza.data.source import Source
 from organza.errors import UserError, told
 from organza.recipe import recorded
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 
 RUNS = Path("runs")
 LONGEST = 100  # characters of a run's name

@@ -251,3 +251,21 @@ def require_room(parent: Path, needed: int) -> None:
         raise UserError(
             f"The checkpoints in {parent} need {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free: make room, or name another --run."
         )
+
+
+def cache_folder() -> Path:
+    """Return the cache: $ORGANZA_CACHE, else organza in $XDG_CACHE_HOME, else ~/.cache/organza. It need not exist.
+
+    It is for files that can be made again, such as packed images and converted weights.
+
+    Raises:
+        UserError: none of them is known, as for a user without a home folder.
+    """
+    if own := os.environ.get("ORGANZA_CACHE"):
+        return Path(own)
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "organza"
+    try:
+        return Path.home() / ".cache" / "organza"
+    except (RuntimeError, KeyError):  # a user by number alone, as in containers
+        raise UserError("This user has no home folder to keep a cache in; name a folder in $ORGANZA_CACHE.") from None

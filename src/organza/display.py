@@ -24,13 +24,26 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from organza.config import trust_hint
 from organza.errors import UserError
-from organza.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Stopped, Tick, Warned
-from organza.part import trust_hint
-from organza.pictures import grid, half_blocks, shrunk
-from organza.run import RunFolder
+from organza.media.images import grid, half_blocks, shrunk
+from organza.progress import words
+from organza.run.events import (
+    EXIT_CODES,
+    OUTPUT_CLOSED,
+    Begun,
+    Busy,
+    Evaluated,
+    Event,
+    Reported,
+    Sampled,
+    Stopped,
+    Tick,
+    Warned,
+)
+from organza.run.folder import RunFolder
 from organza.shell import quoted
-from organza.signals import EXIT_CODES, OUTPUT_CLOSED, ask_to_stop
+from organza.signals import ask_to_stop
 from organza.stop import Check, best, tie
 from organza.terminal import OutputLost, Stream, say
 from organza.untrusted import printable
@@ -175,18 +188,6 @@ def blocks(picture: np.ndarray) -> Text:
 def can_draw(console: Console) -> bool:
     """Does this terminal show colours and half blocks?"""
     return console.color_system in ("256", "truecolor") and "utf" in (console.encoding or "").lower()
-
-
-def words(seconds: float) -> str:
-    """A duration for people.
-
-    >>> words(42), words(600), words(9000)
-    ('42 s', '10 min', '2 h 30 min')
-    """
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 # ---- live ---------------------------------------------------------------------------------------------------------------------

@@ -9,15 +9,15 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from organza.config import encode
 from organza.data.batches import Batches
-from organza.display import words
 from organza.feasibility import feasible
-from organza.machine import choose, peak_memory
+from organza.machine import choose
+from organza.memory import peak_memory
 from organza.pace import faster, rates, trial
-from organza.part import encode
-from organza.progress import Progress
+from organza.progress import Progress, words
 from organza.recipe import Recipe
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 from organza.start import DEFAULT_BUDGET, Request, open_data, resolve
 from organza.stop import Budget
 

@@ -13,8 +13,8 @@ from organza.data.size import Size
 from organza.errors import UserError
 from organza.infer import Run
 from organza.judging import pictures_at
-from organza.pictures import grid, save_png, side_by_side, write_aside
-from organza.provenance import CHANGED
+from organza.media.images import grid, save_png, side_by_side, write_aside
+from organza.media.provenance import CHANGED
 
 SHOWN = 256  # pictures on a sheet
 

@@ -18,23 +18,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.arguments import require_path, whole
+from organza.config.arguments import require_path, whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
-from organza.machine import require_memory
-from organza.metrics import lite0, mobilenet
-from organza.metrics.evaluate import LEAST, Card, by_class, thorough
-from organza.metrics.features import Extractor, cached_features, offline_extractor, second_opinion
+from organza.memory import require_memory
+from organza.metrics.extractors import efficientnet_lite, mobilenet
+from organza.metrics.extractors.features import Extractor, cached_features, offline_extractor, second_opinion
+from organza.metrics.extractors.multiscale import Pyramid, as_they_are
+from organza.metrics.extractors.reference import KINDS, known
 from organza.metrics.kernels import Estimate
-from organza.metrics.known import KINDS, known
-from organza.metrics.labels import label_accuracy
+from organza.metrics.label_accuracy import label_accuracy
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.paired import faithfulness
-from organza.metrics.pyramid import Pyramid, as_they_are
 from organza.metrics.shapes import ShapeStatistics
+from organza.metrics.suite import LEAST, Card, by_class, thorough
 from organza.progress import Progress
-from organza.recipe import Recipe, imported
+from organza.recipe import Recipe
+from organza.recipes import imported
 from organza.shell import quoted
 from organza.sides import MOST, Side, Trained, folder_side, is_run
 
@@ -47,7 +48,7 @@ JUDGED = 1000  # training images, and unseen ones, that D is asked for
 AT_ONCE = 576  # pictures between two words of progress: whole batches of every look
 
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
-    "lite0": (lambda: Pyramid(offline_extractor), lite0.WEIGHTS.installed),
+    "lite0": (lambda: Pyramid(offline_extractor), efficientnet_lite.WEIGHTS.installed),
     "mobilenet": (lambda: Pyramid(second_opinion), mobilenet.WEIGHTS.installed),
 }
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
+from organza.config.outline import outlined
 from organza.data.batches import Batches
 from organza.data.size import parse_size
 from organza.errors import UserError, told
-from organza.machine import memory
-from organza.outline import outlined
+from organza.memory import memory
 from organza.recipe import Recipe
 
 LEAST = 8

@@ -18,20 +18,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from organza import checkpoint
-from organza.arguments import as_bytes, as_image, as_labels, as_latents, require_path, require_text, room, whole
-from organza.checkpoint import Checkpoint, Damaged
+from organza.config import Partial, decode
+from organza.config.arguments import as_bytes, as_image, as_labels, as_latents, require_path, require_text, room, whole
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
-from organza.forms import natural, require_form
 from organza.losses import probability
-from organza.machine import require_memory
+from organza.media.provenance import MADE, Provenance
+from organza.memory import require_memory
 from organza.networks.layers import Several, Translator, channels_last, main_network
-from organza.part import Part, decode
-from organza.provenance import MADE, Provenance
-from organza.recipe import Recipe, modules_of
-from organza.run import RunFolder
+from organza.recipe import Recipe
+from organza.recipes import modules_of
+from organza.run import checkpoint
+from organza.run.checkpoint import Checkpoint, Damaged
+from organza.run.folder import RunFolder
+from organza.run.forms import natural, require_form
 from organza.seeding import MICROBATCH, stream
 from organza.shell import quoted
 from organza.untrusted import read_json
@@ -454,7 +455,7 @@ class Run:
 
     def _network(self, name: str) -> nn.Module:
         part = decode(self.content["players"][name], self.own)
-        if not isinstance(part, Part):
+        if not isinstance(part, Partial):
             raise UserError(f"{self.folder.recipe} does not describe the {name}; restore it.")
         place = str(self.saved.directory / f"{name}.safetensors")
         try:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from organza.errors import UserError
-from organza.events import Evaluated, Event, Sampled, Stopped, Tick
-from organza.pictures import grid
+from organza.media.images import grid
+from organza.run.events import Evaluated, Event, Sampled, Stopped, Tick
 
 POINTS = 400
 """Points of a curve in a whole run: a step is told when so much of the run has passed since the last."""

@@ -10,7 +10,6 @@ import platform
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import organza
 from organza.errors import UserError, nearest
+from organza.version import __version__
 
 R = TypeVar("R")
 
@@ -159,7 +158,7 @@ def _present(asked: str) -> str:
 def versions(machine: Machine = CPU) -> dict[str, Any]:
     """What a bit-for-bit repetition depends on. On a GPU it is no promise even where all of it is the same."""
     return {
-        "organza": organza.__version__,
+        "organza": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -168,53 +167,6 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
         "cpu": _cpu(),
         **machine.facts(),
     }
-
-
-def memory() -> int:
-    """Return the bytes of this machine's memory."""
-    return _proc("meminfo", "MemTotal") or _psutil().virtual_memory().total
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that can be had now without moving other programs out of it."""
-    return _proc("meminfo", "MemAvailable") or _psutil().virtual_memory().available
-
-
-def require_memory(needed: int, what: str, remedy: str = "ask for fewer") -> None:
-    """Check that there is memory for something before any of it is made.
-
-    Args:
-        needed: bytes.
-        what: takes them.
-        remedy: for the error.
-
-    Raises:
-        UserError: there is not.
-    """
-    if needed > (free := free_memory()):
-        raise UserError(
-            f"{what} would take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; {remedy}."
-        )
-
-
-def peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes; what it holds now on macOS, which keeps no peak."""
-    if peak := _proc("self/status", "VmHWM"):
-        return peak
-    now = _psutil().Process().memory_info()
-    return getattr(now, "peak_wset", now.rss)
-
-
-def _proc(file: str, name: str) -> int:
-    """Return a number of Linux's /proc in bytes; 0 on other systems."""
-    path = Path("/proc") / file
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
-
-
-def _psutil() -> Any:
-    """The package that knows other systems; on Linux nothing else needs it."""
-    return import_module("psutil")
 
 
 def _cpu() -> str:

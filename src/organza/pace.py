@@ -18,7 +18,7 @@ from organza.penalties import FIRST_ORDER
 from organza.plan import Costs, Plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Referee
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 from organza.seeding import MICROBATCH
 from organza.trainer import Trainer
 from organza.viewing import samples

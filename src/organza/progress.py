@@ -6,3 +6,15 @@ from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
 """Is told (what, done, of how many)."""
+
+
+def words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> words(42), words(600), words(9000)
+    ('42 s', '10 min', '2 h 30 min')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

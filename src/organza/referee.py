@@ -16,12 +16,12 @@ from organza.data.batches import Batches
 from organza.game import Batch, Game
 from organza.losses import probability
 from organza.metrics.damage import CUTS, damage
-from organza.metrics.evaluate import Card, evaluate
-from organza.metrics.features import Extractor, cached_features
+from organza.metrics.extractors.features import Extractor, cached_features
+from organza.metrics.extractors.multiscale import as_they_are
 from organza.metrics.kernels import Estimate
 from organza.metrics.paired import estimate, faithfulness, perceptual
-from organza.metrics.pyramid import as_they_are
 from organza.metrics.shapes import variety
+from organza.metrics.suite import Card, evaluate
 from organza.seeding import MICROBATCH
 
 JUDGED = 256

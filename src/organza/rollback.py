@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from organza import checkpoint, standing
-from organza.checkpoint import Damaged
+from organza import standing
+from organza.config import encode
 from organza.disk import remove_tree, rename, safe_name
-from organza.events import Event, Warned
-from organza.health import BEGINNING, GLANCES, Finding, Vitals, at_a_glance, findings
-from organza.part import encode
 from organza.recipe import Recipe
+from organza.run import checkpoint
+from organza.run.checkpoint import Damaged
+from organza.run.events import Event, Warned
+from organza.run.health import BEGINNING, GLANCES, Finding, Vitals, at_a_glance, findings
 from organza.vitals import glanced
 
 if TYPE_CHECKING:

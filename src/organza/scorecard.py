@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.evaluating import Evaluation
-from organza.metrics.evaluate import unlike
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import RARE
+from organza.metrics.suite import unlike
 
 MEANINGS = {
     "mmd": ("distance (MMD, Gaussian)", "0 alike, about 1 nothing alike"),

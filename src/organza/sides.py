@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from organza import checkpoint
-from organza.checkpoint import Damaged
 from organza.data.batches import Batches, Split, to_uint8
-from organza.data.choice import sampled
+from organza.data.defaults import sampled
 from organza.data.difference import difference
 from organza.data.folder import listing
 from organza.data.labels import Field, Labels
@@ -30,7 +28,9 @@ from organza.infer import load
 from organza.networks.layers import channels_last
 from organza.progress import Progress
 from organza.recipe import Recipe, recorded
-from organza.run import RunFolder
+from organza.run import checkpoint
+from organza.run.checkpoint import Damaged
+from organza.run.folder import RunFolder
 from organza.seeding import MICROBATCH, stream
 from organza.shell import quoted
 from organza.untrusted import printable

@@ -12,11 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-OUTPUT_CLOSED = "SIGPIPE"
-"""The name under which a run notes that nobody reads its output any more; no such signal is ever waited for."""
-EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149, OUTPUT_CLOSED: 141}
-"""The exit code of each end that was asked for: 128 and the number of the signal, as shells show it, on every system."""
-NAMES = tuple(EXIT_CODES)
+from organza.run.events import NAMES, OUTPUT_CLOSED
+
 SIGNALS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__ and name != OUTPUT_CLOSED)
 SLIP = 1.0
 """Seconds in which a second signal is the same wish: a key that is pressed twice must not cost what is being saved."""

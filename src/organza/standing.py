@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from organza import checkpoint
-from organza.checkpoint import Checkpoint, Damaged
+from organza.config import decode, encode, own_modules
 from organza.disk import write_json
 from organza.errors import UserError
-from organza.forms import duration, natural, number, require_form
 from organza.game import Game
-from organza.health import Pulse, Vitals
-from organza.part import decode, encode, own_modules
+from organza.media.provenance import Provenance
 from organza.plan import Plan
-from organza.provenance import Provenance
-from organza.run import PLAN
+from organza.run import checkpoint
+from organza.run.checkpoint import Checkpoint, Damaged
+from organza.run.folder import PLAN
+from organza.run.forms import duration, natural, number, require_form
+from organza.run.health import Pulse, Vitals
 from organza.stop import Check, best, tie
 
 if TYPE_CHECKING:

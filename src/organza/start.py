@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 
-from organza import auto, checkpoint, infer, standing
-from organza import recipe as recipes
-from organza.arguments import require_path, require_text, whole
+from organza import auto, infer, overrides, recipes, standing
 from organza.auto import Choice, fallback_for, recipe_for
-from organza.checkpoint import Damaged
+from organza.config import encode
+from organza.config.arguments import require_path, require_text, whole
 from organza.data.batches import Batches
 from organza.data.described import from_anywhere
 from organza.data.difference import difference
@@ -26,22 +25,23 @@ from organza.data.source import WISHES, Source
 from organza.default_run import DefaultRun, default_run
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
-from organza.events import Begun, Busy, Event, Stopped, Warned
 from organza.feasibility import CANNOT, feasible, require_size
-from organza.forms import natural, positive
 from organza.machine import AUTO, CPU, Machine, choose, versions
-from organza.metrics.features import offline_extractor
-from organza.metrics.pyramid import Pyramid
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.shapes import ShapeStatistics
 from organza.pace import Pace, costs, faster, fewest, measure, rates, threaded, trial
-from organza.part import encode
 from organza.plan import Plan, make_plan
 from organza.progress import Progress
-from organza.recipe import Recipe
+from organza.recipe import Recipe, recorded
 from organza.referee import Referee
 from organza.report.ending import reported
 from organza.rollback import Rollback, abandoned
-from organza.run import RunFolder, lines_of
+from organza.run import checkpoint
+from organza.run.checkpoint import Damaged
+from organza.run.events import Begun, Busy, Event, Stopped, Warned
+from organza.run.folder import RunFolder, lines_of
+from organza.run.forms import natural, positive
 from organza.stop import Budget, Rule
 from organza.trainer import Trainer
 from organza.untrusted import printable
@@ -222,14 +222,14 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     folder = asked.folder
     before = folder.read() if folder.exists else None
     if asked.recipe not in (None, auto.AUTO):
-        choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.find(asked.recipe), ())
+        choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.get(asked.recipe), ())
     elif before:
         choice = Choice(_recorded(folder, before, recipes.modules_of(asked.recipe)), ())
     else:
         source = Source.remembered(asked.data, _wishes(asked), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
         choice = recipe_for(source, budget, Pace(machine))
-    recipe = recipes.apply(choice.recipe, asked.settings)
+    recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
         _same(folder, before, recipe)
     if asked.stop is not None:
@@ -239,7 +239,7 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
 
 def _recorded(folder: RunFolder, before: dict[str, Any], own: Collection[str]) -> Recipe:
     try:
-        return recipes.recorded(before["recipe"], own)
+        return recorded(before["recipe"], own)
     except UserError as error:
         raise UserError(f"{folder.recipe} cannot be used: {error} Restore it, or train into another folder.") from None
 

@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza import checkpoint, standing
+from organza import standing
 from organza.data.batches import Batches
 from organza.ema import Average, decay, half_life, recalibrate
-from organza.events import Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
 from organza.game import (
     Batch,
     Moment,
@@ -34,19 +33,21 @@ from organza.game import (
     numbers,
     update,
 )
-from organza.health import Pulse, Vitals, findings, words
 from organza.machine import CPU, Machine
+from organza.media.images import grid, save_png
 from organza.networks.layers import channels_last, networks_of
 from organza.optimizers import set_rate
-from organza.pictures import grid, save_png
 from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.referee import JUDGED, Duels, Referee, accuracy, middle, tried
 from organza.rollback import Reason, Rollback, answered, factor, seen_ill, strictness, taken_back, treated
-from organza.run import RunFolder
+from organza.run import checkpoint
+from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
+from organza.run.folder import RunFolder
+from organza.run.health import Pulse, Vitals, findings, words
 from organza.schedule import at
 from organza.seeding import seed_of, stream
-from organza.signals import NAMES, Wish
+from organza.signals import Wish
 from organza.stop import Check, best
 from organza.viewing import gallery, samples, targets
 from organza.vitals import change, examined, glimpse

@@ -15,9 +15,9 @@ from organza.data.size import Size
 from organza.disk import LONGEST_NAME, folds_case, safe_name, same_name
 from organza.errors import UserError
 from organza.infer import Run, load
-from organza.pictures import save_png
+from organza.media.images import save_png
+from organza.media.provenance import CHANGED, Provenance
 from organza.progress import Progress
-from organza.provenance import CHANGED, Provenance
 from organza.recipe import Recipe
 from organza.seeding import MICROBATCH
 from organza.untrusted import printable

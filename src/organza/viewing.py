@@ -11,8 +11,8 @@ from torch import Tensor
 
 from organza.data.batches import to_uint8
 from organza.game import Batch
-from organza.pictures import side_by_side
-from organza.rendering import pictured
+from organza.media.images import side_by_side
+from organza.media.volumes import pictured
 from organza.seeding import MICROBATCH
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from organza.errors import UserError
 from organza.game import spread
-from organza.health import Vitals
 from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import thumbnails
 from organza.referee import JUDGED, tried
+from organza.run.health import Vitals
 from organza.stop import Check
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from organza import losses, networks, penalties, recipe
+from organza import losses, networks, penalties, recipes
+from organza.config import Partial, walk
 from organza.data.labels import Field, Labels
 from organza.losses import Adversarial
 from organza.networks.layers import Discriminator, Encoder, Generator, Translator
-from organza.part import Part, walk
 from organza.recipe import Recipe
 
 LOSSES = {name: value for name, value in vars(losses).items() if isinstance(value, Adversarial)}
@@ -48,15 +48,15 @@ PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
 SHAPES = {name: CUBES if name.startswith("voxel.") else PICTURES for name in NETWORKS}
 """The shapes of data that each network is tried on."""
-RECIPES = recipe.everything()
+RECIPES = recipes.everything()
 
 
 def small(made: Recipe, width: int = 8) -> Recipe:
     """A recipe's smallest variant: the same in all but its width, batch, pool, and the length of its warm-ups."""
     from dataclasses import replace
 
-    def thin(part: Part) -> Part:
-        part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Part)})
+    def thin(part: Partial) -> Partial:
+        part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Partial)})
         return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
 
     game = made.game.given(pool=16) if "pool" in inspect.signature(made.game.make).parameters else made.game

@@ -10,7 +10,8 @@ import torch
 
 from organza.game import Batch, Game, Moment, NonFinite, Turn, discriminator_loss, generator_loss, update
 from organza.penalties import Penalty, r1
-from organza.recipe import Recipe, find
+from organza.recipe import Recipe
+from organza.recipes import get
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -58,7 +59,7 @@ def test_probabilities_are_read_from_the_discriminators_turn(name: str, material
 
 
 def test_a_term_that_is_not_finite_is_named_and_changes_nothing(material: Material):
-    game, _ = setting(find("dcgan"), material)
+    game, _ = setting(get("dcgan"), material)
     before = copy.deepcopy(game.D)
 
     def broken() -> Turn:
@@ -71,7 +72,7 @@ def test_a_term_that_is_not_finite_is_named_and_changes_nothing(material: Materi
 
 
 def test_a_lazy_penalty_keeps_its_average_weight(material: Material):
-    recipe = replace(find("dcgan-r1"), penalties=(Penalty(r1, weight=2.0),))
+    recipe = replace(get("dcgan-r1"), penalties=(Penalty(r1, weight=2.0),))
     game, batch = setting(recipe, material)
     made = game.play(batch)
     always = discriminator_loss(game, batch, made, Moment(step=0)).terms["r1"]

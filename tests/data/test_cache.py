@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from organza.caching import cache_folder
 from organza.data import Size, open_data
 from organza.data import cache as caches
 from organza.data.batches import Images
@@ -19,6 +18,7 @@ from organza.data.former import former_fingerprints
 from organza.data.labels import Labelled
 from organza.data.pack import Pack
 from organza.data.source import Source
+from organza.disk import cache_folder
 from organza.errors import UserError
 
 from .test_pack import fill, plain

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image, ImageFont
 
 from organza import Source, Unpaired
-from organza.data import digits, open_data, typeset
-from organza.data.typeset import DIGITS, Look, look, system_fonts
+from organza.data import digits, open_data
+from organza.data.builtin import typeset
+from organza.data.builtin.typeset import DIGITS, Look, look, system_fonts
 from organza.errors import UserError
 
-module = importlib.import_module("organza.data.digits")  # the function has the same name
+module = importlib.import_module("organza.data.builtin.digits")  # the function has the same name
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
 LABELS = np.arange(40, dtype=np.uint8) % 10
 

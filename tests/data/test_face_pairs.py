@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from organza import Pairs, Source
-from organza.data import faces, render_faces, render_pairs
-from organza.data.artist import edges, hinted
+from organza.data import render_faces, render_pairs
+from organza.data.builtin import faces
+from organza.data.builtin.face_drawing import edges, hinted
 from organza.errors import UserError
 
 pytest.importorskip("dicebear", reason="the extra organza[faces]")

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from organza.data import faces, render_faces
-from organza.data.artist import Artist
+from organza.data import render_faces
+from organza.data.builtin import faces
+from organza.data.builtin.face_drawing import Artist
 from organza.errors import UserError
 
 pytest.importorskip("dicebear", reason="the extra organza[faces]")
@@ -107,7 +108,7 @@ def test_a_finished_folder_is_left_as_it_is(twelve: Path, monkeypatch: pytest.Mo
 def test_from_a_script_without_a_guard(tmp_path: Path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from organza.data import faces\nfaces.FEW = 0\nprint('once')\n"
+        "from organza.data.builtin import faces\nfaces.FEW = 0\nprint('once')\n"
         f"faces.render_faces({str(tmp_path / 'out')!r}, count=3, size=16, workers=2)\n"
     )
     (tmp_path / "json.py").write_text("raise SystemExit('a module of the user was imported')")
@@ -159,6 +160,6 @@ def test_other_styles(tmp_path: Path, style: str):
 
 
 def test_a_worker_whose_order_is_cut_short_ends_without_a_word():
-    code = "from organza.data.artist import work; work()"
+    code = "from organza.data.builtin.face_drawing import work; work()"
     ended = subprocess.run([sys.executable, "-c", code], input=b'{"first": 0, "cou', capture_output=True, check=True)
     assert (ended.stdout, ended.stderr) == (b"", b"")

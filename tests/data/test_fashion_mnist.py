@@ -19,7 +19,7 @@ from PIL import Image
 from organza.data import fashion_mnist, open_data
 from organza.errors import UserError
 
-module = importlib.import_module("organza.data.fashion_mnist")  # the function has the same name
+module = importlib.import_module("organza.data.builtin.fashion_mnist")  # the function has the same name
 PICTURES = np.random.default_rng(0).integers(0, 256, (30, 28, 28), np.uint8)
 LABELS = np.arange(30, dtype=np.uint8) % 10
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from organza.data.furniture import furniture
+from organza.data.builtin.furniture import furniture
 from organza.errors import UserError
 from tests.data.test_volumes import BOX
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from organza import Images, Labelled, Source
+from organza.config import decode, encode
 from organza.data.columns import column, is_quantity
 from organza.data.labels import WIDEST, Field, Labels
 from organza.errors import UserError
-from organza.part import decode, encode
 from organza.seeding import stream
 from tests.contracts.material import classes
 from tests.drawings import drawing

@@ -110,7 +110,7 @@ def test_an_unchanged_folder_is_not_read_again(tmp_path: Path, pack, monkeypatch
     first = pack(folder)
     with monkeypatch.context() as patch:
         patch.setattr("organza.data.pack.decode_pages", lambda *_: pytest.fail("it was decoded again"))
-        patch.setattr("organza.data.choice.glance", lambda *_: pytest.fail("it was looked at again"))
+        patch.setattr("organza.data.defaults.glance", lambda *_: pytest.fail("it was looked at again"))
         again = pack(folder)
     assert again.fingerprint == first.fingerprint
     assert np.array_equal(again.images, first.images)

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from organza import infer, start
-from organza import recipe as recipes
+from organza import infer, overrides, start
 from organza.commands import parsing
+from organza.config import Partial, settings_of
 from organza.data.size import parse_size
 from organza.errors import UserError
-from organza.part import Part, settings_of
 from organza.recipe import Recipe
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 from organza.stop import Budget
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
@@ -71,7 +70,7 @@ def settings(times: int, material: Material, chance: random.Random) -> Row:
             for _ in range(chance.randint(1, 2))
         ]
         try:
-            changed = recipes.apply(recipe, asked)
+            changed = overrides.apply(recipe, asked)
             assert isinstance(changed, Recipe)
             if trial % 10 == 0:
                 start.feasible(changed, opened[recipe.data.make])
@@ -182,5 +181,5 @@ def words(times: int, chance: random.Random) -> Row:
 
 def everything(times: int, material: Material, run: Path, chance: random.Random) -> list[Row]:
     """So many configurations of all kinds."""
-    assert isinstance(small(RECIPES["mlp"](), 4).generator, Part)
+    assert isinstance(small(RECIPES["mlp"](), 4).generator, Partial)
     return [settings(times // 2, material, chance), run_files(times // 4, run, chance), words(times // 4, chance)]

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import torch
 
-from organza import checkpoint, cli, start
+from organza import cli, start
 from organza.recipe import Recipe
-from organza.run import RunFolder
+from organza.run import checkpoint
+from organza.run.folder import RunFolder
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 

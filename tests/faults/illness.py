@@ -15,18 +15,20 @@ from pathlib import Path
 
 from torch import nn
 
-from organza import checkpoint, standing
+from organza import standing
 from organza.data import render_faces
 from organza.data.batches import Batches
 from organza.data.source import Source
-from organza.events import Evaluated, Saved, Tick
-from organza.health import Finding
-from organza.metrics.features import offline_extractor
-from organza.metrics.pyramid import Pyramid
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid
 from organza.plan import Plan
-from organza.recipe import Recipe, find
+from organza.recipe import Recipe
+from organza.recipes import get
 from organza.referee import Referee
-from organza.run import RunFolder
+from organza.run import checkpoint
+from organza.run.events import Evaluated, Saved, Tick
+from organza.run.folder import RunFolder
+from organza.run.health import Finding
 from organza.schedule import Number, at
 from organza.trainer import Trainer
 from tests.contracts.discovery import small
@@ -94,7 +96,7 @@ class Patients:
 
     def trainer(self, name: str, folder: RunFolder) -> Trainer:
         """A run of a recipe that stands at its beginning."""
-        recipe: Recipe = replace(small(find(name), 12), batch=16, stop=(), warmup=0)
+        recipe: Recipe = replace(small(get(name), 12), batch=16, stop=(), warmup=0)
         data: Batches = recipe.data(Source(self.folder, size=32))
         self.referee = self.referee or Referee(Pyramid(offline_extractor), data, SAMPLES)
         planned = 2 * EVERY * CHECKS

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import torch
 
-from organza import checkpoint, cli
+from organza import cli
 from organza.errors import UserError
-from organza.run import RunFolder
+from organza.run import checkpoint
+from organza.run.folder import RunFolder
 from tests.contracts.material import Material
 from tests.faults import configurations, illness
 from tests.faults.ground import Child, Course, Row, ends_alike, newest_is_whole
@@ -408,7 +409,7 @@ def read_only(course: Course, root: Path) -> Row | None:
 
 def dead_workers(times: int) -> Row:
     """A worker process that renders faces is killed: said within seconds, no hang, and the folder is not left looking whole."""
-    from organza.data import faces
+    from organza.data.builtin import faces
 
     kept = 0
     for _ in range(times):

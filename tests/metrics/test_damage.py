@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from organza import Images, Source
 from organza.data import render_faces
 from organza.metrics.damage import UNIT, Damage, blurred, damage, pieces
-from organza.metrics.features import offline_extractor
-from organza.metrics.pyramid import Pyramid
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid
 
 
 @pytest.mark.parametrize("shape", [(9, 9, 3), (10, 31, 4), (3, 8, 1)])

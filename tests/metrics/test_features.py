@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 
 from organza.errors import UserError
-from organza.metrics.evaluate import evaluate
-from organza.metrics.features import Extractor, at_once, cached_features, offline_extractor, pixels
+from organza.metrics.extractors.efficientnet_lite import WEIGHTS
+from organza.metrics.extractors.features import Extractor, at_once, cached_features, offline_extractor, pixels
 from organza.metrics.kernels import gaussian_mmd
-from organza.metrics.lite0 import WEIGHTS
+from organza.metrics.suite import evaluate
 
 
 def face(seed: int, size: int = 64) -> np.ndarray:

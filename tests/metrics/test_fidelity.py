@@ -15,10 +15,10 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from organza.evaluating import Evaluation, evaluate
-from organza.metrics import inception, transformer
-from organza.metrics.features import offline_extractor
-from organza.metrics.known import KINDS, Known
-from organza.metrics.published import loaded
+from organza.metrics.extractors import inception, vit
+from organza.metrics.extractors.downloaded_weights import loaded
+from organza.metrics.extractors.features import offline_extractor
+from organza.metrics.extractors.reference import KINDS, Known
 
 TOLD = json.loads((Path(__file__).parent.parent / "fixtures" / "fidelity.json").read_text())
 """What torch-fidelity said: benchmarks/fidelity.py."""
@@ -85,4 +85,4 @@ def test_the_resizing_of_tensorflow_is_not_that_of_others():
     assert torch.equal(inception.resized(x.expand(1, 1, 2, 3), 6)[0, 0, 0], torch.tensor([0, 0.5, 1, 1.5, 2, 2]))
     same = torch.rand(1, 3, 9, 9)
     assert torch.equal(inception.resized(same, 9), same)
-    assert inception.resized(torch.rand(2, 3, 40, 10), transformer.SIDE).shape == (2, 3, 224, 224)
+    assert inception.resized(torch.rand(2, 3, 40, 10), vit.SIDE).shape == (2, 3, 224, 224)

@@ -10,8 +10,8 @@ from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
 from organza.errors import UserError
 from organza.metrics import kernels
-from organza.metrics.evaluate import evaluate
 from organza.metrics.kernels import gaussian_mmd, kid, median_distance, mmd
+from organza.metrics.suite import evaluate
 
 
 def draw(count: int, dimension: int, seed: int, mean: float = 0.0, deviation: float = 1.0) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from organza.errors import UserError
-from organza.metrics.labels import label_accuracy
+from organza.metrics.label_accuracy import label_accuracy
 
 
 def stripes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

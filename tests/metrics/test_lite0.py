@@ -7,7 +7,7 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 
-from organza.metrics.lite0 import WEIGHTS, Lite0, pretrained
+from organza.metrics.extractors.efficientnet_lite import WEIGHTS, Lite0, pretrained
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from organza.metrics.features import offline_extractor, second_opinion
-from organza.metrics.mobilenet import WEIGHTS, pretrained
+from organza.metrics.extractors.features import offline_extractor, second_opinion
+from organza.metrics.extractors.mobilenet import WEIGHTS, pretrained
 
 TABLE = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
 

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from organza.errors import UserError
-from organza.metrics import lite0, mobilenet, packaged, store
-from organza.metrics.packaged import Weights, converted, pretrained
+from organza.metrics.extractors import bundled_weights, efficientnet_lite, mobilenet, weight_cache
+from organza.metrics.extractors.bundled_weights import Weights, converted, pretrained
 
 Source = tuple[Callable[[], nn.Module], Weights]
-SOURCES: list[Source] = [(lite0.Lite0, lite0.WEIGHTS), (mobilenet.MobileNetV2, mobilenet.WEIGHTS)]
+SOURCES: list[Source] = [
+    (efficientnet_lite.Lite0, efficientnet_lite.WEIGHTS),
+    (mobilenet.MobileNetV2, mobilenet.WEIGHTS),
+]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda source: source[1].name, scope="module")
@@ -61,7 +64,7 @@ def empty(path: Path, weights: Weights) -> None:
 
 
 def other_weights(path: Path, weights: Weights) -> None:
-    store.write(path, {"weight": torch.zeros(3)}, {"format": packaged.FORMAT, "source sha256": "0" * 64})
+    weight_cache.write(path, {"weight": torch.zeros(3)}, {"format": bundled_weights.FORMAT, "source sha256": "0" * 64})
 
 
 @pytest.mark.parametrize("damage", [flip_a_bit, cut, empty, other_weights])
@@ -96,7 +99,7 @@ def test_missing_package_and_missing_file_are_told_in_words(
         raise PackageNotFoundError(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(packaged, "distribution", missing)
+        patch.setattr(bundled_weights, "distribution", missing)
         with pytest.raises(UserError, match=source[1].install):
             pretrained(*source, tmp_path)
     monkeypatch.setattr(Weights, "published_file", lambda self: tmp_path / "gone.pth")
@@ -113,6 +116,6 @@ def test_a_cache_that_cannot_be_written_costs_time_only(source: Source, tmp_path
 
 def test_other_users_may_read_what_the_cache_holds_as_the_umask_says(tmp_path: Path):
     (tmp_path / "plain").touch()
-    store.write(tmp_path / "x.safetensors", {"x": torch.zeros(1)}, {})
+    weight_cache.write(tmp_path / "x.safetensors", {"x": torch.zeros(1)}, {})
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "x.safetensors")]
     assert modes[0] == modes[1]

@@ -16,9 +16,9 @@ import torch
 from organza.cli import main
 from organza.errors import UserError
 from organza.evaluating import named_extractor
-from organza.metrics import published
-from organza.metrics.known import KINDS
-from organza.metrics.published import Published, scripted, state_dict
+from organza.metrics.extractors import downloaded_weights
+from organza.metrics.extractors.downloaded_weights import Published, scripted, state_dict
+from organza.metrics.extractors.reference import KINDS
 
 
 def saved(value: object) -> bytes:
@@ -63,7 +63,7 @@ def test_a_known_network_without_weights_says_what_it_wants(
 ):
     """Name, size, licence and address in one sentence, and nothing is fetched."""
     monkeypatch.setenv("ORGANZA_CACHE", str(tmp_path))
-    monkeypatch.setattr(published.urllib.request, "urlopen", lambda *_, **__: pytest.fail("it was fetched"))
+    monkeypatch.setattr(downloaded_weights.urllib.request, "urlopen", lambda *_, **__: pytest.fail("it was fetched"))
     weights = KINDS[name].weights
     with pytest.raises(UserError) as refused:
         named_extractor(name)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from organza.data import open_data, parse_size, render_faces
-from organza.metrics.evaluate import by_class, distance, evaluate, thorough
-from organza.metrics.features import offline_extractor, planes
+from organza.metrics.extractors.features import offline_extractor, planes
+from organza.metrics.extractors.multiscale import LEAST, Pyramid, as_they_are, looks_of, reduced
 from organza.metrics.kernels import gaussian_mmd
 from organza.metrics.paired import faithfulness
-from organza.metrics.pyramid import LEAST, Pyramid, as_they_are, looks_of, reduced
+from organza.metrics.suite import by_class, distance, evaluate, thorough
 
 
 @pytest.fixture(scope="module")

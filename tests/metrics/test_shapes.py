@@ -8,8 +8,8 @@ import torch
 from tests.drawings import table
 
 from organza.errors import UserError
-from organza.metrics.evaluate import evaluate
 from organza.metrics.shapes import ShapeStatistics, blocks, pieces, variety
+from organza.metrics.suite import evaluate
 
 
 def tables(first: int, count: int, side: int = 32) -> np.ndarray:

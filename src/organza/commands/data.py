@@ -200,7 +200,7 @@ def data_furniture(
         only: objects with one of these words in their names: chair table sofa ...
         source: the folder with the catalogues (.sh3f files and sweethome3d.jar).
     """
-    from organza.data.furniture import furniture
+    from organza.data.builtin.furniture import furniture
     from organza.display import preparing
 
     with preparing() as progress:

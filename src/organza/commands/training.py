@@ -107,12 +107,12 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
 
     from rich.table import Table
 
+    from organza.config import encode
     from organza.display import Console
-    from organza.part import encode
-    from organza.recipe import everything, find
+    from organza.recipes import everything, get
 
     if name is not None:
-        answer(*json.dumps(encode(find(name)), indent=2).split("\n"))
+        answer(*json.dumps(encode(get(name)), indent=2).split("\n"))
         return 0
     table = Table(show_lines=True)
     for column in ("recipe", "source", "expect"):

@@ -28,7 +28,7 @@ from organza.errors import UserError
 
 if TYPE_CHECKING:
     from organza.infer import Run
-    from organza.provenance import Provenance
+    from organza.media.provenance import Provenance
 
 
 def sample(
@@ -102,8 +102,8 @@ def _pictures(
     import numpy as np
 
     from organza.display import draw
-    from organza.machine import require_memory
-    from organza.pictures import grid, save_png
+    from organza.media.images import grid, save_png
+    from organza.memory import require_memory
 
     if not singly:  # the pictures, the sheet, and the sheet as it is packed
         require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} pictures")
@@ -125,7 +125,7 @@ def _pictures(
 def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
     """The table of an InfoGAN's code as a picture; what was written."""
     from organza.display import draw
-    from organza.pictures import grid, save_png
+    from organza.media.images import grid, save_png
 
     table = grid(trained.traversal(code, steps=10, seed=seed), columns=10)
     path = folder / f"traversal-{code}.png"
@@ -140,10 +140,10 @@ def _volumes(
 ) -> str:
     """Volumes, their pictures and surfaces; what was written."""
     from organza.display import draw
-    from organza.exhibit import write_volumes
-    from organza.machine import require_memory
-    from organza.pictures import grid
-    from organza.rendering import render
+    from organza.media.images import grid
+    from organza.media.volume_files import write_volumes
+    from organza.media.volumes import render
+    from organza.memory import require_memory
 
     require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
     volumes = trained.sample(count, seed)
@@ -257,7 +257,7 @@ def evaluate(
     from organza.display import Console, preparing
     from organza.evaluating import evaluate as measure
     from organza.evaluating import named_extractor
-    from organza.metrics.known import KINDS
+    from organza.metrics.extractors.reference import KINDS
     from organza.scorecard import as_json, as_table
 
     require_within("count", count, 1, MOST)

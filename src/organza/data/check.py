@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.data import deep
-from organza.data.choice import middle_side, recommended_channels, recommended_size
 from organza.data.classes import classes_of
 from organza.data.decode import PAGES, Facts, Unreadable, glance
 from organza.data.deep import Extent
+from organza.data.defaults import middle_side, recommended_channels, recommended_size
 from organza.data.folder import Entry, listing
 from organza.data.listing import by_ending
 from organza.data.pack import pages_in_words

@@ -21,9 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from organza.caching import cache_folder
 from organza.data.described import wish
-from organza.disk import make_folder, write_json
+from organza.disk import cache_folder, make_folder, write_json
 from organza.errors import UserError
 from organza.shell import quoted
 from organza.untrusted import is_trusted, printable, read_bytes, read_json, require_inside

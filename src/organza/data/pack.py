@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from organza.caching import cache_folder
 from organza.data import deep
 from organza.data.arrays import Rows
 from organza.data.cache import Damage, PackFiles, digest, in_use, load, recall, remember, store
-from organza.data.choice import recommended_channels, recommended_size, sampled
 from organza.data.classes import classes_of
 from organza.data.decode import FITS, PAGES, Pages, Unreadable, decode_pages, extents
 from organza.data.deep import Extent, Scale, Scaling, Unscaled
+from organza.data.defaults import recommended_channels, recommended_size, sampled
 from organza.data.folder import Entry, Listing, listing
 from organza.data.former import former_fingerprints
 from organza.data.parallel import CHUNK, in_order
 from organza.data.size import Size
+from organza.disk import cache_folder
 from organza.errors import UserError
 from organza.progress import Progress
 from organza.untrusted import printable

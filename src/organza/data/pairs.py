@@ -25,9 +25,9 @@ from organza.data.batches import (
     split,
     to_float,
 )
-from organza.data.choice import sampled
 from organza.data.classes import folders_of, split_notes, split_words
 from organza.data.decode import ENDINGS, Unreadable, size_of
+from organza.data.defaults import sampled
 from organza.data.folder import listing
 from organza.data.listing import LARGEST, is_apart, suffix
 from organza.data.names import folded, partners

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from organza.caching import cache_folder
 from organza.data import meshes
 from organza.data.arrays import Failures, Rows, open_array, parse_array
 from organza.data.batches import Batches, channels_first, flips, round_robin, to_float
@@ -21,6 +20,7 @@ from organza.data.listing import LARGEST as LARGEST_FILE
 from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.data.source import Source
+from organza.disk import cache_folder
 from organza.errors import UserError
 from organza.untrusted import printable, read_bytes
 

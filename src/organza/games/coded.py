@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from organza.config import settings_of
 from organza.errors import UserError
 from organza.game import Batch, Duel
 from organza.games.unconditional import Unconditional
 from organza.losses import Adversarial
 from organza.networks.ranges import covered
-from organza.part import settings_of
 from organza.penalties import Penalty
 
 LEVEL = 1 / 127.5

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from organza.config import Partial
 from organza.errors import UserError
 from organza.game import Batch, Duel, Game
 from organza.networks.layers import Several
 from organza.networks.projection import Projections
-from organza.part import Part
 
 
 class CUT(Game):
@@ -64,12 +64,12 @@ class CUT(Game):
             )
 
     @classmethod
-    def players(cls, generator: Part, discriminator: Part, data: Any) -> tuple[Part, Part]:
+    def players(cls, generator: Partial, discriminator: Partial, data: Any) -> tuple[Partial, Partial]:
         translator = generator.given(shape=tuple(data.shape), source=data.source_shape[0])
         with torch.device("meta"):  # asks for its feature maps without making any weights
             maps = translator().feature_maps
         judge = discriminator.given(shape=tuple(data.shape))
-        return Part(Several, b=translator, heads=Part(Projections, maps=maps)), judge
+        return Partial(Several, b=translator, heads=Partial(Projections, maps=maps)), judge
 
     def play(self, batch: Batch) -> Batch:
         turned = self.training and self.flip > 0 and bool(torch.rand(()) < self.flip)

@@ -16,11 +16,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
+from organza.config import Partial
 from organza.errors import UserError
 from organza.game import Batch, Duel, Game
+from organza.games.image_pool import Pool
 from organza.networks.layers import Several
-from organza.part import Part
-from organza.pool import Pool
 
 
 class CycleGAN(Game):
@@ -64,11 +64,11 @@ class CycleGAN(Game):
             )
 
     @classmethod
-    def players(cls, generator: Part, discriminator: Part, data: Any) -> tuple[Part, Part]:
+    def players(cls, generator: Partial, discriminator: Partial, data: Any) -> tuple[Partial, Partial]:
         a, b = tuple(data.source_shape), tuple(data.shape)
         return (
-            Part(Several, b=generator.given(shape=b, source=a[0]), a=generator.given(shape=a, source=b[0])),
-            Part(Several, b=discriminator.given(shape=b), a=discriminator.given(shape=a)),
+            Partial(Several, b=generator.given(shape=b, source=a[0]), a=generator.given(shape=a, source=b[0])),
+            Partial(Several, b=discriminator.given(shape=b), a=discriminator.given(shape=a)),
         )
 
     def play(self, batch: Batch) -> Batch:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from organza.config import settings_of
 from organza.game import Batch, Game
-from organza.part import settings_of
 
 
 class Encoding(Game):

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from organza.config import settings_of
 from organza.game import Batch, Duel
 from organza.games.unconditional import Unconditional
 from organza.losses import Adversarial
-from organza.part import settings_of
 from organza.penalties import Penalty
 
 

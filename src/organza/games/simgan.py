@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from organza.game import Batch, Duel, Game
+from organza.games.image_pool import Pool
 from organza.losses import Adversarial
 from organza.penalties import Penalty
-from organza.pool import Pool
 
 
 class SimGAN(Game):

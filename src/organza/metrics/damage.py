@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from organza.metrics.evaluate import distance
-from organza.metrics.features import Extractor, cached_features
+from organza.metrics.extractors.features import Extractor, cached_features
+from organza.metrics.suite import distance
 
 CUTS = 3
 BLUR = 1 / 16

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from organza.errors import UserError
-from organza.metrics.features import Extractor
+from organza.metrics.extractors.features import Extractor
+from organza.metrics.extractors.multiscale import as_they_are
 from organza.metrics.kernels import Estimate
-from organza.metrics.pyramid import as_they_are
 
 AT_ONCE = 16  # pictures as doubles in memory at a time
 

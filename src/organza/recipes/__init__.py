@@ -1,1 +1,110 @@
-"""Recipes: functions that return one, gathered by subject."""
+"""Recipes: functions that return a `Recipe`, in the files of this package, and their catalogue: all of them, and one by its name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from organza.config import encode, own_modules, walk
+from organza.errors import UserError, nearest
+from organza.recipe import Recipe
+
+
+def names() -> list[str]:
+    """Return the names of organza's recipes.
+
+    >>> "dcgan" in names()
+    True
+    """
+    return list(everything())
+
+
+def get(name: str) -> Recipe:
+    """The recipe of a name: one of organza's, or `my_package.my_module:my_recipe`, a function of yours that returns one.
+
+    Raises:
+        UserError: for an unknown name, with the nearest.
+    """
+    if ":" in name:
+        return _foreign(name)
+    known = everything()
+    if name not in known:
+        raise UserError(f"There is no recipe {name}; there are {', '.join(known)}.{nearest(name, known)}")
+    return known[name]()
+
+
+def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
+    """Return the names of the user's own modules that a recipe's values are defined in; a name imports the module that it names.
+
+    >>> modules_of("dcgan"), modules_of(None)
+    (frozenset(), frozenset())
+
+    Args:
+        recipe: recipe that the user trusts, or its name; None for none.
+    """
+    if not (recipe is None or isinstance(recipe, str | Recipe)):
+        raise UserError(f"recipe is {repr(recipe)[:60]}; it must be a name, such as 'dcgan-r1', or a Recipe.")
+    if recipe is None or (isinstance(recipe, str) and ":" not in recipe):
+        return frozenset()
+    named = frozenset({recipe.partition(":")[0]}) if isinstance(recipe, str) else frozenset()
+    return named | own_modules(encode(get(recipe) if isinstance(recipe, str) else recipe))
+
+
+def everything() -> dict[str, Callable[[], Recipe]]:
+    """Every recipe of organza by its name: the functions of `organza.recipes` that return one."""
+    found = {}
+    for module in walk(sys.modules[__name__]):
+        for name, candidate in vars(module).items():
+            here = inspect.isfunction(candidate) and candidate.__module__ == module.__name__
+            if (
+                here
+                and not name.startswith("_")
+                and inspect.signature(candidate).return_annotation in (Recipe, "Recipe")
+            ):
+                found[name.replace("_", "-")] = candidate
+    return found
+
+
+def _foreign(name: str) -> Recipe:
+    recipe = imported(name, "--recipe")()
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"--recipe {name}: it returned {type(recipe).__name__}, not an organza.Recipe.")
+    return recipe
+
+
+def imported(name: str, option: str) -> Callable[..., Any]:
+    """The function that the user's `my_module:my_function` names.
+
+    Args:
+        name: of module and function.
+        option: of the command line, for what is said where there is none.
+
+    Raises:
+        UserError: no such module, nothing of that name in it, or no function that can be called without an argument.
+    """
+    module_name, _, function = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function)):
+        raise UserError(f"{option} {name} is not of the form my_module:my_function.")
+    sys.path.insert(0, "")  # a module in the current directory counts, as it does for `python -m`
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{option} {name}: there is no module {error.name} here or among the installed packages."
+        ) from None
+    finally:
+        sys.path.pop(0)
+    if not hasattr(module, function):
+        raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
+    if not callable(found := getattr(module, function)):
+        raise UserError(f"{option} {name}: it is a {type(found).__name__}, and should be a function.")
+    try:
+        inspect.signature(found).bind()
+    except ValueError:  # a function of C without a signature; what it needs it says itself
+        return found
+    except TypeError as error:
+        raise UserError(f"{option} {name}: it should be a function that needs no argument ({error}).") from None
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from organza.config import Partial
 from organza.data.labels import Labelled
 from organza.games.acgan import AuxiliaryClassifier
 from organza.games.conditional import Conditional
@@ -12,7 +13,6 @@ from organza.networks import conditional as networks
 from organza.networks import resize, scales, skips
 from organza.networks.layers import no_norm, spectral
 from organza.optimizers import Adam
-from organza.part import Part
 from organza.recipe import Recipe
 from organza.recipes.classic import resize_r1
 from organza.recipes.swift import LOUD, QUIET, swift
@@ -26,10 +26,10 @@ def cgan() -> Recipe:
         source="Mirza and Osindero 2014, arXiv:1411.1784: both players are given the label; with DCGAN's convolutions and settings "
         "in the place of fully connected layers and SGD.",
         expect="not trained to its end here; cgan-light is the one for a few minutes.",
-        game=Part(Conditional),
-        data=Part(Labelled),
-        generator=Part(networks.Generator),
-        discriminator=Part(networks.Concatenation),
+        game=Partial(Conditional),
+        data=Partial(Labelled),
+        generator=Partial(networks.Generator),
+        discriminator=Partial(networks.Concatenation),
         batch=128,
     )
 
@@ -42,7 +42,7 @@ def cgan_projection() -> Recipe:
         source="Miyato and Koyama 2018, arXiv:1802.05637: projection, hinge, spectral normalisation, five turns of D, batch 64, Adam "
         "2e-4 (0, 0.9) falling to 0 over the last ninth; with DCGAN's convolutions in the place of residual blocks, and z joined "
         "by the label in the place of conditional batch norm.",
-        discriminator=Part(networks.Projection, norm=no_norm, constraint=spectral),
+        discriminator=Partial(networks.Projection, norm=no_norm, constraint=spectral),
         adversarial=hinge,
         generator_optimizer=Adam(Linear(2e-4, 0.0, begin=8 / 9), 0.0, 0.9),
         discriminator_optimizer=Adam(Linear(2e-4, 0.0, begin=8 / 9), 0.0, 0.9),
@@ -58,9 +58,9 @@ def acgan() -> Recipe:
         name="acgan",
         source="Odena et al. 2017, arXiv:1610.09585: z of 110, batch 100, Adam 2e-4 (0.5, 0.999); with DCGAN's discriminator, dropout on "
         "its last features alone, and no noise on its activations.",
-        game=Part(AuxiliaryClassifier),
-        generator=Part(networks.Generator, z_dim=110),
-        discriminator=Part(networks.AuxiliaryClassifier),
+        game=Partial(AuxiliaryClassifier),
+        generator=Partial(networks.Generator, z_dim=110),
+        discriminator=Partial(networks.AuxiliaryClassifier),
         batch=100,
     )
 
@@ -74,8 +74,8 @@ def cgan_light() -> Recipe:
         "Adam 1e-3 for G and 2e-4 for D (0.5).",
         expect="Fashion-MNIST at 28x28: ten distinct and varied classes after 214,000 images, seven minutes of a core. On faces at 64x64 D "
         "wins at once.",
-        generator=Part(networks.Generator, width=24, backbone=resize.Generator),
-        discriminator=Part(networks.Concatenation, width=32),
+        generator=Partial(networks.Generator, width=24, backbone=resize.Generator),
+        discriminator=Partial(networks.Concatenation, width=32),
         generator_optimizer=Adam(1e-3, 0.5),
         discriminator_optimizer=Adam(2e-4, 0.5),
         batch=64,
@@ -93,10 +93,10 @@ def cgan_projection_light() -> Recipe:
         "resize-r1's.",
         expect="Faces at 64x64, skin and hair colour: obeyed after 17,000 images, ten minutes of one core; blotchy. On Fashion-MNIST all "
         "pictures of a class come out alike.",
-        game=Part(Conditional),
-        data=Part(Labelled),
-        generator=Part(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
-        discriminator=Part(networks.Projection, norm=no_norm, width=40),
+        game=Partial(Conditional),
+        data=Partial(Labelled),
+        generator=Partial(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
+        discriminator=Partial(networks.Projection, norm=no_norm, width=40),
     )
 
 
@@ -109,8 +109,8 @@ def cgan_swift() -> Recipe:
         "all else is swift's.",
         expect="Faces at 64x64, hair and skin colour: both obeyed, in plain colours, after 27,000 images at width 12, five minutes of one "
         "core; fringes like combs, and those of one hair and skin alike.",
-        game=Part(Conditional),
-        data=Part(Labelled),
-        generator=Part(networks.Generator, embedding=32, width=16, backbone=Part(skips.Generator, chroma=QUIET)),
-        discriminator=Part(scales.Projection, width=16, chroma=LOUD),
+        game=Partial(Conditional),
+        data=Partial(Labelled),
+        generator=Partial(networks.Generator, embedding=32, width=16, backbone=Partial(skips.Generator, chroma=QUIET)),
+        discriminator=Partial(scales.Projection, width=16, chroma=LOUD),
     )

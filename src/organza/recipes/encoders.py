@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from organza.config import Partial
 from organza.games.aae import AAE
 from organza.games.bigan import BiGAN
 from organza.losses import relativistic
@@ -13,7 +14,6 @@ from organza.networks import dcgan as dcgan_networks
 from organza.networks import resize as resize_networks
 from organza.networks.layers import Several, no_norm
 from organza.optimizers import SGD, Adam
-from organza.part import Part
 from organza.penalties import Penalty, r1, r1_finite, r2_finite
 from organza.recipe import Recipe
 from organza.schedule import Cosine, Linear
@@ -27,13 +27,13 @@ def bigan() -> Recipe:
         source="Donahue et al. 2017, arXiv:1605.09782: z ~ U(-1, 1) of 200 numbers, batch 128, Adam 2e-4 (0.5, 0.999) whose rate falls in "
         "the second half (there exponentially, here in a line); E is DCGAN's pyramid instead of an AlexNet.",
         expect="Not tried to its end here: the paper trains for 400 passes over ImageNet. bigan-light is what was looked at.",
-        game=Part(BiGAN),
-        generator=Part(
+        game=Partial(BiGAN),
+        generator=Partial(
             Several,
-            generator=Part(bigan_networks.Generator, z_dim=200),
-            encoder=Part(bigan_networks.Encoder),
+            generator=Partial(bigan_networks.Generator, z_dim=200),
+            encoder=Partial(bigan_networks.Encoder),
         ),
-        discriminator=Part(bigan_networks.Discriminator),
+        discriminator=Partial(bigan_networks.Discriminator),
         generator_optimizer=Adam(rate, 0.5, 0.999),
         discriminator_optimizer=Adam(rate, 0.5, 0.999),
         batch=128,
@@ -48,12 +48,12 @@ def bigan_light() -> Recipe:
         source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
         "penalties (on pairs), rates and generator of resize-r1, width 32 in all.",
         expect="Faces at 32x32: blots with the colours of a face after 5,200 images; needs far longer than aae-light.",
-        generator=Part(
+        generator=Partial(
             Several,
-            generator=Part(resize_networks.Generator, z_dim=32, width=32),
-            encoder=Part(bigan_networks.Encoder, width=32),
+            generator=Partial(resize_networks.Generator, z_dim=32, width=32),
+            encoder=Partial(bigan_networks.Encoder, width=32),
         ),
-        discriminator=Part(bigan_networks.Discriminator, width=32, norm=no_norm),
+        discriminator=Partial(bigan_networks.Discriminator, width=32, norm=no_norm),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=1.0), Penalty(r2_finite, weight=1.0)),
         generator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99),
@@ -70,13 +70,13 @@ def aae() -> Recipe:
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
         "numbers, batch 100, SGD; both phases of a step in one turn.",
         expect="Fully connected, for small grey pictures; not trained to its end here. aae-light is what was looked at.",
-        game=Part(AAE),
-        generator=Part(
+        game=Partial(AAE),
+        generator=Partial(
             Several,
-            generator=Part(aae_networks.Generator),
-            encoder=Part(aae_networks.Encoder),
+            generator=Partial(aae_networks.Generator),
+            encoder=Partial(aae_networks.Encoder),
         ),
-        discriminator=Part(aae_networks.Discriminator),
+        discriminator=Partial(aae_networks.Discriminator),
         generator_optimizer=SGD(0.01, 0.9),
         discriminator_optimizer=SGD(0.1, 0.1),
         batch=100,
@@ -92,12 +92,12 @@ def aae_light() -> Recipe:
         "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
         expect="Faces at 64x64: reconstructions that are recognised, new faces with clear eyes and soft hair, after 40,000 images, five "
         "and a half minutes of one core.",
-        generator=Part(
+        generator=Partial(
             Several,
-            generator=Part(dcgan_networks.Generator, z_dim=32, width=32),
-            encoder=Part(bigan_networks.Encoder, width=32),
+            generator=Partial(dcgan_networks.Generator, z_dim=32, width=32),
+            encoder=Partial(bigan_networks.Encoder, width=32),
         ),
-        discriminator=Part(aae_networks.Discriminator, width=512),
+        discriminator=Partial(aae_networks.Discriminator, width=512),
         penalties=(Penalty(r1, weight=0.1),),
         generator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.3), 0.5, 0.99),
         discriminator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.3), 0.5, 0.99),

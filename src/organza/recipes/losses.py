@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from organza import losses
+from organza.config import Partial
 from organza.networks import dcgan as networks
 from organza.networks.layers import no_norm, spectral
 from organza.optimizers import Adam, RMSprop
-from organza.part import Part
 from organza.penalties import Penalty, r1, r2
 from organza.penalties import dragan as around_the_data
 from organza.penalties import wgan_gp as between_real_and_fake
@@ -16,9 +16,9 @@ from organza.recipe import Recipe
 from organza.recipes.classic import dcgan
 from organza.schedule import Cosine
 
-PLAIN = Part(networks.Discriminator, norm=no_norm)
+PLAIN = Partial(networks.Discriminator, norm=no_norm)
 """A penalty on the gradient of one item needs a discriminator that scores each item alone, so without batch norm."""
-SPECTRAL = Part(networks.Discriminator, norm=no_norm, constraint=spectral)
+SPECTRAL = Partial(networks.Discriminator, norm=no_norm, constraint=spectral)
 
 
 def lsgan() -> Recipe:

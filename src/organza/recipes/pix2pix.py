@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from organza.config import Partial
 from organza.data.pairs import Pairs
 from organza.games.pix2pix import Pix2Pix, halved
 from organza.networks import patch, unet
 from organza.optimizers import Adam
-from organza.part import Part
 from organza.recipe import Recipe
 from organza.schedule import Linear
 
@@ -22,10 +22,10 @@ def pix2pix() -> Recipe:
         source="Isola et al. 2017, arXiv:1611.07004, section 6: U-Net, 70x70 PatchGAN, L1 x 100, batch 1, jitter 30, mirrored, "
         "dropout in use, too; instance norm, which is the paper's batch norm on a batch of one.",
         expect="Not trained here: 256x256 pictures for 200epochs, hours on a GPU.",
-        game=Part(Pix2Pix, l1=100.0),
-        generator=Part(unet.Generator, noise=0.5),
-        discriminator=Part(patch.Discriminator, depth=3),
-        data=Part(Pairs, size=256, jitter=30, mirror=True),
+        game=Partial(Pix2Pix, l1=100.0),
+        generator=Partial(unet.Generator, noise=0.5),
+        discriminator=Partial(patch.Discriminator, depth=3),
+        data=Partial(Pairs, size=256, jitter=30, mirror=True),
         adversarial=halved,
         generator_optimizer=FALLING,
         discriminator_optimizer=FALLING,
@@ -44,9 +44,9 @@ def pix2pix_light() -> Recipe:
         "in use, averaged weights.",
         expect="Faces from `organza data pairs --kind hints` at 64x64: lines kept, skin and hair as the dabs say, smooth but for "
         "long hair, after 30,000 pairs, 24 minutes of one core. Without hints hair is a woven brown.",
-        generator=Part(unet.Generator, width=32, depth=5),
-        discriminator=Part(patch.Discriminator, width=32, depth=2),
-        data=Part(Pairs, size=64, mirror=True),
+        generator=Partial(unet.Generator, width=32, depth=5),
+        discriminator=Partial(patch.Discriminator, width=32, depth=2),
+        data=Partial(Pairs, size=64, mirror=True),
         generator_optimizer=replace(FALLING, rate=Linear(1e-3, 0.0, begin=0.5)),
         batch=4,
         average=2_000,

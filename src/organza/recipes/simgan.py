@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from organza.config import Partial
 from organza.data.pairs import Unpaired
 from organza.games.simgan import SimGAN
 from organza.networks import refiner
 from organza.optimizers import SGD, Adam
-from organza.part import Part
 from organza.recipe import Recipe
 
 
@@ -21,10 +21,10 @@ def simgan() -> Recipe:
         "126 patches, over which it sums and a mean is taken here), R alone for 1,000 updates and D alone for 200, then two turns of R "
         "to one of D. Lambda (0.5 on its sums) and the pool's size (ten batches) are choices made here.",
         expect="Not trained to its end here; `--dry-run` says how long that takes. simgan-light shows the method.",
-        game=Part(SimGAN, fidelity=round(0.5 * pixels / patches, 2), pool=10 * batch),
-        generator=Part(refiner.Refiner),
-        discriminator=Part(refiner.Discriminator),
-        data=Part(Unpaired),
+        game=Partial(SimGAN, fidelity=round(0.5 * pixels / patches, 2), pool=10 * batch),
+        generator=Partial(refiner.Refiner),
+        discriminator=Partial(refiner.Discriminator),
+        data=Partial(Unpaired),
         generator_optimizer=SGD(1e-3 * patches),
         discriminator_optimizer=SGD(1e-3 * patches),
         batch=batch,
@@ -44,9 +44,9 @@ def simgan_light() -> Recipe:
         "Adam 1e-3 (0.5, 0.99) in the place of SGD; an average of R's weights is kept.",
         expect="`organza data digits` at 32x32: typeset digits look drawn with a pen after 20,000 images, four minutes on 2 cores; the "
         "distance to real ones falls from 0.12 to 0.02, and their classes stay legible.",
-        game=Part(SimGAN, fidelity=2.0, pool=512),
-        generator=Part(refiner.Refiner, width=24, blocks=3),
-        discriminator=Part(refiner.Discriminator, width=48),
+        game=Partial(SimGAN, fidelity=2.0, pool=512),
+        generator=Partial(refiner.Refiner, width=24, blocks=3),
+        discriminator=Partial(refiner.Discriminator, width=48),
         generator_optimizer=Adam(1e-3, 0.5, 0.99),
         discriminator_optimizer=Adam(1e-3, 0.5, 0.99),
         batch=16,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from organza.augment import Augment, cutout, jitter, translation
+from organza.config import Partial
 from organza.games.coded import Coded
 from organza.games.unconditional import Unconditional
 from organza.losses import relativistic
@@ -13,7 +14,6 @@ from organza.networks import scales, skips
 from organza.networks.layers import one_scale
 from organza.networks.ranges import standard
 from organza.optimizers import Adam
-from organza.part import Part
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
 from organza.schedule import Cosine
@@ -53,9 +53,9 @@ def swift() -> Recipe:
         expect="Faces at 64x64: after 20,000 images, one to four minutes of a core, plain skin and hair, brows, pupils and mouths; after "
         "160,000 at width 16, 20 minutes of 2 cores, faces of many looks, hair of one colour with frayed edges. "
         "Fashion-MNIST at 28x28: garments of all kinds with smooth edges after 31,000, 80 seconds.",
-        game=Part(Unconditional),
-        generator=Part(skips.Generator, width=16, chroma=QUIET),
-        discriminator=Part(scales.Discriminator, width=16, chroma=LOUD),
+        game=Partial(Unconditional),
+        generator=Partial(skips.Generator, width=16, chroma=QUIET),
+        discriminator=Partial(scales.Discriminator, width=16, chroma=LOUD),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=EASING), Penalty(r2_finite, weight=EASING)),
         augment=JITTER,
@@ -89,9 +89,9 @@ def coded() -> Recipe:
         expect="Faces at 64x64: round heads with eyes after 10,000 images, half a minute of one core, plain skin and closed outlines after "
         "20,000; after 230,000 at width 24, 20 minutes of 2 cores, faces of many looks with plain hair and smudged mouths. "
         "Below 48 pixels a side it gains nothing over swift.",
-        game=Part(Coded),
-        generator=Part(coded_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
-        discriminator=Part(coded_networks.Discriminator, width=8),
+        game=Partial(Coded),
+        generator=Partial(coded_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
+        discriminator=Partial(coded_networks.Discriminator, width=8),
         penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
         augment=None,
         generator_warmup=8_000,

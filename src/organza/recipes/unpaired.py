@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from organza.config import Partial
 from organza.data.pairs import Unpaired
 from organza.games.cut import CUT
 from organza.games.cyclegan import CycleGAN
 from organza.losses import lsgan
 from organza.networks import patch, translator
 from organza.optimizers import Adam
-from organza.part import Part
 from organza.recipe import Recipe
 from organza.schedule import Linear
 
@@ -34,10 +34,10 @@ def cyclegan() -> Recipe:
         source="Zhu et al. 2017, arXiv:1703.10593: ResNet-9 and 70x70 patches at 256x256, batch 1, pool 50, Adam 2e-4 (0.5) to 0. "
         "Differs: what is measured and used is the averaged generator.",
         expect="Made for GPUs; not trained here.",
-        game=Part(CycleGAN, cycle=10.0, identity=0.5, pool=50),
-        generator=Part(translator.Generator, width=64, blocks=9),
-        discriminator=Part(patch.Discriminator),
-        data=Part(Unpaired, size=256, jitter=30, mirror=True),
+        game=Partial(CycleGAN, cycle=10.0, identity=0.5, pool=50),
+        generator=Partial(translator.Generator, width=64, blocks=9),
+        discriminator=Partial(patch.Discriminator),
+        data=Partial(Unpaired, size=256, jitter=30, mirror=True),
         adversarial=whole_lsgan,
         generator_optimizer=Adam(LATE, 0.5, 0.999),
         discriminator_optimizer=Adam(LATE, 0.5, 0.999),
@@ -55,7 +55,7 @@ def cut() -> Recipe:
         source="Park et al. 2020, arXiv:2007.15651: NCE 1 with identity NCE, tau 0.07, 256 patches of five layers. Differs: convolutions "
         "with stride 2 as CycleGAN has them, where the paper blurs; the averaged generator is what is used.",
         expect="Made for GPUs; not trained here.",
-        game=Part(CUT, nce=1.0, identity=1.0, patches=256),
+        game=Partial(CUT, nce=1.0, identity=1.0, patches=256),
     )
 
 
@@ -66,7 +66,7 @@ def fastcut() -> Recipe:
         name="fastcut",
         source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with a chance of one half.",
         expect="Made for GPUs; not trained here.",
-        game=Part(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
+        game=Partial(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
     )
 
 
@@ -79,10 +79,10 @@ def cyclegan_light() -> Recipe:
         "picture as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
         expect="Two styles of faces at 64x64: clean ink after 2,000 pictures, seven minutes of a core; small features "
         "often lost; longer is worse.",
-        game=Part(CycleGAN, cycle=10.0, identity=0.0, pool=50),
-        generator=Part(translator.Generator, width=16, blocks=3, up=translator.resized),
-        discriminator=Part(patch.Discriminator, width=24, depth=1),
-        data=Part(Unpaired),
+        game=Partial(CycleGAN, cycle=10.0, identity=0.0, pool=50),
+        generator=Partial(translator.Generator, width=16, blocks=3, up=translator.resized),
+        discriminator=Partial(patch.Discriminator, width=24, depth=1),
+        data=Partial(Unpaired),
         generator_optimizer=Adam(replace(LATE, start=5e-4), 0.5, 0.999),
         average=500,
     )
@@ -95,5 +95,5 @@ def cut_light() -> Recipe:
         name="cut-light",
         source="CUT's game and weights with the networks and rates of cyclegan-light, and 64 patches.",
         expect="Two styles of faces at 64x64: ink with outlines, eyes and mouths kept after 4,000 pictures, twelve minutes of one core.",
-        game=Part(CUT, nce=1.0, identity=1.0, patches=64),
+        game=Partial(CUT, nce=1.0, identity=1.0, patches=64),
     )

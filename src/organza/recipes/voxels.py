@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from organza.config import Partial
 from organza.data.volumes import Volumes
 from organza.games.voxel import Voxel
 from organza.losses import relativistic
 from organza.networks import voxel
 from organza.networks.layers import no_norm
 from organza.optimizers import Adam
-from organza.part import Part
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
 from organza.schedule import Cosine
@@ -23,10 +23,10 @@ def gan3d() -> Recipe:
         source="Wu et al. 2016, arXiv:1610.07584: batch 100, Adam 2.5e-3 for G and 1e-5 for D (beta1 0.5), D trained only while it "
         "is right on at most 80 % of a batch; tanh in the place of the sigmoid.",
         expect="Made for 64x64x64 and a GPU; not trained here.",
-        game=Part(Voxel),
-        generator=Part(voxel.Generator),
-        discriminator=Part(voxel.Discriminator),
-        data=Part(Volumes),
+        game=Partial(Voxel),
+        generator=Partial(voxel.Generator),
+        discriminator=Partial(voxel.Discriminator),
+        data=Partial(Volumes),
         generator_optimizer=Adam(2.5e-3, 0.5),
         discriminator_optimizer=Adam(1e-5, 0.5),
         batch=100,
@@ -47,9 +47,9 @@ def gan3d_light() -> Recipe:
         "weight from 10 to 1; Adam 1e-3 falling to 1e-4 (0, 0.99), batch 8.",
         expect="218 pieces of furniture at 32x32x32: tables, benches and chairs of many shapes, rough, with crumbs, after 24,000 volumes, "
         "16 minutes of one core.",
-        generator=Part(voxel.Generator, z_dim=64, low=-1.0, width=16, norm=voxel.layer_norm),
-        discriminator=Part(voxel.Discriminator, width=16, norm=no_norm),
-        data=Part(Volumes, mirror=True),
+        generator=Partial(voxel.Generator, z_dim=64, low=-1.0, width=16, norm=voxel.layer_norm),
+        discriminator=Partial(voxel.Discriminator, width=16, norm=no_norm),
+        data=Partial(Volumes, mirror=True),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=fading), Penalty(r2_finite, weight=fading)),
         generator_optimizer=falling,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from organza.display import words
+from organza.progress import words
 from organza.report.page import html
 from organza.report.record import Points
 

@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from organza.display import words
 from organza.errors import UserError
-from organza.metrics.evaluate import unlike
+from organza.metrics.suite import unlike
+from organza.progress import words
 from organza.recipe import Recipe
 from organza.report import curves
 from organza.report.better import Entry, better

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from organza.data.batches import Batches
-from organza.events import Busy, Event, Stopped, Warned
 from organza.recipe import Recipe
 from organza.report.writing import conclude
-from organza.run import RunFolder
+from organza.run.events import NAMES, Busy, Event, Stopped, Warned
+from organza.run.folder import RunFolder
 from organza.shell import quoted
-from organza.signals import NAMES
 
 
 def reported(

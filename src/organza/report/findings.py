@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from organza import health
-from organza.health import Vitals
 from organza.metrics.damage import UNIT, Damage
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import RARE
+from organza.run import health
+from organza.run.health import Vitals
 from organza.stop import Check, best, equals, tie
 
 Tone = Literal["good", "fair", "bad", "open"]

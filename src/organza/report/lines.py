@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from organza.run import lines_of
+from organza.run.folder import lines_of
 
 LARGEST = 1e15
 """Beyond it a number of a run is no measurement, and the arithmetic of a chart would end in infinities."""

@@ -17,12 +17,12 @@ import torch
 from organza.data.batches import Batches, to_uint8
 from organza.errors import UserError
 from organza.infer import Run
+from organza.media.volumes import pictured
 from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.shapes import variety
 from organza.recipe import Recipe
-from organza.rendering import pictured
 from organza.sides import FIRST, MOST_TRAINING, Side, Trained
 
 SAMPLES = 256

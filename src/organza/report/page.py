@@ -10,9 +10,9 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from organza import __version__
 from organza.disk import write_whole
 from organza.untrusted import printable
+from organza.version import __version__
 
 LONGEST = 2_000
 """Characters of a text on a page: nobody reads on, and a stranger's file may hold millions."""

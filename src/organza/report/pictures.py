@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.pictures import grid, to_image
+from organza.media.images import grid, to_image
 from organza.report.page import html
 from organza.untrusted import Refused, read_bytes
 

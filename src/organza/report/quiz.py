@@ -18,11 +18,11 @@ import numpy as np
 
 from organza.data.size import Size
 from organza.errors import UserError
-from organza.pictures import to_image
+from organza.media.images import to_image
+from organza.media.volumes import pictured
 from organza.recipe import Recipe
-from organza.rendering import pictured
 from organza.report.page import asset, html, page, written
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
 from organza.seeding import permutation
 from organza.sides import Trained
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from organza.errors import UserError
-from organza.health import Vitals
 from organza.metrics.kernels import Estimate
 from organza.report.lines import evaluation_lines, event_lines, number, stats_lines
-from organza.run import RunFolder
+from organza.run.folder import RunFolder
+from organza.run.health import Vitals
 from organza.stop import Check, best
 from organza.untrusted import printable, printable_form, require_inside
 

@@ -6,17 +6,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from organza.config import trust_hint
 from organza.data.location import places
-from organza.display import words
-from organza.part import trust_hint
+from organza.progress import words
 from organza.report.findings import begun, sentence
 from organza.report.look import Look
 from organza.report.page import html, section
 from organza.report.pictures import encoded, img, row, sheet_of, spaced
 from organza.report.record import Record, as_text
 from organza.report.verdict import COPIES, Verdict
+from organza.run.events import NAMES
 from organza.shell import quoted
-from organza.signals import NAMES
 from organza.stop import best
 
 MOST_LINES = 2_000

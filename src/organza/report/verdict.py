@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from organza import health
 from organza.report.findings import (
     EARLY,
     RISING,
@@ -22,6 +21,7 @@ from organza.report.findings import (
     varied,
     young,
 )
+from organza.run import health
 
 COPIES = "It copies"
 TITLES = {"good": "It works", "fair": "Healthy so far", "bad": "Not there yet"}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from organza.data.batches import Batches
 from organza.errors import UserError
-from organza.events import Reported
 from organza.metrics.damage import Damage
 from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
@@ -21,7 +20,8 @@ from organza.report.look import Look, look
 from organza.report.page import asset, page, written
 from organza.report.record import Record, estimate_of
 from organza.report.verdict import Verdict, verdict
-from organza.run import RunFolder
+from organza.run.events import Reported
+from organza.run.folder import RunFolder
 
 
 def write_report(

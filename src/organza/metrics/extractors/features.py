@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from organza.errors import UserError
-from organza.metrics import lite0, mobilenet, store
-from organza.metrics.packaged import Seer, Weights
+from organza.metrics.extractors import efficientnet_lite, mobilenet, weight_cache
+from organza.metrics.extractors.bundled_weights import Seer, Weights
 
 MICROBATCH = 16
 """Pictures of 96x96 that pass through the network at once: fast on a CPU (larger ones leave its caches), and the same for every caller."""
@@ -175,7 +175,13 @@ def offline_extractor(resolution: int = 96) -> Extractor:
     >>> extractor(np.zeros((2, 64, 64, 3), np.uint8)).shape
     torch.Size([2, 1280])
     """
-    return Pooled(lite0.WEIGHTS, lite0.pretrained(), lite0.MEAN, lite0.DEVIATION, resolution)
+    return Pooled(
+        efficientnet_lite.WEIGHTS,
+        efficientnet_lite.pretrained(),
+        efficientnet_lite.MEAN,
+        efficientnet_lite.DEVIATION,
+        resolution,
+    )
 
 
 def second_opinion(resolution: int = 96) -> Extractor:
@@ -211,11 +217,11 @@ def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str,
     about = {"key": key, "count": str(len(images)), "extractor": json.dumps(extractor.card(), sort_keys=True)}
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
     path = directory / f"features-{name}.safetensors"
-    if (kept := store.read(path, about)) is not None:
+    if (kept := weight_cache.read(path, about)) is not None:
         return kept["features"]
     features = extractor(images)
     try:
-        store.write(path, {"features": features}, about)
+        weight_cache.write(path, {"features": features}, about)
     except OSError as error:  # costs time at the next start, and nothing else
         warnings.warn(f"The features of {key} could not be kept in {directory}: {error}.", stacklevel=2)
     return features

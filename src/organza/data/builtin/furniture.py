@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from organza.data.whole import whole
+from organza.data.builtin.atomic_folder import whole
 from organza.disk import safe_name
 from organza.errors import UserError
 from organza.progress import Progress

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from organza.metrics.features import Extractor, planes
+from organza.metrics.extractors.features import Extractor, planes
 
 LOOKS = {1: 96, 2: 48, 8: 32}
 """By how much the picture is reduced, and the pixels a side that the network then sees. The small looks cost a third of the first."""
@@ -33,7 +33,7 @@ class Pyramid:
         network: makes an extractor for a resolution.
         looks: reductions, and the resolution of each.
 
-    >>> from organza.metrics.features import offline_extractor
+    >>> from organza.metrics.extractors.features import offline_extractor
     >>> Pyramid(offline_extractor)(np.zeros((2, 64, 64, 3), np.uint8)).shape
     torch.Size([2, 3, 1280])
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
-from organza.kinds import fits
+from organza.config.kinds import fits
 
 LARGEST = 1 << 53
 """Whole numbers up to it are the same in every program that reads JSON."""

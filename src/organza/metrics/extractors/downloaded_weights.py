@@ -20,9 +20,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from organza.caching import cache_folder
+from organza.disk import cache_folder
 from organza.errors import UserError
-from organza.metrics import store
+from organza.metrics.extractors import weight_cache
 from organza.progress import Progress
 from organza.untrusted import open_regular
 
@@ -82,7 +82,7 @@ class Published:
         Raises:
             UserError: there are no weights and none may be fetched, or they are not what was published.
         """
-        if (known := store.read(self.kept_at(cache), self.about())) is not None:
+        if (known := weight_cache.read(self.kept_at(cache), self.about())) is not None:
             return known
         body = next(
             (body for body in map(self._content, files) if hashlib.sha256(body).hexdigest() == self.sha256), None
@@ -98,7 +98,7 @@ class Published:
             )
         state = self.converted(self.read(self._fetched(progress) if body is None else body))
         try:
-            store.write(self.kept_at(cache), state, self.about())
+            weight_cache.write(self.kept_at(cache), state, self.about())
         except OSError as error:  # costs the same again next time, and nothing else
             warnings.warn(f"The weights of {self.name} could not be kept: {error}.", stacklevel=2)
         return state

@@ -12,9 +12,9 @@ from typing import Any
 
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
-from organza.foreign import refusal
-from organza.forms import duration, natural, positive, require_form, sides
-from organza.locking import Held, locked
+from organza.run.forms import duration, natural, positive, require_form, sides
+from organza.run.lock import Held, locked
+from organza.run.unsupported import refusal
 from organza.shell import quoted
 from organza.untrusted import (
     JSON_BYTES,

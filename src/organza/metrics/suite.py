@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from organza import __version__
 from organza.errors import UserError
 from organza.metrics.diversity import diversity
+from organza.metrics.extractors.multiscale import as_they_are, looks_of
 from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
-from organza.metrics.pyramid import as_they_are, looks_of
+from organza.version import __version__
 
 LEAST = 10
 """Images on each side of a thorough evaluation."""

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from organza.metrics import packaged
-from organza.metrics.inverted import Stage, stages
-from organza.metrics.packaged import Weights
+from organza.metrics.extractors import bundled_weights
+from organza.metrics.extractors.bundled_weights import Weights
+from organza.metrics.extractors.inverted_residual import Stage, stages
 
 WEIGHTS = Weights(
     name="mobilenet-v2",
@@ -85,4 +85,4 @@ def pretrained(cache: Path | None = None) -> MobileNetV2:
     Raises:
         UserError: the package with the weights is missing or damaged.
     """
-    return packaged.pretrained(MobileNetV2, WEIGHTS, cache)
+    return bundled_weights.pretrained(MobileNetV2, WEIGHTS, cache)

@@ -58,7 +58,7 @@ def outlined(most: int = 20_000) -> Iterator[None]:
     >>> with outlined(most=2): nn.Sequential(*(nn.Linear(1, 1) for _ in range(9)))
     Traceback (most recent call last):
     ...
-    organza.outline.TooLarge: it has more than 2 weight tensors
+    organza.config.outline.TooLarge: it has more than 2 weight tensors
     """
     weights = modules = 0
 

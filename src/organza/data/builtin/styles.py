@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from organza.data.faces import render_faces, style_definition
+from organza.data.builtin.faces import render_faces, style_definition
 from organza.errors import UserError
 from organza.progress import Progress
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.metrics import inception, transformer
-from organza.metrics.features import in_parts, planes
-from organza.metrics.packaged import Seer
-from organza.metrics.published import Published, loaded
+from organza.metrics.extractors import inception, vit
+from organza.metrics.extractors.bundled_weights import Seer
+from organza.metrics.extractors.downloaded_weights import Published, loaded
+from organza.metrics.extractors.features import in_parts, planes
 from organza.progress import Progress
 
 Colours = tuple[float, float, float]
@@ -47,10 +47,10 @@ class Kind:
 KINDS = {
     "inception": Kind(inception.WEIGHTS, inception.Inception, 0, (0, 0, 0), (1, 1, 1), "mean over the picture", 2048),
     "clip": Kind(
-        transformer.CLIP, transformer.clip, transformer.SIDE, transformer.CLIP_MEAN, transformer.CLIP_DEVIATION, "projected token", 512
+        vit.CLIP, vit.clip, vit.SIDE, vit.CLIP_MEAN, vit.CLIP_DEVIATION, "projected token", 512
     ),
     "dinov2": Kind(
-        transformer.DINOV2, transformer.dinov2, transformer.SIDE, transformer.DINO_MEAN, transformer.DINO_DEVIATION, "first token", 384
+        vit.DINOV2, vit.dinov2, vit.SIDE, vit.DINO_MEAN, vit.DINO_DEVIATION, "first token", 384
     ),
 }  # fmt: skip
 

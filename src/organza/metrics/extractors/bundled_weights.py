@@ -18,9 +18,9 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from organza.caching import cache_folder
+from organza.disk import cache_folder
 from organza.errors import UserError
-from organza.metrics import store
+from organza.metrics.extractors import weight_cache
 
 FORMAT = "1"
 """Of the converted weights: raise it when the names or the folding change, and old caches are made again."""
@@ -153,11 +153,11 @@ def pretrained(make: Callable[[], Network], weights: Weights, cache: Path | None
     path = (cache or cache_folder()) / f"{weights.name}.safetensors"
     about = {"format": FORMAT, "source sha256": weights.sha256}
     network = make()
-    state = store.read(path, about)
+    state = weight_cache.read(path, about)
     if state is None:
         state = converted(network, weights.published(), weights.epsilon)
         try:
-            store.write(path, state, about)
+            weight_cache.write(path, state, about)
         except OSError as error:  # costs a second at the next start, and nothing else
             warnings.warn(f"The converted evaluation network could not be kept in {path}: {error}.", stacklevel=2)
     network.load_state_dict(state)

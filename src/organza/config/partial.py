@@ -15,18 +15,18 @@ from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any
 
+from organza.config.kinds import require_kinds
+from organza.config.references import reference, resolve
 from organza.errors import UserError, nearest, told
-from organza.kinds import require_kinds
-from organza.references import reference, resolve
 
 DEEPEST, MOST, TABLES, LONGEST = 32, 200_000, 2_000, 10_000
 """Levels, values, tables and letters of a string in a recipe file; the classes of a data set are the most that is in one."""
 
 
-class Part:
+class Partial:
     """`make(*arguments, **settings)`, waiting for its arguments.
 
-    >>> Part(round, ndigits=2)(3.14159)
+    >>> Partial(round, ndigits=2)(3.14159)
     3.14
 
     Args:
@@ -48,12 +48,12 @@ class Part:
     def __call__(self, *arguments: Any, **more: Any) -> Any:
         return self.make(*arguments, **{**self.settings, **more})
 
-    def given(self, **more: Any) -> Part:
+    def given(self, **more: Any) -> Partial:
         """The same part with more, or other, settings."""
-        return Part(self.make, **{**self.settings, **more})
+        return Partial(self.make, **{**self.settings, **more})
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Part) and (self.make, self.settings) == (other.make, other.settings)
+        return isinstance(other, Partial) and (self.make, self.settings) == (other.make, other.settings)
 
     def __hash__(self) -> int:
         return hash((self.make, tuple(sorted(self.settings))))
@@ -66,14 +66,14 @@ def describe(value: Any) -> str:
     """A value as a person would write it: objects of modules by their names."""
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
         return "(" + ", ".join(describe(item) for item in value) + ")"
-    if value is None or isinstance(value, bool | int | float | str | Part) or dataclasses.is_dataclass(value):
+    if value is None or isinstance(value, bool | int | float | str | Partial) or dataclasses.is_dataclass(value):
         return repr(value)
     return reference(value).partition(":")[2]
 
 
 def settings_of(value: Any) -> dict[str, Any] | None:
     """The named fields of a part or dataclass, a part's unset defaults included; None for values without any."""
-    if isinstance(value, Part):
+    if isinstance(value, Partial):
         parameters = inspect.signature(value.make).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty} | value.settings
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -85,7 +85,7 @@ def encode(value: Any) -> Any:
     """A recipe value as JSON: parts, dataclasses, functions and plain values."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Part):
+    if isinstance(value, Partial):
         return {"part": reference(value.make), **{name: encode(item) for name, item in value.settings.items()}}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
@@ -129,7 +129,7 @@ def _decoded(form: Any, own: Collection[str]) -> Any:
     if kinds[0] == "part":
         if not callable(target):
             raise UserError(f"{name} is not a recipe part: it builds nothing.")
-        made = Part(target, **settings)
+        made = Partial(target, **settings)
     elif not (isinstance(target, type) and dataclasses.is_dataclass(target)):
         raise UserError(f"{name} is not a recipe value.")
     else:

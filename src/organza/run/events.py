@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from organza.stop import Check
+
+if TYPE_CHECKING:
+    import numpy as np  # not at run time: the command line looks up the names below before anything heavy is imported
+
+OUTPUT_CLOSED = "SIGPIPE"
+"""The name under which a run notes that nobody reads its output any more; no such signal is ever waited for."""
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149, OUTPUT_CLOSED: 141}
+"""The exit code of each end that was asked for: 128 and the number of the signal, as shells show it, on every system."""
+NAMES = tuple(EXIT_CODES)
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Reported:
 class Stopped:
     """The run is over, or paused."""
 
-    kind: str  # budget, plateau, equilibrium, non-finite, collapse, or the name of a signal: see signals.EXIT_CODES
+    kind: str  # budget, plateau, equilibrium, non-finite, collapse, or the name of a signal: see EXIT_CODES
     reason: str
     images: int
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from organza.disk import cannot_write, discard, rename
 from organza.errors import UserError
-from organza.provenance import Provenance
+from organza.media.provenance import Provenance
 
 Colour = tuple[int, int, int]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.data.fashion_mnist import read_idx, unpacked
-from organza.data.typeset import look, system_fonts, typeset
-from organza.data.whole import whole
+from organza.data.builtin.atomic_folder import whole
+from organza.data.builtin.fashion_mnist import read_idx, unpacked
+from organza.data.builtin.typeset import look, system_fonts, typeset
 from organza.errors import UserError
 from organza.progress import Progress
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from organza.data.whole import whole
+from organza.data.builtin.atomic_folder import whole
 from organza.errors import UserError
 from organza.progress import Progress
 

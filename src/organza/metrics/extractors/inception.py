@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from organza.metrics.packaged import converted
-from organza.metrics.published import Published, state_dict
+from organza.metrics.extractors.bundled_weights import converted
+from organza.metrics.extractors.downloaded_weights import Published, state_dict
 
 EPSILON = 1e-3  # of the batch norms
 SIDE = 299  # pixels

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from organza.metrics.published import Published, scripted, state_dict
+from organza.metrics.extractors.downloaded_weights import Published, scripted, state_dict
 
 SIDE = 224  # pixels
 

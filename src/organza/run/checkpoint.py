@@ -18,12 +18,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from organza.config import Partial
+from organza.config.outline import TooLarge, outlined
 from organza.disk import cannot_write, flush_folder, make_folder, remove_tree, rename, write
 from organza.errors import UserError
-from organza.foreign import HEADER
-from organza.machine import memory
-from organza.outline import TooLarge, outlined
-from organza.part import Part
+from organza.memory import memory
+from organza.run.unsupported import HEADER
 from organza.untrusted import JSON_BYTES, open_regular, parse_json, read_bytes, require_inside
 
 FORMAT = 1
@@ -375,7 +375,7 @@ def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: s
     network.load_state_dict(dict(tensors))
 
 
-def fitting_network(part: Part, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
+def fitting_network(part: Partial, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
     """Build a network whose weights are those of a checkpoint, and load them; memory is taken only for the sizes that the file has.
 
     Args:

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any
 
 import organza
-from organza.data.artist import ASIDE, KINDS, Attributes, artist_for, draw_faces, file_of
+from organza.data.builtin.face_drawing import ASIDE, KINDS, Attributes, artist_for, draw_faces, file_of
 from organza.disk import discard, rename
 from organza.errors import UserError, nearest
 from organza.progress import Progress
@@ -205,7 +205,7 @@ def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess
     home = str(Path(organza.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from organza.data.artist import work; work()"],
+        [sys.executable, "-P", "-c", "from organza.data.builtin.face_drawing import work; work()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

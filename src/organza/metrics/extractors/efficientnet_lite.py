@@ -16,9 +16,9 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from organza.metrics import packaged
-from organza.metrics.inverted import Stage, stages
-from organza.metrics.packaged import Weights
+from organza.metrics.extractors import bundled_weights
+from organza.metrics.extractors.bundled_weights import Weights
+from organza.metrics.extractors.inverted_residual import Stage, stages
 
 WEIGHTS = Weights(
     name="efficientnet-lite0",
@@ -112,4 +112,4 @@ def pretrained(cache: Path | None = None) -> Lite0:
     Raises:
         UserError: the package with the weights is missing or damaged.
     """
-    return packaged.pretrained(Lite0, WEIGHTS, cache)
+    return bundled_weights.pretrained(Lite0, WEIGHTS, cache)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from organza.pictures import grid, save_png, write_aside
-from organza.provenance import Provenance
-from organza.rendering import LEVEL, render, stl, turntable
+from organza.media.images import grid, save_png, write_aside
+from organza.media.provenance import Provenance
+from organza.media.volumes import LEVEL, render, stl, turntable
 
 TURNING = 4  # volumes in the turntable
 SHEET = 256  # volumes in the grid at most

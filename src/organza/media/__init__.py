@@ -1,0 +1,1 @@
+"""Images, volumes, and the files that they are kept in."""
