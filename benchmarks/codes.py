@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from organza.auto import sized
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
 from organza.recipes.swift import EASING, coded, swift
+from organza.training.auto import sized
 
 
 def usual() -> Recipe:

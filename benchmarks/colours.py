@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.auto import changed
 from organza.networks.colours import AXES
 from organza.recipe import Recipe
 from organza.recipes.swift import JITTER, swift
+from organza.training.auto import changed
 
 
 def moved() -> Recipe:

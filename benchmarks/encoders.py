@@ -15,7 +15,7 @@ from torch import Tensor
 
 import organza
 from organza import Images, Source
-from organza.infer import Run
+from organza.inference.load import Run
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.frechet import frechet_distance
 from organza.metrics.kernels import gaussian_mmd, squared_distances

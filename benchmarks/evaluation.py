@@ -22,13 +22,13 @@ import torch
 from PIL import Image, ImageFilter
 
 from organza.data import open_data, parse_size, render_faces
-from organza.evaluating import evaluate
-from organza.machine import versions
+from organza.evaluation.evaluate import evaluate
 from organza.metrics.extractors import features
 from organza.metrics.extractors.features import Extractor, offline_extractor, second_opinion
 from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.suite import evaluate as distances
 from organza.metrics.suite import thorough
+from organza.training.accelerator import versions
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -31,9 +31,9 @@ from organza.media.images import to_image
 from organza.metrics.damage import Damage
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.extractors.multiscale import Pyramid
-from organza.referee import Referee
+from organza.report.build import verdict_of
 from organza.report.record import Record
-from organza.report.writing import verdict_of
+from organza.training.evaluator import Referee
 
 SHOWN, CELL, LEFT = 12, 64, 150
 """Images of a row; pixels of a cell and of the words beside it."""

@@ -19,16 +19,16 @@ import torch
 from organza import Images, Source
 from organza.data.batches import Batches
 from organza.game import NonFinite
-from organza.machine import versions
 from organza.media.images import grid, save_png
 from organza.metrics.extractors.features import offline_extractor
 from organza.overrides import apply
-from organza.plan import Plan
 from organza.recipes import get
-from organza.referee import Referee
 from organza.run.folder import RunFolder
-from organza.trainer import Trainer
-from organza.viewing import gallery, samples
+from organza.training.accelerator import versions
+from organza.training.evaluator import Referee
+from organza.training.plan import Plan
+from organza.training.sampling import gallery, samples
+from organza.training.trainer import Trainer
 
 RECIPES = "dcgan lsgan wgan wgan-gp dragan sngan-hinge ragan rpgan-r1-r2 dcgan-r1"
 

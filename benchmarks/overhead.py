@@ -87,20 +87,20 @@ def run(data: str, folder: str, budget: str, recipe: str | None, begun: float | 
     """Train once; seconds and calls by kind, and the images seen. By the clock since it began, or by the processor."""
     now = time.process_time if begun is None else lambda: time.time() - begun
     clock = Clock(now)
-    from organza import start
-    from organza.trainer import Trainer
+    from organza.training import launch
+    from organza.training.trainer import Trainer
 
     clock.seconds["import"] = now()
     for kind in ("open_data", "_referee", "_plan"):
-        setattr(start, kind, clock.around(kind, getattr(start, kind)))
+        setattr(launch, kind, clock.around(kind, getattr(launch, kind)))
     for method in ("step", "_tick", "_write_stats"):
         setattr(Trainer, method, clock.around(method, getattr(Trainer, method)))
     for method in ("_sample", "_evaluate", "_save"):
         setattr(Trainer, method, clock.along(method, getattr(Trainer, method)))
     Trainer.__init__ = clock.around("build", Trainer.__init__)
-    start.infer.load = clock.around("load", start.infer.load)
+    launch.load = clock.around("load", launch.load)
     ends: list[int] = []
-    start.train(data, folder, lambda event: ends.append(getattr(event, "images", 0)), budget=budget, recipe=recipe)
+    launch.train(data, folder, lambda event: ends.append(getattr(event, "images", 0)), budget=budget, recipe=recipe)
     whole = now()
     return {"whole": whole, "images": ends[-1], "seconds": dict(clock.seconds), "calls": dict(clock.calls)}
 

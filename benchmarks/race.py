@@ -30,21 +30,20 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from organza import Images, Source
-from organza.auto import AUTO, recipe_for
 from organza.data.batches import to_uint8
-from organza.machine import choose, versions
 from organza.metrics.extractors.features import offline_extractor, second_opinion
 from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.suite import distance
 from organza.overrides import apply
-from organza.pace import measure, trial
-from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.recipes import get
 from organza.run.folder import RunFolder
-from organza.stop import Budget
-from organza.trainer import Trainer
-from organza.viewing import samples
+from organza.training.accelerator import choose, versions
+from organza.training.auto import AUTO, recipe_for
+from organza.training.plan import Budget, Plan
+from organza.training.sampling import samples
+from organza.training.speed import measure, trial
+from organza.training.trainer import Trainer
 from tutorial import SIZE, Tutorial
 
 AGES = (

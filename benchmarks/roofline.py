@@ -25,14 +25,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from organza import Images, Source
-from organza.auto import recipe_for
-from organza.dry import cost
-from organza.machine import CPU, Machine, choose, versions
 from organza.networks.layers import channels_last
-from organza.pace import measure, trial
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.stop import Budget
+from organza.training.accelerator import CPU, Machine, choose, versions
+from organza.training.auto import recipe_for
+from organza.training.dry_run import cost
+from organza.training.plan import Budget
+from organza.training.speed import measure, trial
 from race import Reference
 from tutorial import Tutorial
 

@@ -24,7 +24,7 @@ from organza import Source
 from organza.data.batches import split, to_float, to_uint8
 from organza.data.pack import Pack
 from organza.errors import UserError
-from organza.infer import Run
+from organza.inference.load import Run
 from organza.media.images import grid, save_png
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.suite import evaluate

@@ -20,12 +20,12 @@ import torch
 
 from organza import Images, Source
 from organza.data import open_data, parse_size, render_faces
-from organza.machine import versions
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.kernels import gaussian_mmd
 from organza.networks.layers import channels_last
-from organza.pace import trial
 from organza.recipes import get
+from organza.training.accelerator import versions
+from organza.training.speed import trial
 
 
 def convolution() -> float:

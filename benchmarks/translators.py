@@ -20,12 +20,12 @@ from torch import Tensor
 
 from organza import Source
 from organza.data.batches import Batches
-from organza.machine import versions
 from organza.networks.translator import resized, transposed, transposed_even
-from organza.pace import trial
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.trainer import Trainer
+from organza.training.accelerator import versions
+from organza.training.speed import trial
+from organza.training.trainer import Trainer
 
 
 def checkerboard(pictures: Tensor) -> float:

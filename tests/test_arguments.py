@@ -12,7 +12,7 @@ from PIL import Image
 import organza
 from organza.config.arguments import as_bytes, as_image
 from organza.errors import UserError
-from organza.infer import Run
+from organza.inference.load import Run
 from organza.recipes import get
 from tests.contracts.discovery import small
 

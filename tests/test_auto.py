@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import organza
-from organza.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for, sized, widest
 from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.recipes.swift import JITTER, swift
 from organza.run.events import Begun
 from organza.schedule import at
-from organza.stop import Budget
+from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for, sized, widest
+from organza.training.plan import Budget
 from tests.drawings import drawing
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from organza import cli
-from organza.commands import parsing
+from organza.cli import parsing
 from organza.run import checkpoint, folder
 from tests.drawings import drawing
 

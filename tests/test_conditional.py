@@ -136,7 +136,7 @@ def test_without_a_wish_classes_come_as_often_as_in_the_data(run: Path):
     rows = trained.label_rows(range(600), seed=3)
     assert rows.mean(0).tolist() == pytest.approx([1 / 3] * 3, abs=0.08)
     fixed = trained.generate(torch.stack([trained.latent(3, item) for item in range(16)]), rows[:16])
-    assert np.array_equal(trained.sample(16, seed=3), organza.infer.to_uint8(fixed).numpy())
+    assert np.array_equal(trained.sample(16, seed=3), organza.inference.load.to_uint8(fixed).numpy())
 
 
 def test_judging_without_a_label_is_judging_as_the_most_favourable_class(run: Path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from organza.display import Screen, blocks, display, draw, frame, status
+from organza.cli.terminal import Screen, blocks, display, draw, frame, status
 from organza.media.images import half_blocks, shrunk
 from organza.run.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Saved, Stopped, Tick, Warned
 from organza.stop import Check

@@ -14,18 +14,18 @@ import organza
 from organza import Images, Source, cli
 from organza.config import settings_of
 from organza.data.batches import to_float, to_uint8
-from organza.dry import cost
 from organza.errors import UserError
 from organza.game import Batch, Moment, discriminator_loss, generator_loss, update
 from organza.games.bigan import BiGAN, exchanged
 from organza.games.encoding import Encoding
-from organza.infer import Run
+from organza.inference.load import Run
 from organza.losses import Adversarial, relativistic
 from organza.networks.bigan import pair
 from organza.overrides import apply
 from organza.penalties import Penalty, r1, r2
 from organza.recipe import Recipe
 from organza.recipes import get
+from organza.training.dry_run import cost
 from tests.contracts.discovery import LOSSES, RECIPES, small
 
 WITH_ENCODER = [name for name in RECIPES if issubclass(RECIPES[name]().game.make, Encoding)]

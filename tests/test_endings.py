@@ -314,13 +314,14 @@ def test_numbers_and_places_that_make_no_sense_get_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    from organza import cli, machine
+    from organza import cli
+    from organza.training import accelerator
 
     (tmp_path / "file").write_text("x", encoding="utf-8")
     places = {"RUN": trained, "FEW": few, "FILE": tmp_path / "file", "NEW": tmp_path / "new"}
     words, said = MISTAKES[name]
     if "--size-of-memory" in words:
-        monkeypatch.setattr(machine, "free_memory", lambda: 2**30)
+        monkeypatch.setattr(accelerator, "free_memory", lambda: 2**30)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         cli.main([str(places.get(str(word), word)) for word in words if word != "--size-of-memory"])

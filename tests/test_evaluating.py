@@ -19,15 +19,15 @@ from rich.console import Console
 import organza
 from organza import cli
 from organza.errors import UserError
-from organza.evaluating import Evaluation, evaluate, named_extractor, suited
-from organza.infer import load
+from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
+from organza.evaluation.image_sets import Side, Trained
+from organza.evaluation.tables import as_json, as_table, shown, warnings
+from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor
 from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, lines_of
-from organza.scorecard import as_json, as_table, shown, warnings
-from organza.sides import Side, Trained
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.drawings import drawing

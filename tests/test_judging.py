@@ -12,7 +12,7 @@ from rich.console import Console
 
 import organza
 from organza.errors import UserError
-from organza.judging import as_json, as_table, judge_files
+from organza.inference.judge_files import as_json, as_table, judge_files
 from organza.recipes import get
 from tests.contracts.discovery import small
 from tests.drawings import drawing

@@ -14,22 +14,22 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import organza
-from organza import pace, standing
 from organza.augment import Augment
 from organza.cli import main
 from organza.errors import UserError
 from organza.game import Game, Moment, Turn, discriminator_loss, generator_loss, numbers
 from organza.games.image_pool import Pool
-from organza.machine import CPU, Machine, choose
 from organza.penalties import Penalty, dragan, r1, r1_finite, r2_finite, wgan_gp
-from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Warned
 from organza.run.folder import RunFolder
-from organza.trainer import Trainer
-from organza.viewing import samples
+from organza.training import snapshot, speed
+from organza.training.accelerator import CPU, Machine, choose
+from organza.training.plan import Plan
+from organza.training.sampling import samples
+from organza.training.trainer import Trainer
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -326,7 +326,7 @@ def test_compiled_networks_keep_their_names_and_learn_the_same(material: Materia
         calls.clear()
         assert [plain.step(), plain.step()] == [compiled.step(), compiled.step()]
         assert set(calls) == {type(network).__module__ for network in some_networks(compiled.game)}
-        one, other = standing.tensors(plain), standing.tensors(compiled)
+        one, other = snapshot.tensors(plain), snapshot.tensors(compiled)
         assert {file: list(tensors) for file, tensors in one.items()} == {
             file: list(tensors) for file, tensors in other.items()
         }
@@ -348,18 +348,18 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
             raise RuntimeError("no compiler")
         return rates[machine.compiled]
 
-    monkeypatch.setattr(pace, "measure", measure)
-    monkeypatch.setattr(pace, "trial", lambda recipe, data, machine: machine)
+    monkeypatch.setattr(speed, "measure", measure)
+    monkeypatch.setattr(speed, "trial", lambda recipe, data, machine: machine)
     recipe, data, there = get("resize-r1"), None, Machine(CUDA, torch.bfloat16)
-    assert pace.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
+    assert speed.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
     for slow in (101.0, 90.0, -1.0):
         rates[True] = slow
-        assert pace.faster(recipe, data, there) == there  # type: ignore[arg-type]
+        assert speed.faster(recipe, data, there) == there  # type: ignore[arg-type]
     rates[True], measured[:] = 150.0, []
     for exact in ("wgan-gp", "dragan", "rpgan-r1-r2"):
-        assert pace.faster(get(exact), data, there) == there  # type: ignore[arg-type]
+        assert speed.faster(get(exact), data, there) == there  # type: ignore[arg-type]
     for place in ("cpu", "mps"):
-        assert pace.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
+        assert speed.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
     assert not measured
 
 

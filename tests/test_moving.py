@@ -14,14 +14,14 @@ import pytest
 
 import organza
 from organza.data.location import locate, places, remember, shared_name
-from organza.default_run import default_run, name_of
 from organza.errors import UserError
+from organza.evaluation.image_sets import Trained
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Event, Warned
 from organza.run.folder import RunFolder
 from organza.shell import quoted
-from organza.sides import Trained
+from organza.training.default_run import default_run, name_of
 from tests.contracts.discovery import small
 from tests.drawings import drawing
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from organza import Source, pace, standing
-from organza.machine import CPU
-from organza.plan import Plan
+from organza import Source
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Begun, Event
 from organza.run.folder import RunFolder
-from organza.start import Request, training
-from organza.trainer import Trainer
+from organza.training import snapshot, speed
+from organza.training.accelerator import CPU
+from organza.training.launch import Request, train_events
+from organza.training.plan import Plan
+from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 
 
@@ -25,7 +26,7 @@ from tests.contracts.discovery import small
 def four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine of four threads, and no wish of the user's."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    with pace.threaded(4):
+    with speed.threaded(4):
         yield
 
 
@@ -33,14 +34,14 @@ def by_threads(monkeypatch: pytest.MonkeyPatch, rates: dict[int, float]) -> None
     def measure(trainer: Trainer, seconds: float) -> float:
         return rates[torch.get_num_threads()]
 
-    monkeypatch.setattr(pace, "measure", measure)
-    monkeypatch.setattr(pace, "trial", lambda recipe, data, machine: None)
+    monkeypatch.setattr(speed, "measure", measure)
+    monkeypatch.setattr(speed, "trial", lambda recipe, data, machine: None)
 
 
 def begun(pictures: Path, run: Path, budget: str) -> tuple[int, str]:
     """The threads of a run at its first step, and its headline."""
     asked = Request(pictures, run, small(get("dcgan-r1"), 4), budget, size=32, evaluate=False, report=False)
-    events = training(asked)
+    events = train_events(asked)
     for event in events:
         if isinstance(event, Begun):
             threads = torch.get_num_threads()
@@ -52,16 +53,16 @@ def begun(pictures: Path, run: Path, budget: str) -> tuple[int, str]:
 @pytest.mark.usefixtures("four")
 def test_each_number_is_measured_and_the_old_one_left(monkeypatch: pytest.MonkeyPatch):
     by_threads(monkeypatch, {1: 10.0, 2: 19.0, 4: 20.0})
-    assert pace.rates(get("dcgan-r1"), None, CPU) == {1: 10.0, 2: 19.0, 4: 20.0}  # type: ignore[arg-type]
+    assert speed.rates(get("dcgan-r1"), None, CPU) == {1: 10.0, 2: 19.0, 4: 20.0}  # type: ignore[arg-type]
     assert torch.get_num_threads() == 4
     monkeypatch.setenv("OMP_NUM_THREADS", "4")  # who says how many has them
-    assert pace.rates(get("dcgan-r1"), None, CPU) == {4: 20.0}  # type: ignore[arg-type]
+    assert speed.rates(get("dcgan-r1"), None, CPU) == {4: 20.0}  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("four")
 def test_recipes_are_compared_by_the_threads_that_were_fastest_with_the_first(monkeypatch: pytest.MonkeyPatch):
     by_threads(monkeypatch, {1: 10.0, 2: 19.0, 4: 3.0})
-    asked = pace.Pace(CPU)
+    asked = speed.Pace(CPU)
     assert asked(get("dcgan-r1"), None) == 19.0  # type: ignore[arg-type]
     by_threads(monkeypatch, {2: 7.0})  # the others are not asked again
     assert asked(get("dcgan"), None) == 7.0  # type: ignore[arg-type]
@@ -72,13 +73,13 @@ def test_recipes_are_compared_by_the_threads_that_were_fastest_with_the_first(mo
 def test_a_run_by_the_clock_takes_the_fewest_that_do_and_keeps_them(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    genuine = pace.rates
-    monkeypatch.setattr("organza.start.rates", lambda *_: {1: 10.0, 2: 19.0, 4: 20.0})
+    genuine = speed.rates
+    monkeypatch.setattr("organza.training.launch.rates", lambda *_: {1: 10.0, 2: 19.0, 4: 20.0})
     threads, told = begun(pictures, tmp_path / "run", "10m")
     assert (threads, torch.get_num_threads()) == (2, 4)
     assert "2 threads" in told
     assert json.loads((tmp_path / "run/recipe.json").read_text())["versions"]["threads"] == 2
-    monkeypatch.setattr("organza.start.rates", genuine)
+    monkeypatch.setattr("organza.training.launch.rates", genuine)
     assert begun(pictures, tmp_path / "run", "10m")[0] == 2  # others would round differently
 
 
@@ -87,7 +88,7 @@ def test_a_run_by_images_measures_nothing(pictures: Path, tmp_path: Path, monkey
     def never(*_: object) -> dict[int, float]:
         raise AssertionError("the same command makes the same bytes")
 
-    monkeypatch.setattr("organza.start.rates", never)
+    monkeypatch.setattr("organza.training.launch.rates", never)
     assert begun(pictures, tmp_path / "run", "64img")[0] == 4
 
 
@@ -98,7 +99,7 @@ class Walker:
 
     def __init__(self, steps: list[float], monkeypatch: pytest.MonkeyPatch):
         self.images, self.now, self.steps = 0, 0.0, iter(steps)
-        monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(speed.time, "perf_counter", lambda: self.now)
 
     def step(self) -> None:
         self.images, self.now = self.images + 10, self.now + next(self.steps, 0.1)
@@ -111,13 +112,13 @@ class Walker:
 )
 def test_a_moments_noise_does_not_decide_the_speed(steps: list[float], monkeypatch: pytest.MonkeyPatch):
     walker = Walker(steps, monkeypatch)
-    assert pace.measure(walker, 1.0) == pytest.approx(100, rel=0.05)  # type: ignore[arg-type]
+    assert speed.measure(walker, 1.0) == pytest.approx(100, rel=0.05)  # type: ignore[arg-type]
     assert walker.now < 12
 
 
 def test_a_machine_that_never_agrees_is_measured_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch):
     walker = Walker([0.01 * 3**k for k in range(12)], monkeypatch)
-    pace.measure(walker, 1.0)  # type: ignore[arg-type]
+    speed.measure(walker, 1.0)  # type: ignore[arg-type]
     assert walker.now < 20
 
 
@@ -140,10 +141,10 @@ def test_a_plan_that_guessed_wrong_is_corrected_and_kept_with_the_checkpoint(pic
     assert first.plan.images == 320
     assert first.plan.save_every < 160
     second = Trainer(recipe, first.data, RunFolder(run), Plan("1m", 80_000, 60.0, 400, 8_000, 8_000, 160), 0, None)
-    standing.restore(second, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
+    snapshot.restore(second, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
     assert second.plan == first.plan
     other = Trainer(recipe, first.data, RunFolder(run), Plan("2m", 160_000, 120.0, 800, 9_000, 9_000, 160), 0, None)
-    standing.restore(other, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
+    snapshot.restore(other, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
     assert other.plan.images == 160_000  # of another budget
 
 

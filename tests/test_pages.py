@@ -20,12 +20,12 @@ from PIL import Image
 import organza
 from organza.errors import UserError
 from organza.recipes import get
+from organza.report.build import write_report
 from organza.report.compare import comparison, records, verdicts
 from organza.report.lines import evaluation_lines, event_lines, stats_lines
 from organza.report.page import html, page
 from organza.report.quiz import quiz
 from organza.report.record import Record
-from organza.report.writing import write_report
 from tests.contracts.discovery import small
 
 
@@ -235,7 +235,7 @@ def test_no_single_line_breaks_a_record(number: int, run: Path):
     for name in ("stats", "evaluations", "events"):
         (run / f"{name}.jsonl").write_bytes(line.encode("utf8", "surrogateescape") + b"\n")
     record = Record.of(run)
-    from organza.report.writing import report, verdict_of
+    from organza.report.build import report, verdict_of
 
     policy_holds(report(record, None, verdict_of(record, None)))
 

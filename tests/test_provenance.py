@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from organza import cli
-from organza.evaluating import evaluate
+from organza.evaluation.evaluate import evaluate
 from organza.media.provenance import MADE, XMP, Provenance
 from organza.media.volume_files import gif
 from organza.metrics.membership import membership

@@ -18,20 +18,20 @@ from PIL import Image
 
 import organza
 from organza.errors import UserError
-from organza.loggers import Scalars, tensorboard, wandb
 from organza.metrics.kernels import Estimate
-from organza.report import ending
-from organza.report.better import Entry, better
+from organza.report import at_end
+from organza.report.build import report, verdict_of, write_report
 from organza.report.compare import comparison, groups, records, standings, verdicts, warnings
 from organza.report.findings import Evidence, likeness, trend
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
+from organza.report.ranking import Entry, better
 from organza.report.record import Record
 from organza.report.sections import next_commands
 from organza.report.verdict import verdict
-from organza.report.writing import report, verdict_of, write_report
 from organza.run.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
 from organza.run.health import Vitals, findings
 from organza.stop import Check, tie
+from organza.training.loggers import Scalars, tensorboard, wandb
 from tests.drawings import drawing
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
@@ -165,7 +165,7 @@ def test_a_report_that_fails_costs_a_warning(hostile: Path, tmp_path: Path, monk
     def broken(*_: object) -> None:
         raise RuntimeError("no page today")
 
-    monkeypatch.setattr(ending, "conclude", broken)
+    monkeypatch.setattr(at_end, "conclude", broken)
     told = []
     organza.train(hostile, tmp_path / "run", told.append, recipe="swift", size=16, budget="32img", evaluate=False)
     assert isinstance(told[-1], Stopped)

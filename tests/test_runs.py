@@ -19,13 +19,13 @@ import pytest
 
 import organza
 from organza.errors import UserError
-from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.referee import tried
 from organza.run import checkpoint
 from organza.run.events import Evaluated, Event, Saved, Stopped, Tick, Warned
 from organza.run.folder import RunFolder, lines_of
+from organza.training.evaluator import tried
+from organza.training.plan import Plan
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -104,7 +104,7 @@ def test_an_evaluation_and_its_checkpoint_ask_the_discriminator_once(
         asked.append(len(batch["image"]))
         return tried(game, batch)
 
-    monkeypatch.setattr("organza.trainer.tried", counted)
+    monkeypatch.setattr("organza.training.trainer.tried", counted)
     events = train(pictures, tmp_path / "run", small(get("resize-r1")), evaluate=True)  # its loss has no neutral logit
     assert len(asked) == len([event for event in events if isinstance(event, Saved)])
 
@@ -126,8 +126,8 @@ def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_
     monkeypatch: pytest.MonkeyPatch,
 ):
     now, events = [0.0], []
-    monkeypatch.setattr("organza.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr("organza.start.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, every, 640))
+    monkeypatch.setattr("organza.training.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("organza.training.launch.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, every, 640))
 
     def show(event: Event) -> None:
         events.append(event)

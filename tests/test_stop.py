@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from organza.errors import UserError
-from organza.plan import Costs, Plan, make_plan
-from organza.stop import Budget, Check, Equilibrium, Faded, Plateau, Rule, best
+from organza.stop import Check, Equilibrium, Faded, Plateau, Rule, best
+from organza.training.plan import Budget, Costs, Plan, make_plan
 
 
 def history(distances: list[float], error: float = 0.01, accuracy: float = 0.8) -> list[Check]:

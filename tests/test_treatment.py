@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from organza.auto import fallback_for
 from organza.data.batches import Batches, Images
 from organza.data.source import Source
 from organza.game import BEGINNING, REMEDY, due
 from organza.games.coded import Coded
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.rollback import Rollback, factor, strictness
 from organza.run.events import Stopped, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.health import BEGINNING as YOUNG
 from organza.run.health import Vitals, at_a_glance
-from organza.trainer import Trainer
+from organza.training.auto import fallback_for
+from organza.training.rollback import Rollback, factor, strictness
+from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 from tests.test_runs import train, weights
 

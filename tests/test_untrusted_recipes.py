@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import organza
 from organza.config import Partial, decode, encode
 from organza.errors import UserError
-from organza.infer import load
+from organza.inference.load import load
 from organza.losses import Adversarial
 from organza.recipe import Recipe, recorded
 from organza.run.folder import RunFolder

@@ -12,11 +12,11 @@ from PIL import Image
 
 import organza
 from organza import cli
-from organza.dry import dry_run
 from organza.errors import UserError
 from organza.game import discriminator_loss, update
 from organza.recipes import get
-from organza.start import Request
+from organza.training.dry_run import dry_run
+from organza.training.launch import Request
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
 

@@ -5,6 +5,7 @@
 >>> organza.load("runs/photos").sample(16, seed=7)     # doctest: +SKIP
 """
 
+import os
 import sys
 
 if sys.argv[:1] == ["-m"] and "-m organza" in " ".join(sys.orig_argv) and not sys.flags.safe_path:
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from organza.version import __version__ as __version__
 
+__path__.append(os.path.join(os.path.dirname(__file__), "deprecated"))  # noqa: PTH118, PTH120 (module names of the version before)
+
 if TYPE_CHECKING:
     from organza.data import Source as Source
     from organza.data import open_data as open_data
@@ -27,18 +30,18 @@ if TYPE_CHECKING:
     from organza.data.pairs import Unpaired as Unpaired
     from organza.data.volumes import Volumes as Volumes
     from organza.errors import UserError as UserError
-    from organza.evaluating import Evaluation as Evaluation
-    from organza.evaluating import evaluate as evaluate
-    from organza.infer import Run as Run
-    from organza.infer import load as load
+    from organza.evaluation.evaluate import Evaluation as Evaluation
+    from organza.evaluation.evaluate import evaluate as evaluate
+    from organza.inference.load import Run as Run
+    from organza.inference.load import load as load
     from organza.recipe import Recipe as Recipe
-    from organza.start import Request as Request
-    from organza.start import train as train
-    from organza.start import training as training
+    from organza.training.launch import Request as Request
+    from organza.training.launch import train as train
+    from organza.training.launch import train_events as train_events
 
 _PUBLIC = {
     "Batches": "organza.data.batches",
-    "Evaluation": "organza.evaluating",
+    "Evaluation": "organza.evaluation.evaluate",
     "Images": "organza.data.batches",
     "Labelled": "organza.data.labels",
     "Pairs": "organza.data.pairs",
@@ -46,14 +49,14 @@ _PUBLIC = {
     "Unpaired": "organza.data.pairs",
     "Volumes": "organza.data.volumes",
     "Recipe": "organza.recipe",
-    "Request": "organza.start",
-    "Run": "organza.infer",
+    "Request": "organza.training.launch",
+    "Run": "organza.inference.load",
     "UserError": "organza.errors",
-    "evaluate": "organza.evaluating",
-    "load": "organza.infer",
+    "evaluate": "organza.evaluation.evaluate",
+    "load": "organza.inference.load",
     "open_data": "organza.data",
-    "train": "organza.start",
-    "training": "organza.start",
+    "train": "organza.training.launch",
+    "train_events": "organza.training.launch",
 }
 __all__ = [
     "Batches",
@@ -72,7 +75,7 @@ __all__ = [
     "load",
     "open_data",
     "train",
-    "training",
+    "train_events",
 ]
 
 

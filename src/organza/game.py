@@ -1,7 +1,7 @@
 """The heart: who plays, what the fakes are, who judges them, and the turn of each player.
 
 A GAN variant is a `Game`: what the generator makes of a batch (`play`) and which fakes face which reals before which
-discriminator (`duels`). The losses below and the one loop in `train.py` need to know no more.
+discriminator (`duels`). The losses below and the one loop in `training/trainer.py` need to know no more.
 """
 
 from __future__ import annotations

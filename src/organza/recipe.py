@@ -15,6 +15,7 @@ from torch import nn
 from organza.augment import Augment
 from organza.config import Partial, decode
 from organza.data.batches import Batches, Images
+from organza.deprecated import forwarding
 from organza.errors import UserError
 from organza.game import Game
 from organza.losses import Adversarial, nonsaturating
@@ -133,3 +134,9 @@ def recorded(form: Any, own: Collection[str] = ()) -> Recipe:
         if isinstance(made, type) and (not issubclass(made, kind) or inspect.isabstract(made)):
             raise UserError(f"its {name} is {made.__qualname__}, which is no {kind.__name__} that can be made")
     return recipe
+
+
+__getattr__ = forwarding(
+    __name__,
+    {"find": "organza.recipes:get", "everything": "organza.recipes:everything", "apply": "organza.overrides:apply"},
+)

@@ -6,12 +6,9 @@ What each is worth on recorded histories: docs/lab-log.md, 27.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
-
-from organza.errors import UserError
 
 
 class Check(NamedTuple):
@@ -142,51 +139,3 @@ class Faded:
             f"vanished gradient: for {self.checks} checks that of the generator was {max(lately):.1e} or less, "
             f"where {usual:.1e} was usual"
         )
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long a run may take: in images seen, in passes over the data, or in seconds of the clock.
-
-    >>> Budget.parse("1h30m").seconds, Budget.parse("500kimg").images, Budget.parse("20epochs").epochs
-    (5400.0, 500000, 20.0)
-    """
-
-    text: str
-    images: int | None = None
-    epochs: float | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Budget:
-        """Read 90s, 10m, 1h30m, 20000img, 500kimg, 2Mimg or 20epochs.
-
-        Raises:
-            UserError: for anything else, and for nothing at all.
-        """
-        clean = text.strip().replace(" ", "").replace("_", "").replace(",", "")
-        budget = None
-        if found := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)(k|M)?(?:img|images?)", clean):
-            budget = cls(clean, images=round(float(found[1]) * {None: 1, "k": 1_000, "M": 1_000_000}[found[2]]))
-        elif found := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)epochs?", clean):
-            budget = cls(clean, epochs=float(found[1]))
-        elif (
-            found := re.fullmatch(
-                r"(?:(\d{1,12}(?:\.\d{1,12})?)d)?(?:(\d{1,12}(?:\.\d{1,12})?)h)?(?:(\d{1,12}(?:\.\d{1,12})?)m)?(?:(\d{1,12}(?:\.\d{1,12})?)s)?",
-                clean,
-            )
-        ) and clean:
-            budget = cls(
-                clean, seconds=sum(float(n or 0) * s for n, s in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
-            )
-        if budget is None or not (budget.images or budget.epochs or budget.seconds):
-            raise UserError(
-                f"--budget {text} is not a budget: write a time (90s, 10m, 1h30m), images (20000img, 500kimg) or passes (20epochs)."
-            )
-        return budget
-
-    def planned(self, items: int, rate: float) -> int:
-        """The images this budget comes to, for data of so many items at so many images a second."""
-        if self.images is not None:
-            return self.images
-        return max(1, round(self.epochs * items if self.epochs is not None else (self.seconds or 0) * rate))

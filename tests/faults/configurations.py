@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from organza import infer, overrides, start
-from organza.commands import parsing
+from organza import overrides
+from organza.cli import parsing
 from organza.config import Partial, settings_of
 from organza.data.size import parse_size
 from organza.errors import UserError
+from organza.inference.load import load
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder
-from organza.stop import Budget
+from organza.training import launch
+from organza.training.plan import Budget
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.faults.ground import Row
@@ -73,7 +75,7 @@ def settings(times: int, material: Material, chance: random.Random) -> Row:
             changed = overrides.apply(recipe, asked)
             assert isinstance(changed, Recipe)
             if trial % 10 == 0:
-                start.feasible(changed, opened[recipe.data.make])
+                launch.feasible(changed, opened[recipe.data.make])
             taken += 1
             kept += 1
         except UserError as error:
@@ -101,9 +103,9 @@ def run_files(times: int, run: Path, chance: random.Random) -> Row:
         (run / "recipe.json").write_text(text)
         try:
             content = RunFolder(run).read()
-            start._recorded(RunFolder(run), content, ())
-            start.Plan(**content["plan"])
-            opened = infer.load(run)
+            launch._recorded(RunFolder(run), content, ())
+            launch.Plan(**content["plan"])
+            opened = load(run)
             assert opened.generator
             taken += 1
             kept += 1

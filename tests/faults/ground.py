@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import torch
 
-from organza import cli, start
+from organza import cli
 from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.folder import RunFolder
+from organza.training import launch
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -52,11 +53,11 @@ class Course:
         recipe: Recipe = replace(small(RECIPES[name](), width=4), stop=())
         self.name, self.data, self.root = name, material(recipe), root / name
         self.fresh = self.root / "fresh"
-        asked = start.Request(self.data, self.fresh, recipe, PLAN["budget"], size=32, evaluate=False)
-        data = start.open_data(asked, recipe, None)
+        asked = launch.Request(self.data, self.fresh, recipe, PLAN["budget"], size=32, evaluate=False)
+        data = launch.open_data(asked, recipe, None)
         folder = asked.folder
         folder.begin()
-        folder.write(start._content(asked, recipe, data, start.Plan(**PLAN), start.CPU) | {"chosen": []})
+        folder.write(launch._content(asked, recipe, data, launch.Plan(**PLAN), launch.CPU) | {"chosen": []})
         whole = self.new()
         began = time.monotonic()
         ended = self.child(whole).wait()

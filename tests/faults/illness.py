@@ -15,22 +15,22 @@ from pathlib import Path
 
 from torch import nn
 
-from organza import standing
 from organza.data import render_faces
 from organza.data.batches import Batches
 from organza.data.source import Source
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.extractors.multiscale import Pyramid
-from organza.plan import Plan
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.referee import Referee
 from organza.run import checkpoint
 from organza.run.events import Evaluated, Saved, Tick
 from organza.run.folder import RunFolder
 from organza.run.health import Finding
 from organza.schedule import Number, at
-from organza.trainer import Trainer
+from organza.training import snapshot
+from organza.training.evaluator import Referee
+from organza.training.plan import Plan
+from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 from tests.faults.ground import Row
 
@@ -123,7 +123,7 @@ class Patients:
         how = spoil.__name__ if spoil else "still well"
         folder = RunFolder(shutil.copytree(self.well(name).path, self.root / f"{name}, {how}"))
         trainer = self.trainer(name, folder)
-        standing.restore(trainer, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]))
+        snapshot.restore(trainer, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]))
         begun, spoilt = trainer.images, spoil is None
         for event in trainer.events():
             if isinstance(event, Tick) and event.images >= begun + LATER and not spoilt:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from organza.evaluating import Evaluation, evaluate
+from organza.evaluation.evaluate import Evaluation, evaluate
 from organza.metrics.extractors import inception, vit
 from organza.metrics.extractors.downloaded_weights import loaded
 from organza.metrics.extractors.features import offline_extractor

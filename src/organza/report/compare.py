@@ -11,20 +11,20 @@ from rich.table import Table
 from rich.text import Text
 
 from organza.errors import UserError
+from organza.evaluation.tables import shown
 from organza.metrics.suite import unlike
 from organza.progress import words
 from organza.recipe import Recipe
 from organza.report import curves
-from organza.report.better import Entry, better
+from organza.report.build import seen_of, verdict_of
 from organza.report.charts import Chart, Line, figure
+from organza.report.embed import encoded, sheet_of
 from organza.report.findings import sentence
 from organza.report.page import html, page, section, written
-from organza.report.pictures import encoded, sheet_of
+from organza.report.ranking import Entry, better
 from organza.report.record import Record, estimate_of
 from organza.report.sections import noted
 from organza.report.verdict import TITLES, Verdict
-from organza.report.writing import seen_of, verdict_of
-from organza.scorecard import shown
 from organza.stop import best
 from organza.untrusted import printable
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from organza.data.size import Size
 from organza.errors import UserError
+from organza.evaluation.image_sets import Trained
 from organza.media.images import to_image
 from organza.media.volumes import pictured
 from organza.recipe import Recipe
 from organza.report.page import asset, html, page, written
 from organza.run.folder import RunFolder
 from organza.seeding import permutation
-from organza.sides import Trained
 
 COUNT = 40
 LEAST = 10

@@ -9,10 +9,10 @@ from pathlib import Path
 from organza.config import trust_hint
 from organza.data.location import places
 from organza.progress import words
+from organza.report.embed import encoded, img, row, sheet_of, spaced
 from organza.report.findings import begun, sentence
-from organza.report.look import Look
 from organza.report.page import html, section
-from organza.report.pictures import encoded, img, row, sheet_of, spaced
+from organza.report.probe import Look
 from organza.report.record import Record, as_text
 from organza.report.verdict import COPIES, Verdict
 from organza.run.events import NAMES

@@ -16,7 +16,6 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-import organza
 from organza.data.builtin.face_drawing import ASIDE, KINDS, Attributes, artist_for, draw_faces, file_of
 from organza.disk import discard, rename
 from organza.errors import UserError, nearest
@@ -202,7 +201,7 @@ def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess
     A plain command rather than multiprocessing, which would run a calling script again that has no `if __name__` guard; and not a
     thread, since the renderer holds the interpreter. Ctrl-C in the terminal is for the parent alone, which ends its workers.
     """
-    home = str(Path(organza.__file__).parents[1])
+    home = str(Path(__file__).parents[3])  # where organza is imported from
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", "from organza.data.builtin.face_drawing import work; work()"],

@@ -1,0 +1,328 @@
+"""Commands that use a trained run: sample, judge, encode, evaluate, translate."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from organza.cli.options import (
+    MOST,
+    DataPlace,
+    Images,
+    RunPath,
+    Trusted,
+    Which,
+    answer,
+    arg,
+    labels_asked,
+    require_seed,
+    require_within,
+    say,
+    tell,
+)
+from organza.disk import safe_name
+from organza.errors import UserError
+
+if TYPE_CHECKING:
+    from organza.inference.load import Run
+    from organza.media.provenance import Provenance
+
+
+def sample(
+    run: RunPath,
+    /,
+    count: Annotated[int, arg("N", "64")] = 64,
+    seed: Annotated[int, arg("N", "0")] = 0,
+    out: Annotated[Path | None, arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
+    of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
+    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    traverse: Annotated[int | None, arg("CODE", "no table")] = None,
+    grid: bool = False,
+    show: bool = False,
+    stl: bool = False,
+    no_metadata: bool = False,
+    checkpoint: Which = "best",
+    recipe: Trusted = None,
+) -> int:
+    """Make new pictures with a trained generator. The same seed makes the same pictures.
+
+    Args:
+        run: the run's folder.
+        count: how many.
+        of_class: of a conditional run: the class to draw.
+        settings: of a conditional run: labels by field, such as hair=long01.
+        seed: which series of pictures.
+        out: the folder to write to.
+        traverse: of an InfoGAN: one table instead, a row for each category, columns along this continuous code (0 is the first).
+        grid: write one picture with all of them instead of single files.
+        show: draw them in the terminal as well.
+        stl: of a run on volumes: write a surface for 3-D printers of each.
+        no_metadata: leave out of the files that they are synthetic, by which weights and from which seed.
+        checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
+    """
+    from organza.inference.load import load
+
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
+    labels = labels_asked(settings, of_class)
+    trained = load(run, checkpoint, recipe)
+    tell(trained.notes)
+    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    folder = out or trained.folder.place(f"generated/{name}")
+    made_by = None if no_metadata else trained.made_by(seed)
+    if traverse is not None:
+        answer(_traversal(trained, traverse, seed, folder, show, made_by))
+        return 0
+    if len(trained.shape) == 4:
+        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+    elif stl:
+        raise UserError(f"--stl: {run} makes pictures, which have no surface; leave it out.")
+    else:
+        told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
+    seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
+    answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
+    return 0
+
+
+def _pictures(
+    trained: Run,
+    count: int,
+    seed: int,
+    labels: dict[str, str],
+    folder: Path,
+    singly: bool,
+    show: bool,
+    made_by: Provenance | None,
+) -> str:
+    """Pictures as files of their own, or as one grid; what was written."""
+    import numpy as np
+
+    from organza.cli.terminal import draw
+    from organza.media.images import grid, save_png
+    from organza.memory import require_memory
+
+    if not singly:  # the pictures, the sheet, and the sheet as it is packed
+        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} pictures")
+    kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
+    for pictures in trained.sampled(count, seed, labels=labels):
+        if not singly or done < 256:
+            kept.extend(pictures)
+        if singly:
+            for picture in pictures:
+                save_png(picture, folder / f"{done:05d}.png", made_by)
+                done += 1
+    sheet = grid(np.stack(kept[: 256 if singly else count]))
+    save_png(sheet, folder / "grid.png", made_by)
+    if show:
+        draw(sheet)
+    return f"{count} pictures and grid.png" if singly else f"a grid of {count} pictures"
+
+
+def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
+    """The table of an InfoGAN's code as a picture; what was written."""
+    from organza.cli.terminal import draw
+    from organza.media.images import grid, save_png
+
+    table = grid(trained.traversal(code, steps=10, seed=seed), columns=10)
+    path = folder / f"traversal-{code}.png"
+    save_png(table, path, made_by)
+    if show:
+        draw(table)
+    return f"{path}: a row for each category, code {code} from left to right"
+
+
+def _volumes(
+    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+) -> str:
+    """Volumes, their pictures and surfaces; what was written."""
+    from organza.cli.terminal import draw
+    from organza.media.images import grid
+    from organza.media.volume_files import write_volumes
+    from organza.media.volumes import render
+    from organza.memory import require_memory
+
+    require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
+    volumes = trained.sample(count, seed)
+    if show:
+        draw(grid(render(volumes[:64])))
+    return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))
+
+
+def judge(
+    run: RunPath,
+    images: Images,
+    /,
+    of_class: Annotated[str | None, arg("NAME", "the most favourable", name="class")] = None,
+    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    json: bool = False,
+    checkpoint: Which = "best",
+    recipe: Trusted = None,
+) -> int:
+    """Ask the discriminator: the probability that each picture is authentic, the least authentic first.
+
+    Args:
+        run: the run's folder.
+        images: picture files and folders of them.
+        of_class: of a conditional run: the class that they should show.
+        settings: of a conditional run: what else they should show, by field.
+        json: print JSON instead of a table.
+        checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
+    """
+    from organza.cli.terminal import Console
+    from organza.inference.judge_files import as_json, as_table, judge_files
+
+    verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
+    tell(notes)
+    if json:
+        answer(*as_json(verdicts).split("\n"))
+    else:
+        Console().print(as_table(verdicts))
+    return 0
+
+
+def encode(
+    run: RunPath,
+    images: Images,
+    /,
+    out: Annotated[Path | None, arg("FOLDER", "RUN/encoded")] = None,
+    between: Annotated[int, arg("N", "no way is drawn")] = 0,
+    checkpoint: Which = "best",
+    recipe: Trusted = None,
+) -> int:
+    """Map pictures back to latents, and those to pictures again. For runs with an encoder, such as aae-light's.
+
+    Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
+
+    Args:
+        run: the run's folder.
+        images: picture files and folders of them.
+        out: the folder to write to.
+        between: of two pictures, draw the way from one to the other in so many pictures: between.png.
+        checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
+    """
+    from organza.inference.encode_files import encode_files, write, write_way
+    from organza.inference.load import load
+
+    require_within("between", between, 0, 1000)
+    trained = load(run, checkpoint, recipe)
+    encoded = encode_files(trained, images)
+    tell(encoded.notes)
+    folder = out or trained.folder.place("encoded")
+    if between:
+        write_way(trained, encoded, folder, between)
+    write(trained, encoded, folder)
+    count, z_dim = encoded.latents.shape
+    answer(
+        f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
+        f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
+    )
+    return 0
+
+
+def evaluate(
+    targets: Annotated[tuple[str, ...], tyro.conf.Positional, arg("RUN|FOLDER ...")],
+    /,
+    against: Annotated[str | None, arg("DATA", "a run's own held-out images")] = None,
+    count: Annotated[int | None, arg("N", "1000 of a run, all of a folder")] = None,
+    extractor: Annotated[tuple[str, ...], arg("NAME ...", "all that are installed")] = (),
+    weights: Annotated[tuple[Path, ...], arg("FILE ...", "none")] = (),
+    download: bool = False,
+    seed: Annotated[int, arg("N", "0")] = 0,
+    data: DataPlace = None,
+    json: bool = False,
+    checkpoint: Which = "best",
+    recipe: Trusted = None,
+) -> int:
+    """Measure how good pictures are: of a run, or of any folder against another.
+
+    Args:
+        targets: a run's folder, or a folder or zip of pictures; several are put side by side.
+        against: the real pictures: a folder, a zip or an array file.
+        count: how many pictures to make, or to take from a folder.
+        extractor: the networks to look with: lite0, mobilenet, inception, clip, dinov2, or my_module:my_extractor.
+        weights: the published files of inception, clip, dinov2; without any, what they are is told.
+        download: permit these to be fetched.
+        seed: of the latents.
+        data: place of a run's own data, where it was moved; it is written down for the next time.
+        json: print JSON instead of a table.
+        checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
+    """
+    from organza.cli.terminal import Console, preparing
+    from organza.evaluation.evaluate import evaluate as measure
+    from organza.evaluation.evaluate import named_extractor
+    from organza.evaluation.tables import as_json, as_table
+    from organza.metrics.extractors.reference import KINDS
+
+    require_within("count", count, 1, MOST)
+    require_seed(seed)
+    if download:
+        for name in extractor:
+            if name in KINDS and not KINDS[name].weights.kept_at().exists():
+                say(f"fetching {KINDS[name].weights}")
+    with preparing() as progress:
+        extractors = [named_extractor(name, weights, download, progress) for name in extractor]
+        found = [
+            evaluation
+            for target in targets
+            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
+        ]
+    if json:
+        answer(*as_json(found).split("\n"))
+    else:
+        Console().print(as_table(found))
+    return 0
+
+
+def translate(
+    run: RunPath,
+    source: Annotated[Path, tyro.conf.Positional, arg("INPUT")],
+    out: Annotated[Path, tyro.conf.Positional, arg("OUTPUT")],
+    /,
+    direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
+    size: Annotated[str | None, arg("SIZE", "each as large as it is")] = None,
+    overwrite: bool = False,
+    no_metadata: bool = False,
+    checkpoint: Which = "best",
+    recipe: Trusted = None,
+) -> int:
+    """Translate pictures with a run that was trained on pairs or on two sets of pictures.
+
+    Args:
+        run: the run's folder.
+        source: a picture, or a folder or zip of them.
+        out: a folder, or a file.png for one picture. Names are kept, and the results are PNG.
+        direction: b as trained, from a to b; or a, the way back, for runs that learned both.
+        size: crop and scale pictures first, 64 or 96x64: a network knows things of the size that it was trained on.
+        overwrite: replace results that are there already.
+        no_metadata: leave out of the files that they are synthetic, and by which weights.
+        checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
+    """
+    from organza.cli.terminal import preparing
+    from organza.data import parse_size
+    from organza.inference.translate_files import translate_files
+
+    wanted = parse_size(size) if size else None
+    with preparing() as progress:
+        written, notes = translate_files(
+            run,
+            source,
+            out,
+            to=direction,
+            size=wanted,
+            overwrite=overwrite,
+            checkpoint=checkpoint,
+            progress=progress,
+            metadata=not no_metadata,
+            recipe=recipe,
+        )
+    tell(notes)
+    answer(str(written[0]) if len(written) == 1 else f"{len(written):,} translations in {out}")
+    return 0

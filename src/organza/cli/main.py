@@ -1,0 +1,150 @@
+"""The command line: what a command ends with. Nothing heavy is imported before a signal that comes meanwhile is a word.
+
+The verbs are in the other files of this package, and `parsing` finds which one was meant.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from organza.cli.streams import OutputLost, drop_output, flush_output, prepare_streams, say
+from organza.errors import UserError, lacks_memory
+from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
+from organza.training.signals import Interrupted, handling
+
+DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""The state of a disk."""
+PLACES = DISKS | {
+    errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST,
+}  # fmt: skip
+"""Those, and what may be wrong with a name: none of them is a mistake of ours."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 for success, 2 for a mistake of the user's, 1 for one of ours or want of memory.
+
+    A signal that ends a command gives 128 and its number (130 after Ctrl-C), a reader of the output that goes away 141.
+
+    Args:
+        arguments: words of the command; those of this process by default.
+    """
+    shown = prepare_streams()
+    interruption = Interruption()
+    try:
+        # Once all is done, the interpreter's own end has no word for a signal.
+        after = signal.SIG_IGN if arguments is None else None
+        with handling(interruption, after=after), warnings.catch_warnings(), interruption.seen_everywhere():
+            warnings.showwarning = _noted
+            code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+    except BaseException:
+        if not interruption.name:  # what a signal interrupts may make any other error of it
+            raise
+        say("Interrupted.")
+        code = EXIT_CODES[interruption.name]
+    if not shown and not code and (arguments or sys.argv[1:])[:1] != ["train"]:
+        say("Standard output is closed, so the answer could not be shown.")
+        code = 1
+    drop_output()
+    sys.exit(code)
+
+
+class Interruption:
+    """The handler of signals while a command works: the first ends it, and the second does not disturb its tidying up."""
+
+    name = ""
+    count = 0
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.count += 1
+        self.name = self.name or signal.Signals(number).name
+        if self.count != 2:
+            raise Interrupted(self.name)
+
+    @contextmanager
+    def seen_everywhere(self) -> Iterator[None]:
+        """Raise anew what Python would only print, as where a signal comes while an object is taken away."""
+        before = sys.unraisablehook
+
+        def hook(unraisable: sys.UnraisableHookArgs) -> None:
+            if isinstance(unraisable.exc_value, Interrupted):
+                self.count -= 1
+                _thread.interrupt_main()
+            else:
+                before(unraisable)
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        os.getcwd()  # noqa: PTH109 (pathlib is not needed for it)
+    except FileNotFoundError:
+        raise UserError("The folder that this command was started in is gone; change to another one.") from None
+    from organza.cli.parsing import parsed
+
+    code = parsed(arguments)()
+    flush_output()
+    return code
+
+
+def _code(run: Callable[[], int]) -> int:
+    """Run a command and tell how it went wrong, if it did, in one sentence; return its exit code."""
+    try:
+        return run()
+    except UserError as error:
+        say(str(error))
+        return 2
+    except OutputLost as lost:
+        if lost.reader_gone:  # as `head` does, on purpose
+            return EXIT_CODES[OUTPUT_CLOSED]
+        say(f"The output could not be written: {lost}.")
+        return 1
+    except BrokenPipeError:
+        return EXIT_CODES[OUTPUT_CLOSED]
+    except MemoryError as error:
+        return _no_memory(error)
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        return _no_memory(error)
+    except OSError as error:
+        if error.errno not in PLACES or (error.filename is None and error.errno not in DISKS):
+            raise
+        if error.filename is None:
+            say(
+                f"Nothing more can be written: {error.strerror}; make room, or name another place. What was saved is untouched."
+            )
+            return 2
+        say(
+            f"{error.filename} cannot be written or read: {error.strerror}; make room, mend its permissions, or name another place."
+        )
+        return 2
+    except SystemExit as end:  # of the parser, after its help
+        flush_output()
+        return end.code if isinstance(end.code, int) else 0
+
+
+def _no_memory(error: Exception) -> int:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    say(
+        f"There is not enough memory ({reason}); ask for a smaller --size, --count or --set batch=..., or close other programs. "
+        "What was saved is untouched."
+    )
+    return 1
+
+
+def _noted(message: Warning | str, *_: Any, **__: Any) -> None:
+    say(f"note: {message}")

@@ -1,0 +1,65 @@
+"""What the commands' signatures are made of, and how they speak to the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from organza.cli.streams import answer as answer
+from organza.cli.streams import say as say
+from organza.errors import UserError
+
+
+def arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
+    """How an option looks in the help: what stands for its value, and what happens without it."""
+    return tyro.conf.arg(name=name, metavar=metavar, help_behavior_hint=f"(default: {default})" if default else "")
+
+
+Data = Annotated[str, tyro.conf.Positional, arg("DATA")]
+RunPath = Annotated[str, tyro.conf.Positional, arg("RUN")]
+Out = Annotated[str, tyro.conf.Positional, arg("OUT")]
+Images = Annotated[tuple[Path, ...], tyro.conf.Positional, arg("IMAGE ...")]
+DataPlace = Annotated[str | None, arg("DATA", "as the run has it")]
+Which = Annotated[str, arg("NAME", "best")]
+Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules alone")]
+"""A recipe of the user's own, whose modules a run's files may name."""
+
+
+MOST = 10_000_000
+"""Images that one command makes at most."""
+SEEDS = 2**63
+"""Seeds run from 0 to one less: larger numbers fit into no file of a run."""
+
+
+def require_within(option: str, value: int | None, least: int, most: int) -> None:
+    """Check the number of an option.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    if value is not None and not least <= value <= most:
+        shown = f"{value:,}" if abs(value) < 10**20 else f"a number of {len(str(abs(value)))} digits"
+        limit = f"at least {least:,}" if value < least else f"at most {most:,}"
+        raise UserError(f"--{option} is {shown}; it must be {limit}.")
+
+
+def require_seed(seed: int | None) -> None:
+    """Check a seed. Raises as `require_within`."""
+    require_within("seed", seed, 0, SEEDS - 1)
+
+
+def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
+    """The labels that `--set field=value ...` and `--class name` ask for, by field."""
+    for setting in settings:
+        if "=" not in setting:
+            raise UserError(f"--set {setting} is not of the form field=value, for example hair=long01.")
+    labels = {name.strip(): value.strip() for name, _, value in (setting.partition("=") for setting in settings)}
+    return labels | ({"class": of_class} if of_class is not None else {})
+
+
+def tell(notes: tuple[str, ...]) -> None:
+    """What the user should know beside the result, on standard error."""
+    for note in notes:
+        say(f"note: {note}")

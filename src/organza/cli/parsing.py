@@ -1,0 +1,124 @@
+"""Which verb was meant, with its options."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from organza.cli.data import (
+    data_check,
+    data_digits,
+    data_faces,
+    data_fashion_mnist,
+    data_furniture,
+    data_pairs,
+    data_styles,
+)
+from organza.cli.inference import encode, evaluate, judge, sample, translate
+from organza.cli.options import answer
+from organza.cli.report import compare, quiz, report
+from organza.cli.streams import Stream
+from organza.cli.train import recipes, train
+from organza.errors import UserError, nearest
+from organza.version import __version__
+
+VERBS: dict[str, Callable[..., int]] = {
+    "train": train,
+    "sample": sample,
+    "judge": judge,
+    "encode": encode,
+    "evaluate": evaluate,
+    "translate": translate,
+    "report": report,
+    "compare": compare,
+    "quiz": quiz,
+    "recipes": recipes,
+}
+DATA_VERBS: dict[str, Callable[..., int]] = {
+    "check": data_check,
+    "digits": data_digits,
+    "faces": data_faces,
+    "styles": data_styles,
+    "pairs": data_pairs,
+    "fashion-mnist": data_fashion_mnist,
+    "furniture": data_furniture,
+}
+ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
+ABOUT_DATA = "Look at data, and make some."
+
+
+def parsed(arguments: list[str]) -> Callable[[], int]:
+    """Return the verb that the arguments name, with its options, ready to be called.
+
+    Raises:
+        UserError: for an unknown verb or option, or a missing one.
+    """
+    if arguments[:1] in (["--version"], ["-V"]):
+        return _version
+    if arguments[:1] == ["data"]:
+        return _chosen("organza data", ABOUT_DATA, DATA_VERBS, arguments[1:])
+    return _chosen("organza", ABOUT, VERBS | {"data": _data}, arguments)
+
+
+def _data() -> int:
+    """Look at data, and make some: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
+    return 0
+
+
+def _version() -> int:
+    answer(f"organza {__version__}")
+    return 0
+
+
+def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
+        wrong = arguments[0]
+        raise UserError(f"There is no command {program} {wrong}; there are {', '.join(verbs)}.{nearest(wrong, verbs)}")
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(Stream(sys.stdout)):
+            return tyro.extras.subcommand_cli_from_dict(
+                {name: _later(verb) for name, verb in verbs.items()},
+                prog=program,
+                description=about,
+                args=arguments or ["--help"],
+                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
+
+
+def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+    """The verb as tyro should see it: the same signature and help, but called after parsing, outside of tyro."""
+
+    @functools.wraps(verb)
+    def bound(*positional: Any, **options: Any) -> Callable[[], int]:
+        return functools.partial(verb, *positional, **options)
+
+    return bound
+
+
+def _one_sentence(boxed: str, command: str) -> str:
+    """What a parser says in a box of several lines, as one sentence."""
+    text = " ".join(re.sub(r"[─│╭╮╰╯]", " ", boxed).split()).split(" For full helptext")[0]
+    help_ = f"See {command} --help."
+    if found := re.search(r"Unrecognized options?: ([^\s,]+)", text):
+        near = re.search(r"Perhaps you meant: (--[\w-]+)", text)
+        return f"{command} does not take {found[1]}.{f' Did you mean {near[1]}?' if near else ''} {help_}"
+    if found := re.search(r"Error parsing ([\w-]+):.*invalid literal for int\(\) with base 10: ('.*?')", text):
+        return f"{command} {found[1]} takes a whole number, not {found[2]}. {help_}"
+    if found := re.search(r"invalid choice '(.*?)' for argument '(\S+?)'. Expected one of \((.*?)\)", text):
+        choices = [choice for choice in re.findall(r"'(\S+?)'", found[3]) if choice != "None"]
+        return f"{command} {found[2]} can be {', '.join(choices)}, not {found[1]}.{nearest(found[1], choices)} {help_}"
+    if found := re.search(rf"Missing from {command}: (.+?)(?: \(required\)|$)", text):
+        return f"{command} needs {found[1].rstrip('.')}. {help_}"
+    return f"{text.rstrip('. ')}. {help_}"

@@ -1,0 +1,358 @@
+"""What a person sees in the terminal: one calm live display, or plain lines where the output is not a terminal.
+
+A `Screen` is what is known so far, folded from the trainer's events; how it is drawn is a function of it alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rich.console
+from rich.console import ConsoleOptions, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from organza.cli.streams import OutputLost, Stream, say
+from organza.config import trust_hint
+from organza.errors import UserError
+from organza.media.images import grid, half_blocks, shrunk
+from organza.progress import words
+from organza.run.events import (
+    EXIT_CODES,
+    OUTPUT_CLOSED,
+    Begun,
+    Busy,
+    Evaluated,
+    Event,
+    Reported,
+    Sampled,
+    Stopped,
+    Tick,
+    Warned,
+)
+from organza.run.folder import RunFolder
+from organza.shell import quoted
+from organza.stop import Check, best, tie
+from organza.training.signals import ask_to_stop
+from organza.untrusted import printable
+
+QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
+CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
+CODES = {**EXIT_CODES, "non-finite": 1, "collapse": 1}
+READINGS = ("D(x)", "D(G(z))", "D accuracy", "G gradient", "D gradient", "G step", "D step")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What is known of a run so far."""
+
+    about: tuple[str, ...] = ()
+    tick: Tick | None = None
+    busy: str = ""
+    checks: tuple[Check, ...] = ()
+    against: str = "held-out"  # which real images the distance is from
+    warnings: tuple[str, ...] = ()
+    pictures: np.ndarray | None = field(default=None, compare=False)
+    drawn_at: int = 0
+    health: str = ""  # what the last evaluation found
+    verdict: str = ""  # of the report
+    copies: str = ""  # what it found of them
+    extractor: str = ""  # of the features that distances are measured on
+
+    def after(self, event: Event) -> Screen:
+        """What is known after one more event."""
+        if isinstance(event, Begun):
+            return replace(self, about=event.lines, busy="the first step")
+        if isinstance(event, Tick):
+            return replace(self, tick=event, busy="")
+        if isinstance(event, Busy):
+            return replace(self, busy=event.what)
+        if isinstance(event, Evaluated):
+            against = event.line.get("card", {}).get("split", self.against)
+            named = _extractor(event.line)
+            told = str(event.line.get("health", {}).get("text", ""))
+            return replace(
+                self, checks=(*self.checks, event.check), against=against, extractor=named, health=told, busy=""
+            )
+        if isinstance(event, Sampled):
+            return replace(self, pictures=event.pictures, drawn_at=event.images)
+        if isinstance(event, Warned):
+            return replace(self, warnings=(*self.warnings, event.text))
+        if isinstance(event, Reported):
+            return replace(self, verdict=f"{event.title}. {event.why}", copies=event.copies)
+        return self
+
+
+def display(first: Event, events: Iterable[Event], run: Path, console: Console | None = None) -> int:
+    """Show a run from its first event to its end; returns the exit code: 0, or 128 + the signal that ended it, or 1.
+
+    A run whose output nobody reads any more is asked to stop, saves and says so in its events.
+    """
+    console = console or Console(highlight=False)
+    show = _live if console.is_terminal and not console.is_dumb_terminal else _plain
+    chained = _chained(first, events)
+    try:
+        screen, last = show(console, chained)
+        for line in _farewell(screen, last, run):
+            console.print(line, soft_wrap=True)
+    except OutputLost as lost:
+        ask_to_stop()
+        for _ in chained:
+            ask_to_stop()  # what is not yet training hears it later
+        if not lost.reader_gone:
+            say(
+                f"The output could not be written: {lost}. The run was stopped; the same command goes on, with its output elsewhere."
+            )
+        return CODES[OUTPUT_CLOSED]
+    return CODES.get(last.kind, 0)
+
+
+class Console(rich.console.Console):
+    """Standard output or error for tables and pictures. Text is shown as it is, without markup, its control characters spelt out.
+
+    Args:
+        stderr: standard error, which training does without.
+        options: of rich's console.
+    """
+
+    def __init__(self, stderr: bool = False, **options: Any):
+        stream = Stream(sys.stderr if stderr else sys.stdout, needed=not stderr)
+        super().__init__(**{"file": stream, "stderr": stderr, "markup": False, "emoji": False, **options})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of what is printed, `printable` but for the ends of lines."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            if control or text.isprintable():
+                yield segment
+            else:
+                yield Segment("\n".join(map(printable, text.split("\n"))), style, control)
+
+
+@contextmanager
+def preparing() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of work before training, on standard error: a bar that goes away, or a line now and then where nobody watches."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} of {task.total:,}"),
+            console=console, transient=True,
+        ) as bar:  # fmt: skip
+            tasks: dict[str, Any] = {}
+
+            def tell(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=total)
+                bar.update(tasks[what], completed=done, total=total)
+
+            yield tell
+    else:
+        said = time.monotonic()
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                say(f"{what}: {done:,} of {total:,}")
+
+        yield tell
+
+
+def draw(picture: np.ndarray, console: Console | None = None, width: int | None = None) -> None:
+    """Draw a uint8 [H, W, C] picture in the terminal, two pixels in each character cell."""
+    console = console or Console()
+    console.print(blocks(shrunk(picture[None], min(width or console.width, picture.shape[1], console.width))[0]))
+
+
+def blocks(picture: np.ndarray) -> Text:
+    """A picture of an even height as coloured half-block characters, one cell for each pixel of a row."""
+    lines = []
+    for row in half_blocks(picture):
+        cells = [("▀", f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})") for (r, g, b), (r2, g2, b2) in row]
+        lines.append(Text.assemble(*cells, no_wrap=True))
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def can_draw(console: Console) -> bool:
+    """Does this terminal show colours and half blocks?"""
+    return console.color_system in ("256", "truecolor") and "utf" in (console.encoding or "").lower()
+
+
+# ---- live ---------------------------------------------------------------------------------------------------------------------
+
+
+def _live(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
+    screen, shown = Screen(), 0.0
+    with Live(console=console, auto_refresh=False, transient=False, vertical_overflow="crop") as live:
+        for event in events:
+            screen = screen.after(event)
+            if isinstance(event, Warned):
+                console.print(Text(f"note: {event.text}", style="yellow"), soft_wrap=True)
+            if isinstance(event, Stopped):
+                live.update(frame(screen, console, ended=True), refresh=True)
+                return screen, event
+            # Four times a second: drawing more often would take time from the training.
+            if not isinstance(event, Tick) or time.monotonic() - shown > 0.25:
+                live.update(frame(screen, console), refresh=True)
+                shown = time.monotonic()
+    raise RuntimeError("the run ended without saying why")
+
+
+def frame(screen: Screen, console: Console, ended: bool = False) -> RenderableType:
+    """The display as it should look now."""
+    parts: list[RenderableType] = [Text(line, style="dim") for line in screen.about]
+    if screen.tick is None:
+        return Group(*parts, Text(f"{screen.busy or 'preparing'} ..."))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in _figures(screen):
+        table.add_row(Text(name, style="dim"), value)
+    parts += [table, *_preview(screen, console)]
+    if not ended:
+        waiting = f"{screen.busy} ..." if screen.busy else "Ctrl-C is safe: it saves, and the same command goes on."
+        parts.append(Text(waiting, style="dim"))
+    return Group(*parts)
+
+
+def _figures(screen: Screen) -> Iterator[tuple[str, RenderableType]]:
+    tick = screen.tick
+    assert tick is not None
+    share = _share(tick)
+    bar = Table.grid(padding=(0, 1, 0, 0))
+    left = f"{words(tick.seconds_left)} left" if tick.seconds_left else "done"
+    bar.add_row(ProgressBar(total=1.0, completed=share, width=30), f"{share:4.0%}  {left}")
+    yield "", bar
+    yield "images seen", Text(f"{tick.images:,} of about {tick.planned:,}   {tick.rate:.1f} a second")
+    if tick.alone:
+        yield "warm-up", Text(f"{tick.alone} trains alone")
+    yield "authentic?", Text("   ".join(_readings(tick)) or "-")
+    yield "losses", Text("   ".join(_losses(tick)) or "-")
+    if screen.health:
+        yield "health", Text(screen.health)
+    yield "distance", Text(_distance(screen) if screen.checks else "not measured yet")
+
+
+def _preview(screen: Screen, console: Console) -> list[RenderableType]:
+    if screen.pictures is None or not can_draw(console):
+        return []
+    across = max(1, min(len(screen.pictures), (console.width + 1) // (CELLS + 2)))
+    some = np.linspace(0, len(screen.pictures) - 1, min(2 * across, len(screen.pictures))).astype(int)
+    pictures = shrunk(screen.pictures[some], CELLS)  # from all over the grid, whose rows may be classes
+    lines = pictures.shape[1] // 2
+    rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
+    if console.height < rows * lines + 12:  # a small window keeps the numbers
+        return []
+    sheet = grid(pictures[: rows * across], across, paper=0)
+    caption = Text(f"the same {rows * across} latents at {screen.drawn_at:,} images seen", style="dim")
+    return [Text(""), blocks(sheet), caption]
+
+
+# ---- plain --------------------------------------------------------------------------------------------------------------------
+
+
+def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
+    screen, said, begun = Screen(), -1e9, time.monotonic()
+    for event in events:
+        screen = screen.after(event)
+        line = None
+        if isinstance(event, Begun):
+            line = "\n".join(event.lines)
+        elif isinstance(event, Warned):
+            line = f"note: {event.text}"
+        elif isinstance(event, Busy) and screen.tick is None:
+            line = f"{event.what} ..."
+        elif isinstance(event, Evaluated):
+            line = f"{event.check.images:>10,}  distance {_distance(screen)}; health: {screen.health}"
+        elif isinstance(event, Tick) and time.monotonic() - said > max(QUIET, (time.monotonic() - begun) / 30):
+            line, said = status(event), time.monotonic()
+        if line:
+            shown = "\n".join(map(printable, line.split("\n")))
+            print(shown, file=console.file, flush=True)  # not through rich, which would break long lines
+        if isinstance(event, Stopped):
+            return screen, event
+    raise RuntimeError("the run ended without saying why")
+
+
+def status(tick: Tick) -> str:
+    """One line on where a run stands."""
+    parts = [f"{tick.images:>10,}", f"{_share(tick):4.0%}", f"{tick.rate:6.1f} images/s"]
+    parts += [f"{words(tick.seconds_left)} left", *_readings(tick), *_losses(tick)]
+    return "  ".join(parts) + (f"  (warm-up: {tick.alone} alone)" if tick.alone else "")
+
+
+# ---- words --------------------------------------------------------------------------------------------------------------------
+
+
+def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
+    yield first
+    yield from events
+
+
+def _extractor(line: Mapping[str, Any]) -> str:
+    return str(line.get("card", {}).get("extractor", {}).get("name", ""))
+
+
+def _share(tick: Tick) -> float:
+    """How much of the run is done. Where the clock decides, the planned images are a guess, so time tells."""
+    whole = tick.seconds + tick.seconds_left
+    return min(1.0, tick.seconds / whole if whole > 0 else tick.images / max(tick.planned, 1))
+
+
+def _readings(tick: Tick) -> list[str]:
+    return [f"{name} {tick.means[name]:.2f}" for name in READINGS[:2] if name in tick.means]
+
+
+def _losses(tick: Tick) -> list[str]:
+    return [f"{name} {value:.3f}" for name, value in tick.means.items() if name not in READINGS]
+
+
+def _distance(screen: Screen) -> str:
+    now, least = screen.checks[-1], best(screen.checks)
+    rest = "the best so far" if now is least else f"the best was {least.distance:.4f} at {least.images:,}"
+    return f"{now.distance:.4f} ± {now.error:.4f} from {screen.against} images; {rest}"
+
+
+def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
+    """How the run ended, what it is worth, and what to type next."""
+    yield f"stopped at {last.images:,} images: {last.reason}"
+    if screen.checks:
+        least = best(screen.checks)
+        yield (
+            f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
+            f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
+        )
+        if tied := tie(screen.checks):
+            yield f"      {tied}"
+    if screen.verdict:
+        yield f"verdict: {screen.verdict}"
+    if screen.copies:
+        yield f"copies? {screen.copies}"
+    if last.kind in ("non-finite", "collapse"):
+        yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
+        return
+    if last.kind in CODES:
+        yield "saved; the same command goes on from here"
+    place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
+    folder = RunFolder(run)
+    yield f"pictures: {Path(place) / 'samples'}"
+    if folder.report.is_file() and last.kind not in CODES:
+        yield f"report: {Path(place) / folder.report.name}"
+    own = ""
+    with suppress(UserError):  # recipe.json was removed meanwhile
+        own = trust_hint(folder.read())
+        if "source_shape" in folder.read()["data"]:
+            yield f"next: organza translate {quoted(place)} INPUT OUTPUT{own}"
+            return
+    yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show{own}"
+    yield f"      organza judge {quoted(place)} PICTURE-OR-FOLDER{own}"

@@ -1,0 +1,126 @@
+"""Commands that train, and that tell what there is to train."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import tyro
+
+from organza.cli.options import Data, answer, arg, require_seed
+
+
+def train(
+    data: Data,
+    /,
+    run: Annotated[str | None, arg("FOLDER", "runs/NAME-OF-DATA")] = None,
+    recipe: Annotated[str | None, arg("NAME", "auto")] = None,
+    budget: Annotated[str | None, arg("BUDGET", "20m")] = None,
+    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
+    channels: Annotated[int | None, arg("N", "chosen from the data")] = None,
+    labels: Annotated[str | None, arg("COLUMNS", "subfolders or labels.csv")] = None,
+    seed: Annotated[int | None, arg("N", "0")] = None,
+    stop: Annotated[Literal["plateau", "equilibrium", "gradient", "budget"] | None, arg("RULE", "plateau")] = None,
+    device: Annotated[str, arg("DEVICE", "auto")] = "auto",
+    on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "rollback")] = "rollback",
+    pages: Annotated[Literal["first", "all"] | None, arg("first|all", "first")] = None,
+    follow_links: bool = False,
+    no_evaluate: bool = False,
+    no_report: bool = False,
+    no_metadata: bool = False,
+    log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
+    dry_run: bool = False,
+) -> int:
+    """Train a generator on images. The same command goes on where a run was left.
+
+    Args:
+        data: a folder of images, a zip, or an array file.
+        run: the run's folder.
+        recipe: auto chooses by the data, the budget and the machine; or a name (see `organza recipes`), or my_module:my_recipe.
+        budget: a time (10m, 1h30m), images (500kimg) or passes (20epochs).
+        settings: changes to the recipe, such as batch=32 generator.width=48.
+        size: pixels, 64 or 96x64 (width x height).
+        channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
+        labels: for conditional recipes: hair,year:class of labels.csv beside the pictures, or my.csv, or my.csv:hair.
+        seed: of everything random.
+        stop: what may end a run early: plateau, equilibrium, gradient; or budget alone.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        on_collapse: when samples grow alike or training comes apart: rollback (then another recipe), stop, or continue.
+        pages: the first page or frame of a file as an image, or all.
+        follow_links: read what links in the data folder lead to outside of it.
+        no_evaluate: do not measure the samples against held-out images while training.
+        no_report: write no report.html at the end.
+        no_metadata: do not say in the files of samples that they are synthetic.
+        log: tell TensorBoard (in RUN/tensorboard) or Weights & Biases of it as well.
+        dry_run: print the resolved recipe with its size, memory and time, and train nothing.
+    """
+    from organza.cli.terminal import display, preparing
+    from organza.stop import Equilibrium, Faded, Plateau
+    from organza.training.launch import Request, train_events
+    from organza.training.loggers import LOGGERS, logged
+
+    require_seed(seed)
+    rules = {
+        None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "gradient": (Faded(),), "budget": (),
+    }[stop]  # fmt: skip
+    asked = Request(
+        data,
+        run,
+        recipe,
+        budget,
+        settings,
+        size,
+        channels,
+        labels,
+        seed,
+        rules,
+        not no_evaluate,
+        device,
+        not no_report,
+        on_collapse,
+        not no_metadata,
+        pages,
+        follow_links or None,
+    )
+    if dry_run:
+        from organza.training.dry_run import dry_run as describe
+
+        with preparing() as progress:
+            text = describe(asked, progress)
+        answer(*text.split("\n"))
+        return 0
+    logger = LOGGERS[log](asked.folder.path) if log else None
+    with preparing() as progress:
+        events = train_events(asked, progress)
+        events = logged(events, logger) if logger else events
+        first = next(events)
+    return display(first, events, asked.folder.path)
+
+
+def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = None, /) -> int:
+    """List the recipes with their sources and what to expect, or print one whole.
+
+    Args:
+        name: the recipe to print as JSON.
+    """
+    import json
+
+    from rich.table import Table
+
+    from organza.cli.terminal import Console
+    from organza.config import encode
+    from organza.recipes import everything, get
+
+    if name is not None:
+        answer(*json.dumps(encode(get(name)), indent=2).split("\n"))
+        return 0
+    table = Table(show_lines=True)
+    for column in ("recipe", "source", "expect"):
+        table.add_column(column, overflow="fold")
+    for known, make in everything().items():
+        recipe = make()
+        table.add_row(known, recipe.source, recipe.expect)
+    Console().print(
+        table, "Without --recipe one is chosen by the data, the budget and the machine, and the reasons are told."
+    )
+    return 0

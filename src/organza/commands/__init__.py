@@ -1,1 +1,0 @@
-"""The verbs of the command line, one function each; its signature is its interface. Nothing heavy is imported before it is needed."""

@@ -1,0 +1,32 @@
+"""Module names of the version before, for one version more: each gives what moved, with a DeprecationWarning.
+
+`organza.__path__` ends with this folder, so that `organza.infer` is found here. The next version goes without it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def forwarding(old: str, names: Mapping[str, str], rest: str = "") -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module whose names moved.
+
+    Args:
+        old: name of the module.
+        names: new places of single names, as module:name.
+        rest: module that has all other names now; "" for none.
+    """
+
+    def get(name: str) -> Any:
+        if name.startswith("__") or not (name in names or rest):
+            raise AttributeError(f"module {old} has no attribute {name}")
+        module, _, attribute = names.get(name, f"{rest}:{name}").partition(":")
+        value = getattr(import_module(module), attribute)
+        text = f"{old}.{name} is {module}.{attribute} now; the old name works for one version more."
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return value
+
+    return get

@@ -1,0 +1,1 @@
+"""Measuring a trained run, or any images, against real ones."""

@@ -1,0 +1,159 @@
+"""Evaluations for people, as a table with what each number means and depends on, and for programs, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import combinations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from organza.evaluation.evaluate import Evaluation
+from organza.metrics.kernels import Estimate
+from organza.metrics.memorisation import RARE
+from organza.metrics.suite import unlike
+
+MEANINGS = {
+    "mmd": ("distance (MMD, Gaussian)", "0 alike, about 1 nothing alike"),
+    "kid": ("distance (MMD, cubic: KID's)", "0 alike"),
+    "frechet": ("Fréchet distance", "0 alike; grows as counts fall"),
+    "frechet_infinite": ("Fréchet, endless images", "0 alike"),
+    "precision": ("precision", "share of samples that look real"),
+    "recall": ("recall", "share of reals within reach"),
+    "density": ("density", "1 alike; how amid the reals"),
+    "coverage": ("coverage", "0.97 alike; share of reals met"),
+    "diversity": ("diversity", "1 as varied as the reals"),
+    "nearness": ("distance to training images", "1 as unseen reals, below 1 copies"),
+    "copies": ("near-copies", f"{RARE} by chance"),
+    "pixel nearness": ("the same, in pixels", "1 as unseen reals, below 1 copies"),
+    "pixel copies": ("near-copies, in pixels", f"{RARE} by chance"),
+    "membership": ("D knows its training images", "0.5 not at all, 1 by heart"),
+    "l1": ("L1 to target", "0 alike"),
+    "psnr": ("PSNR, dB", "higher is nearer"),
+    "ssim": ("SSIM", "1 alike"),
+    "perceptual": ("perceptual distance to target", "0 alike"),
+}
+MANY_CLASSES = 40
+SURE = 3.0  # standard errors
+
+
+def as_json(evaluations: Sequence[Evaluation]) -> str:
+    """Evaluations for programs: a list, one for each target and extractor. What is not a number is null."""
+    return json.dumps([_finite(evaluation.as_dict()) for evaluation in evaluations], indent=1)
+
+
+def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
+    """Evaluations for people: metrics in rows, a column for each; what makes columns unlike is said."""
+    parts: list[RenderableType] = [_metrics(evaluations)]
+    parts += [_classes(evaluations)] if any(evaluation.classes for evaluation in evaluations) else []
+    parts += [Text(f"warning: {text}", style="bold red") for text in warnings(evaluations)]
+    parts += [Text(f"note: {text}") for text in _notes(evaluations)]
+    parts += [Text(text, style="dim") for text in _cards(evaluations)]
+    return Group(*parts)
+
+
+def warnings(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Why numbers of one table must not be compared with each other, and what they accuse the pictures of."""
+    found = []
+    names = {evaluation.card.extractor["name"] for evaluation in evaluations}
+    if len(names) > 1:
+        found.append(
+            f"{' and '.join(sorted(names))} are different scales: compare distances within a column's extractor, never across; "
+            "what both agree on is worth more than either"
+        )
+    for one, other in combinations(evaluations, 2):
+        if one.card.extractor["name"] != other.card.extractor["name"]:
+            continue
+        if differences := unlike(one.as_dict()["card"], other.as_dict()["card"]):
+            found.append(f"{one.of} and {other.of} must not be compared: unlike are {', '.join(differences)}")
+    return found + [text for evaluation in evaluations for text in _accusations(evaluation)]
+
+
+def _accusations(evaluation: Evaluation) -> list[str]:
+    found = []
+    for name, how in (("pixel copies", "in pixels"), ("copies", f"by {evaluation.card.extractor['name']}")):
+        copies = evaluation.metrics.get(name)
+        if copies is not None and copies.value - RARE >= SURE * copies.error:
+            found.append((copies, how))
+    if not found:
+        return []
+    copies, how = found[-1]
+    nearest = ", ".join(f"{s.sample} and {s.training} ({s.distance:.2f})" for s in evaluation.suspects[:3])
+    return [
+        f"{evaluation.of} may copy: {copies.value:.1%} of its pictures are as near to a training image as {RARE:.0%} of unseen real ones, "
+        f"{how}; nearest are {nearest}, in parts of the usual distance: look at them"
+    ]
+
+
+def _metrics(evaluations: Sequence[Evaluation]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True)
+    table.add_column("")
+    several = len({evaluation.of for evaluation in evaluations}) > 1
+    for evaluation in evaluations:
+        name = evaluation.card.extractor["name"]
+        table.add_column(f"{evaluation.of}\n{name}" if several else name, justify="right", overflow="fold")
+    table.add_column("how to read it", style="dim")
+    rows = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
+    for row in rows:
+        label, meaning = MEANINGS.get(row, (row, ""))
+        cells = [shown(evaluation.metrics.get(row)) for evaluation in evaluations]
+        table.add_row(label, *cells, meaning)
+    return table
+
+
+def _classes(evaluations: Sequence[Evaluation]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), title="by class: distance, diversity", title_justify="left")
+    table.add_column("")
+    for evaluation in evaluations:
+        table.add_column(evaluation.card.extractor["name"], justify="right")
+    names = dict.fromkeys(name for evaluation in evaluations for name in evaluation.classes)
+    for name in list(names)[:MANY_CLASSES]:
+        cells = []
+        for evaluation in evaluations:
+            scores = evaluation.classes.get(name, {})
+            cells.append(f"{shown(scores.get('mmd'))}, {shown(scores.get('diversity'))}" if scores else "")
+        table.add_row(name, *cells)
+    return table
+
+
+def _notes(evaluations: Sequence[Evaluation]) -> list[str]:
+    return list(dict.fromkeys(note for evaluation in evaluations for note in evaluation.notes))
+
+
+def _cards(evaluations: Sequence[Evaluation]) -> list[str]:
+    lines = []
+    for evaluation in evaluations:
+        card, extractor = evaluation.card, evaluation.card.extractor
+        resolution = f" at {extractor['resolution']} px ({extractor['resizer']})" if "resolution" in extractor else ""
+        lines.append(
+            f"{evaluation.of} ({card.fake:,} of {card.fake_size}, seed {card.seed}) against {evaluation.against} "
+            f"({card.real:,} {card.split} of {card.real_size}); {extractor['name']} {str(extractor.get('weights', ''))[:12]}{resolution}; "
+            f"± {card.spread}; organza {card.version}"
+        )
+    return lines
+
+
+def shown(estimate: Estimate | None) -> str:
+    """A number and its error, to the two digits of the error that mean something.
+
+    >>> shown(Estimate(0.21034, 0.0123)), shown(Estimate(84.82, 3.21)), shown(None)
+    ('0.210 ± 0.012', '84.8 ± 3.2', '')
+    """
+    if estimate is None:
+        return ""
+    value, error = estimate
+    digits = 3
+    if 0 < error < float("inf"):
+        digits = min(max(1 - int(f"{error:e}".partition("e")[2]), 0), 5)
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _finite(value: object) -> object:
+    """JSON has no nan."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and value - value != 0 else value

@@ -1,0 +1,128 @@
+"""The report of a run: what is read and seen, the verdict, and the page.
+
+>>> write_report("runs/faces")                      # doctest: +SKIP
+PosixPath('runs/faces/report.html')
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from organza.data.batches import Batches
+from organza.errors import UserError
+from organza.metrics.damage import Damage
+from organza.metrics.kernels import Estimate
+from organza.recipe import Recipe
+from organza.report import sections
+from organza.report.curves import curves
+from organza.report.findings import Evidence, new
+from organza.report.page import asset, page, written
+from organza.report.probe import Look, look
+from organza.report.record import Record, estimate_of
+from organza.report.verdict import Verdict, verdict
+from organza.run.events import Reported
+from organza.run.folder import RunFolder
+
+
+def write_report(
+    path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
+) -> Path:
+    """Write RUN/report.html, one page that needs nothing else, and return where it is.
+
+    Args:
+        path: the run's folder.
+        data: of the run, where it is open already, or its place, where it was moved.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
+
+    Raises:
+        UserError: where there is no run, the data is not at the place named, or the page cannot be written.
+    """
+    return conclude(path, data, recipe).path
+
+
+def conclude(
+    path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
+) -> Reported:
+    """Write the report, and tell its verdict; as `write_report`."""
+    record = Record.of(path)
+    seen, reason = seen_of(path, data, recipe)
+    found = verdict_of(record, seen)
+    place = written(RunFolder(path).report, report(record, seen, found, reason))
+    audit = new(evidence(record, seen))
+    return Reported(place, found.title, found.why, f"{audit.answer}: {audit.numbers}" if audit else "")
+
+
+def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+        record: what the run's files say.
+        seen: what its players do; None where there is no checkpoint.
+        found: the verdict on both.
+        reason: why there is no checkpoint.
+    """
+    notes = seen.notes if seen is not None else (reason,) if reason else ()
+    parts = [
+        sections.opening(record, seen, found),
+        sections.noted(notes),
+        sections.samples(record),
+        sections.copies(record, seen),
+        sections.authentic(seen),
+        sections.ways(seen),
+        curves(record),
+        sections.health(record),
+        sections.commands(record),
+        sections.recipe(record),
+    ]
+    return page(f"{record.name}: report", parts, asset("page.js"))
+
+
+def verdict_of(record: Record, seen: Look | None) -> Verdict:
+    """The verdict on a run, from its history and from what was seen."""
+    return verdict(evidence(record, seen))
+
+
+def evidence(record: Record, seen: Look | None) -> Evidence:
+    """All that a verdict is drawn from, put together."""
+    copies = seen.copies if seen is not None else None
+    judged = seen.judged if seen is not None else None
+    ended = record.ended or {}
+    return Evidence(
+        record.trained_on,
+        record.held_out,
+        record.checks,
+        _variety(record, seen),
+        seen.repeats if seen is not None else None,
+        copies.nearness if copies else None,
+        copies.share if copies else None,
+        judged.training if judged else None,
+        judged.held_out if judged else None,
+        str(ended.get("kind", "")),
+        str(ended.get("text", "")),
+        record.translates,
+        record.images,
+        record.vitals,
+        *(_measured(record, name) for name in Damage._fields),
+    )
+
+
+def _measured(record: Record, name: str) -> float | None:
+    found = estimate_of(record.chosen, name) if record.chosen else None
+    return None if found is None else found.value
+
+
+def _variety(record: Record, seen: Look | None) -> Estimate | None:
+    measured = estimate_of(record.chosen, "variety") if record.chosen else None
+    return measured or (seen.variety if seen is not None else None)
+
+
+def seen_of(
+    path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
+) -> tuple[Look | None, str]:
+    """What the best checkpoint does, or why that cannot be seen."""
+    try:
+        return look(path, data=data, recipe=recipe), ""
+    except UserError as error:
+        if data is not None:
+            raise
+        return None, str(error)

@@ -1,0 +1,269 @@
+"""What is seen when a run's generator draws and its discriminator judges, for the report: everything here costs seconds, so it is little.
+
+Copies and repeats are looked for in thumbnails, without a network for features: 6,000 training pictures take less than a second, and a
+blur takes away the noise under which a copy could hide. `organza evaluate` asks networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from organza.data.batches import Batches, to_uint8
+from organza.errors import UserError
+from organza.evaluation.image_sets import FIRST, MOST_TRAINING, Side, Trained
+from organza.inference.load import Run
+from organza.media.volumes import pictured
+from organza.metrics.diversity import repeats
+from organza.metrics.kernels import Estimate
+from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
+from organza.metrics.shapes import variety
+from organza.recipe import Recipe
+
+SAMPLES = 256
+"""Pictures that are made, judged and compared."""
+TRIED = 128
+"""Training and held-out pictures that the discriminator is tried on."""
+SHOWN = 8
+STEPS = 8
+"""Pictures on the way from one latent to another."""
+ROOM = 400_000_000
+"""Bytes of training pictures that are looked at; of more, evenly spaced ones."""
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sample beside the training picture that it is nearest to.
+
+    Args:
+        sample, training: uint8 [H, W, C].
+        name: of the training picture.
+        distance: between their thumbnails, over that of an unseen real picture to its nearest: 1 = usual.
+    """
+
+    sample: np.ndarray
+    training: np.ndarray
+    name: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How near samples are to training pictures: see `metrics.memorisation`.
+
+    Args:
+        nearness, share: of thumbnails.
+        pairs: the most suspicious, the nearest first.
+        against: what the measure is: "held-out" pictures, or "training" ones that leave themselves out.
+    """
+
+    nearness: Estimate
+    share: Estimate
+    pairs: tuple[Pair, ...]
+    against: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the discriminator says.
+
+    Args:
+        most, least: the samples that it finds the most and the least authentic: pictures with the probabilities.
+        samples, held_out, training: the share of each that it takes for real; None where there are none.
+    """
+
+    most: tuple[np.ndarray, np.ndarray]
+    least: tuple[np.ndarray, np.ndarray]
+    samples: Estimate
+    held_out: Estimate | None
+    training: Estimate | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of one checkpoint; what does not apply to a run, or cannot be had, is None.
+
+    Args:
+        images: seen when the checkpoint was written.
+        real: a few real pictures, and `made`: a few generated ones, uint8 [N, H, W, C].
+        variety, repeats: of thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
+        copies, judged: see there.
+        ways: rows of pictures between two latents, uint8 [rows, STEPS, H, W, C].
+        encoded: real pictures and what the encoder and G make of them.
+        notes: why parts are missing.
+    """
+
+    images: int
+    made: np.ndarray
+    real: np.ndarray | None = None
+    variety: Estimate | None = None
+    repeats: Estimate | None = None
+    copies: Copies | None = None
+    judged: Judged | None = None
+    ways: np.ndarray | None = None
+    encoded: tuple[np.ndarray, np.ndarray] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def look(
+    path: object,
+    which: str = "best",
+    data: Batches | str | Path | None = None,
+    recipe: Recipe | str | None = None,
+) -> Look:
+    """Draw with the generator, judge with the discriminator, and compare with the data where it is still there.
+
+    Args:
+        path: the run's folder.
+        which: best, latest, or a checkpoint's name.
+        data: of the run, where it is open already, or its place, where it was moved.
+        recipe: recipe of your own that the run was trained with: see `infer.load`.
+
+    Raises:
+        UserError: there is no checkpoint that is whole, or the place named is not that of the run's data.
+    """
+    if isinstance(data, Batches):
+        trained = Trained(str(path), which, recipe=recipe)
+        trained.data = data  # what the cached property would open again
+    else:
+        trained = Trained(str(path), which, recipe=recipe, at=data)
+        if data is not None:
+            _ = trained.data  # a place that was named must be right
+    run, missing = trained.run, trained.missing()
+    translates = "source_shape" in run.content["data"]
+    if missing:
+        if translates:
+            return Look(run.images, np.empty((0, 1, 1, 1), np.uint8), notes=(missing,))
+        made, real, training = trained.sampled(SAMPLES, 0), None, None
+    else:
+        made, real, training = trained.made(SAMPLES, 0), trained.real(), trained.training(_most(run))
+    notes = (missing,) if missing else ()
+    copies = None if training is None or real is None or translates else _copies(made, training, real)
+    varied, again = _variety(real, made) if real is not None else (None, None)
+    return Look(
+        run.images,
+        pictured(made.images[:SHOWN]),
+        _beside(made, real),
+        varied,
+        None if translates else again,
+        copies,
+        _tolerated(lambda: _judged(run, made, real, training)),
+        None if translates else _tolerated(lambda: _ways(run)),
+        None if real is None else _tolerated(lambda: _encoded(run, real.images)),
+        (*notes, *run.notes),
+    )
+
+
+def _most(run: Run) -> int:
+    return min(MOST_TRAINING, max(1000, ROOM // int(np.prod(run.shape))))
+
+
+def _beside(made: Side, real: Side | None) -> np.ndarray | None:
+    """What to show beside the first of what was made: its targets, or any real ones."""
+    if made.targets is not None:
+        return pictured(made.targets[:SHOWN])
+    return None if real is None else pictured(_spaced(real.images, SHOWN))
+
+
+def _copies(made: Side, training: Side, real: Side) -> Copies | None:
+    of_training, of_made = thumbnails(training.images), thumbnails(made.images)
+    held_out = real.split == "held-out"
+    try:
+        found = memorisation(of_training, of_made, thumbnails(real.images) if held_out else None)
+    except UserError:  # fewer than three
+        return None
+    usual = found.distances.median().item() / max(found.nearness.value, 1e-12)
+    return Copies(found.nearness, found.copies, _pairs(found, made, training, usual), real.split)
+
+
+def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tuple[Pair, ...]:
+    chosen: dict[int, int] = {}  # each training picture once: many copies of one would hide the others
+    for index in found.distances.argsort().tolist():
+        chosen.setdefault(int(found.nearest[index]), index)
+        if len(chosen) == SHOWN:
+            break
+    samples = pictured(made.images[list(chosen.values())])
+    originals = pictured(training.images[list(chosen)])
+    return tuple(
+        Pair(
+            samples[row],
+            originals[row],
+            training.names[other] if training.names else f"number {other}",
+            found.distances[index].item() / usual if usual else 0.0,
+        )
+        for row, (other, index) in enumerate(chosen.items())
+    )
+
+
+def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
+    x, y = thumbnails(real.images), thumbnails(made.images)
+    try:
+        return variety(x, y), repeats(x, y)
+    except UserError:
+        return None, None
+
+
+def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> Judged:
+    chances = _chances(run, made)
+    order = np.argsort(-chances, kind="stable")
+    some, last = order[:SHOWN], order[::-1][: min(SHOWN, len(order) - SHOWN)]
+    held_out = None if real is None or real.split != "held-out" else _share(_chances(run, real, TRIED))
+    known = None if training is None else _share(_chances(run, training, TRIED))
+    most, least = ((pictured(made.images[part]), chances[part]) for part in (some, last))
+    return Judged(most, least, _share(chances), held_out, known)
+
+
+def _chances(run: Run, side: Side, most: int = SAMPLES) -> np.ndarray:
+    """The probability that each of some pictures is authentic; where D wants labels, that it is of what it was asked to be."""
+    images = _spaced(side.images, most)
+    if getattr(run.discriminator, "labels", 0) and side.labels is not None:
+        return run.judge_labelled(images, _spaced(side.labels, most))
+    return run.judge(images)
+
+
+def _share(chances: np.ndarray) -> Estimate:
+    share = float((chances > 0.5).mean())
+    return Estimate(share, float(np.sqrt(max(share * (1 - share), 1 / len(chances) / 4) / len(chances))))
+
+
+@torch.no_grad()
+def _ways(run: Run, rows: int = 3) -> np.ndarray:
+    """Rows of pictures on the way from one latent to another; the label of a row stays."""
+    generator = run.generator
+    if not hasattr(generator, "latent"):
+        raise UserError(f"{run.path} draws nothing from noise.")
+    found = []
+    for row in range(rows):
+        first, last = (run.latent(0, FIRST + 2 * row + end) for end in (0, 1))
+        share = torch.linspace(0, 1, STEPS)[:, None]
+        z = torch.lerp(first[None], last[None], share)
+        if not hasattr(generator, "codes"):  # noise keeps its length on the way; half-way between codes nothing has one
+            z = z / (share**2 + (1 - share) ** 2).sqrt()
+        label = None
+        if run.labels is not None:
+            label = run.label_rows(range(FIRST + row, FIRST + row + 1), 0).expand(STEPS, -1)
+        found.append(pictured(to_uint8(run.generate(z, label)).numpy()))
+    return np.stack(found)
+
+
+def _encoded(run: Run, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    some = _spaced(real, SHOWN)
+    return pictured(some), pictured(run.reconstruct(some))
+
+
+def _tolerated(part: Callable[[], Seen]) -> Seen | None:
+    """A part of the report; None for runs that it does not apply to."""
+    try:
+        return part()
+    except UserError:
+        return None
+
+
+def _spaced(items: np.ndarray, most: int) -> np.ndarray:
+    return items if len(items) <= most else items[np.linspace(0, len(items) - 1, most).round().astype(int)]

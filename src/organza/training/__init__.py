@@ -1,0 +1,1 @@
+"""Training: the state, the step, the loop around it, and what brings data, recipe, plan and folder together."""

@@ -1,0 +1,128 @@
+"""The recipe of a run that asked for none: chosen from its data, its budget and its machine, with the reasons in words.
+
+What decides is how many turns the players get. In minutes, thin networks that meet often beat wide ones that meet seldom
+(docs/lab-log.md). So the budget and the speed measured here choose the width; the number of pictures says whether what D sees is
+changed at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from organza.data.batches import Batches
+from organza.data.source import Source
+from organza.networks.coded import reduction
+from organza.recipe import Recipe
+from organza.recipes.classic import dcgan_r1
+from organza.recipes.conditional import cgan_swift
+from organza.recipes.swift import coded, falling, few_shot, swift
+from organza.schedule import Cosine
+from organza.training.feasibility import feasible
+from organza.training.plan import Budget
+
+AUTO = "auto"
+WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
+"""The turns that a width needs at the least to be worth its cost. Up to 24 from docs/lab-log.md, 14 and 18; beyond, a guess."""
+ON_CODES = {8: 0, 16: 8_000, 24: 12_000, 32: 40_000, 48: 120_000, 64: 400_000}
+"""The same for `coded`, whose players are smaller at one width: docs/lab-log.md, 51."""
+ENOUGH = 2_000
+"""Pictures; below, `few_shot` where `swift` was to be taken. `coded` needs no such help: docs/lab-log.md, 53."""
+PASSES = 5
+"""Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
+REHEARSAL, LONGEST = 0.05, 20_000
+"""The share of a run's images that the autoencoder of `coded` has for itself, and how many are enough for it: docs/lab-log.md, 59."""
+GROWING = Cosine(0.0, 0.3, end=0.5)
+"""How often what D sees is changed in runs of many passes: young players learn faster from what is as it is."""
+
+
+class Choice(NamedTuple):
+    """A recipe, and why it was chosen, a sentence each."""
+
+    recipe: Recipe
+    reasons: tuple[str, ...]
+
+
+def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float]) -> Choice:
+    """The recipe for the pictures of this source.
+
+    Args:
+        source: of the data; a conditional recipe where it names labels.
+        budget: of the run.
+        speed: measures a recipe's images a second on this machine.
+
+    Raises:
+        UserError: whatever opening the data raises; see `feasible`.
+    """
+    plain = swift() if source.labels is None else cgan_swift()
+    data = plain.data(source)
+    pictures, (channels, height, across) = len(data.parts.train), data.shape
+    few = False
+    if source.labels is None and reduction(data.shape) == 4:
+        plain = coded()
+    elif few := source.labels is None and pictures < ENOUGH:
+        plain = few_shot()
+    feasible(plain, data)
+
+    def turns(recipe: Recipe) -> float:
+        rate = speed(recipe, data) if budget.seconds else 1.0
+        return budget.planned(pictures, rate) / recipe.batch
+
+    width, count = widest(plain, turns)
+    passes = count * plain.batch / pictures
+    often = plain.augment is not None and (few or passes > PASSES)
+    if often and not few:
+        plain = changed(plain)
+    colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
+    why = f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""
+    then = "what D sees is changed at random" if often else "too seldom for D to know it by heart"
+    if plain.generator_warmup:
+        plain = replace(plain, generator_warmup=min(LONGEST, round(REHEARSAL * count) * plain.batch))
+        then = f"the first {plain.generator_warmup:,} images are for the autoencoder alone"
+    return Choice(
+        sized(plain, width),
+        (
+            f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
+            f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
+            f"each picture is seen {passes:,.1f} times: {then}",
+        ),
+    )
+
+
+def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:
+    """Return the recipe to take where one that was chosen here makes nothing of the data, for another cause than its rates; or None.
+
+    A game on codes gives way to one on images, and that to the oldest networks with a penalty.
+    """
+    if recipe.name == "coded":
+        plain = few_shot() if len(data.parts.train) < ENOUGH else swift()
+        return sized(plain, min(WIDTHS))
+    return dcgan_r1() if recipe.name in ("swift", "few-shot") else None
+
+
+def changed(plain: Recipe) -> Recipe:
+    """The recipe for many passes over the same pictures: what D sees is changed more and more often, in the ways that the recipe knows."""
+    return replace(plain, augment=plain.augment and replace(plain.augment, chance=GROWING))
+
+
+def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]:
+    """The largest width whose turns are enough for it, and how many they are. Widths are tried upwards until one is not."""
+    chosen, count = 0, 0.0
+    for width, least in (ON_CODES if plain.generator_warmup else WIDTHS).items():
+        found = turns(sized(plain, width))
+        if chosen and found < least:
+            break
+        chosen, count = width, found
+    return chosen, count
+
+
+def sized(plain: Recipe, width: int) -> Recipe:
+    """The recipe with players of this width, and the rate that goes with it."""
+    return replace(
+        plain,
+        generator=plain.generator.given(width=width),
+        discriminator=plain.discriminator.given(width=width),
+        generator_optimizer=falling(width),
+        discriminator_optimizer=falling(width),
+    )

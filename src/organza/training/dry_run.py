@@ -1,0 +1,83 @@
+"""What a run would be, without running it: the resolved recipe, its size, its cost, its memory and its time, measured on a few steps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from organza.config import encode
+from organza.data.batches import Batches
+from organza.memory import peak_memory
+from organza.progress import Progress, words
+from organza.recipe import Recipe
+from organza.run.folder import RunFolder
+from organza.training.accelerator import choose
+from organza.training.feasibility import feasible
+from organza.training.launch import DEFAULT_BUDGET, Request, open_data, resolve
+from organza.training.plan import Budget
+from organza.training.speed import faster, rates, trial
+
+
+def dry_run(asked: Request, progress: Progress | None = None) -> str:
+    """The resolved recipe as JSON, and its figures in words."""
+    machine = choose(asked.device)
+    (recipe, reasons), before = resolve(asked, machine, progress)
+    data = open_data(asked, recipe, before, progress)
+    feasible(recipe, data)
+    budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
+    machine = faster(recipe, data, machine)
+    rate = max(rates(recipe, data, machine, 1.5).values())
+    planned = budget.planned(len(data.parts.train), rate)
+    game = recipe.build(data)
+    channels, *space = data.shape
+    size = "x".join(map(str, reversed(space)))
+    lines = [
+        json.dumps(encode(recipe), indent=2),
+        "",
+        *reasons,
+        f"data            {data.count:,} {data.unit} of {size}, {channels} channels ({len(data.parts.held_out):,} held out)",
+        f"generator       {count(game.G):,} weights",
+        f"discriminator   {count(game.D):,} weights",
+        f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",
+        f"device          {machine}",
+        f"speed           {rate:.1f} images/s on this machine now",
+        f"memory          {peak_memory() / 1e6:,.0f} MB at the peak so far",
+        f"budget          {budget.text}: about {planned:,} images ({planned / len(data.parts.train):.1f} passes), {words(planned / rate)}",
+        f"run folder      {asked.folder.path}"
+        + (" (a run is there already and would go on)" if RunFolder(asked.folder.path).exists else ""),
+        *filter(None, [asked.chosen.note]),
+        "Nothing was written.",
+    ]
+    return "\n".join(lines)
+
+
+def count(network: nn.Module) -> int:
+    """The number of weights."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def cost(recipe: Recipe, data: Batches) -> float:
+    """Floating-point operations that a training step spends on each image, counted while one is done."""
+    trainer = trial(recipe, data)
+    with Counter() as counter:
+        trainer.step()
+    return counter.total / trainer.images
+
+
+class Counter(TorchDispatchMode):
+    """Counts floating-point operations. torch's own FlopCounterMode also hooks every module, which penalties on gradients do not bear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        named = named or {}
+        result = function(*arguments, **named)
+        if (formula := flop_registry.get(function._overloadpacket)) is not None:
+            self.total += formula(*arguments, **named, out_val=result)
+        return result

@@ -1,0 +1,172 @@
+"""The plan of a run: the images its budget comes to, and how often it looks at itself. Made once, kept in recipe.json."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from organza.errors import UserError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run may take: in images seen, in passes over the data, or in seconds of the clock.
+
+    >>> Budget.parse("1h30m").seconds, Budget.parse("500kimg").images, Budget.parse("20epochs").epochs
+    (5400.0, 500000, 20.0)
+    """
+
+    text: str
+    images: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Read 90s, 10m, 1h30m, 20000img, 500kimg, 2Mimg or 20epochs.
+
+        Raises:
+            UserError: for anything else, and for nothing at all.
+        """
+        clean = text.strip().replace(" ", "").replace("_", "").replace(",", "")
+        budget = None
+        if found := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)(k|M)?(?:img|images?)", clean):
+            budget = cls(clean, images=round(float(found[1]) * {None: 1, "k": 1_000, "M": 1_000_000}[found[2]]))
+        elif found := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)epochs?", clean):
+            budget = cls(clean, epochs=float(found[1]))
+        elif (
+            found := re.fullmatch(
+                r"(?:(\d{1,12}(?:\.\d{1,12})?)d)?(?:(\d{1,12}(?:\.\d{1,12})?)h)?(?:(\d{1,12}(?:\.\d{1,12})?)m)?(?:(\d{1,12}(?:\.\d{1,12})?)s)?",
+                clean,
+            )
+        ) and clean:
+            budget = cls(
+                clean, seconds=sum(float(n or 0) * s for n, s in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+            )
+        if budget is None or not (budget.images or budget.epochs or budget.seconds):
+            raise UserError(
+                f"--budget {text} is not a budget: write a time (90s, 10m, 1h30m), images (20000img, 500kimg) or passes (20epochs)."
+            )
+        return budget
+
+    def planned(self, items: int, rate: float) -> int:
+        """The images this budget comes to, for data of so many items at so many images a second."""
+        if self.images is not None:
+            return self.images
+        return max(1, round(self.epochs * items if self.epochs is not None else (self.seconds or 0) * rate))
+
+
+class Crossed(NamedTuple):
+    """What is due, having gone from one count of images to another."""
+
+    stats: bool
+    sample: bool
+    evaluate: bool
+    save: bool
+
+
+class Costs(NamedTuple):
+    """What things take on this machine.
+
+    Args:
+        rate: images a second, while training.
+        evaluation: seconds of one evaluation, with the sheet of samples and the checkpoint that come with it.
+        sheet: seconds of a sheet of samples by itself.
+    """
+
+    rate: float
+    evaluation: float = 0.0
+    sheet: float = 0.0
+
+
+INTERVALS = ("stats_every", "sample_every", "evaluate_every", "save_every")
+TOLERATED = 0.1
+"""Of the images planned: a plan that is wrong by less is left alone, as schedules hardly move."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """For how long, and how often to look.
+
+    Args:
+        budget: as the user wrote it.
+        images: the images it comes to; schedules are fractions of it.
+        seconds: where the clock decides, how many.
+        stats_every, sample_every, evaluate_every, save_every: in images.
+    """
+
+    budget: str
+    images: int
+    seconds: float | None
+    stats_every: int
+    sample_every: int
+    evaluate_every: int
+    save_every: int
+
+    def crossed(self, before: int, after: int) -> Crossed:
+        """What is due, having gone from `before` to `after` images seen.
+
+        >>> Plan("1kimg", 1000, None, 100, 250, 500, 500).crossed(90, 260)
+        Crossed(stats=True, sample=True, evaluate=False, save=False)
+        """
+        every = (self.stats_every, self.sample_every, self.evaluate_every, self.save_every)
+        return Crossed(*(before // e < after // e for e in every))
+
+    def of(self, images: int) -> Plan:
+        """Return the same plan for other images, its intervals in proportion.
+
+        >>> Plan("10m", 1000, 600.0, 10, 250, 500, 500).of(2000).evaluate_every
+        1000
+        """
+        share = images / self.images
+        return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in INTERVALS})
+
+    def corrected(self, images: int, seconds: float) -> Plan:
+        """Return the plan for what the clock really allows, where the guess at the speed was wrong by more than `TOLERATED`.
+
+        Args:
+            images: seen.
+            seconds: that they took.
+
+        >>> plan = Plan("10m", 24_000, 600.0, 120, 3000, 6000, 3000)
+        >>> plan.corrected(3000, 150.0).images, plan.corrected(3000, 76.0) is plan
+        (12000, True)
+        """
+        if self.seconds is None or seconds <= 0 or images <= 0:
+            return self
+        likely = round(images + max(self.seconds - seconds, 0.0) * images / seconds)
+        return self if abs(likely / self.images - 1) <= TOLERATED else self.of(likely)
+
+
+def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
+    """A plan for a budget: about 20 evaluations and 40 sheets of samples, fewer where they would cost more than their share of the time.
+
+    All that is not training should cost less than a twentieth: evaluations with their checkpoints aim at 2 % of the time, sheets
+    at 0.4 %, and cost as much again for theirs; the rest is for the start and the end. There are two evaluations whatever they cost, the
+    second at the end, and a sheet before each. Each evaluation falls on a sheet: both need the same preparation of G.
+
+    Args:
+        budget: what the user allows.
+        items: images to train on.
+        batch: images in a step.
+        costs: measured on a few steps.
+
+    >>> plan = make_plan(Budget.parse("10m"), 20_000, 32, Costs(rate=40.0, evaluation=3.0, sheet=0.5))
+    >>> plan.images, plan.evaluate_every, plan.sample_every
+    (24000, 6000, 3000)
+    """
+    images = max(budget.planned(items, costs.rate), batch)
+    duration = images / costs.rate
+    looks = min(20, max(2, _within(0.02 * duration, costs.evaluation)))
+    between = min(40 // looks - 1, max(1, _within(0.004 * duration, looks * costs.sheet)))
+    sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up: the last look is the one at the end
+    evaluate_every = sample_every * (between + 1)
+    # A kill costs what was done since the last checkpoint: no more than between two sheets, and five minutes at most.
+    save_every = max(batch, min(sample_every, round(300 * costs.rate)))
+    stats_every = max(batch, images // 200)
+    return Plan(budget.text, images, budget.seconds, stats_every, sample_every, evaluate_every, save_every)
+
+
+def _within(seconds: float, cost: float) -> int:
+    return int(seconds / max(cost, 1e-9))
