@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,31 +22,31 @@ from organza.media.images import grid, save_png
 from organza.metrics.extractors.features import offline_extractor
 from organza.overrides import apply
 from organza.recipes import get
-from organza.run.folder import RunFolder
 from organza.training.accelerator import versions
 from organza.training.evaluator import Referee
 from organza.training.plan import Plan
 from organza.training.sampling import gallery, samples
-from organza.training.trainer import Trainer
+from organza.training.state import TrainState
+from organza.training.step import train_step
 
 RECIPES = "dcgan lsgan wgan wgan-gp dragan sngan-hinge ragan rpgan-r1-r2 dcgan-r1"
 
 
-def trainer(name: str, settings: list[str], data: Batches, images: int, seed: int, referee: Referee) -> Trainer:
-    """A recipe at the beginning, planned for so many images, with no folder of its own."""
+def begun(name: str, settings: list[str], data: Batches, images: int, seed: int) -> TrainState:
+    """A recipe at the beginning, planned for so many images, with no folder."""
     plan = Plan(f"{images}img", images, None, images, images, images, images)
-    return Trainer(apply(get(name), settings), data, RunFolder(tempfile.gettempdir()), plan, seed, referee)
+    return TrainState(apply(get(name), settings), data, plan, seed)
 
 
-def advance(run: Trainer, images: int) -> tuple[float, str]:
+def advance(run: TrainState, images: int) -> tuple[float, str]:
     """Train to so many images: the seconds it took, and what went wrong, if anything."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         while run.images < images:
-            run.step()
+            train_step(run)
     except NonFinite as trouble:
-        return time.perf_counter() - begun, str(trouble)
-    return time.perf_counter() - begun, ""
+        return time.perf_counter() - start, str(trouble)
+    return time.perf_counter() - start, ""
 
 
 def main() -> None:
@@ -67,7 +66,7 @@ def main() -> None:
     data = Images(Source(asked.data, asked.size, asked.channels, seed=asked.seed))
     referee = Referee(offline_extractor(), data)
     widths = [f"generator.width={asked.width}", f"discriminator.width={asked.width}"]
-    runs = {name: trainer(name, widths, data, asked.images, asked.seed, referee) for name in asked.recipes}
+    runs = {name: begun(name, widths, data, asked.images, asked.seed) for name in asked.recipes}
     seconds, troubles = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, "")
     distances: dict[str, list[tuple[int, float, float]]] = {name: [] for name in runs}
     for look in range(1, asked.looks + 1):

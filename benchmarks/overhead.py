@@ -87,17 +87,19 @@ def run(data: str, folder: str, budget: str, recipe: str | None, begun: float | 
     """Train once; seconds and calls by kind, and the images seen. By the clock since it began, or by the processor."""
     now = time.process_time if begun is None else lambda: time.time() - begun
     clock = Clock(now)
-    from organza.training import launch
+    from organza.training import launch, trainer
+    from organza.training.state import TrainState
     from organza.training.trainer import Trainer
 
     clock.seconds["import"] = now()
     for kind in ("open_data", "_referee", "_plan"):
         setattr(launch, kind, clock.around(kind, getattr(launch, kind)))
-    for method in ("step", "_tick", "_write_stats"):
+    trainer.train_step = clock.around("step", trainer.train_step)
+    for method in ("_tick", "_write_stats"):
         setattr(Trainer, method, clock.around(method, getattr(Trainer, method)))
     for method in ("_sample", "_evaluate", "_save"):
         setattr(Trainer, method, clock.along(method, getattr(Trainer, method)))
-    Trainer.__init__ = clock.around("build", Trainer.__init__)
+    TrainState.__init__ = clock.around("build", TrainState.__init__)
     launch.load = clock.around("load", launch.load)
     ends: list[int] = []
     launch.train(data, folder, lambda event: ends.append(getattr(event, "images", 0)), budget=budget, recipe=recipe)

@@ -37,13 +37,13 @@ from organza.metrics.suite import distance
 from organza.overrides import apply
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.run.folder import RunFolder
 from organza.training.accelerator import choose, versions
 from organza.training.auto import AUTO, recipe_for
 from organza.training.plan import Budget, Plan
 from organza.training.sampling import samples
 from organza.training.speed import measure, trial
-from organza.training.trainer import Trainer
+from organza.training.state import TrainState
+from organza.training.step import train_step
 from tutorial import SIZE, Tutorial
 
 AGES = (
@@ -116,24 +116,24 @@ class Reference:
 
 
 class Ours:
-    """A recipe in organza's trainer, without its looks at itself, on the machine that `organza train` would choose."""
+    """A recipe in organza's training step, without its looks at itself, on the machine that `organza train` would choose."""
 
     def __init__(self, recipe: Recipe, data: Images, seed: int, budget: Budget):
         machine = choose()
         rate = measure(trial(recipe, data, machine), 5.0)
         planned = max(budget.planned(len(data.parts.train), rate), recipe.batch)
         plan = Plan(budget.text, planned, budget.seconds, planned, planned, planned, planned)
-        self.trainer = Trainer(recipe, data, RunFolder("."), plan, seed, None, machine)
+        self.state = TrainState(recipe, data, plan, seed, machine)
 
     @property
     def images(self) -> int:
-        return self.trainer.images
+        return self.state.images
 
     def step(self) -> None:
-        self.trainer.step()
+        train_step(self.state)
 
     def sample(self, count: int) -> np.ndarray:
-        return samples(self.trainer, range(1_000_000, 1_000_000 + count)).numpy()
+        return samples(self.state, range(1_000_000, 1_000_000 + count)).numpy()
 
 
 @dataclass

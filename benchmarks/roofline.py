@@ -33,6 +33,7 @@ from organza.training.auto import recipe_for
 from organza.training.dry_run import cost
 from organza.training.plan import Budget
 from organza.training.speed import measure, trial
+from organza.training.step import train_step
 from race import Reference
 from tutorial import Tutorial
 
@@ -142,7 +143,7 @@ def main() -> None:
     data, reference = Images(source), Reference(Images(source), 0)
     auto = recipe_for(source, Budget.parse("10m"), lambda recipe, some: measure(trial(recipe, some, here), 1.0)).recipe
     contestants = list(dict.fromkeys(Contestant(recipe, on) for recipe in (get("dcgan"), auto) for on in (CPU, here)))
-    steps = {one: trial(one.recipe, data, one.machine).step for one in contestants}
+    steps = {one: partial(train_step, trial(one.recipe, data, one.machine)) for one in contestants}
     best = {one.machine: f"best convolution in {one.machine.facts()['precision']}, GFLOP/s" for one in contestants}
     jobs: dict[str, Callable[[], float]] = {name: partial(best_convolution, machine) for machine, name in best.items()}
     jobs["best matrix product, GFLOP/s"] = best_product

@@ -25,7 +25,8 @@ from organza.recipe import Recipe
 from organza.recipes import get
 from organza.training.accelerator import versions
 from organza.training.speed import trial
-from organza.training.trainer import Trainer
+from organza.training.state import TrainState
+from organza.training.step import train_step
 
 
 def checkerboard(pictures: Tensor) -> float:
@@ -40,24 +41,24 @@ def checkerboard(pictures: Tensor) -> float:
 
 
 @torch.no_grad()
-def translated(trainer: Trainer) -> Tensor:
+def translated(state: TrainState) -> Tensor:
     """What the trained weights, not their average, make of 64 held-out pictures."""
-    game = trainer.game.eval()
-    return torch.cat([game.make(trainer.data.referenced(range(start, start + 16))) for start in range(0, 64, 16)])
+    game = state.game.eval()
+    return torch.cat([game.make(state.data.referenced(range(start, start + 16))) for start in range(0, 64, 16)])
 
 
 def speeds(recipes: dict[str, Recipe], data: Batches, repeats: int, seconds: float) -> dict[str, list[float]]:
     """Images/s of each recipe, measured in turn."""
-    trainers = {name: trial(recipe, data) for name, recipe in recipes.items()}
+    states = {name: trial(recipe, data) for name, recipe in recipes.items()}
     found: dict[str, list[float]] = {name: [] for name in recipes}
-    for trainer in trainers.values():
-        trainer.step()
+    for state in states.values():
+        train_step(state)
     for _ in range(repeats):
-        for name, trainer in trainers.items():
-            start, images = time.perf_counter(), trainer.images
+        for name, state in states.items():
+            start, images = time.perf_counter(), state.images
             while time.perf_counter() - start < seconds:
-                trainer.step()
-            found[name].append((trainer.images - images) / (time.perf_counter() - start))
+                train_step(state)
+            found[name].append((state.images - images) / (time.perf_counter() - start))
     return found
 
 
@@ -80,13 +81,13 @@ def main() -> None:
     print(f"{'real pictures of b':18s}{boards['real pictures of b'][0]:7.2f}")
     light = get("cut-light")
     for up in (transposed, transposed_even, resized):
-        trainer = trial(replace(light, generator=light.generator.given(up=up)), data)
-        before = checkerboard(translated(trainer))
-        while trainer.images < asked.images:
-            trainer.step()
-        boards[up.__name__] = [before, checkerboard(translated(trainer))]
+        state = trial(replace(light, generator=light.generator.given(up=up)), data)
+        before = checkerboard(translated(state))
+        while state.images < asked.images:
+            train_step(state)
+        boards[up.__name__] = [before, checkerboard(translated(state))]
         print(
-            f"{up.__name__:18s}{before:7.2f} untrained{boards[up.__name__][1]:7.2f} after {trainer.images} images",
+            f"{up.__name__:18s}{before:7.2f} untrained{boards[up.__name__][1]:7.2f} after {state.images} images",
             flush=True,
         )
     if asked.out:

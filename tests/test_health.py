@@ -17,7 +17,7 @@ from organza.run.events import Event, Stopped, Tick, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.health import Vitals, findings, words
 from organza.training.launch import Request, train_events
-from organza.training.trainer import Trainer
+from organza.training.state import TrainState
 from tests.contracts.discovery import small
 from tests.test_runs import train, weights
 
@@ -62,14 +62,14 @@ def test_a_game_that_goes_round_in_circles():
 
 def poison(monkeypatch: pytest.MonkeyPatch, at: int, cured: int = 1) -> None:
     """At one position of the run the latents are no numbers, until the run was taken back so many times."""
-    genuine = Trainer.latents
+    genuine = TrainState.latents
 
-    def poisoned(self: Trainer, purpose, positions):
+    def poisoned(self: TrainState, purpose, positions):
         drawn = genuine(self, purpose, positions)
         ill = purpose == "z" and positions[0] == at and len(self.rollbacks) < cured
         return {name: torch.full_like(value, torch.nan) if ill else value for name, value in drawn.items()}
 
-    monkeypatch.setattr(Trainer, "latents", poisoned)
+    monkeypatch.setattr(TrainState, "latents", poisoned)
 
 
 def test_a_value_that_is_not_finite_takes_the_run_back_and_it_resumes_exactly(
@@ -125,30 +125,30 @@ def test_nothing_that_is_not_finite_is_ever_saved(
     def spoil(event: Event) -> None:
         nonlocal spoilt
         if isinstance(event, Tick) and event.images >= 64 and not spoilt:
-            spoilt, trainer = True, made[-1]
-            weight = next(iter(trainer.game.G.parameters()))
+            spoilt, state = True, made[-1]
+            weight = next(iter(state.game.G.parameters()))
             if site == "gradient":
                 weight.requires_grad_(True).register_hook(lambda gradient: gradient * torch.inf)
             elif site == "moment":
-                trainer.optimizers["generator"].state[weight]["exp_avg"].fill_(torch.nan)
+                state.optimizers["generator"].state[weight]["exp_avg"].fill_(torch.nan)
             elif site == "average":
-                next(iter(trainer.average.network.parameters())).data[0] = torch.nan
+                next(iter(state.average.network.parameters())).data[0] = torch.nan
             elif site == "real data":
-                genuine, trainer.data.at = (
-                    trainer.data.at,
+                genuine, state.data.at = (
+                    state.data.at,
                     lambda positions: {"image": genuine(positions)["image"] * torch.nan},
                 )
             else:
-                next(b for b in trainer.game.G.buffers() if b.is_floating_point()).fill_(torch.inf)
+                next(b for b in state.game.G.buffers() if b.is_floating_point()).fill_(torch.inf)
 
-    made: list[Trainer] = []
-    genuine_init = Trainer.__init__
+    made: list[TrainState] = []
+    genuine_init = TrainState.__init__
 
     def noted(self, *arguments):
         genuine_init(self, *arguments)
         made.append(self)
 
-    monkeypatch.setattr(Trainer, "__init__", noted)
+    monkeypatch.setattr(TrainState, "__init__", noted)
     told: list[Event] = []
     for event in train_events(Request(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)):
         told.append(event)
@@ -160,14 +160,14 @@ def test_nothing_that_is_not_finite_is_ever_saved(
 
 @pytest.mark.parametrize("wish", ["stop", "rollback", "continue"])
 def test_on_collapse(wish: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    genuine = Trainer.latents
+    genuine = TrainState.latents
 
-    def alike(self: Trainer, purpose, positions):
+    def alike(self: TrainState, purpose, positions):
         drawn = genuine(self, purpose, positions)
         ill = self.images > 40 and not self.rollbacks
         return {name: value[:1].expand_as(value).clone() if ill else value for name, value in drawn.items()}
 
-    monkeypatch.setattr(Trainer, "latents", alike)
+    monkeypatch.setattr(TrainState, "latents", alike)
     events = train(pictures, tmp_path / "run", RECIPE, budget="112img", evaluate=True, on_collapse=wish)
     lines = list(lines_of(tmp_path / "run" / "evaluations.jsonl"))
     back = [event.text for event in events if isinstance(event, Warned) and "back at" in event.text]

@@ -101,6 +101,19 @@ def test_levels_are_few():
     assert max(level for name, level in found.items() if name != "__main__") <= DEEPEST
 
 
+def test_no_files_import_each_other_in_a_circle():
+    levels({module: set(imports(MODULES[module]) & set(FILES)) - {module} for module in FILES})
+
+
+def test_only_its_own_file_assigns_the_state_of_training():
+    for path in (ROOT / "training").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            changed = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            for target in [inner for one in changed if one is not None for inner in ast.walk(one)]:
+                owner_name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
+                assert path.name == "state.py" or owner_name not in ("state", "self.state"), ast.unparse(node)
+
+
 def test_the_guard_sees_an_import_and_a_circle(tmp_path: Path):
     (tmp_path / "x.py").write_text(
         "from typing import TYPE_CHECKING\nfrom organza.cli import main\nimport organza.recipe\nfrom organza import data\n"

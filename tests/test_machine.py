@@ -24,12 +24,12 @@ from organza.recipe import Recipe
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Warned
-from organza.run.folder import RunFolder
 from organza.training import snapshot, speed
 from organza.training.accelerator import CPU, Machine, choose
 from organza.training.plan import Plan
 from organza.training.sampling import samples
-from organza.training.trainer import Trainer
+from organza.training.state import TrainState
+from organza.training.step import train_step
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -231,10 +231,10 @@ def test_the_moments_of_an_optimiser_come_back_where_its_weights_are():
 # ---- one step ---------------------------------------------------------------------------------------------------------------------
 
 
-def trainer(recipe: Recipe, material: Material, machine: Machine = CPU) -> Trainer:
+def begun(recipe: Recipe, material: Material, machine: Machine = CPU) -> TrainState:
     data = material.opened(recipe)
     plan = Plan("80img", 80, None, 80, 80, 80, 80)
-    return Trainer(small(recipe), data, RunFolder("."), plan, 0, None, machine)
+    return TrainState(small(recipe), data, plan, 0, machine)
 
 
 class Waits(TorchDispatchMode):
@@ -249,11 +249,11 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", ["dcgan", "resize-r1", "cgan-light", "infogan-light", "pix2pix-light", "aae-light"])
 def test_a_step_waits_for_the_device_once_a_turn_and_once_for_the_log(name: str, material: Material):
-    one = trainer(RECIPES[name](), material)
+    one = begun(RECIPES[name](), material)
     batch = one.batch(range(8))
     one.batch = lambda positions: batch  # what is drawn on the CPU waits for nothing
     with Waits() as waits:
-        one.step()
+        train_step(one)
     assert waits.count == 2  # is the loss finite? The log's numbers come as one array, which is not counted here.
 
 
@@ -268,9 +268,9 @@ EVERY_GAME = sorted({make().game.make: name for name, make in RECIPES.items()}.v
 
 @pytest.mark.parametrize("name", [*EVERY_GAME, "resize-r1", "rpgan-r1-r2", "sngan-hinge", "wgan"])
 def test_steps_in_bfloat16_stay_finite(name: str, material: Material):
-    one = trainer(RECIPES[name](), material, HALF)
+    one = begun(RECIPES[name](), material, HALF)
     for _ in range(5 if one.recipe.warmup or one.recipe.generator_warmup else 2):  # past the warm-ups
-        told = one.step()
+        told = train_step(one)
         assert all(abs(value) < float("inf") for value in told.values())
     assert all(weight.dtype is torch.float32 and weight.isfinite().all() for weight in one.game.parameters())
     assert samples(one, range(3)).dtype is torch.uint8
@@ -288,22 +288,22 @@ def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Mat
         return values
 
     recipe = replace(get("dcgan-r1"), penalties=(Penalty(watched, every=2),))
-    one = trainer(recipe, material, HALF)
+    one = begun(recipe, material, HALF)
     for name, network in (("D", one.game.D.features[0]), ("G", one.game.G.layers[0])):  # type: ignore[index,union-attr]
         network.register_forward_hook(lambda layer, given, made, name=name: seen[name].append(made.dtype))
-    one.step()
+    train_step(one)
     full, half = torch.float32, torch.bfloat16
     # Real and fake of D's turn, and the moved pictures, in float32; in G's turn, fakes and the reals they are compared with, not.
     assert seen == {"D": [full] * 3 + [half] * 2, "G": [half], "penalty": [full], "logits": [full] * 2}
     for kind in seen.values():
         kind.clear()
-    one.step()  # no penalty is due
+    train_step(one)  # no penalty is due
     assert seen == {"D": [half] * 4, "G": [half], "penalty": [], "logits": []}
 
 
 def test_on_a_cpu_no_autocast_is_entered(material: Material, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **named: pytest.fail("autocast was entered"))
-    trainer(get("resize-r1"), material).step()
+    train_step(begun(get("resize-r1"), material))
 
 
 # ---- compiled networks ------------------------------------------------------------------------------------------------------------
@@ -321,10 +321,10 @@ def test_compiled_networks_keep_their_names_and_learn_the_same(material: Materia
 
     monkeypatch.setattr(torch, "compile", stub)
     for name in ("resize-r1", "cyclegan-light"):
-        plain = trainer(RECIPES[name](), material)
-        compiled = trainer(RECIPES[name](), material, replace(CPU, compiled=True))
+        plain = begun(RECIPES[name](), material)
+        compiled = begun(RECIPES[name](), material, replace(CPU, compiled=True))
         calls.clear()
-        assert [plain.step(), plain.step()] == [compiled.step(), compiled.step()]
+        assert [train_step(plain), train_step(plain)] == [train_step(compiled), train_step(compiled)]
         assert set(calls) == {type(network).__module__ for network in some_networks(compiled.game)}
         one, other = snapshot.tensors(plain), snapshot.tensors(compiled)
         assert {file: list(tensors) for file, tensors in one.items()} == {

@@ -18,6 +18,7 @@ from organza.training import snapshot, speed
 from organza.training.accelerator import CPU
 from organza.training.launch import Request, train_events
 from organza.training.plan import Plan
+from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 
@@ -31,7 +32,7 @@ def four(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def by_threads(monkeypatch: pytest.MonkeyPatch, rates: dict[int, float]) -> None:
-    def measure(trainer: Trainer, seconds: float) -> float:
+    def measure(state: TrainState, seconds: float) -> float:
         return rates[torch.get_num_threads()]
 
     monkeypatch.setattr(speed, "measure", measure)
@@ -93,13 +94,14 @@ def test_a_run_by_images_measures_nothing(pictures: Path, tmp_path: Path, monkey
 
 
 class Walker:
-    """A stand-in for a trainer whose steps of ten images take what a list says, on a clock of its own."""
+    """A stand-in for a state whose steps of ten images take what a list says, on a clock of its own."""
 
     machine = CPU
 
     def __init__(self, steps: list[float], monkeypatch: pytest.MonkeyPatch):
         self.images, self.now, self.steps = 0, 0.0, iter(steps)
         monkeypatch.setattr(speed.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(speed, "train_step", Walker.step)
 
     def step(self) -> None:
         self.images, self.now = self.images + 10, self.now + next(self.steps, 0.1)
@@ -125,28 +127,28 @@ def test_a_machine_that_never_agrees_is_measured_for_a_bounded_time(monkeypatch:
 def test_a_plan_that_guessed_wrong_is_corrected_and_kept_with_the_checkpoint(pictures: Path, tmp_path: Path):
     run, recipe = tmp_path / "run", small(get("dcgan-r1"), 4)
 
-    def told(budget: str, images: int) -> Trainer:
+    def told(budget: str, images: int) -> TrainState:
         data = recipe.data(Source(pictures, size=32))
         plan = Plan(budget, 80_000, 60.0, 400, 8_000, 8_000, 160)
-        trainer = Trainer(recipe, data, RunFolder(run), plan, 0, None)
-        for _event in trainer.events():
-            if trainer.images >= images:
+        state = TrainState(recipe, data, plan, 0)
+        for _event in Trainer(state, RunFolder(run), None).events():
+            if state.images >= images:
                 break
-        return trainer
+        return state
 
     RunFolder(run).begin()
     first = told("1m", 1)
     first.images, first.seconds = 160, 30.0  # the clock allows as much again
-    list(standing_save(first))
+    list(saved(first, run))
     assert first.plan.images == 320
     assert first.plan.save_every < 160
-    second = Trainer(recipe, first.data, RunFolder(run), Plan("1m", 80_000, 60.0, 400, 8_000, 8_000, 160), 0, None)
-    snapshot.restore(second, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
+    second = TrainState(recipe, first.data, Plan("1m", 80_000, 60.0, 400, 8_000, 8_000, 160), 0)
+    snapshot.restore(second, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]), RunFolder(run))
     assert second.plan == first.plan
-    other = Trainer(recipe, first.data, RunFolder(run), Plan("2m", 160_000, 120.0, 800, 9_000, 9_000, 160), 0, None)
-    snapshot.restore(other, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]))
+    other = TrainState(recipe, first.data, Plan("2m", 160_000, 120.0, 800, 9_000, 9_000, 160), 0)
+    snapshot.restore(other, checkpoint.load(checkpoint.existing(RunFolder(run).checkpoints)[-1]), RunFolder(run))
     assert other.plan.images == 160_000  # of another budget
 
 
-def standing_save(trainer: Trainer) -> Iterator[Event]:
-    return trainer._save()
+def saved(state: TrainState, run: Path) -> Iterator[Event]:
+    return Trainer(state, RunFolder(run), None)._save()

@@ -104,7 +104,7 @@ def test_an_evaluation_and_its_checkpoint_ask_the_discriminator_once(
         asked.append(len(batch["image"]))
         return tried(game, batch)
 
-    monkeypatch.setattr("organza.training.trainer.tried", counted)
+    monkeypatch.setattr("organza.training.evaluator.tried", counted)
     events = train(pictures, tmp_path / "run", small(get("resize-r1")), evaluate=True)  # its loss has no neutral logit
     assert len(asked) == len([event for event in events if isinstance(event, Saved)])
 

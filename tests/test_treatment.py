@@ -40,7 +40,7 @@ def second_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def with_fallback(self, *arguments):
         genuine(self, *arguments)
-        self.fallback = lambda: (SECOND, 50.0)
+        self.treatment = replace(self.treatment, fallback=lambda: (SECOND, 50.0))
 
     monkeypatch.setattr(Trainer, "__init__", with_fallback)
 

@@ -30,6 +30,8 @@ from organza.schedule import Number, at
 from organza.training import snapshot
 from organza.training.evaluator import Referee
 from organza.training.plan import Plan
+from organza.training.rollback import Treatment
+from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 from tests.faults.ground import Row
@@ -46,35 +48,35 @@ def _times(rate: Number, by: float) -> Number:
     return rate * by if isinstance(rate, int | float) else lambda images, planned: by * at(rate, images, planned)
 
 
-def rate_times_50(trainer: Trainer) -> None:
+def rate_times_50(state: TrainState) -> None:
     """The learning rates of both players, times 50."""
-    faster = [replace(chosen, rate=_times(chosen.rate, 50)) for chosen in trainer.recipe.optimizers]
-    trainer.recipe = replace(trainer.recipe, generator_optimizer=faster[0], discriminator_optimizer=faster[1])
+    faster = [replace(chosen, rate=_times(chosen.rate, 50)) for chosen in state.recipe.optimizers]
+    state.recipe = replace(state.recipe, generator_optimizer=faster[0], discriminator_optimizer=faster[1])
 
 
-def generator_frozen(trainer: Trainer) -> None:
+def generator_frozen(state: TrainState) -> None:
     """The generator is no longer trained."""
-    trainer.recipe = replace(trainer.recipe, generator_optimizer=replace(trainer.recipe.generator_optimizer, rate=0.0))
+    state.recipe = replace(state.recipe, generator_optimizer=replace(state.recipe.generator_optimizer, rate=0.0))
 
 
-def discriminator_reset(trainer: Trainer) -> None:
+def discriminator_reset(state: TrainState) -> None:
     """The discriminator forgets all that it learned."""
-    fresh: nn.Module = trainer.recipe.build(trainer.data).D
-    trainer.game.D.load_state_dict(fresh.state_dict())
+    fresh: nn.Module = state.recipe.build(state.data).D
+    state.game.D.load_state_dict(fresh.state_dict())
 
 
-def latents_duplicated(trainer: Trainer) -> None:
+def latents_duplicated(state: TrainState) -> None:
     """Every item of a batch gets the latent of the first."""
-    genuine = trainer.latents
+    genuine = state.latents
 
     def alike(purpose: str, positions: range) -> dict:
         drawn = genuine(purpose, positions)
         return {name: value[:1].expand_as(value).clone() for name, value in drawn.items()}
 
-    trainer.latents = alike  # type: ignore[method-assign]
+    state.latents = alike  # type: ignore[method-assign]
 
 
-ILLNESSES: tuple[Callable[[Trainer], None], ...] = (
+ILLNESSES: tuple[Callable[[TrainState], None], ...] = (
     rate_times_50,
     generator_frozen,
     discriminator_reset,
@@ -101,9 +103,8 @@ class Patients:
         self.referee = self.referee or Referee(Pyramid(offline_extractor), data, SAMPLES)
         planned = 2 * EVERY * CHECKS
         plan = Plan(f"{planned}img", planned, None, EVERY, 10 * planned, EVERY, EVERY)
-        trainer = Trainer(recipe, data, folder, plan, 0, self.referee)
-        trainer.on_collapse = "continue"  # what is noticed is asked here, not what is done about it
-        return trainer
+        treatment = Treatment(folder, "continue")  # what is noticed is asked here, not what is done about it
+        return Trainer(TrainState(recipe, data, plan, 0), folder, self.referee, treatment)
 
     def well(self, name: str) -> RunFolder:
         """The run of a recipe after `CHECKS` evaluations; what they found is in `seen`."""
@@ -118,17 +119,17 @@ class Patients:
                     break
         return folder
 
-    def gone_on(self, name: str, spoil: Callable[[Trainer], None] | None) -> list[Finding]:
+    def gone_on(self, name: str, spoil: Callable[[TrainState], None] | None) -> list[Finding]:
         """What the next evaluation of a copy finds, which falls ill before it, or stays well."""
         how = spoil.__name__ if spoil else "still well"
         folder = RunFolder(shutil.copytree(self.well(name).path, self.root / f"{name}, {how}"))
         trainer = self.trainer(name, folder)
-        snapshot.restore(trainer, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]))
-        begun, spoilt = trainer.images, spoil is None
+        snapshot.restore(trainer.state, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]), folder)
+        begun, spoilt = trainer.state.images, spoil is None
         for event in trainer.events():
             if isinstance(event, Tick) and event.images >= begun + LATER and not spoilt:
                 assert spoil is not None
-                spoil(trainer)
+                spoil(trainer.state)
                 spoilt = True
             if isinstance(event, Evaluated):
                 return _told(name, how, event)

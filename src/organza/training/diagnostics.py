@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from organza.errors import UserError
 from organza.game import spread
@@ -18,31 +17,8 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import thumbnails
 from organza.run.health import Vitals
 from organza.stop import Check
-from organza.training.evaluator import JUDGED, tried
-
-if TYPE_CHECKING:
-    from organza.training.trainer import Trainer
-
-GLANCED = 4096  # weights of a player that are compared from step to step: enough to see it move, and no work
-
-
-@torch.no_grad()
-def glimpse(player: nn.Module) -> Tensor:
-    """Some weights of a player, evenly spaced, [about 4,096]: a copy."""
-    weights = list(player.parameters())
-    if not weights:
-        return torch.zeros(1)
-    every = max(1, sum(weight.numel() for weight in weights) // GLANCED)
-    return torch.cat([weight.detach().flatten()[::every] for weight in weights]).float()
-
-
-def change(before: Tensor, now: Tensor) -> Tensor:
-    """The distance of two glimpses over the size of the first: the update-to-weight ratio, where a step lies between.
-
-    >>> change(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])).item()
-    0.10000000149011612
-    """
-    return (now - before).norm() / before.norm().clamp_min(1e-12)
+from organza.training.evaluator import JUDGED, tried, verdicts
+from organza.training.state import TrainState, change, glimpse
 
 
 def distinct(made: Tensor) -> float:
@@ -92,26 +68,29 @@ def repeating(real: np.ndarray, made: Tensor) -> float | None:
 
 
 @torch.no_grad()
-def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], made: Tensor) -> Vitals:
+def examined(
+    state: TrainState, check: Check, scores: Mapping[str, Estimate], made: Tensor, against: str | None
+) -> Vitals:
     """What an evaluation tells of a run's health, with what the steps since the last one told.
 
     Args:
-        trainer: of the run.
+        state: of the run.
         check: the evaluation.
         scores: all that it measured.
         made: the samples, uint8 [N, ...].
+        against: which reals they were compared with; None where nothing was.
     """
-    game, variety, pulse = trainer.game, scores.get("variety"), trainer.pulse
-    known, again, unseen = None, None, trainer.verdicts()
-    with trainer.averaged():
-        batch = trainer.batch(range(max(0, trainer.images - trainer.recipe.batch), trainer.images))
+    game, variety, pulse = state.game, scores.get("variety"), state.pulse
+    known, again, unseen = None, None, verdicts(state)
+    with state.averaged():
+        batch = state.batch(range(max(0, state.images - state.recipe.batch), state.images))
         varies = spread(batch[game.output], game.make(batch)).item()
-        if trainer.referee is not None and trainer.referee.against == "held-out":
+        if against == "held-out":
             positions = range(JUDGED)
-            seen = trainer.data.at(positions) | trainer.latents("judged", positions)
-            known = overfitting(tried(game, trainer.machine.take(seen)), unseen)
-            again = repeating(trainer.data.real(), made)
-    average = trainer.average.network if trainer.recipe.average else None
+            seen = state.data.at(positions) | state.latents("judged", positions)
+            known = overfitting(tried(game, state.machine.take(seen)), unseen)
+            again = repeating(state.data.real(), made)
+    average = state.average.network if state.recipe.average else None
     return Vitals(
         images=check.images,
         distance=check.distance,
@@ -133,12 +112,12 @@ def examined(trainer: Trainer, check: Check, scores: Mapping[str, Estimate], mad
     )
 
 
-def glanced(trainer: Trainer) -> Vitals:
+def glanced(state: TrainState) -> Vitals:
     """Return what the steps since the last line of stats tell of a run's health, without an evaluation."""
-    sums = trainer.sums
+    sums = state.sums
     apart = [abs(real - fake) for real, fake in zip(sums.get("D(x)", ()), sums.get("D(G(z))", ()), strict=True)]
     return Vitals(
-        images=trainer.images,
+        images=state.images,
         distance=math.nan,
         error=math.nan,
         spread=_mean(sums.get("spread", ())),

@@ -20,6 +20,7 @@ from organza.training.feasibility import feasible
 from organza.training.launch import DEFAULT_BUDGET, Request, open_data, resolve
 from organza.training.plan import Budget
 from organza.training.speed import faster, rates, trial
+from organza.training.step import train_step
 
 
 def dry_run(asked: Request, progress: Progress | None = None) -> str:
@@ -62,10 +63,10 @@ def count(network: nn.Module) -> int:
 
 def cost(recipe: Recipe, data: Batches) -> float:
     """Floating-point operations that a training step spends on each image, counted while one is done."""
-    trainer = trial(recipe, data)
+    state = trial(recipe, data)
     with Counter() as counter:
-        trainer.step()
-    return counter.total / trainer.images
+        train_step(state)
+    return counter.total / state.images
 
 
 class Counter(TorchDispatchMode):

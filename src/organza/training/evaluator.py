@@ -23,6 +23,7 @@ from organza.metrics.paired import estimate, faithfulness, perceptual
 from organza.metrics.shapes import variety
 from organza.metrics.suite import Card, evaluate
 from organza.seeding import MICROBATCH
+from organza.training.state import TrainState
 
 JUDGED = 256
 """Pairs of real and made items that the discriminator is tried on."""
@@ -96,6 +97,22 @@ def tried(game: Game, batch: Batch) -> Duels:
         (torch.cat([real for real, _ in duel]), torch.cat([fake for _, fake in duel]))
         for duel in zip(*parts, strict=True)
     ]
+
+
+def verdicts(state: TrainState) -> Duels:
+    """Return what D says of reference items and of fakes, once for each instant: an evaluation asks, and the checkpoint behind it."""
+    if state.tried_at != state.images:
+        positions = range(JUDGED)
+        with state.averaged():
+            batch = state.machine.take(state.data.referenced(positions) | state.latents("judged", positions))
+            state.keep_duels(tried(state.game, batch))
+    return state.duels
+
+
+def neutral(state: TrainState) -> float:
+    """Return the logit of an even chance: the loss's own, or half-way between held-out reals and fakes where only differences count."""
+    own = state.game.adversarial.neutral
+    return middle(*verdicts(state)[0]) if own is None else own
 
 
 def accuracy(duels: Duels, neutral: float | None) -> tuple[float, float]:

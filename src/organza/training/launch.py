@@ -43,8 +43,9 @@ from organza.training.default_run import DefaultRun, default_run
 from organza.training.evaluator import Referee
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.plan import Budget, Plan, make_plan
-from organza.training.rollback import Rollback, abandoned
+from organza.training.rollback import Treatment
 from organza.training.speed import Pace, costs, faster, fewest, measure, rates, threaded, trial
+from organza.training.state import Rollback, TrainState, abandoned
 from organza.training.trainer import Trainer
 from organza.untrusted import printable
 
@@ -170,25 +171,25 @@ def train_events(asked: Request, progress: Progress | None = None) -> Iterator[E
             folder.require_free()  # measuring took seconds
             folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
         remember(folder.path, asked.data)
-        trainer = Trainer(recipe, data, folder, plan, data.seed, referee, machine)
-        trainer.on_collapse, trainer.metadata = asked.on_collapse, asked.metadata
-        if reasons or (before or {}).get("chosen"):  # who named a recipe is not given another
-            trainer.fallback = _fallback(recipe, data, machine)
-        yield from _go_on(trainer, folder, before, plan)
-        require_room(folder.checkpoints, snapshot.weight(trainer.game))
-        if (ended := _already_ended(folder, trainer, plan)) is not None:
+        state = TrainState(recipe, data, plan, data.seed, machine)
+        chosen = reasons or (before or {}).get("chosen")  # who named a recipe is not given another
+        fallback = _fallback(recipe, data, machine) if chosen else None
+        yield from _go_on(state, folder, before, plan)
+        require_room(folder.checkpoints, snapshot.weight(state.game))
+        if (ended := _already_ended(folder, state, plan)) is not None:
             yield ended
             return
         folder.event(
-            "resumed" if trainer.images else "started",
+            "resumed" if state.images else "started",
             f"{recipe.name}, {plan.images:,} images planned",
-            images=trainer.images,
+            images=state.images,
         )
-        yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), trainer.images, plan.images)
-        events = trainer.events()
+        yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), state.images, plan.images)
+        treatment = Treatment(folder, asked.on_collapse, fallback)
+        events = Trainer(state, folder, referee, treatment, asked.metadata).events()
         for event in reported(events, folder, data, recipe) if asked.report else events:
             if isinstance(event, Warned):
-                folder.event("warned", event.text, images=trainer.images)
+                folder.event("warned", event.text, images=state.images)
             yield event
 
 
@@ -324,9 +325,9 @@ def _plan(
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
     # Only a time needs a good guess at the images it comes to, and a short one can do with less.
-    trainer = trial(recipe, data, machine)
-    rate = measure(trainer, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
-    return make_plan(budget, len(data.parts.train), recipe.batch, costs(trainer, rate, referee))
+    state = trial(recipe, data, machine)
+    rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
+    return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, referee))
 
 
 def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
@@ -351,12 +352,12 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine:
     }
 
 
-def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:
+def _go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:
     """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
     if before is None:
         return
     began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
-    for name, value in versions(trainer.machine).items():
+    for name, value in versions(state.machine).items():
         if began.get(name, value) != value:  # a run of an earlier version wrote down less
             yield Warned(
                 f"{printable(name)} was {printable(str(began[name]))} when the run began and is {value} now: it goes on, "
@@ -364,16 +365,16 @@ def _go_on(trainer: Trainer, folder: RunFolder, before: dict[str, Any] | None, p
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
-    trainer.rollbacks = [Rollback(*one) for one in before.get("rollbacks", ())]
+    state.rollbacks.extend(Rollback(*one) for one in before.get("rollbacks", ()))
     checkpoint.tidy(folder.checkpoints)  # a run that was killed in its last save makes no other
     found = checkpoint.existing(folder.checkpoints)
     for directory in reversed(found):
         try:
             saved = checkpoint.load(directory)
-            if abandoned(int(directory.name), _known_rollbacks(saved), trainer.rollbacks):
+            if abandoned(int(directory.name), _known_rollbacks(saved), state.rollbacks):
                 checkpoint.remove(directory)  # a rollback was cut short
                 continue
-            snapshot.restore(trainer, saved)
+            snapshot.restore(state, saved, folder)
         except Damaged as damage:
             older = (
                 "going on from the checkpoint before"
@@ -394,19 +395,19 @@ def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
     return known
 
 
-def _already_ended(folder: RunFolder, trainer: Trainer, plan: Plan) -> Stopped | None:
+def _already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped | None:
     """A finished run is not trained further by accident."""
     last = [line for line in lines_of(folder.events) if line.get("event") in ("stopped", "started", "resumed")][-1:]
     kind = last[0].get("kind") if last else None
-    if not last or last[0]["event"] != "stopped" or last[0].get("images") != trainer.images:
+    if not last or last[0]["event"] != "stopped" or last[0].get("images") != state.images:
         return None
-    spent = trainer.seconds >= plan.seconds if plan.seconds is not None else trainer.images >= plan.images
+    spent = state.seconds >= plan.seconds if plan.seconds is not None else state.images >= plan.images
     if kind == "budget" and not spent:
         return None
     if kind in ("budget", "plateau", "equilibrium", "faded"):
-        if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in trainer.recipe.stop):
+        if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in state.recipe.stop):
             return None
-        return Stopped(kind, f"this run ended before: {last[0].get('text', kind)}", trainer.images)
+        return Stopped(kind, f"this run ended before: {last[0].get('text', kind)}", state.images)
     return None
 
 

@@ -1,11 +1,11 @@
-"""Where a run stands: what a checkpoint keeps of a trainer, its tensors and the facts beside them, and how one goes on from it."""
+"""A snapshot of the state of training: the tensors and facts that a checkpoint keeps, and how a run goes on from them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,14 +16,13 @@ from organza.game import Game
 from organza.media.provenance import Provenance
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
-from organza.run.folder import PLAN
+from organza.run.folder import PLAN, RunFolder
 from organza.run.forms import duration, natural, number, require_form
 from organza.run.health import Pulse, Vitals
 from organza.stop import Check, best, tie
+from organza.training.evaluator import neutral
 from organza.training.plan import Plan
-
-if TYPE_CHECKING:
-    from organza.training.trainer import Trainer
+from organza.training.state import TrainState
 
 LARGEST = 1e150
 """Of what was measured: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
@@ -76,42 +75,42 @@ REMARKS = ("stop", "source", "expect")
 """Fields of a recipe that do not decide what a step does."""
 
 
-def save(trainer: Trainer) -> Path:
+def save(state: TrainState, folder: RunFolder) -> Path:
     """Write a checkpoint, say which is the newest and which the best, and remove those that are neither."""
-    path = checkpoint.save(trainer.folder.checkpoints, trainer.images, tensors(trainer), facts(trainer))
-    trainer.saved_at = trainer.images
-    keep = {checkpoint.name_for(trainer.planned_at)}
-    if trainer.history:
-        chosen = best(trainer.history)
+    path = checkpoint.save(folder.checkpoints, state.images, tensors(state), facts(state))
+    state.mark_saved()
+    keep = {checkpoint.name_for(state.planned_at)}
+    if state.history:
+        chosen = best(state.history)
         keep |= {checkpoint.name_for(chosen.images)}
         why = f"smallest distance to real images: {chosen.distance:.4f} ± {chosen.error:.4f}"
-        why += f"; {tied}" if (tied := tie(trainer.history)) else ""
+        why += f"; {tied}" if (tied := tie(state.history)) else ""
         told = {"checkpoint": checkpoint.name_for(chosen.images), "images": chosen.images, "why": why}
-        write_json(trainer.folder.best, told)
-    write_json(trainer.folder.latest, {"checkpoint": path.name, "images": trainer.images})
-    checkpoint.retain(trainer.folder.checkpoints, keep)
+        write_json(folder.best, told)
+    write_json(folder.latest, {"checkpoint": path.name, "images": state.images})
+    checkpoint.retain(folder.checkpoints, keep)
     return path
 
 
-def tensors(trainer: Trainer) -> dict[str, dict[str, Tensor]]:
+def tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
     """All tensors that the next step depends on, by file."""
-    game = trainer.game
-    with trainer.averaged():
-        sampled = trainer.average.network if trainer.recipe.average else game.G
+    game = state.game
+    with state.averaged():
+        sampled = state.average.network if state.recipe.average else game.G
         averaged = dict(sampled.state_dict())
     return {
         "generator": averaged,  # what is sampled and shared
         "generator_training": dict(game.G.state_dict()),
         "discriminator": dict(game.D.state_dict()),
-        "generator_optimizer": checkpoint.optimizer_tensors(trainer.optimizers["generator"]),
-        "discriminator_optimizer": checkpoint.optimizer_tensors(trainer.optimizers["discriminator"]),
+        "generator_optimizer": checkpoint.optimizer_tensors(state.optimizers["generator"]),
+        "discriminator_optimizer": checkpoint.optimizer_tensors(state.optimizers["discriminator"]),
     } | ({"memory": remembered} if (remembered := memory(game)) else {})
 
 
-def made_by(trainer: Trainer) -> Provenance:
+def made_by(state: TrainState) -> Provenance:
     """What is said of pictures made now. The hash is that of the generator in a checkpoint of this instant, saved or not."""
-    model = checkpoint.digest(tensors(trainer)["generator"])
-    return Provenance(model, checkpoint.name_for(trainer.images), trainer.recipe.name, trainer.seed)
+    model = checkpoint.digest(tensors(state)["generator"])
+    return Provenance(model, checkpoint.name_for(state.images), state.recipe.name, state.seed)
 
 
 def weight(game: Game) -> int:
@@ -125,28 +124,28 @@ def memory(game: Game) -> dict[str, Tensor]:
     return {name: value for name, value in game.state_dict().items() if not name.startswith(("G.", "D."))}
 
 
-def facts(trainer: Trainer) -> dict[str, Any]:
+def facts(state: TrainState) -> dict[str, Any]:
     """The rest of the state, what those who only sample or judge need to know, and what the next step takes for granted."""
     return {
-        "images": trainer.images,
-        "steps": trainer.steps,
-        "planned at": trainer.planned_at,
-        "seconds": trainer.seconds,
-        "history": [list(check) for check in trainer.history],
-        "neutral": trainer.neutral(),
-        "sums": trainer.sums,  # of the line of stats.jsonl that has begun
-        "recipe": encode(trainer.recipe),
-        "data": trainer.data.fingerprint,
-        "seed": trainer.seed,
-        "vitals": [list(one) for one in trainer.vitals],
-        "pulse": trainer.pulse.kept,
-        "rollbacks": len(trainer.rollbacks),
-        "unwell": trainer.unwell,
-        "plan": vars(trainer.plan),
+        "images": state.images,
+        "steps": state.steps,
+        "planned at": state.planned_at,
+        "seconds": state.seconds,
+        "history": [list(check) for check in state.history],
+        "neutral": neutral(state),
+        "sums": state.sums,  # of the line of stats.jsonl that has begun
+        "recipe": encode(state.recipe),
+        "data": state.data.fingerprint,
+        "seed": state.seed,
+        "vitals": [list(one) for one in state.vitals],
+        "pulse": state.pulse.kept,
+        "rollbacks": len(state.rollbacks),
+        "unwell": state.unwell,
+        "plan": vars(state.plan),
     }
 
 
-def restore(trainer: Trainer, saved: Checkpoint) -> None:
+def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
     """Go on from a checkpoint. All of it is looked at before anything is changed.
 
     Raises:
@@ -157,12 +156,12 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         require_form(saved.facts, FACTS)
     except ValueError as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from None
-    _same(saved, trainer)
-    networks: dict[str, nn.Module] = {"generator_training": trainer.game.G, "discriminator": trainer.game.D}
-    if trainer.recipe.average:
-        networks["generator"] = trainer.average.network
-    optimizers = {f"{name}_optimizer": optimizer for name, optimizer in trainer.optimizers.items()}
-    remembered = memory(trainer.game)
+    _same(saved, state)
+    networks: dict[str, nn.Module] = {"generator_training": state.game.G, "discriminator": state.game.D}
+    if state.recipe.average:
+        networks["generator"] = state.average.network
+    optimizers = {f"{name}_optimizer": optimizer for name, optimizer in state.optimizers.items()}
+    remembered = memory(state.game)
     needed = (*networks, *optimizers, *(["memory"] if remembered else []))
     for name in needed:
         if name not in saved.tensors:
@@ -183,20 +182,15 @@ def restore(trainer: Trainer, saved: Checkpoint) -> None:
         checkpoint.restore_optimizer(optimizer, saved.tensors[name], place[name])
     for name, value in remembered.items():
         value.copy_(saved.tensors["memory"][name])
-    trainer.images, trainer.steps, trainer.seconds, trainer.history, trainer.sums = (
-        images,
-        steps,
-        seconds,
-        history,
-        sums,
-    )
-    trainer.vitals, trainer.pulse, trainer.planned_at = vitals, pulse, saved.facts.get("planned at", images)
-    trainer.unwell = saved.facts.get("unwell", 0)
-    if (planned := saved.facts.get("plan")) and planned["budget"] == trainer.plan.budget:
-        trainer.plan = Plan(**planned)  # as it was corrected until then
-    trainer.saved_at, trainer.calibrated_at, trainer.tried_at = images, -1, -1
-    trainer.look()
-    trainer.folder.rewind(images)
+    planned = saved.facts.get("plan")
+    plan = (
+        Plan(**planned) if planned and planned["budget"] == state.plan.budget else state.plan
+    )  # as it was corrected until then
+    state.stand_at(
+        images=images, steps=steps, seconds=seconds, history=history, sums=sums, vitals=vitals, pulse=pulse,
+        planned_at=saved.facts.get("planned at", images), unwell=saved.facts.get("unwell", 0), plan=plan,
+    )  # fmt: skip
+    folder.rewind(images)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -238,16 +232,16 @@ def _short(form: Any) -> str:
     return str(form)
 
 
-def _same(saved: Checkpoint, trainer: Trainer) -> None:
+def _same(saved: Checkpoint, state: TrainState) -> None:
     told, where = saved.facts, saved.directory.parent.parent
-    known = encode(trainer.recipe)
+    known = encode(state.recipe)
     if found := differences(canonical(told["recipe"], known), known) if "recipe" in told else ():
         raise UserError(
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
             "Restore it, or train into another folder with --run."
         )
-    data, seed = trainer.data.fingerprint, trainer.seed
-    for name, now, same in (("data", data, trainer.data.is_same), ("seed", seed, seed.__eq__)):
+    data, seed = state.data.fingerprint, state.seed
+    for name, now, same in (("data", data, state.data.is_same), ("seed", seed, seed.__eq__)):
         if name in told and not same(told[name]):
             raise UserError(
                 f"{where / 'recipe.json'} was changed: {saved.directory.name} was trained with {name} {told[name]}, not {now}. "

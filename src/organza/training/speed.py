@@ -15,13 +15,13 @@ from organza.data.batches import Batches
 from organza.game import NonFinite
 from organza.penalties import FIRST_ORDER
 from organza.recipe import Recipe
-from organza.run.folder import RunFolder
 from organza.seeding import MICROBATCH
 from organza.training.accelerator import CPU, Machine
 from organza.training.evaluator import JUDGED, Referee
 from organza.training.plan import Costs, Plan
 from organza.training.sampling import samples
-from organza.training.trainer import Trainer
+from organza.training.state import TrainState
+from organza.training.step import train_step
 
 WINDOWS, LONGEST = 3, 6
 WORTHWHILE = 1.05
@@ -32,42 +32,42 @@ AS_GOOD = 0.8
 core holds up all: beside one busy process `swift` is ten times slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
 
 
-def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> Trainer:
-    """A trainer for a few full steps that nobody keeps: it has no folder and measures nothing."""
+def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> TrainState:
+    """Return a state for a few full steps that nobody keeps."""
     small = Plan("", 1, None, 1, 1, 1, 1)
-    return Trainer(replace(recipe, warmup=0, generator_warmup=0), data, RunFolder("."), small, 0, None, machine)
+    return TrainState(replace(recipe, warmup=0, generator_warmup=0), data, small, 0, machine)
 
 
-def measure(trainer: Trainer, seconds: float) -> float:
-    """Return images a second of a trainer that is thrown away: the median of short windows.
+def measure(state: TrainState, seconds: float) -> float:
+    """Return images a second of a state that is thrown away: the median of short windows.
 
     At least three windows of a third of the time each, and more until the middle ones agree, `LONGEST` times as long at the most: what
     a moment's noise does to one window decides nothing.
 
     Args:
-        trainer: takes the steps.
+        state: of the game that takes the steps.
         seconds: length of three windows together.
     """
     windows: list[float] = []
     first = 1.0
     try:
         # The first step also allocates, and compiles; what is lazy comes in the second.
-        for _ in range(2 if trainer.machine.compiled else 1):
-            first = _window(trainer, 0.0)
+        for _ in range(2 if state.machine.compiled else 1):
+            first = _window(state, 0.0)
         begun = time.perf_counter()
         while not windows or (not _agree(windows) and time.perf_counter() - begun < LONGEST * seconds):
-            windows.append(_window(trainer, seconds / WINDOWS))
+            windows.append(_window(state, seconds / WINDOWS))
     except NonFinite:
         pass  # the run takes the same steps, meets it too, and tells; a guess at the rate is all that is wanted here
     return median(windows or [first])
 
 
-def _window(trainer: Trainer, seconds: float) -> float:
+def _window(state: TrainState, seconds: float) -> float:
     """Return images a second of at least one step."""
-    start, images = time.perf_counter(), trainer.images
-    while trainer.images == images or time.perf_counter() - start < seconds:
-        trainer.step()
-    return (trainer.images - images) / (time.perf_counter() - start)
+    start, images = time.perf_counter(), state.images
+    while state.images == images or time.perf_counter() - start < seconds:
+        train_step(state)
+    return (state.images - images) / (time.perf_counter() - start)
 
 
 def _agree(rates: Sequence[float]) -> bool:
@@ -129,11 +129,11 @@ def threaded(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def costs(trainer: Trainer, rate: float, referee: Referee | None) -> Costs:
+def costs(state: TrainState, rate: float, referee: Referee | None) -> Costs:
     """What looking takes, told by a few pictures made twice: only the first time needs the preparation of the averaged generator."""
-    first, again = (_seconds(lambda: samples(trainer, range(MICROBATCH))) for _ in range(2))
+    first, again = (_seconds(lambda: samples(state, range(MICROBATCH))) for _ in range(2))
     picture = again / MICROBATCH
-    sheet = max(first - again, 0.0) + trainer.data.rows * trainer.data.columns * picture
+    sheet = max(first - again, 0.0) + state.data.rows * state.data.columns * picture
     if referee is None:
         return Costs(rate, sheet, sheet)
     return Costs(rate, sheet + (referee.samples + 2 * JUDGED) * picture + referee.cost, sheet)

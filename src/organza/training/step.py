@@ -1,0 +1,89 @@
+"""The step of training: D's turns, then G's. See `game` for a turn, `trainer` for the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from organza.game import (
+    Batch,
+    Moment,
+    NonFinite,
+    Turn,
+    discriminator_loss,
+    due,
+    full,
+    generator_alone,
+    generator_loss,
+    numbers,
+    update,
+)
+from organza.optimizers import set_rate
+from organza.schedule import at
+from organza.seeding import seed_of
+from organza.training.ema import decay, half_life
+from organza.training.state import TrainState, factor, strictness
+
+ASIDE = 1 << 40
+"""Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
+
+
+def train_step(state: TrainState) -> dict[str, float]:
+    """Take D's turns, then G's, and return the losses and readings of the step, as numbers.
+
+    Raises:
+        NonFinite: before any weight was changed by a term that is not finite.
+    """
+    recipe, game, machine = state.recipe, state.game, state.machine
+    moment = Moment(state.steps, state.images, state.plan.images)
+    torch.manual_seed(seed_of(state.seed, "step", state.images))  # for dropout and penalties
+    for optimizer, chosen in zip(state.optimizers.values(), recipe.optimizers, strict=True):
+        rate = at(chosen.rate, state.images, state.plan.images)
+        set_rate(optimizer, rate * factor(state.rollbacks, state.images))
+    game.strictness = strictness(state.rollbacks, state.images)
+    game.train()
+    for_D, for_G = recipe.turns(state.images)
+    for_penalties = machine.exact if due(game, moment) else machine
+    told: dict[str, Tensor] = {}
+    batch, made = {}, {}
+    for turn in range(for_D):
+        # G's first turn uses the fakes of D's last turn, as the tutorial does: one forward pass of G serves both.
+        batch, made = played(state, state.images, graph=turn == for_D - 1 and for_G > 0)
+        loss = partial(for_penalties.forward, discriminator_loss, game, batch, made, moment)
+        told |= _turn(state, "D", loss, recipe.discriminator_limit)
+        state.count(recipe.batch)
+    for turn in range(for_G):
+        if turn or not for_D:
+            batch, made = played(state, moment.images + turn * ASIDE, graph=True)
+        alone = partial(generator_alone, game, batch, made)
+        loss = partial(generator_loss, game, batch, made, moment) if for_D else alone
+        told |= _turn(state, "G", partial(machine.forward, loss))
+    if for_G:
+        state.average.update(game.G, decay(recipe.batch, half_life(moment.images + recipe.batch, recipe.average)))
+    changes = state.stepped(moment.images + recipe.batch)
+    turns = {"G": for_G, "D": for_D}  # who sits out stands still for no illness
+    told |= {f"{who} step": value for who, value in changes.items() if turns[who]}
+    return numbers(told)
+
+
+def _turn(state: TrainState, who: str, loss: Callable[[], Turn], strongest: float = 1.0) -> dict[str, Tensor]:
+    """Take a player's turn, and return its terms and readings."""
+    player, name = (state.game.G, "generator") if who == "G" else (state.game.D, "discriminator")
+    try:
+        values = update(player, state.optimizers[name], loss, strongest).values()
+    except NonFinite as trouble:
+        raise NonFinite(f"{trouble} in the {name}'s turn") from None
+    return {f"{who} gradient" if reading == "gradient" else reading: value for reading, value in values.items()}
+
+
+def played(state: TrainState, start: int, graph: bool) -> tuple[Batch, Batch]:
+    """Return the batch that begins at a position, and what G makes of it; with a graph where G's turn will want one."""
+    game = state.game
+    batch = state.batch(range(start, start + state.recipe.batch))
+    game.G.requires_grad_(graph)
+    with torch.set_grad_enabled(graph):
+        made = state.machine.forward(game.rehearse if state.rehearsing else game.play, batch)
+    return batch, {name: full(value) for name, value in made.items()}  # D may look in another precision
