@@ -4,7 +4,7 @@
     python benchmarks/eye.py measure race/* --out eye        # what a report measures, of each sheet
     python benchmarks/eye.py agree eye                       # the order by eye, and who agrees with it
 
-Each folder of a race (`race.py`) holds real.npy and sheets of samples, NAME-00.npy ... A pair is two sheets, each behind some real images of
+Each folder of a race (`race.py`) holds real.npy and sheets of samples, NAME-00.npy. A pair is two sheets, each behind some real images of
 its own data: the eye says which one is nearer to its real ones, and a word for each from 1 (nothing in common) to 5 (would pass for real).
 A line of votes.txt is `PAIR A|B|= WORD_A WORD_B`. The order is that of Bradley and Terry 1952: P(i before j) = s(q_i - q_j), s the logistic
 function, with a weak pull of all q to 0; a draw counts half for both. Numbers are fitted on some kinds of images and tried on the others
