@@ -184,7 +184,8 @@ def train_events(asked: Request, progress: Progress | None = None) -> Iterator[E
             f"{recipe.name}, {plan.images:,} images planned",
             images=state.images,
         )
-        yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), state.images, plan.images)
+        lines = (*_headline(recipe, data, plan, folder, machine), *reasons)
+        yield Begun(lines, state.images, plan.images, tuple(state.history))
         treatment = Treatment(folder, asked.on_collapse, fallback)
         events = Trainer(state, folder, referee, treatment, asked.metadata).events()
         for event in reported(events, folder, data, recipe) if asked.report else events:
