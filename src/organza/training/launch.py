@@ -34,8 +34,8 @@ from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
 from organza.run.events import Begun, Busy, Event, Stopped, Warned
 from organza.run.folder import RunFolder, lines_of
-from organza.run.forms import natural, positive
-from organza.stop import Rule
+from organza.run.forms import named, natural, positive
+from organza.stop import Rule, kind_of
 from organza.training import auto, snapshot
 from organza.training.accelerator import AUTO, CPU, Machine, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
@@ -248,8 +248,9 @@ def _recorded(folder: RunFolder, before: dict[str, Any], own: Collection[str]) -
 
 
 def _same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
-    old = _recorded(folder, before, recipes.modules_of(recipe))
-    if found := snapshot.differences(encode(old), encode(recipe)):
+    own = recipes.modules_of(recipe)
+    old = _recorded(folder, before, own)
+    if found := snapshot.differences(encode(old), encode(recipe), own):
         raise UserError(
             f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
             "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
@@ -334,7 +335,7 @@ def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine:
     generator, discriminator = recipe.players(data)
     height, width = data.shape[-2:]
     return {
-        "format": 1,
+        "format": checkpoint.FORMAT,
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
         "data": {"source": shared_name(asked.data), **data.facts()},
@@ -365,7 +366,7 @@ def _go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, 
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
-    state.rollbacks.extend(Rollback(*one) for one in before.get("rollbacks", ()))
+    state.rollbacks.extend(Rollback(**named(one, Rollback._fields)) for one in before.get("rollbacks", ()))
     checkpoint.tidy(folder.checkpoints)  # a run that was killed in its last save makes no other
     found = checkpoint.existing(folder.checkpoints)
     for directory in reversed(found):
@@ -405,7 +406,7 @@ def _already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped 
     if kind == "budget" and not spent:
         return None
     if kind in ("budget", "plateau", "equilibrium", "faded"):
-        if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in state.recipe.stop):
+        if kind != "budget" and not any(kind_of(rule) == kind for rule in state.recipe.stop):
             return None
         return Stopped(kind, f"this run ended before: {last[0].get('text', kind)}", state.images)
     return None
