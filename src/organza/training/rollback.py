@@ -184,7 +184,7 @@ def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: floa
             "recipe": encode(recipe),
             "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
             "plan": vars(state.plan),
-            "rollbacks": [list(one) for one in state.rollbacks],
+            "rollbacks": [one._asdict() for one in state.rollbacks],
         }
     )
     folder.rewind(0)
@@ -222,7 +222,7 @@ def _back(
         folder.rewind(0)
     back = Rollback(state.images, at, why, stricter)
     state.rollbacks.append(back)
-    folder.write(folder.read() | {"rollbacks": [list(one) for one in state.rollbacks]})
+    folder.write(folder.read() | {"rollbacks": [one._asdict() for one in state.rollbacks]})
     for directory in checkpoint.existing(folder.checkpoints):
         if int(directory.name) > back.to:
             checkpoint.remove(directory)
