@@ -16,7 +16,8 @@ from organza.run import checkpoint
 from organza.run.events import Event, Stopped, Tick, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.health import Vitals, findings, words
-from organza.training.launch import Request, train_events
+from organza.training.launch import train_events
+from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 from tests.contracts.discovery import small
 from tests.test_runs import train, weights
@@ -34,6 +35,7 @@ RECIPE = replace(small(get("dcgan-r1"), 4), stop=())
     ("ill", "name", "grave"),
     [
         ({"variety": 0.1}, "collapse", True), ({"variety": 0.3}, "collapse", True), ({"distinct": 0.5}, "collapse", True),
+        ({"distinct": 0.6}, "copies", False),
         ({"repeats": 0.9}, "collapse", True),
         ({"spread": 0.01}, "collapse", True), ({"discriminator_jump": 0.5}, "jump", True), ({"generator_jump": 0.1}, "jump", True),
         ({"generator_last": 0.0}, "still", True), ({"distance": 0.8}, "worse", True), ({"gradient": 1e-5}, "vanishing gradients", False),
@@ -150,7 +152,9 @@ def test_nothing_that_is_not_finite_is_ever_saved(
 
     monkeypatch.setattr(TrainState, "__init__", noted)
     told: list[Event] = []
-    for event in train_events(Request(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)):
+    for event in train_events(
+        TrainArgs(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)
+    ):
         told.append(event)
         spoil(event)
     assert any(isinstance(event, Warned) and "back at" in event.text for event in told) or told[-1].kind == "non-finite"  # type: ignore[union-attr]

@@ -22,7 +22,7 @@ from organza.metrics.kernels import Estimate
 from organza.report import at_end
 from organza.report.build import report, verdict_of, write_report
 from organza.report.compare import comparison, groups, records, standings, verdicts, warnings
-from organza.report.findings import Evidence, likeness, trend
+from organza.report.findings import Evidence, likeness, trend, varied
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.ranking import Entry, better
 from organza.report.record import Record
@@ -510,3 +510,37 @@ def test_weights_and_biases_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         {"samples": (18, 18, 3), "images": 16},
         {},
     ]
+
+
+def one_image(between: float, apart: float) -> Evidence:
+    return Evidence(
+        180,
+        20,
+        history(0.45, 0.46),
+        Estimate(1.2, 0.01),
+        Estimate(0.0, 0.03),
+        between=between,
+        apart=apart,
+        images=9_000,
+    )
+
+
+def test_data_that_are_nearly_one_image_get_a_verdict_of_their_own():
+    right, wrong, usual = (verdict(one_image(*shares)) for shares in ((0.06, 0.01), (0.06, 0.9), (0.42, 0.01)))
+    assert right.title == "It makes the one image that its data are"
+    assert "94% of what is in the 200 images is the same" in right.why
+    assert right.tone == "fair"
+    assert "does not make that one" in wrong.title
+    assert wrong.tone == "bad"
+    assert usual.title.startswith("Not there yet: not like")
+
+
+def test_some_empty_samples_are_no_collapse_and_are_told():
+    told = (Vitals(3000, 0.3, 0.04, 0.8, 0.8, 0.7),)
+    checks = (Check(3000, 0.3, 0.04, 0.8, 0.02),)
+    seen = Evidence(450, 50, checks, Estimate(0.8, 0.01), Estimate(0.01, 0.01), images=8_000, vitals=told)
+    said = varied(seen)
+    assert said is not None
+    assert said.answer == "Not all of them"
+    assert "20% of the samples are exact copies of another" in said.why
+    assert not verdict(seen).title.startswith("Collapsed")

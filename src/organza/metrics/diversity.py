@@ -78,3 +78,35 @@ def repeats(real: Tensor, fake: Tensor) -> Estimate:
     share = (found <= usual.quantile(RARE).clamp(min=least)).double().mean().item()
     spread = max(share * (1 - share), RARE * (1 - RARE)) + RARE * (1 - RARE)
     return Estimate(share, math.sqrt(spread / even))
+
+
+def between(x: Tensor) -> float:
+    """Return the share of the variance of images that lies between them: near 1 if they have nothing in common, near 0 for copies of one.
+
+    between = mean_p Var_n x[n, p] / Var_np x[n, p]
+
+    Args:
+        x: images as rows, [N, d], N >= 2.
+
+    >>> import torch
+    >>> one = torch.linspace(0, 1, 100).expand(20, 100)
+    >>> between(one) < 0.01 < 0.9 < between(one[0, torch.rand(20, 100).argsort()])
+    True
+    """
+    return float(x.var(0).mean() / x.var().clamp_min(1e-12))
+
+
+def apart(x: Tensor, y: Tensor) -> float:
+    """Return the squared distance of the mean images of two sets, in units of the first's variance.
+
+    apart = mean_p (mean_n x[n, p] - mean_n y[n, p])^2 / Var_np x[n, p]
+
+    Args:
+        x, y: images as rows, [N, d] and [M, d].
+
+    >>> import torch
+    >>> x = torch.linspace(0, 1, 100).expand(20, 100)
+    >>> apart(x, x) < 0.01 < 1 < apart(x, 1 - x)
+    True
+    """
+    return float((x.mean(0) - y.mean(0)).square().mean() / x.var().clamp_min(1e-12))

@@ -103,6 +103,8 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         record.images,
         record.vitals,
         *(_measured(record, name) for name in Damage._fields),
+        None if seen is None else seen.between,
+        None if seen is None else seen.apart,
     )
 
 

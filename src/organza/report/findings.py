@@ -25,6 +25,9 @@ COPYING = 0.05
 """The share of near-copies from which on a run copies."""
 NEAR = 0.75
 """Distance to the training pictures over that of unseen ones, below which samples lean on them."""
+ONE_IMAGE = 0.2
+"""Share of the variance between images, of thumbnails, below which they are nearly one image: copies of one, moved by a pixel and a little
+brighter or darker, have 0.06, and of 22 kinds of images none had less than 0.42 (docs/lab-log.md, 63)."""
 SCALE = (
     (1 / 12, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (1 / 4, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
@@ -53,6 +56,7 @@ class Evidence:
         images: seen in all; None where that does not matter.
         vitals: what the evaluations told of its health, where they did.
         pieces, blurred: distances of damaged real images, see `metrics.damage`, where they were measured.
+        between, apart: see `metrics.diversity`.
     """
 
     trained_on: int
@@ -71,6 +75,18 @@ class Evidence:
     vitals: tuple[Vitals, ...] = ()
     pieces: float | None = None
     blurred: float | None = None
+    between: float | None = None
+    apart: float | None = None
+
+    @property
+    def one_image(self) -> bool:
+        """True if the data are nearly one image, so that samples which are all alike are right."""
+        return self.between is not None and self.between < ONE_IMAGE and not self.translates
+
+    @property
+    def drawn(self) -> bool:
+        """True if the mean sample is that one image, nearly."""
+        return self.apart is not None and self.apart < ONE_IMAGE
 
     @property
     def damage(self) -> Damage | None:
@@ -97,8 +113,20 @@ class Finding:
     numbers: str = ""
 
 
+ONE_FOR_ALL = "The images to learn from are nearly one image, and a distance from them measures their last trifles."
+
+
 def likeness(seen: Evidence) -> Finding | None:
-    """Do they look like the real ones? By the distance at the best check."""
+    """Do they look like the real ones? By the distance at the best check; by the mean sample if the data are one image."""
+    if seen.one_image:
+        answer = "As the one image that the data are" if seen.drawn else "Not like that one image yet"
+        numbers = (
+            f"the mean sample is {seen.apart:.2f} of the images' variance from the mean image"
+            if seen.apart is not None
+            else ""
+        )
+        tone: Tone = "fair" if seen.drawn else "bad"
+        return Finding("Do they look like the real ones?", tone, answer, ONE_FOR_ALL, numbers)
     if not seen.checks:
         return None
     least, known = best(seen.checks), seen.damage
@@ -123,10 +151,16 @@ def varied(seen: Evidence) -> Finding | None:
     if seen.repeats is not None:
         numbers += f"; {seen.repeats.value:.0%} ± {seen.repeats.error:.0%} repeat another sample ({RARE:.0%} by chance)"
     question = "Do they differ from each other?"
+    if seen.one_image:
+        return Finding(
+            question, "open", "As little as the data do", "The images to learn from are nearly one image.", numbers
+        )
     if found := collapse(seen):
         many = seen.repeats is not None and value >= health.ALIKE
         answer = "Hardly: a few pictures return" if many else "No: they are all nearly the same"
         return Finding(question, "bad", answer, f"{sentence(begun(found.text))}", numbers)
+    if some := health.copied(_now(seen)):
+        return Finding(question, "fair", "Not all of them", f"{sentence(begun(some.text))}", numbers)
     if seen.translates and value < NARROW:
         return Finding(
             question, "fair", "Less than they should", "The translations differ less than their targets do.", numbers
@@ -156,6 +190,8 @@ def new(seen: Evidence) -> Finding | None:
         f"{_shown(*nearness)} of that of {measure} (below 1 leans on them)"
     )
     question = "Are they new, or copies?"
+    if seen.one_image:
+        return Finding(question, "open", "Cannot be said", "Of images that are nearly one, every sample is a copy.")
     sure = share.value - SURE * share.error > RARE
     leaning = nearness.value + SURE * nearness.error < NEAR
     if (sure and share.value > COPYING) or leaning:

@@ -19,7 +19,7 @@ from organza.errors import UserError
 from organza.evaluation.image_sets import FIRST, MOST_TRAINING, Side, Trained
 from organza.inference.load import Run
 from organza.media.volumes import pictured
-from organza.metrics.diversity import repeats
+from organza.metrics.diversity import apart, between, repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.shapes import variety
@@ -93,6 +93,8 @@ class Look:
         images: images seen when the checkpoint was written.
         real: a few real images, and `made`: a few generated ones, uint8 [N, H, W, C].
         variety, repeats: estimates from thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
+        between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean
+            image, both of thumbnails: see `metrics.diversity`.
         copies, judged: see there.
         ways: rows of interpolated images, uint8 [rows, STEPS, H, W, C].
         encoded: real images and their reconstructions.
@@ -109,6 +111,8 @@ class Look:
     ways: np.ndarray | None = None
     encoded: tuple[np.ndarray, np.ndarray] | None = None
     notes: tuple[str, ...] = ()
+    between: float | None = None
+    apart: float | None = None
 
 
 def look(
@@ -157,6 +161,7 @@ def look(
         None if translates else _tolerated(lambda: _ways(run)),
         None if real is None else _tolerated(lambda: _encoded(run, real.images)),
         (*notes, *run.notes),
+        *(_in_common(real, made) if real is not None else (None, None)),
     )
 
 
@@ -207,6 +212,11 @@ def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
         return variety(x, y), repeats(x, y)
     except UserError:
         return None, None
+
+
+def _in_common(real: Side, made: Side) -> tuple[float | None, float | None]:
+    x, y = thumbnails(real.images), thumbnails(made.images)
+    return (None, None) if len(x) < 2 or x.shape[1:] != y.shape[1:] else (between(x), apart(x, y))
 
 
 def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> Judged:

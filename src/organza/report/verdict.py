@@ -28,6 +28,7 @@ TITLES = {"good": "It works", "fair": "Healthy so far", "bad": "Not there yet"}
 ANSWERS = {
     "Yes": "about as varied as real pictures",
     "Somewhat": "less varied than real pictures",
+    "Not all of them": "partly exact copies of each other",
     "Even more": "more varied than real pictures",
     "New": "no copies",
     "A few copies": "partly copies",
@@ -74,6 +75,8 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
             f"{sentence(seen.reason)} What is shown is the last that was saved.",
             "Begin again with a smaller learning rate, in a new folder.",
         )
+    if seen.one_image:
+        return _of_one_image(seen)
     variety, copying, like, going = varied(seen), new(seen), likeness(seen), trend(seen)
     ill = collapse(seen)
     if ill and young(seen):
@@ -107,6 +110,24 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
             "Look at the samples below.",
         )
     return _as_far_as(seen, like, variety, copying, going)
+
+
+def _of_one_image(seen: Evidence) -> tuple[Tone, str, str, str]:
+    """The verdict on a run whose data are nearly one image."""
+    same = f"{1 - (seen.between or 0):.0%} of what is in the {seen.trained_on + seen.held_out:,} images is the same in all of them"
+    if seen.drawn:
+        return (
+            "fair",
+            "It makes the one image that its data are",
+            f"{same}, and the samples are that image. Neither their variety nor whether they are copies can be told from such data.",
+            "For a generator of different images, give it images that differ.",
+        )
+    return (
+        "bad",
+        "Not there yet: its data are nearly one image, and it does not make that one",
+        f"{same}; the samples are another.",
+        "Give it a larger budget, or images that differ.",
+    )
 
 
 def _as_far_as(

@@ -102,8 +102,14 @@ class Pulse:
     (0.375, 0.5, 0.25, None)
     """
 
-    def __init__(self, kept: Mapping[str, Sequence[float]] | None = None):
-        self.kept = {name: [float(value) for value in values] for name, values in (kept or {}).items()}
+    FIELDS = "count", "sum", "largest", "last"
+
+    def __init__(self, kept: Mapping[str, Mapping[str, float]] | None = None):
+        self.kept = {name: [float(values[field]) for field in self.FIELDS] for name, values in (kept or {}).items()}
+
+    def facts(self) -> dict[str, dict[str, float]]:
+        """Return what a manifest keeps of it, by the names of `FIELDS`."""
+        return {name: dict(zip(self.FIELDS, values, strict=True)) for name, values in self.kept.items()}
 
     def beat(self, readings: Mapping[str, float]) -> None:
         """Take in the readings of one step."""
@@ -133,6 +139,7 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     now, before = history[-1], history[:-1]
     every = (
         collapse(now, before),
+        copied(now),
         blind(now),
         jump(now, before),
         still(now),
@@ -176,9 +183,8 @@ def blind(now: Vitals) -> Finding | None:
 def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
     """Samples that are all alike."""
     advice = "a smaller rate, a larger batch, or a penalty on D such as r1 (--recipe dcgan-r1)"
-    if now.distinct is not None and now.distinct < DISTINCT:
-        text = f"{1 - now.distinct:.0%} of the samples are exact copies of another"
-        return Finding("collapse", text, advice, now.distinct <= MANY)  # some are empty where images are nearly empty
+    if now.distinct is not None and now.distinct <= MANY:
+        return Finding("collapse", _copied(now.distinct), advice, True)
     spreads = [one.spread for one in before if one.spread is not None]
     if now.spread is not None and now.spread < FLAT:
         text = f"what G makes of a batch varies {now.spread:.1%} as much as real data"
@@ -192,6 +198,22 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
         unlike = [one.repeats for one in before if one.repeats is not None and one.repeats <= REPEATED]
         return Finding("collapse", text, advice, bool(unlike))  # what always repeated itself may be young
     return None
+
+
+def copied(now: Vitals) -> Finding | None:
+    """Return a finding if some samples are exact copies of another, and not so many that it is a collapse.
+
+    Some samples are empty while a generator of nearly empty images is young.
+    """
+    if now.distinct is None or not MANY < now.distinct < DISTINCT:
+        return None
+    return Finding(
+        "copies", _copied(now.distinct), "a larger budget; they were empty images so far, where this was seen"
+    )
+
+
+def _copied(distinct: float) -> str:
+    return f"{1 - distinct:.0%} of the samples are exact copies of another"
 
 
 def jump(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
