@@ -26,7 +26,6 @@ UNSURE = re.compile(r"(?<![\w`.-])(pictures?|rehears\w+|sheets?)(?![\w`:.-]|, \w
 
 EXEMPT = (
     "config",
-    "data",
     "evaluation",
     "games",
     "inference",

@@ -490,7 +490,7 @@ def test_arrays(tmp_path: Path, pack, cache: Path):
 )
 def test_arrays_of_the_wrong_kind(tmp_path: Path, pack, array: np.ndarray):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(UserError, match="should be uint8"):
+    with pytest.raises(UserError, match="must be uint8"):
         pack(tmp_path / "a.npy")
 
 

@@ -127,7 +127,7 @@ def test_a_broken_half_takes_its_partner_along_and_is_told(folder: Path):
 def test_mistakes_are_told(folder: Path, tmp_path: Path):
     shutil.copy(folder / "a" / "01.png", folder / "a" / "01.jpeg.png")
     (folder / "a" / "01.jpeg.png").rename(folder / "a" / "01.bmp")
-    with pytest.raises(UserError, match=r"a holds 01.bmp, 01.png, of one name but for the ending"):
+    with pytest.raises(UserError, match=r"a holds 01.bmp, 01.png, which differ only by extension"):
         sides(folder)
     (folder / "a" / "01.bmp").unlink()
     shutil.rmtree(folder / "b")
