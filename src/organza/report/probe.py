@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from organza.data.batches import Batches, to_uint8
+from organza.data.batches import Batches, to_float, to_uint8
+from organza.data.detail import detail
 from organza.errors import UserError
 from organza.evaluation.image_sets import FIRST, MOST_TRAINING, Side, Trained
 from organza.inference.load import Run
@@ -29,6 +30,7 @@ SAMPLES = 256
 """Pictures that are made, judged and compared."""
 TRIED = 128
 """Training and held-out pictures that the discriminator is tried on."""
+QUARTER = 4
 SHOWN = 8
 STEPS = 8
 """Pictures on the way from one latent to another."""
@@ -95,6 +97,7 @@ class Look:
         variety, repeats: of thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
         between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean image, of
             thumbnails: see `metrics.diversity`.
+        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
         copies, judged: see there.
         ways: rows of pictures between two latents, uint8 [rows, STEPS, H, W, C].
         encoded: real pictures and what the encoder and G make of them.
@@ -113,6 +116,7 @@ class Look:
     notes: tuple[str, ...] = ()
     between: float | None = None
     apart: float | None = None
+    kept: float | None = None
 
 
 def look(
@@ -162,6 +166,7 @@ def look(
         None if real is None else _tolerated(lambda: _encoded(run, real.images)),
         (*notes, *run.notes),
         *(_in_common(real, made) if real is not None else (None, None)),
+        None if real is None else _kept(real),
     )
 
 
@@ -217,6 +222,11 @@ def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
 def _in_common(real: Side, made: Side) -> tuple[float | None, float | None]:
     x, y = thumbnails(real.images), thumbnails(made.images)
     return (None, None) if len(x) < 2 or x.shape[1:] != y.shape[1:] else (between(x), apart(x, y))
+
+
+def _kept(real: Side) -> float | None:
+    few = real.images[:TRIED]
+    return detail(to_float(few), QUARTER).kept if few.ndim == 4 and min(few.shape[1:3]) >= 4 * QUARTER else None
 
 
 def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> Judged:
