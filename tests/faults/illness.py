@@ -28,7 +28,7 @@ from organza.run.folder import RunFolder
 from organza.run.health import Finding
 from organza.schedule import Number, at
 from organza.training import snapshot
-from organza.training.evaluator import Referee
+from organza.training.evaluator import Evaluator
 from organza.training.plan import Plan
 from organza.training.rollback import Treatment
 from organza.training.state import TrainState
@@ -94,17 +94,17 @@ class Patients:
     def __init__(self, root: Path):
         self.root, self.seen = root, dict[str, list[list[Finding]]]()
         self.folder = render_faces(root / "faces", FACES, 32)
-        self.referee: Referee | None = None
+        self.evaluator: Evaluator | None = None
 
     def trainer(self, name: str, folder: RunFolder) -> Trainer:
         """A run of a recipe that stands at its beginning."""
         recipe: Recipe = replace(small(get(name), 12), batch=16, stop=(), warmup=0)
         data: Batches = recipe.data(Source(self.folder, size=32))
-        self.referee = self.referee or Referee(Pyramid(offline_extractor), data, SAMPLES)
+        self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, SAMPLES)
         planned = 2 * EVERY * CHECKS
         plan = Plan(f"{planned}img", planned, None, EVERY, 10 * planned, EVERY, EVERY)
         treatment = Treatment(folder, "continue")  # what is noticed is asked here, not what is done about it
-        return Trainer(TrainState(recipe, data, plan, 0), folder, self.referee, treatment)
+        return Trainer(TrainState(recipe, data, plan, 0), folder, self.evaluator, treatment)
 
     def well(self, name: str) -> RunFolder:
         """The run of a recipe after `CHECKS` evaluations; what they found is in `seen`."""

@@ -16,7 +16,7 @@ import torch
 
 from organza.data.batches import Batches, to_uint8
 from organza.errors import UserError
-from organza.evaluation.image_sets import FIRST, MOST_TRAINING, Side, Trained
+from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
 from organza.inference.load import Run
 from organza.media.volumes import pictured
 from organza.metrics.diversity import repeats
@@ -129,10 +129,10 @@ def look(
         UserError: there is no checkpoint that is whole, or the place named is not that of the run's data.
     """
     if isinstance(data, Batches):
-        trained = Trained(str(path), which, recipe=recipe)
+        trained = RunWithData(str(path), which, recipe=recipe)
         trained.data = data  # what the cached property would open again
     else:
-        trained = Trained(str(path), which, recipe=recipe, at=data)
+        trained = RunWithData(str(path), which, recipe=recipe, at=data)
         if data is not None:
             _ = trained.data  # a place that was named must be right
     run, missing = trained.run, trained.missing()
@@ -164,14 +164,14 @@ def _most(run: Run) -> int:
     return min(MOST_TRAINING, max(1000, ROOM // int(np.prod(run.shape))))
 
 
-def _beside(made: Side, real: Side | None) -> np.ndarray | None:
+def _beside(made: ImageSet, real: ImageSet | None) -> np.ndarray | None:
     """What to show beside the first of what was made: its targets, or any real ones."""
     if made.targets is not None:
         return pictured(made.targets[:SHOWN])
     return None if real is None else pictured(_spaced(real.images, SHOWN))
 
 
-def _copies(made: Side, training: Side, real: Side) -> Copies | None:
+def _copies(made: ImageSet, training: ImageSet, real: ImageSet) -> Copies | None:
     of_training, of_made = thumbnails(training.images), thumbnails(made.images)
     held_out = real.split == "held-out"
     try:
@@ -182,7 +182,7 @@ def _copies(made: Side, training: Side, real: Side) -> Copies | None:
     return Copies(found.nearness, found.copies, _pairs(found, made, training, usual), real.split)
 
 
-def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tuple[Pair, ...]:
+def _pairs(found: Memorisation, made: ImageSet, training: ImageSet, usual: float) -> tuple[Pair, ...]:
     chosen: dict[int, int] = {}  # each training picture once: many copies of one would hide the others
     for index in found.distances.argsort().tolist():
         chosen.setdefault(int(found.nearest[index]), index)
@@ -201,7 +201,7 @@ def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tup
     )
 
 
-def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
+def _variety(real: ImageSet, made: ImageSet) -> tuple[Estimate | None, Estimate | None]:
     x, y = thumbnails(real.images), thumbnails(made.images)
     try:
         return variety(x, y), repeats(x, y)
@@ -209,7 +209,7 @@ def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
         return None, None
 
 
-def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> Judged:
+def _judged(run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet | None) -> Judged:
     chances = _chances(run, made)
     order = np.argsort(-chances, kind="stable")
     some, last = order[:SHOWN], order[::-1][: min(SHOWN, len(order) - SHOWN)]
@@ -219,7 +219,7 @@ def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> J
     return Judged(most, least, _share(chances), held_out, known)
 
 
-def _chances(run: Run, side: Side, most: int = SAMPLES) -> np.ndarray:
+def _chances(run: Run, side: ImageSet, most: int = SAMPLES) -> np.ndarray:
     """The probability that each of some pictures is authentic; where D wants labels, that it is of what it was asked to be."""
     images = _spaced(side.images, most)
     if getattr(run.discriminator, "labels", 0) and side.labels is not None:
