@@ -16,7 +16,7 @@ from organza import Images, Source
 from organza.errors import UserError
 from organza.game import Batch, discriminator_loss, generator_alone, generator_loss
 from organza.games.coded import LEVEL, Coded
-from organza.networks.coded import Discriminator, Generator, code_shape, reduction
+from organza.networks.coded import Discriminator, Generator, code_shape, greatest_reduction
 from organza.recipe import Recipe
 from organza.recipes.swift import coded
 from organza.run.events import Evaluated, Sampled
@@ -60,7 +60,7 @@ def moved(game: Coded, terms: dict[str, Tensor]) -> set[str]:
     ],
 )
 def test_pictures_go_to_codes_and_back_to_their_size(shape: tuple[int, ...], by: int):
-    assert reduction(shape) == by
+    assert greatest_reduction(shape) == by
     G, D = Generator(shape, z_dim=10, width=2, brush=4), Discriminator(shape, width=2)
     x = torch.rand(2, *shape) * 2 - 1
     q = G.encoder(x)

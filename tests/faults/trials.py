@@ -458,3 +458,4 @@ def everything(courses: list[Course], material: Material, root: Path, share: flo
     patients = illness.Patients(root / "patients")
     yield illness.left_alone(patients, of(5))
     yield illness.noticed(patients, of(20))
+    yield from illness.cured(patients, of(20))

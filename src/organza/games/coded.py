@@ -64,8 +64,10 @@ class Coded(Unconditional):
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
         shape = tuple(data.shape)
-        code = (settings_of(generator) or {})["code"]
-        return generator.given(shape=shape), discriminator.given(shape=shape, code=code)
+        known = settings_of(generator) or {}
+        return generator.given(shape=shape), discriminator.given(
+            shape=shape, **{name: known[name] for name in ("code", "reduction")}
+        )
 
     def fit(self, data: Any) -> None:
         self.G.fit(data.at(range(FITTED))["image"])  # type: ignore[operator]

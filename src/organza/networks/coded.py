@@ -1,7 +1,7 @@
 """The networks of a game on codes: an autoencoder draws the pictures, and the players meet where those are small.
 
 Two stages, as in Esser et al. 2021, arXiv:2012.09841, and Rombach et al. 2022, arXiv:2112.10752, at the size of minutes.
-Symbols: x [N, channels, H, W] in [-1, 1]; q [N, code, H/f, W/f] in (-1, 1) its code, q = E(x), x ~ R(q); z [N, z_dim]; f of `reduction`.
+Symbols: x [N, channels, H, W] in [-1, 1]; q [N, code, H/f, W/f] in (-1, 1) its code, q = E(x), x ~ R(q); z [N, z_dim]; f is `reduction`.
 
 What takes a game longest, plain surfaces and closed outlines, an absolute error teaches R in a minute or two; and on the codes a turn of
 the game costs a third (docs/lab-log.md, 51).
@@ -28,20 +28,25 @@ SHORTEST = 16
 """Pixels of the shorter side of a picture, at least."""
 
 
-def reduction(shape: Shape) -> int:
+def greatest_reduction(shape: Shape) -> int:
     """Return f: 4 for pictures whose codes then still have twelve pixels a side and can be halved, else 2.
 
-    >>> reduction((3, 64, 64)), reduction((1, 28, 28)), reduction((3, 100, 100))
+    >>> greatest_reduction((3, 64, 64)), greatest_reduction((1, 28, 28)), greatest_reduction((3, 100, 100))
     (4, 2, 2)
     """
     return 4 if min(shape[1:]) >= 48 and all(side % 8 == 0 for side in shape[1:]) else 2
 
 
-def code_shape(shape: Shape, code: int) -> Shape:
-    """Of the codes of pictures of this shape, (code, H/f, W/f).
+def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
+    """Return the shape of the codes of pictures of this shape, (code, H/f, W/f).
+
+    Args:
+        shape: of the images, (channels, height, width).
+        code: maps of a code.
+        reduction: f, 2 or 4; 0 is `greatest_reduction`.
 
     Raises:
-        UserError: where the pictures are too small, or their sides cannot be halved often enough.
+        UserError: for another reduction, or where the pictures are too small or their sides cannot be halved often enough.
 
     >>> code_shape((3, 64, 64), 8)
     (8, 16, 16)
@@ -51,10 +56,12 @@ def code_shape(shape: Shape, code: int) -> Shape:
         raise UserError(
             f"Pictures of {width}x{height} are too small to be coded: {SHORTEST} pixels a side are the least; take --recipe swift."
         )
-    by = reduction(shape)
+    if reduction not in (0, 2, 4):
+        raise UserError(f"generator.reduction is {reduction}; it must be 2 or 4, or 0 for the greatest that fits.")
+    by = reduction or greatest_reduction(shape)
     if height % (2 * by) or width % (2 * by):
         raise UserError(
-            f"Pictures of {width}x{height} cannot be coded: both sides must be divisible by 4; take --recipe swift."
+            f"Pictures of {width}x{height} cannot be coded: both sides must be divisible by {2 * by}; take --recipe swift."
         )
     return (code, height // by, width // by)
 
@@ -67,6 +74,7 @@ class Generator(layers.Generator):
         z_dim: size of the latent.
         width: feature maps at the codes' size, over f: so the inner layers are those of a generator of this width of whole images.
         code: maps of a code.
+        reduction: f, 2 or 4; 0 is `greatest_reduction`.
         brush: feature maps of E at half the size; see `Encoder` and `Decoder`.
         loud: how loud the chromas are that E sees: `colours.seen`.
         quiet: how loud they are in what R draws: `colours.drawn`.
@@ -88,6 +96,7 @@ class Generator(layers.Generator):
         z_dim: int = 100,
         width: int = 8,
         code: int = 8,
+        reduction: int = 0,
         brush: int = 16,
         loud: float = 1.0,
         quiet: float = 1.0,
@@ -99,9 +108,10 @@ class Generator(layers.Generator):
             if value < least:
                 raise UserError(f"generator.{name} is {value}; it must be at least {least}.")
         self.z_dim = z_dim
-        self.inner = skips.Generator(code_shape(shape, code), z_dim=z_dim, width=reduction(shape) * width)
-        self.encoder = Encoder(shape, code=code, width=brush, chroma=loud, range=range, norm=norm)
-        self.decoder = Decoder(shape, code=code, width=brush, chroma=quiet, range=range)
+        by = reduction or greatest_reduction(shape)
+        self.inner = skips.Generator(code_shape(shape, code, by), z_dim=z_dim, width=by * width)
+        self.encoder = Encoder(shape, code=code, reduction=by, width=brush, chroma=loud, range=range, norm=norm)
+        self.decoder = Decoder(shape, code=code, reduction=by, width=brush, chroma=quiet, range=range)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.decoder(self.inner(z))
@@ -118,6 +128,7 @@ class Encoder(nn.Module):
     Args:
         shape: of the images, (channels, height, width).
         code: maps of a code.
+        reduction: as of `Generator`.
         width: feature maps at half the size; twice as many at a fourth.
         chroma: how loud the chromas are that it sees: `colours.seen`.
         range: function of `ranges` that makes the range of images from the number of channels.
@@ -133,6 +144,7 @@ class Encoder(nn.Module):
         shape: Shape,
         *,
         code: int = 8,
+        reduction: int = 0,
         width: int = 16,
         chroma: float = 1.0,
         range: Callable[[int], Range] = tanh,
@@ -140,7 +152,7 @@ class Encoder(nn.Module):
     ):
         super().__init__()
         channels = shape[0]
-        maps = [width, 2 * width] if reduction(shape) == 4 else [2 * width]
+        maps = [width, 2 * width] if (reduction or greatest_reduction(shape)) == 4 else [2 * width]
         self.seen, self.range = seen(channels, chroma), range(channels)
         stack: list[nn.Module] = []
         for narrow, wide in pairwise([channels, *maps]):
@@ -159,6 +171,7 @@ class Decoder(nn.Module):
     Args:
         shape: of the images, (channels, height, width).
         code: maps of a code.
+        reduction: as of `Generator`.
         width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one.
         chroma: how loud the chromas of what it draws are: `colours.drawn`.
         range: function of `ranges` that makes the range of images from the number of channels.
@@ -172,13 +185,15 @@ class Decoder(nn.Module):
         shape: Shape,
         *,
         code: int = 8,
+        reduction: int = 0,
         width: int = 16,
         chroma: float = 1.0,
         range: Callable[[int], Range] = tanh,
     ):
         super().__init__()
         channels = shape[0]
-        maps = [2 * width, width * 3 // 2, width * 3 // 4] if reduction(shape) == 4 else [2 * width, width * 3 // 4]
+        quarter = (reduction or greatest_reduction(shape)) == 4
+        maps = [2 * width, width * 3 // 2, width * 3 // 4] if quarter else [2 * width, width * 3 // 4]
         stack: list[nn.Module] = [_even(nn.Conv2d(code, maps[0], 3, padding=1)), Residual(maps[0])]
         for wide, narrow in pairwise(maps):
             stack += [nn.ReLU(True), _even(Doubling(wide, narrow))]
@@ -216,14 +231,16 @@ class Discriminator(scales.Discriminator):
         shape: of the images, (channels, height, width).
         width: as of `Generator`.
         code: maps of a code.
+        reduction: as of `Generator`.
         norm: the normalisation, a function of the number of feature maps.
 
     >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 8, 16, 16)).shape
     torch.Size([5, 2])
     """
 
-    def __init__(self, shape: Shape, *, width: int = 8, code: int = 8, norm: Norm = no_norm):
-        super().__init__(code_shape(shape, code), width=reduction(shape) * width, norm=norm)
+    def __init__(self, shape: Shape, *, width: int = 8, code: int = 8, reduction: int = 0, norm: Norm = no_norm):
+        by = reduction or greatest_reduction(shape)
+        super().__init__(code_shape(shape, code, by), width=by * width, norm=norm)
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         return encode(x)

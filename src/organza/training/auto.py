@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from organza.data.batches import Batches
+from organza.data.detail import detail
 from organza.data.source import Source
-from organza.networks.coded import reduction
+from organza.networks.coded import greatest_reduction
 from organza.recipe import Recipe
 from organza.recipes.classic import dcgan_r1
 from organza.recipes.conditional import cgan_swift
@@ -33,6 +34,11 @@ PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
 REHEARSAL, LONGEST = 0.05, 20_000
 """The share of a run's images that the autoencoder of `coded` has for itself, and how many are enough for it: docs/lab-log.md, 59."""
+KEPT, LOST = 0.35, (0.2, 0.6)
+"""Of `data.detail`, for codes of half the size and not a quarter: the most contrast that a quarter keeps, and the least and the most
+that it loses. So pixel art, nebulae and photographs are told from drawings, thin lines and soft textures (docs/lab-log.md, 62)."""
+LOOKED, PLACES = 256, 32 * 48
+"""Images that are looked at for it, and the most places of a code: at twice the side a turn of the game costs four times as much."""
 GROWING = Cosine(0.0, 0.3, end=0.5)
 """How often what D sees is changed in runs of many passes: young players learn faster from what is as it is."""
 
@@ -58,9 +64,11 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
     plain = swift() if source.labels is None else cgan_swift()
     data = plain.data(source)
     pictures, (channels, height, across) = len(data.parts.train), data.shape
-    few = False
-    if source.labels is None and reduction(data.shape) == 4:
-        plain = coded()
+    few = fine = False
+    if source.labels is None and greatest_reduction(data.shape) == 4:
+        plain, fine = coded(), finely_drawn(data)
+        if fine:
+            plain = replace(plain, generator=plain.generator.given(reduction=2, code=4))
     elif few := source.labels is None and pictures < ENOUGH:
         plain = few_shot()
     feasible(plain, data)
@@ -84,10 +92,22 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
         sized(plain, width),
         (
             f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
+            *(
+                ["codes of half the images' size, since a quarter of it would lose much of their detail"]
+                if fine
+                else []
+            ),
             f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
             f"each picture is seen {passes:,.1f} times: {then}",
         ),
     )
+
+
+def finely_drawn(data: Batches) -> bool:
+    """True if codes of half the size of these images are worth their cost, rather than of a quarter."""
+    _, height, width = data.shape
+    found = detail(data.at(range(min(LOOKED, len(data.parts.train))))["image"], 4)
+    return found.kept < KEPT and LOST[0] < found.lost < LOST[1] and height * width // 4 <= PLACES
 
 
 def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:

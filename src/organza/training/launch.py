@@ -111,7 +111,8 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
             f"{recipe.name}, {plan.images:,} images planned",
             images=state.images,
         )
-        yield Begun((*_headline(recipe, data, plan, folder, accelerator), *reasons), state.images, plan.images)
+        lines = (*_headline(recipe, data, plan, folder, accelerator), *reasons)
+        yield Begun(lines, state.images, plan.images, tuple(state.history))
         treatment = Treatment(folder, asked.on_collapse, fallback)
         events = Trainer(state, folder, evaluator, treatment, asked.metadata).events()
         for event in reported(events, folder, data, recipe) if asked.report else events:

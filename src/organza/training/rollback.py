@@ -18,7 +18,7 @@ from organza.disk import remove_tree, rename, safe_name
 from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
-from organza.run.events import Event, Warned
+from organza.run.events import Event, RolledBack
 from organza.run.folder import RunFolder
 from organza.run.health import BEGINNING, GLANCES, Finding, Vitals, at_a_glance, findings
 from organza.training import snapshot
@@ -136,7 +136,7 @@ def taken_back(
         text = f"{why}: back at {back.to:,} images, with the learning rates multiplied by {rates:g}"
         text += f" and the penalties by {strict:g}" if strict > 1 else ""
     treatment.folder.event("rolled back", text, **back._asdict(), rates=factor(done, back.to))
-    yield Warned(text)
+    yield RolledBack(text, back.to)
     return None
 
 
