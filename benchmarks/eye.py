@@ -1,10 +1,10 @@
-"""The order that the eye gives sheets of samples, and how far the numbers and words of a report agree with it.
+"""The order that the eye gives sample grids, and how far the numbers and words of a report agree with it.
 
     python benchmarks/eye.py pairs race/* --out eye          # pages of pairs, blind: eye/00.png ..., and an empty eye/votes.txt
     python benchmarks/eye.py measure race/* --out eye        # what a report measures, of each sheet
     python benchmarks/eye.py agree eye                       # the order by eye, and who agrees with it
 
-Each folder of a race (`race.py`) holds real.npy and sheets of samples, NAME-00.npy. A pair is two sheets, each behind some real images of
+Each folder of a race (`race.py`) holds real.npy and sample grids, NAME-00.npy. A pair is two sheets, each behind some real images of
 its own data: the eye says which one is nearer to its real ones, and a word for each from 1 (nothing in common) to 5 (would pass for real).
 A line of votes.txt is `PAIR A|B|= WORD_A WORD_B`. The order is that of Bradley and Terry 1952: P(i before j) = s(q_i - q_j), s the logistic
 function, with a weak pull of all q to 0; a draw counts half for both. Numbers are fitted on some kinds of images and tried on the others
@@ -242,7 +242,7 @@ MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The order that the eye gives sheets of samples, beside the numbers.")
+    parser = argparse.ArgumentParser(description="The order that the eye gives sample grids, beside the numbers.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("pairs", "measure"):
         asked = verbs.add_parser(verb)

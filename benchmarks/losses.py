@@ -2,7 +2,7 @@
 
     python benchmarks/losses.py fashion --images 20000 --size 32 --width 32 --out losses.json
 
-What it prints is how far each came from held-out pictures and how fast it went, for these few images and one seed unless told: a hint at
+What it prints is how far each came from held-out images and how fast it went, for these few images and one seed unless told: a hint at
 what to expect here, not a ranking. A recipe with five turns of D gives its generator a fifth of the turns for the same images.
 """
 

@@ -33,7 +33,7 @@ KINDS = {  # what is timed, in words
     "step": "training steps",
     "_tick": "counting",
     "_write_stats": "statistics",
-    "_sample": "sheets of samples",
+    "_sample": "sample grids",
     "_evaluate": "evaluations",
     "_save": "checkpoints",
     "load": "opening the finished run",

@@ -1,4 +1,4 @@
-"""What a person sees: live and plain displays from the same events, previews, exit codes, and pictures in character cells."""
+"""What a person sees: live and plain displays from the same events, previews, exit codes, and images in character cells."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_plain_lines_have_no_escape_codes_and_one_line_each():
 def test_exit_codes_tell_how_it_ended(kind: str, code: int):
     ended, text = shown(run(kind=kind), force_terminal=False)
     assert ended == code
-    assert ("the same command goes on" in text) == kind.startswith("SIG")
+    assert ("run the same command again to resume" in text) == kind.startswith("SIG")
 
 
 def test_warm_up_is_shown():

@@ -78,7 +78,7 @@ def test_a_run_against_its_own_held_out_images(run: Path, pictures: Path, extrac
 
 
 def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
-    """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many pictures."""
+    """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many images."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
     [found] = evaluate(folder, count=500, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
@@ -235,10 +235,10 @@ def mistakes(run: Path, folder: Path) -> dict[str, tuple[dict, str]]:
     return {
         "no such place": ({"target": folder / "nowhere"}, "There is no .*nowhere"),
         "no reals named": ({"target": real}, "--against DATA"),
-        "empty folder": ({"target": folder / "empty", "against": real}, "no pictures"),
-        "empty reals": ({"target": run, "against": folder / "empty"}, "no pictures"),
-        "too few": ({"target": few, "against": real}, "5 pictures to be measured"),
-        "too few reals": ({"target": real, "against": few}, "5 pictures to measure against"),
+        "empty folder": ({"target": folder / "empty", "against": real}, "no images"),
+        "empty reals": ({"target": run, "against": folder / "empty"}, "no images"),
+        "too few": ({"target": few, "against": real}, "5 images to be measured"),
+        "too few reals": ({"target": real, "against": few}, "5 images to measure against"),
         "count": ({"target": run, "count": 3}, "--count is 3"),
         "against a run": ({"target": real, "against": run}, "is a run"),
         "checkpoint": ({"target": run, "checkpoint": "00000001"}, "has no checkpoint"),

@@ -190,7 +190,7 @@ def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
     try:
         run.require_judging()
     except UserError:  # of pairs, or of labels that must be named
-        pytest.skip("judges no picture alone")
+        pytest.skip("judges no image alone")
     monkeypatch.setattr(load, "LARGE", 0)
     run.require_judging()
 

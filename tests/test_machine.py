@@ -293,7 +293,7 @@ def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Mat
         network.register_forward_hook(lambda layer, given, made, name=name: seen[name].append(made.dtype))
     train_step(one)
     full, half = torch.float32, torch.bfloat16
-    # Real and fake of D's turn, and the moved pictures, in float32; in G's turn, fakes and the reals they are compared with, not.
+    # Real and fake of D's turn, and the moved images, in float32; in G's turn, fakes and the reals they are compared with, not.
     assert seen == {"D": [full] * 3 + [half] * 2, "G": [half], "penalty": [full], "logits": [full] * 2}
     for kind in seen.values():
         kind.clear()

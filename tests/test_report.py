@@ -69,7 +69,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with file names and a folder's name that would be code in a page."""
+    """Images with file names and a folder's name that would be code in a page."""
     folder = tmp_path_factory.mktemp("data") / "<script>alert(1)<"
     folder.mkdir()
     for seed in range(120):
@@ -143,7 +143,7 @@ def test_the_numbers_are_those_of_the_files(html: str, run: Path):
     value, error = chosen["mmd"]["value"], chosen["mmd"]["error"]
     digits = 2 if error >= 0.005 else 3
     assert f"distance {value:.{digits}f} ± {error:.{digits}f} at {best:,} images" in text
-    assert f"{len(lines)} times, against {lines[0]['card']['real']} held-out pictures" in text
+    assert f"{len(lines)} times, against {lines[0]['card']['real']} held-out images" in text
 
 
 def test_commands_of_the_page_exist_and_are_quoted(run: Path):
@@ -197,7 +197,7 @@ def history(*distances: float, error: float = 0.01) -> tuple[Check, ...]:
     return tuple(Check(1000 * n, value, error, 0.8, 0.02) for n, value in enumerate(distances, 1))
 
 
-# What runs on real pictures measured: 6,000 cartoon faces; the same with fifty times the learning rate; 24 garments for seven minutes.
+# What runs on real images measured: 6,000 cartoon faces; the same with fifty times the learning rate; 24 garments for seven minutes.
 GOOD = Evidence(
     5400, 600, (Check(12624, 0.2937, 0.0044, 0.816, 0.017), Check(25232, 0.2727, 0.0045, 0.875, 0.015),
                 Check(37856, 0.3062, 0.0047, 0.957, 0.009), Check(44176, 0.3038, 0.0048, 0.969, 0.008)),
@@ -399,11 +399,11 @@ def test_runs_side_by_side_warn_of_unlike_cards(run: Path, tmp_path: Path):
 
 def test_who_is_better_is_said_with_the_error():
     near, like, far = (Check(9000, value, 0.01, 0.8, 0.1) for value in (0.2, 0.21, 0.3))
-    assert better([Entry("a", far), Entry("b", near)]).startswith("b is nearer to the real pictures than a")
-    assert "0.7 errors apart, and it takes 3" in better([Entry("a", like), Entry("b", near)])
+    assert better([Entry("a", far), Entry("b", near)]).startswith("b is nearer to the real images than a")
+    assert "0.7 errors apart, and at least 3 are needed" in better([Entry("a", like), Entry("b", near)])
     three = better([Entry("a", far), Entry("b", like), Entry("c", near)])
     assert three.startswith("c is nearest")
-    assert "cannot be told from b (0.7 errors apart)" in three
+    assert "cannot be told apart from b (0.7 errors apart)" in three
     assert "behind it by more than the error is a (7.1 errors apart)" in three
     assert better([Entry("a", far), Entry("b", near, "It copies")]).endswith("But distance is not all: b: It copies")
     assert "It copies" not in better([Entry("a", far, "It copies"), Entry("b", near)])  # it is behind anyway
@@ -451,7 +451,7 @@ def test_a_quiz_of_a_run(run: Path):
     path = write_quiz(run, count=12, seed=3)
     assert path == run / "quiz.html"
     assert len(json.loads(re.search(r"const quiz = (.*);\n", path.read_text())[1])["pictures"]) == 12  # type: ignore[index]
-    for count, word in ((11, "even"), (8, "10 or more"), (40, "24 at most")):
+    for count, word in ((11, "even"), (8, "an even number of at least 10"), (40, "at most 24")):
         with pytest.raises(UserError, match=word):
             write_quiz(run, count)
 

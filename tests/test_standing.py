@@ -107,7 +107,7 @@ def test_a_recipe_changed_by_hand_is_noticed_and_named(
         "negative step",
         "other shape",
         "other kind",
-        "no optimiser",
+        "no optimizer",
         "negative images",
         "history",
         "strange",
@@ -132,7 +132,7 @@ def test_a_checkpoint_with_right_digests_and_wrong_content_is_refused_whole(
         tensors["discriminator"] = tensors["generator"]
     elif harm == "other kind":
         tensors["generator_training"][weight] = tensors["generator_training"][weight].double()
-    elif harm == "no optimiser":
+    elif harm == "no optimizer":
         del tensors["discriminator_optimizer"]
     elif harm == "negative images":
         facts["images"] = -8

@@ -71,7 +71,7 @@ def test_pictures_in_ten_folders(source: Path, tmp_path: Path):
     for index in range(30):
         path = out / module.CLASSES[LABELS[index]] / f"{index:05d}.png"
         assert np.array_equal(np.asarray(Image.open(path)), PICTURES[index])
-    assert told[-1] == ("writing pictures", 30, 30)
+    assert told[-1] == ("writing images", 30, 30)
     assert "Zalando" in (out / "ATTRIBUTION.txt").read_text()
     pack = open_data(out, cache=tmp_path / "cache")
     assert (pack.images.shape, len(pack.classes)) == ((30, 32, 32, 1), 10)
@@ -122,7 +122,7 @@ def test_nothing_is_downloaded_unasked(published: None, tmp_path: Path, monkeypa
         ("images-idx3", b"\0\0\x08\x03" + b"\xff" * 12, "promises 4294967295x"),
         ("images-idx3", gzip.compress(idx(PICTURES))[:-40], "cut short or damaged"),
         ("images-idx3", b"\x1f\x8bnonsense", "cut short or damaged"),
-        ("images-idx3", idx(PICTURES[:9]), "do not belong together: 9 pictures, 30 labels"),
+        ("images-idx3", idx(PICTURES[:9]), "do not belong together: 9 images, 30 labels"),
         ("labels-idx1", idx(LABELS + 1), "do not belong together"),
         ("labels-idx1", idx(LABELS)[:9], "promises 30 values and holds 1"),
     ],

@@ -23,7 +23,7 @@ def paint(k: int, width: int = 32, height: int = 32) -> Image.Image:
 
 
 def write(folder: Path, count: int = 40, width: int = 32, height: int = 32) -> Path:
-    """Pairs of a picture in a/ and its negative in b/: a + b = 255 wherever both are looked at alike."""
+    """Pairs of an image in a/ and its negative in b/: a + b = 255 wherever both are looked at alike."""
     for name in "ab":
         (folder / name).mkdir(parents=True)
     for k in range(count):
@@ -117,7 +117,7 @@ def test_pictures_without_a_partner_are_named(folder: Path):
 
 
 def test_a_broken_half_takes_its_partner_along_and_is_told(folder: Path):
-    (folder / "b" / "03.png").write_bytes(b"not a picture")
+    (folder / "b" / "03.png").write_bytes(b"not an image")
     data = sides(folder)
     assert data.count == 39
     assert [name for name, _ in data.broken] == ["b/03.png"]
@@ -138,11 +138,11 @@ def test_mistakes_are_told(folder: Path, tmp_path: Path):
     single = tmp_path / "single"
     shutil.copytree(folder / "a", single)
     with pytest.raises(
-        UserError, match=r"no folders a and b, and its pictures are not two halves of 32x32 .*: one is 32x32"
+        UserError, match=r"no folders a and b, and its images are not two halves of 32x32 .*: one is 32x32"
     ):
         sides(single)
     (folder / "b").mkdir()
-    with pytest.raises(UserError, match="no pictures"):
+    with pytest.raises(UserError, match="no images"):
         sides(folder)
 
 
@@ -152,7 +152,7 @@ def test_side_by_side(tmp_path: Path):
     for k in range(40):
         left = np.asarray(paint(k, 48, 32))
         Image.fromarray(np.concatenate([left, 255 - left], 1)).save(folder / f"{k:02d}.png")
-    (folder / "40.png").write_bytes(b"not a picture")
+    (folder / "40.png").write_bytes(b"not an image")
     data = Pairs(Source(folder, size="48x32"), mirror=True)
     assert (data.count, data.shape, data.source_shape) == (40, (3, 32, 48), (3, 32, 48))
     assert [name for name, _ in data.broken] == ["40.png"]

@@ -123,14 +123,14 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
     with pytest.raises(UserError, match=r"no volumes in .* no .npy"):
         opened(pictures)
     np.save(tmp_path / "grey.npy", np.full((8, 8, 8), 200, np.uint8))
-    with pytest.raises(UserError, match="For pictures use"):
+    with pytest.raises(UserError, match="For images use"):
         opened(tmp_path / "grey.npy")
     with pytest.raises(UserError, match="no cube"):
         Volumes(Source(tmp_path / "same.npy", size="32x16"))
 
 
 def test_a_check_or_a_recipe_for_pictures_says_what_volumes_are_trained_with(tables: Path, tmp_path: Path):
-    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no pictures; .*--recipe gan3d-light"):
+    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no images; .*--recipe gan3d-light"):
         check(tables)
     np.save(tmp_path / "all.npy", np.zeros((5, 16, 16, 16), np.uint8))
     with pytest.raises(UserError, match="gan3d-light"):

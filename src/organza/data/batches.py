@@ -153,7 +153,7 @@ class Batches(ABC):
 
 
 class Images(Batches):
-    """Single images, {"image"}: for games that make pictures from noise.
+    """Single images, {"image"}: for games that make images from noise.
 
     Args:
         source: where they are.

@@ -107,7 +107,7 @@ class PackFiles:
     """The images and the names of a new pack, written one after the other: a million take no memory.
 
     Plain writes rather than a memory map: a full disk is then an error that can be told, where a map kills the process, and broken
-    pictures leave no gaps. The header is written again at the end, with the true count; numpy leaves room for that.
+    images leave no gaps. The header is written again at the end, with the true count; numpy leaves room for that.
 
     Args:
         directory: of the files.
@@ -282,7 +282,7 @@ def recall(packs: Path, seen: str) -> Recalled | None:
 
     A small pack is read at each start, so that a flipped bit is noticed. A large one is read when its file's size or date are not those
     of the last reading: a second for each gigabyte, at each start, would buy no more than the notice of a bit that the disk flipped by
-    itself, in pictures that can be packed again.
+    itself, in images that can be packed again.
     """
     try:
         if not is_trusted(packs / f"{seen[:24]}.seen", packs):  # another user's note could lead to any images

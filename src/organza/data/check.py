@@ -31,7 +31,7 @@ from organza.progress import Progress
 from organza.shell import quoted
 from organza.untrusted import printable
 
-FEW = 500  # pictures; below, a generator mostly learns to repeat them
+FEW = 500  # images; below, a generator mostly learns to repeat them
 ALIKE = 3.0  # of 255, mean difference of two 8x8 miniatures that count as near-duplicates
 Groups = tuple[tuple[str, ...], ...]
 
@@ -42,14 +42,14 @@ class Check:
 
     Args:
         source: where.
-        usable: names of the readable pictures, and what each is.
+        usable: names of the readable images, and what each is.
         broken: files that cannot be used, each with its reason.
         copies: groups of files with the same pixels at a glance (32x32), or the same bytes.
         alike: groups of near-duplicates, copies left out: resaved, resized or retouched.
-        classes: pictures in each class, where folders name two or more.
+        classes: images in each class, where folders name two or more.
         size, channels: recommended, or as asked.
         passed_over: files that are something else, each with what it is.
-        companions: how many tables, texts and notes stand beside the pictures.
+        companions: how many tables, texts and notes stand beside the images.
         apart: hidden files and folders, those of systems, and runs, which were not looked into.
         told: what else the user should know of how they are read.
     """
@@ -99,7 +99,7 @@ class Check:
 
     @property
     def budget(self) -> str:
-        """A first budget: minutes for thumbnails, longer for larger pictures."""
+        """A first budget: minutes for thumbnails, longer for larger images."""
         return "20m" if self.size.width * self.size.height <= 64 * 64 else "2h"
 
 
@@ -111,7 +111,7 @@ def check(
     pages: str = "first",
     follow_links: bool = False,
 ) -> Check:
-    """Look at every picture of a folder, a zip or an array file. Nothing is written.
+    """Look at every image of a folder, a zip or an array file. Nothing is written.
 
     Args:
         source: where they are.
@@ -121,7 +121,7 @@ def check(
         pages, follow_links: see `open_data`; with "all", files with several pages are counted, and the first of them is looked at.
 
     Raises:
-        UserError: no such source, or no pictures in it.
+        UserError: no such source, or no images in it.
 
     >>> len(check("photos").broken)    # doctest: +SKIP
     3
@@ -149,7 +149,7 @@ def check(
                 usable.append((entry.name, seen[0]))
                 twins.add(name, seen[1])
             if progress:
-                progress("looking at pictures", done, len(found.entries))
+                progress("looking at images", done, len(found.entries))
     facts = [f for _, f in usable]
     labels, classes = classes_of([name for name, _ in usable])
     counts = tuple((printable(classes[label]), count) for label, count in sorted(Counter(labels or ()).items()))
@@ -182,7 +182,7 @@ def difference_hash(picture: np.ndarray) -> tuple[int, int]:
 
 
 class _Twins:
-    """Finds pictures that are there twice, in one pass: 300 bytes are kept of each."""
+    """Finds images that are there twice, in one pass: 300 bytes are kept of each."""
 
     def __init__(self) -> None:
         self._same: dict[bytes, list[str]] = defaultdict(list)
@@ -191,7 +191,7 @@ class _Twins:
         self._miniatures: list[np.ndarray] = []
 
     def add(self, name: str, picture: np.ndarray) -> None:
-        """Take note of a picture, uint8 [32, 32, 3]."""
+        """Take note of an image, uint8 [32, 32, 3]."""
         same = self._same[hashlib.sha256(picture.tobytes()).digest()]
         same.append(name)
         if len(same) > 1:
@@ -199,7 +199,7 @@ class _Twins:
         miniature = picture.reshape(8, 4, 8, 4, 3).mean((1, 3)).astype(np.uint8)
         keys = list(enumerate(difference_hash(picture)))
         for key in keys:
-            for group in self._leaders[key][:64]:  # bounded: thousands of plain pictures share a hash
+            for group in self._leaders[key][:64]:  # bounded: thousands of plain images share a hash
                 if np.abs(miniature.astype(np.int16) - self._miniatures[group]).mean() <= ALIKE:
                     self._groups[group].append(name)
                     return
@@ -252,21 +252,21 @@ def notes(found: Check) -> list[str]:
         told.append(f"{_several_of(len(found.broken), 'file')} cannot be used; training goes on without")
     told += found.told
     if count == 1:
-        told.append(f"a GAN learns from many pictures; {FEW} are a good beginning, 2 the least")
+        told.append(f"a GAN learns from many images; {FEW} are a good beginning, 2 the least")
     elif count < FEW:
-        told.append(f"{count} pictures are few: the generator will tend to repeat them; {FEW} or more are better")
+        told.append(f"{count} images are few: the generator will tend to repeat them; {FEW} or more are better")
     if found.enlarged:
         verb = "is" if found.enlarged == 1 else "are"
-        told.append(f"{_several_of(found.enlarged, 'picture')} {verb} smaller than {found.size} and would be enlarged")
+        told.append(f"{_several_of(found.enlarged, 'image')} {verb} smaller than {found.size} and would be enlarged")
     if found.copies:
         repeats = _repeats(found.copies)
         told.append(
-            f"{_several_of(repeats, 'picture')} {'repeats' if repeats == 1 else 'repeat'} another one, "
+            f"{_several_of(repeats, 'image')} {'repeats' if repeats == 1 else 'repeat'} another one, "
             f"for example {' = '.join(found.copies[0][:2])}"
         )
     if found.usable and not 2 / 3 <= found.aspect * found.size.height / found.size.width <= 1.5:
         told.append(
-            f"most pictures are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off; "
+            f"most images are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off; "
             f"--size {_nearer(found)} would keep more"
         )
     return told
@@ -277,15 +277,15 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
     side = middle_side([f for _, f in found.usable])
     colours = {1: "all are grey", 3: "they are in colour", 4: "most can be seen through somewhere"}[found.channels]
     return [
-        (f"--size {_typed(found.size)}", f"the pictures are {side:.0f} pixels on their shorter side (median)"),
+        (f"--size {_typed(found.size)}", f"the images are {side:.0f} pixels on their shorter side (median)"),
         (f"--channels {found.channels}", colours),
-        ("--recipe auto", "chosen by the pictures, the budget and the machine"),
+        ("--recipe auto", "chosen by the images, the budget and the machine"),
         (f"--budget {found.budget}", "enough to see whether it works; a larger one goes on from there"),
     ]
 
 
 def _rows(found: Check) -> list[tuple[str, str]]:
-    rows = [("usable pictures", f"{len(found.usable):,}"), ("broken files", f"{len(found.broken):,}")]
+    rows = [("usable images", f"{len(found.usable):,}"), ("broken files", f"{len(found.broken):,}")]
     if found.usable:
         least, middle, greatest = found.sizes
         rows += [
@@ -299,7 +299,7 @@ def _rows(found: Check) -> list[tuple[str, str]]:
         shown = ", ".join(f"{name} {count:,}" for name, count in found.classes[:12])
         rows.append(("classes", f"{shown}{', ...' if len(found.classes) > 12 else ''} (by folder)"))
     if found.passed_over:
-        rows.append(("passed over", f"{by_ending(found.passed_over)}: they are no pictures that can be read"))
+        rows.append(("passed over", f"{by_ending(found.passed_over)}: they are no images that can be read"))
     if found.companions:
         rows.append(
             (
@@ -314,7 +314,7 @@ def _rows(found: Check) -> list[tuple[str, str]]:
 
 
 def _nearer(found: Check) -> Size:
-    """A size of about the same cost with sides in steps of 16, nearer to the aspect of the pictures."""
+    """A size of about the same cost with sides in steps of 16, nearer to the aspect of the images."""
     short = min(found.size)
     long = max(16, round(short * max(found.aspect, 1 / found.aspect) / 16) * 16)
     return Size(long, short) if found.aspect > 1 else Size(short, long)

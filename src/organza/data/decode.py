@@ -1,4 +1,4 @@
-"""One picture file to pixels: converted on purpose or refused with a reason, never silently turned into something else."""
+"""One image file to pixels: converted on purpose or refused with a reason, never silently turned into something else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PAGES = ("first", "all")
 GLANCE = Size(32, 32)
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of a TIFF, and a value
 
-_UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as it was taken
+_UPRIGHT = {  # EXIF orientation: how to turn the image so that it stands as it was taken
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -57,7 +57,7 @@ _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as i
 
 
 class Facts(NamedTuple):
-    """What a picture file is, before anything was done to it."""
+    """What an image file is, before anything was done to it."""
 
     format: str
     mode: str
@@ -81,21 +81,21 @@ class Pages(NamedTuple):
 
 
 def decode(content: Content, size: Size, channels: int, fit: str = "crop", scaling: Scaling = alone) -> np.ndarray:
-    """A picture to uint8 [H, W, C].
+    """An image to uint8 [H, W, C].
 
     Upright by its orientation; the first frame or page; colour profiles are not applied. Deep values are scaled as `scaling` says.
     Transparency is laid on white, or kept with 4 channels, where what cannot be seen is black.
 
     Args:
         content: the bytes of a file, or pixels.
-        size: to bring it to, antialiased (Lanczos); small pictures are enlarged.
+        size: to bring it to, antialiased (Lanczos); small images are enlarged.
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        fit: "crop" cuts the middle out to the aspect; "pad" shows the whole picture on white, or on nothing with 4 channels;
-            "left" and "right" take one half of it, of pictures that are two, and crop that.
+        fit: "crop" cuts the middle out to the aspect; "pad" shows the whole image on white, or on nothing with 4 channels;
+            "left" and "right" take one half of it, of images that are two, and crop that.
         scaling: the scale of deep values; by the type of the file where no data set is known.
 
     Raises:
-        Unreadable: damaged, cut short, too large, not a picture, or with values that are not finite.
+        Unreadable: damaged, cut short, too large, not an image, or with values that are not finite.
     """
     with reasons():
         image = opened(content)
@@ -138,7 +138,7 @@ def decode_pages(
 
 
 def glance(content: Content) -> tuple[Facts, np.ndarray]:
-    """What a picture file is, and how it looks at 32x32: uint8 [32, 32, 3].
+    """What an image file is, and how it looks at 32x32: uint8 [32, 32, 3].
 
     Raises:
         Unreadable: as `decode`.
@@ -184,7 +184,7 @@ def extents(content: Content, pages: str = "first") -> tuple[str, Extent] | None
 
 
 def size_of(content: bytes) -> Size:
-    """The size of a picture as it stands upright, from its header alone.
+    """The size of an image as it stands upright, from its header alone.
 
     Raises:
         Unreadable: as `opened`.
@@ -214,7 +214,7 @@ def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Ima
 
 
 def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
-    """Any mode to L, RGB or RGBA: deep pictures are scaled; palettes, key colours and CMYK are resolved."""
+    """Any mode to L, RGB or RGBA: deep images are scaled; palettes, key colours and CMYK are resolved."""
     if kind := kind_of(image.mode):
         values = _finite(image)
         black, white = scaling(kind, values)
@@ -263,14 +263,14 @@ def _tag(image: Image.Image, number: int) -> int | None:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """L or RGB, with white where the picture can be seen through."""
+    """L or RGB, with white where the image can be seen through."""
     if image.mode != "RGBA":
         return image
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def half(image: Image.Image, side: str) -> Image.Image:
-    """The left or right half of a picture; all of it for any other side."""
+    """The left or right half of an image; all of it for any other side."""
     middle = max(1, image.width // 2)
     boxes = {"left": (0, 0, middle, image.height), "right": (image.width - middle, 0, image.width, image.height)}
     return image.crop(boxes[side]) if side in boxes else image
@@ -285,7 +285,7 @@ def cropped(image: Image.Image, size: Size) -> Image.Image:
 
 
 def padded(image: Image.Image, size: Size) -> Image.Image:
-    """The whole picture in the middle of `size`, on white, or on nothing where it has alpha (premultiplied, RGBa)."""
+    """The whole image in the middle of `size`, on white, or on nothing where it has alpha (premultiplied, RGBa)."""
     scale = min(size.width / image.width, size.height / image.height)
     inner = Size(max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     ground = Image.new(image.mode, size, (0, 0, 0, 0) if image.mode == "RGBa" else "white")
@@ -297,7 +297,7 @@ def padded(image: Image.Image, size: Size) -> Image.Image:
 def _resized(image: Image.Image, size: Size, box: tuple[float, float, float, float]) -> Image.Image:
     if image.size == size:
         return image
-    # A gap of 3 shrinks large pictures by whole factors first: two to four times faster, and not to be told apart.
+    # A gap of 3 shrinks large images by whole factors first: two to four times faster, and not to be told apart.
     return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
 
 

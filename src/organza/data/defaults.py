@@ -1,4 +1,4 @@
-"""Size and channels where the user names none: from a look at some of the pictures, each with its reason."""
+"""Size and channels where the user names none: from a look at some of the images, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from organza.data.decode import Facts, Unreadable, glance
 from organza.data.folder import Listing
 from organza.data.size import Size
 
-SAMPLE = 200  # pictures; 200 photographs of 12 megapixels take 5 seconds to look at
+SAMPLE = 200  # images; 200 photographs of 12 megapixels take 5 seconds to look at
 
 
 def sampled(found: Listing, most: int = SAMPLE) -> list[Facts]:
-    """What some of the pictures are, evenly spread over the list; unreadable ones left out."""
+    """What some of the images are, evenly spread over the list; unreadable ones left out."""
     step = max(1, len(found.entries) // most)
     facts = []
     for entry in found.entries[::step]:
         try:
             facts.append(glance(found.read(entry))[0])
-        except Unreadable:  # told when the picture is packed
+        except Unreadable:  # told when the image is packed
             continue
     return facts
 
 
 def recommended_size(facts: Sequence[Facts]) -> Size:
-    """32 where most pictures are smaller than 48, else 64: what two cores can learn in minutes."""
+    """32 where most images are smaller than 48, else 64: what two cores can learn in minutes."""
     return Size(32, 32) if facts and middle_side(facts) < 48 else Size(64, 64)
 
 

@@ -15,7 +15,7 @@ from organza.untrusted import printable, read_json
 
 NAMED = 3
 MANY = 1000  # packs that are looked at
-MOST = 2**30  # bytes of pictures that are compared: a second or two
+MOST = 2**30  # bytes of images that are compared: a second or two
 
 
 def difference(known: Mapping[str, Any], now: Batches) -> str:

@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder, a zip, or an array file, as a list of entries that are read one by one, and never written."""
+"""Where images come from: a folder, a zip, or an array file, as a list of entries that are read one by one, and never written."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ __all__ = ["ARRAYS", "LARGEST", "MESHES", "PICTURES", "VOLUMES", "Entry", "Kind"
 
 ADVICE = "they are trained with --recipe gan3d-light"
 LEADS_OUT = "it is a link that leads out of the folder; --follow-links reads it"
-RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # where a run has pictures, should it lie right beside the data
+RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # where a run has images, should it lie right beside the data
 
 
 def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = False) -> Listing:
-    """The files of a kind in a folder (any depth) or a zip, or the pictures of an array file; hidden files are skipped.
+    """The files of a kind in a folder (any depth) or a zip, or the images of an array file; hidden files are skipped.
 
     Args:
         source: the folder or the file.
@@ -48,7 +48,7 @@ def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = Fals
         follow_links: read what links in the folder lead to outside of it.
 
     Raises:
-        UserError: where there is no such source, it is nothing that holds pictures, or there are none in it.
+        UserError: where there is no such source, it is nothing that holds images, or there are none in it.
     """
     path = Path(source)
     if os.path.isdir(path):  # noqa: PTH112  # false, where a path object would raise for a name that is too long
@@ -71,7 +71,7 @@ def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = Fals
         told = (*found.problems, *found.passed_over)
         reasons = "".join(f" {name}: {reason}." for name, reason in told[:3])
         if kind is PICTURES and (volumes := _volumes(path)):
-            raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no pictures; {ADVICE}.")
+            raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no images; {ADVICE}.")
         raise UserError(f"There are no {kind.name} in {path}: {kind.formats}.{reasons}")
     return found
 
@@ -230,7 +230,7 @@ class _Walk:
 
 
 def _is_run(names: set[str]) -> bool:
-    """Return True if a folder with these names in it is a run: its sheets of samples must not be trained on."""
+    """Return True if a folder with these names in it is a run: its sample grids must not be trained on."""
     return ("recipe.json" in names and bool(names & {"checkpoints", "lock"})) or {"lock", "samples"} <= names
 
 
@@ -243,7 +243,7 @@ def _head(path: str) -> bytes:
 
 
 def _array(path: Path) -> Listing:
-    """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]."""
+    """The images of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]."""
     images = _loaded(path)
     status = path.stat()
 

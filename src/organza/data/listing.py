@@ -12,7 +12,7 @@ from organza.data.cache import sha256_of
 from organza.data.decode import ENDINGS
 from organza.data.signatures import CONVERT, content_of
 
-LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
+LARGEST = 256 * 2**20  # bytes of one file; more is no image for training
 ARRAYS = (".npy", ".npz")
 MESHES = (".obj", ".stl")
 UNKNOWN = "it is of an unknown kind"
@@ -59,11 +59,11 @@ class Kind(NamedTuple):
     @property
     def by_content(self) -> bool:
         """True if files of other endings are known by their first bytes."""
-        return self.name == "pictures"
+        return self.name == "images"
 
 
 PICTURES = Kind(
-    "pictures", frozenset(ENDINGS), frozenset(FOREIGN), "no JPEG, PNG, WebP, BMP, GIF or TIFF file", "PNG or JPEG"
+    "images", frozenset(ENDINGS), frozenset(FOREIGN), "no JPEG, PNG, WebP, BMP, GIF or TIFF file", "PNG or JPEG"
 )
 VOLUMES = Kind(
     "volumes",

@@ -24,18 +24,18 @@ MOST_PAGES = 4096  # of one file
 NONE_OF_THEM = "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
 
 Content = bytes | np.ndarray
-"""The bytes of a picture file, or pixels as an array file has them: uint8 [H, W] or [H, W, C]."""
+"""The bytes of an image file, or pixels as an array file has them: uint8 [H, W] or [H, W, C]."""
 
 
 class Unreadable(Exception):
-    """Why a file is not a usable picture, in a few words."""
+    """Why a file is not a usable image, in a few words."""
 
 
 def opened(content: Content) -> Image.Image:
-    """A picture from the bytes of a file, not decoded yet, or from pixels.
+    """An image from the bytes of a file, not decoded yet, or from pixels.
 
     Raises:
-        Unreadable: not one of the formats, damaged, or larger than a picture should be.
+        Unreadable: not one of the formats, damaged, or larger than an image should be.
     """
     if isinstance(content, np.ndarray):
         if content.shape[0] * content.shape[1] > MOST_PIXELS:
@@ -99,7 +99,7 @@ def orientation(image: Image.Image) -> int:
         return 1
     try:
         found = image.getexif().get(0x0112, 1)
-    except Exception:  # a damaged note beside the picture is no reason to lose the picture
+    except Exception:  # a damaged note beside the image is no reason to lose the image
         return 1
     return found if found in range(1, 9) else 1
 
@@ -171,10 +171,10 @@ _LONGEST_TEXT = 2**19  # bytes of such a text; Pillow refuses an image with one 
 
 
 def _checked_png(content: bytes) -> bytes:
-    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture.
+    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as an image.
 
-    A chunk beside the picture is taken out (a comment, a date, a profile of colours, the workflow that an image was made by): Pillow
-    refuses the picture where one is damaged or long. The orientation stays.
+    A chunk beside the image is taken out (a comment, a date, a profile of colours, the workflow that an image was made by): Pillow
+    refuses the image where one is damaged or long. The orientation stays.
     """
     place, kept, begin = 8, [], 0
     while place + 12 <= len(content):
@@ -199,7 +199,7 @@ def _checked_png(content: bytes) -> bytes:
 
 
 def _tells_orientation(kind: bytes, content: bytes, begin: int, end: int) -> bool:
-    """True if a chunk of a PNG may say how the picture stands, and is of a length that Pillow reads."""
+    """True if a chunk of a PNG may say how the image stands, and is of a length that Pillow reads."""
     if kind == b"eXIf":
         return True
     if kind not in _TEXTS or not content.startswith(_TURNED, begin) or end - begin > _LONGEST_TEXT:

@@ -1,4 +1,4 @@
-"""The pack: a folder's pictures, decoded once, as one array of bytes in the cache, of which rows are read when they are asked for."""
+"""The pack: a folder's images, decoded once, as one array of bytes in the cache, of which rows are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from organza.errors import UserError
 from organza.progress import Progress
 from organza.untrusted import printable
 
-FORMAT = 3  # of packs: one higher whenever the same pictures would give other bytes
+FORMAT = 3  # of packs: one higher whenever the same images would give other bytes
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Pictures ready for training.
+    """Images ready for training.
 
     Args:
         directory: of the files in the cache.
@@ -90,13 +90,13 @@ def open_data(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Pack:
-    """The pictures of a folder, a zip or an array file, packed; from the cache where nothing changed.
+    """The images of a folder, a zip or an array file, packed; from the cache where nothing changed.
 
     Args:
         source: is only read, never written to.
         size: to bring them to; None chooses 32 or 64 by their own sizes.
         channels: 1, 3 or 4; None looks at some of them.
-        fit: "crop" the middle, "pad" the whole picture, or of pictures that are two take the "left" or the "right" half.
+        fit: "crop" the middle, "pad" the whole image, or of images that are two take the "left" or the "right" half.
         pages: "first" takes the first page or frame of a file that has several, "all" takes each as an image: scan.tif#3.
         follow_links: read what links in a folder lead to outside of it.
         cache: the folder for packs.
@@ -104,7 +104,7 @@ def open_data(
         progress: is told (what, done, total).
 
     Raises:
-        UserError: no such source, no pictures in it, none of them readable, or no room for the pack.
+        UserError: no such source, no images in it, none of them readable, or no room for the pack.
 
     >>> open_data("photos", size=Size(96, 64)).images.shape    # doctest: +SKIP
     (5000, 64, 96, 3)
@@ -140,7 +140,7 @@ def distinct(pack: Pack, limit: int) -> int:
 
 
 class _Recipe(NamedTuple):
-    """How each picture becomes an image."""
+    """How each image becomes an image."""
 
     size: Size
     channels: int
@@ -183,7 +183,7 @@ class _Work:
             if seen is not None:
                 found[seen[0]].append(seen[1])
             if self.progress:
-                self.progress("looking at deep pictures", done, len(self.found.entries))
+                self.progress("looking at deep images", done, len(self.found.entries))
         return found
 
     def _stored(
@@ -191,7 +191,7 @@ class _Work:
     ) -> tuple[Path, dict[str, Any]]:
         found, recipe, size = self.found, self.recipe, self.recipe.size
         count, told = len(found.entries), dict[str, Any]()
-        # Large pictures are many bytes in flight, and so are all pages of a file.
+        # Large images are many bytes in flight, and so are all pages of a file.
         chunk = (
             max(1, min(CHUNK, 2**24 // (size.width * size.height * recipe.channels))) if self.pages == "first" else 1
         )
@@ -200,7 +200,7 @@ class _Work:
         )
 
         def fill(files: PackFiles) -> dict[str, Any]:
-            """Append every picture that can be used, and say what they are."""
+            """Append every image that can be used, and say what they are."""
             folders: list[str] = []
             broken, several = list(found.problems), 0
             for done, (entry, images) in enumerate(decoded, 1):
@@ -213,11 +213,11 @@ class _Work:
                             broken.append((printable(name), image))
                             continue
                         files.append(name, image)
-                        folders.append(sys.intern(name[: name.rfind("/") + 1]))  # once for all of its pictures
+                        folders.append(sys.intern(name[: name.rfind("/") + 1]))  # once for all of its images
                 if self.progress:
-                    self.progress("packing pictures", done, count)
+                    self.progress("packing images", done, count)
             if not folders:
-                raise UserError(f"None of the {count} pictures in {self.source} can be used ({_first(broken)}).")
+                raise UserError(f"None of the {count} images in {self.source} can be used ({_first(broken)}).")
             settings = recipe._asdict()
             labels, classes = classes_of(folders)
             told["broken"] = broken

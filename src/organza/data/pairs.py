@@ -1,4 +1,4 @@
-"""Two domains of pictures: pairs that belong together, or two folders that know nothing of each other."""
+"""Two domains of images: pairs that belong together, or two folders that know nothing of each other."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ SOME = 20  # pairs whose proportions are looked at
 
 
 class Packs(NamedTuple):
-    """One domain: its pictures as they are, and a little larger to show parts of in training; the same pack where there is no jitter."""
+    """One domain: its images as they are, and a little larger to show parts of in training; the same pack where there is no jitter."""
 
     plain: Pack
     grown: Pack
 
 
 class Domains(Batches):
-    """What pairs and unpaired domains share: two sets of pictures, a translated to b, {"a", "b"}.
+    """What pairs and unpaired domains share: two sets of images, a translated to b, {"a", "b"}.
 
     Training shows parts of enlarged pictures, all else the pictures as they are: what is measured and looked at is what `translate` gets.
 
@@ -62,7 +62,7 @@ class Domains(Batches):
         source: a folder with the subfolders a and b.
         packs: of a and of b.
         count: of items.
-        jitter: load the pictures this many pixels larger and show a random part of them, another in each pass.
+        jitter: load the images this many pixels larger and show a random part of them, another in each pass.
         mirror: flip each training image left to right with a chance of one half.
     """
 
@@ -106,9 +106,9 @@ class Domains(Batches):
 
 
 class Pairs(Domains):
-    """Pairs of pictures that belong together, {"a", "b"} of the same item: for Pix2Pix.
+    """Pairs of images that belong together, {"a", "b"} of the same item: for Pix2Pix.
 
-    Either two folders a/ and b/ with matching names, or a folder of pictures with the two halves side by side, a on the left.
+    Either two folders a/ and b/ with matching names, or a folder of images with the two halves side by side, a on the left.
 
     Args:
         source: where they are.
@@ -116,7 +116,7 @@ class Pairs(Domains):
         jitter, mirror: see `Domains`; both sides of a pair alike.
 
     Raises:
-        UserError: where names do not match (which), or the pictures are no pairs.
+        UserError: where names do not match (which), or the images are no pairs.
 
     >>> data = Pairs(Source("pairs"))                   # doctest: +SKIP
     >>> data.at(range(4))["a"].shape                    # doctest: +SKIP
@@ -172,7 +172,7 @@ class Pairs(Domains):
 
 
 class Unpaired(Domains):
-    """Two folders of pictures that know nothing of each other, {"a", "b"}: for CycleGAN, CUT and SimGAN.
+    """Two folders of images that know nothing of each other, {"a", "b"}: for CycleGAN, CUT and SimGAN.
 
     Where one domain is grey and the other in colour, both are read in colour.
 
@@ -246,7 +246,7 @@ def _opened(source: Source, size: Size, jitter: int, fit: str = "crop") -> Packs
 
 
 def _require_halves(source: Source, size: Size) -> None:
-    """Refuse pictures whose halves are nothing like this size: they are hardly pairs."""
+    """Refuse images whose halves are nothing like this size: they are hardly pairs."""
     for facts in sampled(listing(source.path, follow_links=source.follow_links), 20):
         width, height = facts.size
         if not 0.8 <= width * size.height / (2 * size.width * height) <= 1.25:
@@ -257,7 +257,7 @@ def _require_halves(source: Source, size: Size) -> None:
                 else ""
             )
             raise UserError(
-                f"{source.path} has no folders a and b{unpack}, and its pictures are not two halves of {size} side by side: "
+                f"{source.path} has no folders a and b{unpack}, and its images are not two halves of {size} side by side: "
                 f"one is {facts.size}{halves}.{_inside_splits(source)}"
             )
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-CHUNK = 16  # items for one call of a thread: a call costs as much as a small picture
+CHUNK = 16  # items for one call of a thread: a call costs as much as a small image
 
 
 def in_order(

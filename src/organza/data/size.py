@@ -1,4 +1,4 @@
-"""Sizes of pictures, written as image tools write them: width x height."""
+"""Sizes of images, written as image tools write them: width x height."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Source:
 
         Args:
             size, channels: in the place of the wishes above.
-            fit: how pictures are brought to the size: see `decode`.
+            fit: how images are brought to the size: see `decode`.
 
         Raises:
             UserError: whatever `open_data` raises; where there is one image, or all are alike.

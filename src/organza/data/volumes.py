@@ -1,4 +1,4 @@
-"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in batches like pictures."""
+"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in batches like images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Volume(NamedTuple):
 class Volumes(Batches):
     """Cubes of voxels, {"volume"}: uint8 [N, D, H, W, 1], 0 or 255, served as float [-1, 1] [N, 1, D, H, W].
 
-    The axes of a volume: depth from front to back, height from top to bottom, width from left to right, as of a stack of pictures.
+    The axes of a volume: depth from front to back, height from top to bottom, width from left to right, as of a stack of images.
     From a folder or zip with array files (one volume each) or meshes (.obj, .stl), or one array file [N, D, H, W]. Meshes are voxelised
     at the size asked for, 32 if none is; arrays of that size stay as they are and others are fitted to it.
 
@@ -68,7 +68,7 @@ class Volumes(Batches):
         super().__init__(len(self.volumes), source.seed)
         if self.count < 2:
             raise UserError(
-                f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning. For pictures use --recipe dcgan-r1."
+                f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning. For images use --recipe dcgan-r1."
             )
         if all(np.array_equal(self.volumes[0], other) for other in self.volumes):
             raise UserError(f"The {self.count} volumes in {source.path} are all alike; there is nothing to learn.")

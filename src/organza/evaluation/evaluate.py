@@ -1,4 +1,4 @@
-"""Evaluation: the pictures of a run or a folder against real ones, by one or several extractors, with all that the numbers depend on.
+"""Evaluation: the images of a run or a folder against real ones, by one or several extractors, with all that the numbers depend on.
 
 >>> first, second = evaluate("runs/faces")                      # doctest: +SKIP
 >>> first.metrics["mmd"]                                        # doctest: +SKIP
@@ -40,12 +40,12 @@ from organza.recipes import imported
 from organza.shell import quoted
 
 COUNT = 1000
-"""Pictures that a run makes for an evaluation, unless asked for others."""
+"""Images that a run makes for an evaluation, unless asked for others."""
 STRAIGHT = 1000
 """Images a side, below which the extrapolated Fréchet distance is left too large."""
 SUSPECTS = 5
 JUDGED = 1000  # training images, and unseen ones, that D is asked for
-AT_ONCE = 576  # pictures between two words of progress: whole batches of every look
+AT_ONCE = 576  # images between two words of progress: whole batches of every look
 
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
     "lite0": (lambda: Pyramid(offline_extractor), efficientnet_lite.WEIGHTS.installed),
@@ -118,13 +118,13 @@ def evaluate(
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> list[Evaluation]:
-    """Measure the pictures of a run or of a folder, once with each extractor.
+    """Measure the images of a run or of a folder, once with each extractor.
 
     Args:
-        target: a run's folder, or a folder, zip or array file of pictures.
-        against: real pictures; of a run its own held-out ones by default.
-        count: how many pictures to make, or to take from a folder; 1,000, or all up to 10,000, by default.
-        extractors: pictures to features; by default EfficientNet-Lite0, and MobileNetV2 where its weights are installed.
+        target: a run's folder, or a folder, zip or array file of images.
+        against: real images; of a run its own held-out ones by default.
+        count: how many images to make, or to take from a folder; 1,000, or all up to 10,000, by default.
+        extractors: images to features; by default EfficientNet-Lite0, and MobileNetV2 where its weights are installed.
         seed: of the latents.
         checkpoint: of a run: best, latest, or one's name.
         progress: is told (what, done, total).
@@ -132,7 +132,7 @@ def evaluate(
         recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
-        UserError: no such run or folder, nothing to compare it with, too few pictures, or pictures no extractor can see.
+        UserError: no such run or folder, nothing to compare it with, too few images, or images no extractor can see.
     """
     for name, place in (("target", target), ("against", against)):
         if not isinstance(place, str | PathLike | None):
@@ -143,7 +143,7 @@ def evaluate(
     if against is not None:
         require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
-        raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
+        raise UserError(f"--count is {count}; an evaluation needs {LEAST} images at least.")
     seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
@@ -158,7 +158,7 @@ def evaluate(
         sides = _sides_of_folders(target, against, count or MOST, progress)
     for side, what in ((sides.fake, "to be measured"), (sides.real, "to measure against")):
         if len(side) < LEAST:
-            raise UserError(f"{side.name} has {len(side)} pictures {what}; an evaluation needs {LEAST} at least.")
+            raise UserError(f"{side.name} has {len(side)} images {what}; an evaluation needs {LEAST} at least.")
     chosen = [_Told(extractor, progress) for extractor in extractors or suited(sides.real)]
     obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
     return [_measured(extractor, sides, seed, obeyed) for extractor in chosen]
@@ -169,9 +169,9 @@ class _Sides:
     """All that a comparison is made of.
 
     Args:
-        fake, real: the pictures to be measured, and those to measure against.
+        fake, real: the images to be measured, and those to measure against.
         training: what may have been copied; None where that is not known.
-        unseen: the measure of it: real pictures that were not trained on. Without them, `training` stands for itself.
+        unseen: the measure of it: real images that were not trained on. Without them, `training` stands for itself.
         notes: what the reader should know.
     """
 
@@ -187,9 +187,9 @@ def _sides_of_run(
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
-        raise UserError(f"{missing.rstrip('.')}; or name real pictures to measure against with --against.")
+        raise UserError(f"{missing.rstrip('.')}; or name real images to measure against with --against.")
     size = Size(run.width, run.height)
-    require_memory(count * math.prod(run.shape), f"{count:,} pictures")
+    require_memory(count * math.prod(run.shape), f"{count:,} images")
     named = None if against is None else image_set_from_folder(against, size, run.channels, progress=progress)
     if missing:
         note = f"{missing} So memorisation is not measured, and labels are drawn as often as the data had them"
@@ -204,10 +204,10 @@ def _sides_of_run(
 
 def _sides_of_folders(target: str | Path, against: str | Path | None, count: int, progress: Progress | None) -> _Sides:
     if not Path(target).exists():
-        raise UserError(f"There is no {target}; give a run's folder, or a folder, a zip or an array file of pictures.")
+        raise UserError(f"There is no {target}; give a run's folder, or a folder, a zip or an array file of images.")
     if against is None:
         raise UserError(
-            f"{target} is no run of organza; name the real pictures to hold its pictures against: --against DATA."
+            f"{target} is no run of organza; name the real images to hold its images against: --against DATA."
         )
     if is_run(against):
         raise UserError(
@@ -274,7 +274,7 @@ def _pixels(sides: _Sides) -> dict[str, Estimate]:
 
 
 def _membership(trained: RunWithData, sides: _Sides) -> dict[str, Estimate]:
-    """How well D's scores tell training images from unseen ones; nothing where D judges no pictures alone, or none were held out."""
+    """How well D's scores tell training images from unseen ones; nothing where D judges no images alone, or none were held out."""
     if sides.training is None or sides.unseen is None:
         return {}
     try:
@@ -296,7 +296,7 @@ def _classes(
 
 
 def features(extractor: Extractor, side: ImageSet) -> Tensor:
-    """The features of a side's pictures; kept on disk where the pictures do not change."""
+    """The features of a side's images; kept on disk where the images do not change."""
     if side.key is None or side.directory is None:
         return extractor(side.images)
     return cached_features(extractor, side.images, side.key, side.directory)
@@ -318,7 +318,7 @@ def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Su
 
 
 def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
-    """Do pictures show the labels they were asked for? The accuracy of a classifier that was trained on real ones, for each field."""
+    """Do images show the labels they were asked for? The accuracy of a classifier that was trained on real ones, for each field."""
     if sides.training is None:
         return {}
     known, wanted, found = sides.training.classes(), sides.fake.classes(), {}
@@ -330,7 +330,7 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
 
 
 def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
-    """The extractors of these names for pictures like a side's; all whose weights are installed where none is named.
+    """The extractors of these names for images like a side's; all whose weights are installed where none is named.
 
     Raises:
         UserError: as `named_extractor`.

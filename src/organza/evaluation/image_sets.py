@@ -1,4 +1,4 @@
-"""The two sides of an evaluation: pictures that a run makes or a folder holds, and the real ones that they are held against."""
+"""The two sides of an evaluation: images that a run makes or a folder holds, and the real ones that they are held against."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from organza.shell import quoted
 from organza.untrusted import printable
 
 MOST = 10_000
-"""Pictures of a folder; of more, evenly spaced ones are taken."""
+"""Images of a folder; of more, evenly spaced ones are taken."""
 MOST_TRAINING = 20_000
 """Training images that samples are searched for."""
 FIRST = 1_000_000
@@ -47,14 +47,14 @@ COMMON = Size(96, 96)
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures on one side of a comparison.
+    """Images on one side of a comparison.
 
     Args:
         name: where they are from.
         images: uint8 [N, H, W, C], or volumes [N, D, H, W, C].
         key: stands for their content; None where they were just made.
         directory: for what is derived from them.
-        names: of the pictures, where they have any.
+        names: of the images, where they have any.
         labels: what is known of each, float [N, width], by `fields`.
         fields: None where nothing is known.
         split: which part of the data they are.
@@ -82,7 +82,7 @@ class ImageSet:
         return "x".join(str(side) for side in (*reversed(self.images.shape[1:-1]), self.images.shape[-1]))
 
     def classes(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-        """The categorical fields, and the index of each picture's value: {field: (values, int [N])}."""
+        """The categorical fields, and the index of each image's value: {field: (values, int [N])}."""
         if self.fields is None or self.labels is None:
             return {}
         where = self.fields.slices()
@@ -100,17 +100,17 @@ def image_set_from_folder(
     most: int = MOST,
     progress: Progress | None = None,
 ) -> ImageSet:
-    """The pictures of a folder, a zip or an array file.
+    """The images of a folder, a zip or an array file.
 
     Args:
         path: where they are.
-        size, channels: to bring them to, as a run brings its own. By default pictures of one size stay as they are (up to 256x256), and of
+        size, channels: to bring them to, as a run brings its own. By default images of one size stay as they are (up to 256x256), and of
             pictures of many sizes the middle square is taken, at 96x96: the extractor scales them to its own resolution.
         most: how many at the most, evenly spaced.
         progress: is told (what, done, total).
 
     Raises:
-        UserError: no such folder, no pictures in it, none of them readable.
+        UserError: no such folder, no images in it, none of them readable.
     """
     if not Path(path).exists():
         listing(path)  # tells what is near
@@ -122,7 +122,7 @@ def image_set_from_folder(
             f"{len(pack.broken) - 3:,} more files of {path} are left out; organza data check {quoted(path)} lists them"
         )
     if len(which) < len(pack):
-        notes.append(f"{len(which):,} of the {len(pack):,} pictures in {path} are used, evenly spaced")
+        notes.append(f"{len(which):,} of the {len(pack):,} images in {path} are used, evenly spaced")
     fields = labels = None
     if pack.labels is not None:
         fields, labels = _folders_as_labels(pack.classes, pack.labels[which])
@@ -282,7 +282,7 @@ class RunWithData:
         Where there is no randomness in it, each input is translated once.
 
         Args:
-            count: how many pictures.
+            count: how many images.
             seed: of the series.
         """
         with told_but_memory(
@@ -306,7 +306,7 @@ class RunWithData:
             if not keep:
                 break
             if self.progress:
-                self.progress("making pictures", min(some.stop - FIRST, count), count)
+                self.progress("making images", min(some.stop - FIRST, count), count)
         return ImageSet(
             self.name,
             np.concatenate(images)[:count],

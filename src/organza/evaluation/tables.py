@@ -55,7 +55,7 @@ def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
 
 
 def warnings(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Why numbers of one table must not be compared with each other, and what they accuse the pictures of."""
+    """Why numbers of one table must not be compared with each other, and what they accuse the images of."""
     found = []
     names = {evaluation.card.extractor["name"] for evaluation in evaluations}
     if len(names) > 1:
@@ -82,7 +82,7 @@ def _accusations(evaluation: Evaluation) -> list[str]:
     copies, how = found[-1]
     nearest = ", ".join(f"{s.sample} and {s.training} ({s.distance:.2f})" for s in evaluation.suspects[:3])
     return [
-        f"{evaluation.of} may copy: {copies.value:.1%} of its pictures are as near to a training image as {RARE:.0%} of unseen real ones, "
+        f"{evaluation.of} may copy: {copies.value:.1%} of its images are as near to a training image as {RARE:.0%} of unseen real ones, "
         f"{how}; nearest are {nearest}, in parts of the usual distance: look at them"
     ]
 

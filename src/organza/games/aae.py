@@ -19,7 +19,7 @@ from organza.penalties import Penalty
 
 
 class AAE(Encoding):
-    """D judges latents: those of the prior are the real ones, those of pictures the fakes.
+    """D judges latents: those of the prior are the real ones, those of images the fakes.
 
     Args:
         G, D, adversarial, penalties: see `Game`.
@@ -48,6 +48,6 @@ class AAE(Encoding):
         return {"reconstruction": self.reconstruction * mse_loss(made["image"], batch["image"])}
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
-        """Original, reconstruction, and a sample of the prior; the sheet of real pictures stays as it is."""
+        """Original, reconstruction, and a sample of the prior; the sheet of real images stays as it is."""
         real = batch["image"]
         return [output] if output is real else [real, self.play(batch)["image"], output]

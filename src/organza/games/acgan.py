@@ -1,4 +1,4 @@
-"""AC-GAN: D is not told the label but has to find it, and G has to make pictures that show it.
+"""AC-GAN: D is not told the label but has to find it, and G has to make images that show it.
 
 L_S = E log P(real | x) + E log P(fake | G(z, y)),   L_C = E log P(y | x) + E log P(y | G(z, y)):
 D maximises L_S + L_C, G maximises L_C - L_S.  Odena, Olah and Shlens 2017, arXiv:1610.09585, eqs. 2 and 3.
@@ -19,7 +19,7 @@ from organza.penalties import Penalty
 
 
 class AuxiliaryClassifier(Conditional):
-    """Noise and a label to data; D sees no label, and what it reads from a picture counts on both sides.
+    """Noise and a label to data; D sees no label, and what it reads from an image counts on both sides.
 
     Args:
         G, D, adversarial, penalties: as in every game.

@@ -18,7 +18,7 @@ from organza.networks.bigan import pair
 
 
 class BiGAN(Encoding):
-    """D judges pairs: a real picture with its latent E(x) against a made picture G(z) with its latent."""
+    """D judges pairs: a real image with its latent E(x) against a made image G(z) with its latent."""
 
     def play(self, batch: Batch) -> Batch:
         return {"image": self.decode(batch["z"]), "z": self.encode(batch["image"])}

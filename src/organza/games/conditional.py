@@ -2,7 +2,7 @@
 
 min_G max_D  E log D(x | y) + E log(1 - D(G(z | y) | y)).  Mirza and Osindero 2014, arXiv:1411.1784, eq. 2.
 The fakes carry the labels of the real batch that they face, so that D can learn nothing from labels alone. How D looks at y is its own
-affair: planes beside the picture or a projection, see `networks/conditional.py`.
+affair: planes beside the image or a projection, see `networks/conditional.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CUT, contrastive unpaired translation: one translator, one way. Park et al. 2020, arXiv:2007.15651.
 
-Symbols: a, b pictures of the two domains; G: a -> b with encoder features f_l of layer l; H_l a small MLP; v = H_l(f_l) at a place of the
-picture, of length 1. Each patch of G(a) should resemble the patch of a at the same place more than other patches of a (eqs. 3 and 5):
+Symbols: a, b images of the two domains; G: a -> b with encoder features f_l of layer l; H_l a small MLP; v = H_l(f_l) at a place of the
+image, of length 1. Each patch of G(a) should resemble the patch of a at the same place more than other patches of a (eqs. 3 and 5):
 
     L_patch(a, G(a)) = mean over l, s of -log [ exp(q_s . k_s / tau) / sum_t exp(q_s . k_t / tau) ],  q of G(a), k of a, at places s, t
     L_G = adversarial + nce L_patch(a, G(a)) + identity L_patch(b, G(b))        eq. 8
@@ -59,7 +59,7 @@ class CUT(Game):
         a, b = G["b"].feature_maps[0], G["b"].shape[0]
         if a != b:
             raise UserError(
-                f"The pictures in a have {a} channels and those in b {b}: CUT looks at both with one encoder: "
+                f"The images in a have {a} channels and those in b {b}: CUT looks at both with one encoder: "
                 "make them alike with --channels 3."
             )
 
@@ -104,7 +104,7 @@ class CUT(Game):
 
 
 def contrast(query: Tensor, key: Tensor, tau: float) -> Tensor:
-    """-log of the probability that each query's own key is chosen among all keys of its picture: [N, S, D] twice to a scalar, the mean.
+    """-log of the probability that each query's own key is chosen among all keys of its image: [N, S, D] twice to a scalar, the mean.
 
     >>> one = torch.eye(4)[None]; round(contrast(one, one, 1.0).item(), 4)      # log(1 + 3 / e)
     0.7437

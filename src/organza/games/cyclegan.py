@@ -1,6 +1,6 @@
 """CycleGAN: two domains without pairs, translated both ways. Zhu et al. 2017, arXiv:1703.10593.
 
-Symbols: a, b pictures of the two domains; G_b: a -> b and G_a: b -> a; D_a, D_b. What was translated there and back should be what it was:
+Symbols: a, b images of the two domains; G_b: a -> b and G_a: b -> a; D_a, D_b. What was translated there and back should be what it was:
 
     L_cycle = |G_a(G_b(a)) - a| + |G_b(G_a(b)) - b|        eq. 2
     L_identity = |G_b(b) - b| + |G_a(a) - a|               section 5.2, which keeps colours
@@ -59,7 +59,7 @@ class CycleGAN(Game):
         a, b = (G[name].shape[0] for name in "ab")
         if identity and a != b:
             raise UserError(
-                f"The pictures in a have {a} channels and those in b {b}: an identity loss needs the same number; "
+                f"The images in a have {a} channels and those in b {b}: an identity loss needs the same number; "
                 "make them alike with --channels 3, or leave it out with --set game.identity=0."
             )
 

@@ -1,7 +1,7 @@
 """InfoGAN: a generator whose codes mean something, found without a label. Chen et al. 2016, arXiv:1606.03657.
 
 The latent is noise and codes, z = [noise, c]. Left alone, G may ignore c; so G and the recogniser Q also maximise a lower bound of the
-mutual information between the codes and the picture (eq. 5): L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
+mutual information between the codes and the image (eq. 5): L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
 
     min over G, Q  max over D   V(D, G) - lambda L_I(G, Q).
 

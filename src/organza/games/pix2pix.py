@@ -1,7 +1,7 @@
-"""Pix2Pix: pictures translated from pairs of examples. Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
+"""Pix2Pix: images translated from pairs of examples. Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
 Networks, arXiv:1611.07004.
 
-    L_cGAN(G, D) = E log D(a, b) + E log(1 - D(a, G(a)))      eq. 1: D sees the picture a beside the true or the made b
+    L_cGAN(G, D) = E log D(a, b) + E log(1 - D(a, G(a)))      eq. 1: D sees the image a beside the true or the made b
     L_L1(G)      = E |b - G(a)|                               eq. 3
     G*           = arg min_G max_D L_cGAN(G, D) + 100 L_L1(G)   eq. 4
 """

@@ -1,4 +1,4 @@
-"""SimGAN: a refiner R makes synthetic pictures a look like real ones b, and keeps what is known of them.
+"""SimGAN: a refiner R makes synthetic images a look like real ones b, and keeps what is known of them.
 
 Shrivastava et al. 2017, Learning from Simulated and Unsupervised Images through Adversarial Training, arXiv:1612.07828.
 
@@ -22,7 +22,7 @@ from organza.penalties import Penalty
 
 
 class SimGAN(Game):
-    """Synthetic pictures a to refined ones: R(a) faces the real pictures b before a local D.
+    """Synthetic images a to refined ones: R(a) faces the real images b before a local D.
 
     Args:
         G: the refiner R; D: returns a map of logits.

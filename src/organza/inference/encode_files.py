@@ -1,4 +1,4 @@
-"""Files to latents and back: what an encoder makes of pictures, written where other programs and people can use it."""
+"""Files to latents and back: what an encoder makes of images, written where other programs and people can use it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from organza.inference.load import Run
 from organza.media.images import grid, save_png, side_by_side, write_aside
 from organza.media.provenance import CHANGED
 
-SHOWN = 256  # pictures on a sheet
+SHOWN = 256  # images on a sheet
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pictures and their latents.
+    """Images and their latents.
 
     Args:
         names: of the files.
@@ -37,7 +37,7 @@ class Encoded:
 
 
 def encode_files(run: Run, paths: Sequence[Path]) -> Encoded:
-    """Every picture of files and folders, mapped to its latent.
+    """Every image of files and folders, mapped to its latent.
 
     Raises:
         UserError: where the run has no encoder, or nothing among the paths can be read.
@@ -68,14 +68,14 @@ def write(run: Run, encoded: Encoded, folder: Path) -> None:
 
 
 def write_way(run: Run, encoded: Encoded, folder: Path, steps: int) -> None:
-    """between.png: the first picture, the way from it to the second, and the second.
+    """between.png: the first image, the way from it to the second, and the second.
 
     Raises:
-        UserError: where there are not two pictures.
+        UserError: where there are not two images.
     """
     if len(encoded.pictures) != 2:
         raise UserError(
-            f"--between takes two pictures, the way leads from one to the other; {len(encoded.pictures)} were given."
+            f"--between takes two images, the way leads from one to the other; {len(encoded.pictures)} were given."
         )
     first, last = encoded.pictures
     way = run.interpolate(first, last, steps)

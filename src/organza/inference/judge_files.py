@@ -1,4 +1,4 @@
-"""The detective at work on files: every picture of the given files and folders before the discriminator, the least authentic first."""
+"""The detective at work on files: every image of the given files and folders before the discriminator, the least authentic first."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from organza.inference.load import Run, load
 from organza.recipe import Recipe
 from organza.untrusted import printable, read_bytes
 
-AT_ONCE = 256  # pictures in memory at a time
+AT_ONCE = 256  # images in memory at a time
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the discriminator says of one picture.
+    """What the discriminator says of one image.
 
     Args:
         file: which.
@@ -49,16 +49,16 @@ def judge_files(
     labels: Mapping[str, str] | None = None,
     recipe: Recipe | str | None = None,
 ) -> tuple[list[Verdict], tuple[str, ...]]:
-    """Verdicts on every picture of files and folders, the least authentic first, and what the user should know.
+    """Verdicts on every image of files and folders, the least authentic first, and what the user should know.
 
     Pictures of another size are cropped and scaled as the training images were, and their verdict says so: what D never saw at another
     scale it cannot know.
 
     Args:
         run: the run's folder.
-        paths: picture files, and folders or zips of them.
+        paths: image files, and folders or zips of them.
         checkpoint: best, latest, or a checkpoint's name.
-        labels: what the pictures should show, for a conditional run: see `Run.judge`.
+        labels: what the images should show, for a conditional run: see `Run.judge`.
         recipe: recipe of your own that the run was trained with: see `infer.load`.
 
     Raises:
@@ -97,10 +97,10 @@ def judge_files(
 def pictures_at(
     paths: Sequence[Path], size: Size, channels: int, notes: list[str], data: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Every picture of files and folders, cropped and scaled as training images are: its name, uint8 [H, W, C], what was done to it.
+    """Every image of files and folders, cropped and scaled as training images are: its name, uint8 [H, W, C], what was done to it.
 
     Args:
-        paths: picture files, and folders or zips of them.
+        paths: image files, and folders or zips of them.
         size, channels: what each is brought to.
         notes: is given a line for each that is left out.
         data: facts of the data that a run was trained on; deep images are scaled as its images were.
@@ -146,7 +146,7 @@ def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[
 
 
 def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, bytes]]:
-    """The name and bytes of each picture; what cannot be read becomes a note."""
+    """The name and bytes of each image; what cannot be read becomes a note."""
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
             found = listing(path)
@@ -158,7 +158,7 @@ def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, by
                 except Unreadable as reason:
                     notes.append(f"{printable(str(path / entry.name))} is left out: {reason}")
         elif not os.path.exists(path):  # noqa: PTH110 (false for a name that is too long)
-            raise UserError(f"There is no {path}; give picture files, or folders of them.")
+            raise UserError(f"There is no {path}; give image files, or folders of them.")
         else:
             try:
                 yield printable(str(path)), read_bytes(path, LARGEST)

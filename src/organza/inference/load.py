@@ -1,4 +1,4 @@
-"""Inference: after training the generator alone makes pictures, and the discriminator stays as the detective that judges them.
+"""Inference: after training the generator alone makes images, and the discriminator stays as the detective that judges them.
 
 >>> run = load("runs/faces")                      # doctest: +SKIP
 >>> pictures = run.sample(16, seed=7)             # doctest: +SKIP
@@ -43,7 +43,7 @@ SEEDS = 2**64
 FARTHEST = 1000
 """Of a code, which was trained on [-1, 1]."""
 LARGE = 2**24
-"""Values of a picture: one of more is tried in outline first, since recipe.json may tell of any size."""
+"""Values of an image: one of more is tried in outline first, since recipe.json may tell of any size."""
 
 
 class Run:
@@ -72,11 +72,11 @@ class Run:
         return self.saved.facts["images"]
 
     def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance:
-        """What the files of this run's pictures say of where they come from.
+        """What the files of this run's images say of where they come from.
 
         Args:
             seed: of the latents.
-            kind: IPTC's word: made, or made from another picture.
+            kind: IPTC's word: made, or made from another image.
         """
         digest = self.saved.digests["generator.safetensors"]
         return Provenance(digest, self.saved.directory.name, self.content["recipe"]["name"], seed, kind)
@@ -95,7 +95,7 @@ class Run:
         """
         if not (isinstance(self._player, Several) and "encoder" in self._player):
             raise UserError(
-                f"{self.path} has no encoder, so it cannot map pictures to latents; train one with --recipe aae-light or bigan-light."
+                f"{self.path} has no encoder, so it cannot map images to latents; train one with --recipe aae-light or bigan-light."
             )
         return self._player["encoder"]
 
@@ -107,7 +107,7 @@ class Run:
     def sample(
         self, count: int = 16, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
     ) -> np.ndarray:
-        """New pictures, uint8 [count, H, W, C], or volumes. Picture k of a seed is the same in every batch, on every day.
+        """New images, uint8 [count, H, W, C], or volumes. Image k of a seed is the same in every batch, on every day.
 
         Args:
             count: how many.
@@ -131,14 +131,14 @@ class Run:
     def sampled(
         self, count: int, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
     ) -> Iterator[np.ndarray]:
-        """The same as `sample`, a few pictures at a time, for more than memory holds."""
+        """The same as `sample`, a few images at a time, for more than memory holds."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
         if labels and self.labels is None:
             raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates pictures and makes none from noise: organza translate {quoted(self.path)} IN OUT"
+                f"{self.path} translates images and makes none from noise: organza translate {quoted(self.path)} IN OUT"
             )
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
@@ -153,7 +153,7 @@ class Run:
             yield to_uint8(made)[: first + count - start].numpy()
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
-        """The labels that pictures of these numbers of a series are made with, [N, width]: those asked for, the rest drawn.
+        """The labels that images of these numbers of a series are made with, [N, width]: those asked for, the rest drawn.
 
         Raises:
             UserError: where the run knows no labels, or no such label.
@@ -190,13 +190,13 @@ class Run:
         return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
 
     def latent(self, seed: int, index: int) -> Tensor:
-        """The latent of picture `index` of a series, [z_dim].
+        """The latent of image `index` of a series, [z_dim].
 
         Raises:
             UserError: where the run makes nothing from noise, or the numbers are none.
         """
         if not hasattr(self.generator, "latent"):
-            raise UserError(f"{self.path} translates pictures and makes none from noise.")
+            raise UserError(f"{self.path} translates images and makes none from noise.")
         seed, index = whole(seed, "seed", most=SEEDS), whole(index, "index", most=SEEDS)
         return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
 
@@ -208,7 +208,7 @@ class Run:
             UserError: latents or labels of another shape, type or number, or not finite; labels that are missing or not asked for.
         """
         if not hasattr(self.generator, "latent"):
-            raise UserError(f"{self.path} translates pictures and makes none from noise.")
+            raise UserError(f"{self.path} translates images and makes none from noise.")
         device = next(self.generator.parameters()).device
         z = as_latents(z, tuple(self.latent(0, 0).shape), device, "latents")
         width = getattr(self.generator, "labels", 0)
@@ -229,7 +229,7 @@ class Run:
 
     @torch.no_grad()
     def encode(self, pictures: np.ndarray) -> Tensor:
-        """The latent of each picture, E(x): `generate` makes pictures of them again. [N, z_dim].
+        """The latent of each image, E(x): `generate` makes images of them again. [N, z_dim].
 
         Args:
             pictures: uint8 [N, H, W, C] of the size that the run was trained on.
@@ -241,16 +241,16 @@ class Run:
 
     @torch.no_grad()
     def reconstruct(self, pictures: np.ndarray) -> np.ndarray:
-        """What becomes of pictures on their way through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
+        """What becomes of images on their way through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
         encoder, generator = self.encoder, self.generator
         return to_uint8(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct")).numpy()
 
     def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> np.ndarray:
-        """The way from one picture to another along a straight line between their latents: uint8 [steps, H, W, C].
+        """The way from one image to another along a straight line between their latents: uint8 [steps, H, W, C].
 
         Args:
             first, last: uint8 [H, W, C]; the way begins and ends with their reconstructions.
-            steps: pictures on the way, 2 or more.
+            steps: images on the way, 2 or more.
         """
         steps = whole(steps, "steps", least=2)
         shape = (*self.shape[1:], self.channels)
@@ -259,7 +259,7 @@ class Run:
 
     @torch.no_grad()
     def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
-        """What the generator makes of pictures, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
+        """What the generator makes of images, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
 
         A picture has one translation, whatever it is translated together with: the same bytes as in the samples of the training.
 
@@ -268,12 +268,12 @@ class Run:
             to: "b", as trained; "a", the way back, for runs that learned both.
 
         Raises:
-            UserError: for a run that translates nothing, or not this way, or for pictures of other channels.
+            UserError: for a run that translates nothing, or not this way, or for images of other channels.
         """
         network = self.translator(to)
         channels = self.source_channels(to)
         pictures = as_bytes(pictures, (None, None, channels), "translate")
-        # A convolution's last bits depend on the batch that a picture is part of, so that is always the same: for pictures of the size
+        # A convolution's last bits depend on the batch that an image is part of, so that is always the same: for images of the size
         # that was trained, as many as the trainer samples at once; for others, which may be large, one.
         at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
         self.require_room(pictures.shape[1], pictures.shape[2], to)
@@ -285,7 +285,7 @@ class Run:
         return torch.cat(made).numpy()
 
     def require_room(self, height: int, width: int, to: str = "b") -> None:
-        """Check that there is memory to translate a picture, before any is taken; pictures no larger than those of the training are.
+        """Check that there is memory to translate an image, before any is taken; images no larger than those of the training are.
 
         Raises:
             UserError: there is not.
@@ -316,7 +316,7 @@ class Run:
         return self._rooms[to]
 
     def source_channels(self, to: str = "b") -> int:
-        """The channels of pictures that are translated to b, or back to a."""
+        """The channels of images that are translated to b, or back to a."""
         return self.content["data"].get("source_shape", self.shape)[0] if to == "b" else self.channels
 
     def translator(self, to: str = "b") -> Translator:
@@ -326,7 +326,7 @@ class Run:
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
             raise UserError(
-                f"{self.path} makes pictures from noise and translates none: organza sample {quoted(self.path)}"
+                f"{self.path} makes images from noise and translates none: organza sample {quoted(self.path)}"
             )
         if not isinstance(to, str) or to not in ways:
             raise UserError(
@@ -335,14 +335,14 @@ class Run:
         return ways[to]
 
     def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
-        """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
+        """The probability that each image is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
-        Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
+        Wasserstein) the middle between held-out real and generated images, measured when the checkpoint was saved.
         A discriminator of pairs judges (x, E(x)); one of latents or codes, E(x): is this one that the prior, or G, would draw?
 
-        A discriminator that needs a label asks whether a picture is an authentic dress, not whether it is authentic. Where a class
-        is left open, each one is tried and the most favourable counts: the picture is as authentic as it could be of anything. That
+        A discriminator that needs a label asks whether an image is an authentic dress, not whether it is authentic. Where a class
+        is left open, each one is tried and the most favourable counts: the image is as authentic as it could be of anything. That
         is the larger of several numbers, so it leans towards 1: compare it with such numbers only.
 
         Args:
@@ -363,7 +363,7 @@ class Run:
         """
         if self.content["players"]["discriminator"].get("condition"):
             raise UserError(
-                f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
+                f"The discriminator of {self.path} judges a translation beside its original, and no image alone; "
                 "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
             )
         rows, names = self._fitting(as_labels(labels))
@@ -373,15 +373,15 @@ class Run:
 
     @torch.no_grad()
     def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> np.ndarray:
-        """As `judge`, of a conditional run, each picture with a label row of its own: uint8 [N, H, W, C], [N, width] to float [N]."""
+        """As `judge`, of a conditional run, each image with a label row of its own: uint8 [N, H, W, C], [N, width] to float [N]."""
         pictures = as_bytes(pictures, (*self.shape[1:], self.channels), "judge_labelled")
         width = getattr(self.discriminator, "labels", 0)
         if not width:
-            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels: judge.")
+            raise UserError(f"The discriminator of {self.path} looks at images alone; ask it without labels: judge.")
         rows = as_latents(rows, (width,), next(self.discriminator.parameters()).device, "labels")
         if len(rows) != len(pictures):
             raise UserError(
-                f"judge_labelled was given {len(pictures)} pictures and {len(rows)} label rows; it needs as many of both."
+                f"judge_labelled was given {len(pictures)} images and {len(rows)} label rows; it needs as many of both."
             )
         found = []
         for start in range(0, len(pictures), MICROBATCH):
@@ -396,7 +396,7 @@ class Run:
         return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
-        """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
+        """A network on images in batches of one size, so that each comes out the same whatever the others are."""
         pictures = as_bytes(pictures, (*self.shape[1:], self.channels), who)
         found = []
         for start in range(0, len(pictures), MICROBATCH):
@@ -420,10 +420,10 @@ class Run:
 
     @torch.no_grad()
     def require_judging(self, labels: Mapping[str, str] | None = None) -> None:
-        """Check that the discriminator judges pictures as recipe.json describes them, before any is read.
+        """Check that the discriminator judges images as recipe.json describes them, before any is read.
 
         Args:
-            labels: what the pictures should show.
+            labels: what the images should show.
 
         Raises:
             UserError: as `judge`.
@@ -445,12 +445,12 @@ class Run:
         return self._network("generator")
 
     def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
-        """What to tell the discriminator beside the pictures, one of several ways, and their names."""
+        """What to tell the discriminator beside the images, one of several ways, and their names."""
         if getattr(self.discriminator, "labels", 0) and self.labels is not None:
             rows, names = self.labels.fitting(labels)
             return [(row.expand(MICROBATCH, -1),) for row in rows], names
         if labels:
-            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels.")
+            raise UserError(f"The discriminator of {self.path} looks at images alone; ask it without labels.")
         return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
@@ -531,11 +531,11 @@ def _named(folder: RunFolder, which: str) -> str:
 
 
 def _outline(network: nn.Module) -> nn.Module:
-    """Return a copy of a network on torch's meta device, which takes pictures of any size and no memory."""
+    """Return a copy of a network on torch's meta device, which takes images of any size and no memory."""
     parts = (*network.parameters(), *network.buffers())
     return copy.deepcopy(network, {id(part): torch.empty_like(part, device="meta") for part in parts})
 
 
 def _described(shape: tuple[int, ...]) -> str:
-    """Return a shape, channels first, in words: 16x16 pictures of 3 channels."""
+    """Return a shape, channels first, in words: 16x16 images of 3 channels."""
     return f"{'x'.join(map(str, reversed(shape[1:])))} {'volumes' if len(shape) == 4 else 'pictures'} of {shape[0]} channels"

@@ -1,4 +1,4 @@
-"""The translator at work on files: every picture of a file, folder or zip, written under its own name."""
+"""The translator at work on files: every image of a file, folder or zip, written under its own name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from organza.untrusted import printable
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to translate.
+    """One image to translate.
 
     Args:
         name: of its file, for people.
@@ -53,17 +53,17 @@ def translate_files(
     metadata: bool = True,
     recipe: Recipe | str | None = None,
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """Translate a picture, or all in a folder or zip, to PNG files of the same names, and say what the user should know.
+    """Translate an image, or all in a folder or zip, to PNG files of the same names, and say what the user should know.
 
     Pictures are brought to the channels of the training as its pictures were: transparency is laid on white, colours become grey where
     the run was trained on grey. Each keeps its size; one that there is no memory for is left out.
 
     Args:
         run: the run's folder.
-        source: a picture, or a folder or zip of them.
-        out: a folder, or for one picture a file that ends in .png.
+        source: an image, or a folder or zip of them.
+        out: a folder, or for one image a file that ends in .png.
         to: "b", or "a" for the way back, of runs that learned both.
-        size: crop and scale pictures to it first, as in training; None leaves each as large as it is.
+        size: crop and scale images to it first, as in training; None leaves each as large as it is.
         overwrite: replace files that are there already.
         checkpoint: best, latest, or a checkpoint's name.
         progress: is told (what, done, total).
@@ -74,7 +74,7 @@ def translate_files(
         The files written, and notes: what is left out and why.
 
     Raises:
-        UserError: where there is no run, no picture, or nothing that can be read; where results exist already or would replace originals.
+        UserError: where there is no run, no image, or nothing that can be read; where results exist already or would replace originals.
     """
     trained = load(run, checkpoint, recipe)
     channels = trained.source_channels(to)
@@ -98,14 +98,14 @@ def translate_files(
             written += _settled(trained, to, waiting, made_by)
             waiting = []
         if progress:
-            progress("translating pictures", done, len(jobs))
+            progress("translating images", done, len(jobs))
     if not written:
         raise UserError(f"Nothing in {source} can be translated: {'; '.join(notes)}.")
     return written, tuple(notes)
 
 
 def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray | str:
-    """The picture of a job, uint8 [H, W, channels], or why there is none."""
+    """The image of a job, uint8 [H, W, channels], or why there is none."""
     try:
         content = job.read()
         wanted = size or size_of(content)
@@ -120,7 +120,7 @@ def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray |
 def _settled(
     trained: Run, to: str, waiting: list[tuple[Job, np.ndarray]], made_by: Provenance | None
 ) -> Iterator[Path]:
-    """Translate and write pictures of one size."""
+    """Translate and write images of one size."""
     if waiting:
         made = trained.translate(np.stack([picture for _, picture in waiting]), to)
         for (job, _), picture in zip(waiting, made, strict=True):
@@ -131,7 +131,7 @@ def _settled(
 def _jobs(source: Path, out: Path) -> tuple[list[Job], list[str]]:
     """What there is to translate, and what is passed over."""
     if not source.exists():
-        raise UserError(f"There is no {source}; give a picture, or a folder or zip of them.")
+        raise UserError(f"There is no {source}; give an image, or a folder or zip of them.")
     named = out.suffix.lower() in ENDINGS and not out.is_dir()  # a file, not a folder
     if source.is_file() and source.suffix.lower() in ENDINGS:
         if named and out.suffix.lower() != ".png":
@@ -142,7 +142,7 @@ def _jobs(source: Path, out: Path) -> tuple[list[Job], list[str]]:
             Job(str(source), source.read_bytes, out if named else out / _safe_path(f"{source.stem}.png"), source)
         ], []
     if named or out.is_file():
-        raise UserError(f"{source} may hold many pictures and {out} is one file; name a folder for the translations.")
+        raise UserError(f"{source} may hold many images and {out} is one file; name a folder for the translations.")
     found = listing(source)
     times = Counter(same_name(_stem(entry.name)) for entry in found.entries)
     notes = [f"{printable(name)} is left out: {reason}" for name, reason in found.problems]

@@ -1,4 +1,4 @@
-"""Pictures for people: grids, files, and half-block drawings for a terminal."""
+"""Images for people: grids, files, and half-block drawings for a terminal."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Colour = tuple[int, int, int]
 
 
 def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: int = 255) -> np.ndarray:
-    """Pictures side by side on paper.
+    """Images side by side on paper.
 
     Args:
         pictures: uint8 [N, H, W, C].
-        columns: pictures in a row; as square as possible by default.
+        columns: images in a row; as square as possible by default.
         gap: pixels between.
         paper: the value between.
 
@@ -42,7 +42,7 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: 
 
 
 def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """What belongs together, item by item, as one picture each: uint8 [N, H, W, C], of unlike channels and heights if need be.
+    """What belongs together, item by item, as one image each: uint8 [N, H, W, C], of unlike channels and heights if need be.
 
     >>> side_by_side([np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)]).shape
     (2, 8, 16, 3)
@@ -74,7 +74,7 @@ def save_png(picture: np.ndarray, path: Path, made_by: Provenance | None = None)
     Args:
         picture: what is written.
         path: where.
-        made_by: what the file says of where the picture comes from, if anything.
+        made_by: what the file says of where the image comes from, if anything.
 
     Raises:
         UserError: where it cannot be written.
@@ -104,7 +104,7 @@ def write_aside(path: Path, content: bytes) -> None:
 
 
 def shrunk(pictures: np.ndarray, width: int) -> np.ndarray:
-    """Pictures for a terminal: RGB on white, `width` pixels wide and of an even height, [N, h, width, 3].
+    """Images for a terminal: RGB on white, `width` pixels wide and of an even height, [N, h, width, 3].
 
     >>> shrunk(np.zeros((2, 64, 48, 1), np.uint8), 20).shape
     (2, 26, 20, 3)
@@ -121,7 +121,7 @@ def _small(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def half_blocks(picture: np.ndarray) -> list[list[tuple[Colour, Colour]]]:
-    """A picture, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each character cell of a terminal."""
+    """An image, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each character cell of a terminal."""
     pairs = picture.reshape(-1, 2, picture.shape[1], 3)
     return [[(_colour(upper), _colour(lower)) for upper, lower in row.transpose(1, 0, 2)] for row in pairs]
 

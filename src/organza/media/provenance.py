@@ -1,7 +1,7 @@
-"""Where a made picture comes from, written into its file: that it is synthetic, by which weights, from which seed.
+"""Where a made image comes from, written into its file: that it is synthetic, by which weights, from which seed.
 
 The statement is IPTC's: DigitalSourceType, as XMP, https://iptc.org/standards/photo-metadata/; programs and platforms that mark made
-pictures read it. It is in the file and not in the pixels: whoever saves the picture anew may lose it.
+images read it. It is in the file and not in the pixels: whoever saves the image anew may lose it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ XMP = "XML:com.adobe.xmp"  # the name that PNG has for XMP
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a picture is made by.
+    """What an image is made by.
 
     Args:
         model: sha256 of the generator's weights.
         checkpoint: its name.
         recipe: the name of the recipe.
-        seed: of the latents; None where the picture was made from another.
+        seed: of the latents; None where the image was made from another.
         kind: IPTC's word for it.
 
     >>> Provenance("3f2a", "00012000", "swift", 7).text

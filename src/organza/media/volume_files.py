@@ -1,4 +1,4 @@
-"""Volumes on disk: the array with all of them, a picture of each, a grid, a turntable of the first few, and surfaces for printers."""
+"""Volumes on disk: the array with all of them, an image of each, a grid, a turntable of the first few, and surfaces for printers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from organza.media.volumes import LEVEL, render, stl, turntable
 
 TURNING = 4  # volumes in the turntable
 SHEET = 256  # volumes in the grid at most
-PICTURE = 192  # pixels of a single picture; those in the grid have half as many
+PICTURE = 192  # pixels of a single image; those in the grid have half as many
 
 
 def write_volumes(
     folder: Path, volumes: np.ndarray, singly: bool = True, surfaces: bool = False, made_by: Provenance | None = None
 ) -> list[str]:
-    """Write volumes.npz, grid.png, turntable.gif, and for each volume a picture and its surface; what was written, in words.
+    """Write volumes.npz, grid.png, turntable.gif, and for each volume an image and its surface; what was written, in words.
 
     Args:
         folder: where to.
         volumes: uint8 [N, D, H, W, 1].
-        singly: a picture of each.
+        singly: an image of each.
         surfaces: an STL file of each that has a surface.
-        made_by: what the pictures say of where they come from, if anything.
+        made_by: what the images say of where they come from, if anything.
 
     Raises:
         UserError: where it cannot be written.
@@ -42,7 +42,7 @@ def write_volumes(
     for index, volume in enumerate(volumes) if singly else ():
         save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png", made_by)
     if singly:
-        told.insert(1, f"{len(volumes)} pictures")
+        told.insert(1, f"{len(volumes)} images")
     if surfaces:
         there = [index for index, volume in enumerate(volumes) if volume.max() > LEVEL]
         for index in there:
@@ -52,9 +52,9 @@ def write_volumes(
 
 
 def gif(frames: Sequence[np.ndarray], seconds: float = 3.0, made_by: Provenance | None = None) -> bytes:
-    """Pictures uint8 [H, W, 3] as an animation that goes round for ever, with 64 colours.
+    """Images uint8 [H, W, 3] as an animation that goes round for ever, with 64 colours.
 
-    Where the pictures come from is a comment, the one place for words that each reader of GIF knows.
+    Where the images come from is a comment, the one place for words that each reader of GIF knows.
 
     >>> gif([np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)])[:6]
     b'GIF89a'

@@ -1,4 +1,4 @@
-"""Volumes as pictures: seen from outside with light on them, turning round, and as surfaces of triangles for printers and viewers.
+"""Volumes as images: seen from outside with light on them, turning round, and as surfaces of triangles for printers and viewers.
 
 A volume is [D, H, W]: depth from front to back, height from top to bottom, width from left to right. What is 128 or more is solid.
 """
@@ -31,14 +31,14 @@ ASIDE = View()
 
 
 def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarray:
-    """Volumes as pictures in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
+    """Volumes as images in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
 
     A ray for each pixel walks through the volume until it meets something solid; the slope there meets the light. A hundredth of a second
     for each volume.
 
     Args:
         volumes: 128 or more is solid.
-        size: of the pictures, in pixels.
+        size: of the images, in pixels.
         view: where they are seen from.
 
     >>> ball = np.zeros((1, 32, 32, 32, 1), np.uint8); ball[:, 8:24, 8:24, 8:24] = 255
@@ -49,13 +49,13 @@ def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarra
 
 
 def turntable(volumes: np.ndarray, frames: int = 24, size: int = 96) -> list[np.ndarray]:
-    """The pictures of volumes that turn once round, side by side: uint8 [size, N * size, 3] each."""
+    """The images of volumes that turn once round, side by side: uint8 [size, N * size, 3] each."""
     views = [View(360 * frame / frames) for frame in range(frames)]
     return [np.concatenate(list(render(volumes, size, view)), axis=1) for view in views]
 
 
 def pictured(items: np.ndarray) -> np.ndarray:
-    """Items as pictures [N, H, W, C]: pictures as they are, volumes [N, D, H, W, C] seen from outside."""
+    """Items as images [N, H, W, C]: images as they are, volumes [N, D, H, W, C] seen from outside."""
     return render(items) if items.ndim == 5 else items
 
 
@@ -81,7 +81,7 @@ def _seen(volume: np.ndarray, size: int, view: View) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _rays(shape: tuple[int, ...], size: int, view: View) -> np.ndarray:
     """The cells that the ray of each pixel goes through, front to back: indices into the flat volume, int32 [steps, size * size]."""
-    radius = max(shape) / 2 * 1.42  # half the width of the picture: the corners of a cube on its floor stay inside
+    radius = max(shape) / 2 * 1.42  # half the width of the image: the corners of a cube on its floor stay inside
     turn, lift = math.radians(view.azimuth), math.radians(view.elevation)
     right = np.array([math.cos(turn), 0.0, math.sin(turn)])  # x, y, z
     ahead = np.array([-math.sin(turn) * math.cos(lift), math.sin(lift), math.cos(turn) * math.cos(lift)])

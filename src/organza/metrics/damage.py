@@ -56,7 +56,7 @@ def damage(extractor: Extractor, images: np.ndarray, features: Tensor, key: str,
     """Measure real images against themselves, damaged.
 
     Args:
-        extractor: pictures to features.
+        extractor: images to features.
         images: real images, uint8 [N, H, W, C].
         features: features of the images, undamaged.
         key: name of the images among the features that are kept.

@@ -1,4 +1,4 @@
-"""How unlike each other the pictures of a set are, against how unlike the real ones are."""
+"""How unlike each other the images of a set are, against how unlike the real ones are."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def pairwise(x: Tensor) -> Estimate:
 def repeats(real: Tensor, fake: Tensor) -> Estimate:
     """The share of fakes as near to another fake as only RARE of the reals are to another real: about RARE where nothing is repeated.
 
-    It sees what the spread of a set does not: a generator that makes three unlike pictures again and again. Equal counts are taken, since
+    It sees what the spread of a set does not: a generator that makes three unlike images again and again. Equal counts are taken, since
     neighbours grow nearer with more of them.
 
     Args:

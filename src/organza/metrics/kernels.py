@@ -37,8 +37,8 @@ def gaussian_mmd(real: Tensor, fake: Tensor, bandwidth: float | None = None) -> 
     """Squared MMD with a Gaussian kernel: k(x, y) = exp(-|x - y|^2 / bandwidth^2).
 
     The kernel is bounded, so that a few odd features do not rule: it orders early training as the eye does, where `kid` does not.
-    From 0 (alike) to about 1; a single picture repeated, far from the reals, comes near 1 + the mean of k over the reals.
-    Used for pictures by Jayasumana et al. 2024 (CMMD), arXiv:2401.09603, with other features and bandwidth.
+    From 0 (alike) to about 1; a single image repeated, far from the reals, comes near 1 + the mean of k over the reals.
+    Used for images by Jayasumana et al. 2024 (CMMD), arXiv:2401.09603, with other features and bandwidth.
 
     Args:
         real: features [m, d], m >= 3.

@@ -41,7 +41,7 @@ class Memorisation(NamedTuple):
 def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -> Memorisation:
     """How near the fakes are to the images that were trained on, by the measure of real images that were not.
 
-    Poor samples are far from everything, copies or not: a generator must be good before this says anything in its favour. Pictures that
+    Poor samples are far from everything, copies or not: a generator must be good before this says anything in its favour. Images that
     are in the data twice, once on each side of the split, make the measure mild.
 
     Args:
@@ -76,11 +76,11 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
 
 
 def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
-    """Pictures or volumes as vectors of [0, 1]: averaged down to 16x16 or 8x8x8, so that a shift of a pixel changes little.
+    """Images or volumes as vectors of [0, 1]: averaged down to 16x16 or 8x8x8, so that a shift of a pixel changes little.
 
     Args:
         items: uint8 [N, H, W, C], or [N, D, H, W, C].
-        side: of a picture, in pixels; half of it for volumes. Smaller items stay as they are.
+        side: of an image, in pixels; half of it for volumes. Smaller items stay as they are.
 
     >>> thumbnails(np.zeros((2, 64, 48, 3), np.uint8)).shape
     torch.Size([2, 768])

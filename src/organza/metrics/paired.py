@@ -1,4 +1,4 @@
-"""How near each picture is to the very one it should be: for translations whose target is known."""
+"""How near each image is to the very one it should be: for translations whose target is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from organza.metrics.extractors.features import Extractor
 from organza.metrics.extractors.multiscale import as_they_are
 from organza.metrics.kernels import Estimate
 
-AT_ONCE = 16  # pictures as doubles in memory at a time
+AT_ONCE = 16  # images as doubles in memory at a time
 
 
 def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = None) -> dict[str, Estimate]:
@@ -22,7 +22,7 @@ def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = Non
 
     Args:
         made, target: uint8 [N, H, W, C], item by item.
-        extractor: pictures to features.
+        extractor: images to features.
 
     Raises:
         UserError: unlike shapes, or no pairs.
@@ -63,7 +63,7 @@ def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
     """Structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W] -> [N].
 
     (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)) in Gaussian windows, averaged over those that lie within
-    the picture and over its channels. The window shrinks for pictures that are smaller than it.
+    the image and over its channels. The window shrinks for images that are smaller than it.
     Wang et al. 2004, IEEE TIP 13(4), eq. 13, with c1 = 0.01^2, c2 = 0.03^2.
     """
     window = min(window, (min(x.shape[-2:]) - 1) // 2 * 2 + 1)
@@ -86,7 +86,7 @@ def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
 
 
 def perceptual(x: Tensor, y: Tensor) -> Tensor:
-    """One minus the cosine of the features of two pictures: [N, d], [N, d] -> [N], from 0 (alike) to 2.
+    """One minus the cosine of the features of two images: [N, d], [N, d] -> [N], from 0 (alike) to 2.
 
     In the spirit of LPIPS (Zhang et al. 2018, arXiv:1801.03924), on pooled features without learned weights: name the extractor.
     """

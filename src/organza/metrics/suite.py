@@ -72,7 +72,7 @@ def _short(value: Any) -> str:
 def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
     """The squared Gaussian-kernel MMD, which chooses the best checkpoint, and the cubic-kernel distance beside it. Not rounded.
 
-    Of several looks at each picture the MMD is the mean; all other numbers are of the first look, the pictures as they are.
+    Of several looks at each image the MMD is the mean; all other numbers are of the first look, the images as they are.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 3.
@@ -92,7 +92,7 @@ def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
 
 
 def distance(real_features: Tensor, fake_features: Tensor, widths: Sequence[float] | None = None) -> Estimate:
-    """The mean over the looks of the squared Gaussian MMD. Its error is the mean of theirs: they look at the same pictures.
+    """The mean over the looks of the squared Gaussian MMD. Its error is the mean of theirs: they look at the same images.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 3.

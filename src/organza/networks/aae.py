@@ -2,7 +2,7 @@
 
 Symbols: x [N, *shape] in [-1, 1], data of any shape, flattened inside; z [N, z_dim] ~ N(0, deviation^2). Each network has two hidden layers
 of rectified units and weights ~ N(0, 0.01^2). The paper's decoder ends in a sigmoid since its data is in [0, 1]; here a tanh, since ours is
-in [-1, 1]. With the convolutions of `bigan.Encoder` and `dcgan.Generator` in their place, the same discriminator serves larger pictures.
+in [-1, 1]. With the convolutions of `bigan.Encoder` and `dcgan.Generator` in their place, the same discriminator serves larger images.
 """
 
 from __future__ import annotations

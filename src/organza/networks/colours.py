@@ -3,7 +3,7 @@
 Symbols: x [N, C, H, W], its first three channels red, green, blue; O orthonormal, with rows along (1, 1, 1), (1, 0, -1), (1, -2, 1);
 M = diag(1, c, c) O. The axes are those that natural colours vary along: Ohta et al. 1980, Computer Graphics and Image Processing 13(3).
 
-Most of what pictures differ in is lightness, so D, which sees red, green and blue alike, has little to say of colours for long, and G,
+Most of what images differ in is lightness, so D, which sees red, green and blue alike, has little to say of colours for long, and G,
 whose three outputs each have noise of their own, spots what should be plain. Louder chromas before D's eyes, and quieter ones behind G's
 hand, cost two 1x1 convolutions: docs/lab-log.md, 43.
 """
@@ -42,7 +42,7 @@ def seen(channels: int, chroma: float) -> nn.Module:
     """x -> M x: what D sees, lightness and chromas `chroma` times as loud.
 
     Args:
-        channels: 3, or 4 with opacity, which stays as it is; pictures without colours stay as they are, too.
+        channels: 3, or 4 with opacity, which stays as it is; images without colours stay as they are, too.
         chroma: c; 1 leaves red, green and blue.
 
     >>> round(seen(3, 2.0)(torch.tensor([1.0, 0.0, -1.0])[None, :, None, None]).norm().item() ** 2)  # no lightness, twice the chroma

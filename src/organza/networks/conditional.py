@@ -61,7 +61,7 @@ class Generator(layers.Generator):
 
 
 class Concatenation(layers.Discriminator):
-    """(x, y) -> logit: y joins the picture as planes of one value each.
+    """(x, y) -> logit: y joins the image as planes of one value each.
 
     Mirza and Osindero 2014, arXiv:1411.1784, eq. 2, in its convolutional form.
 
@@ -96,7 +96,7 @@ class Concatenation(layers.Discriminator):
 class Projection(layers.Discriminator):
     """(x, y) -> <V y, phi(x)> + psi(phi(x)), psi linear: each class adds its own weights to those of the verdict.
 
-    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the places of the picture; here each place of the last
+    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the places of the image; here each place of the last
     feature map counts by itself, as it does in DCGAN's verdict.
 
     Args:

@@ -38,7 +38,7 @@ class Translator(nn.Module):
     shape: Shape  # of what it made in training, (C', H, W): what a pool of its fakes has room for
 
     def translate(self, x: Tensor) -> Tensor:
-        """The translation of pictures of any size, [N, C, H, W] to [N, C', H, W]."""
+        """The translation of images of any size, [N, C, H, W] to [N, C', H, W]."""
         height, width = x.shape[-2:]
         below, right = (max(-side % self.stride, self.least - side) for side in (height, width))
         if not below and not right:

@@ -1,6 +1,6 @@
-"""The refiner of synthetic pictures and its local discriminator: Shrivastava et al. 2017, arXiv:1612.07828, sections 2 and 3.
+"""The refiner of synthetic images and its local discriminator: Shrivastava et al. 2017, arXiv:1612.07828, sections 2 and 3.
 
-Symbols: a [N, channels, H, W] synthetic pictures in [-1, 1]; h [N, width, H, W] feature maps; R(a) of the same shape as a. Nothing changes
+Symbols: a [N, channels, H, W] synthetic images in [-1, 1]; h [N, width, H, W] feature maps; R(a) of the same shape as a. Nothing changes
 the resolution, so R edits pixels and cannot move things; D returns a map of logits [N, 1, H/4, W/4], each for a patch of 23x23 pixels.
 """
 
@@ -38,7 +38,7 @@ class Refiner(layers.Translator):
     """a -> 3x3 convolution -> `blocks` residual blocks -> 1x1 convolution -> tanh. Each output pixel sees 3 + 4 blocks pixels across.
 
     Args:
-        shape: of the pictures, (channels, height, width).
+        shape: of the images, (channels, height, width).
         width: feature maps.
         blocks: residual blocks, at full resolution.
 
@@ -71,7 +71,7 @@ class Discriminator(layers.Discriminator):
     logit here. It does not name the activation; LeakyReLU 0.2 is used.
 
     Args:
-        shape: of the pictures, (channels, height, width).
+        shape: of the images, (channels, height, width).
         width: feature maps of the second layer; the first has half as many more, the others half as many.
 
     >>> import torch; Discriminator((1, 35, 55), width=8)(torch.zeros(2, 1, 35, 55)).shape

@@ -1,7 +1,7 @@
-"""A discriminator that looks twice: at the picture, and at the same made small.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
+"""A discriminator that looks twice: at the image, and at the same made small.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
 
 Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) = (d(M x), d'(M x')), two logits a
-picture, M of `colours`.
+image, M of `colours`.
 
 One network that sees everything is soon content with the sharpest clue, outlines, and has nothing to say of colours and layout. The second
 one sees nothing else, and costs little.
@@ -58,7 +58,7 @@ class Discriminator(layers.Discriminator):
 
 
 class Projection(Discriminator):
-    """The same with labels: (x, y) -> two logits a picture, each by projection, `organza.networks.conditional.Projection`.
+    """The same with labels: (x, y) -> two logits an image, each by projection, `organza.networks.conditional.Projection`.
 
     Args:
         shape, width, norm, chroma: as above.

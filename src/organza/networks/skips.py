@@ -1,11 +1,11 @@
-"""Resize-convolutions with output skips and self-modulation: a picture is drawn at each size, and z has a say in every layer.
+"""Resize-convolutions with output skips and self-modulation: an image is drawn at each size, and z has a say in every layer.
 
 Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1; self-modulation is of Chen et al. 2019,
 arXiv:1810.01365, section 2; convolutions as in `resize`.
-Symbols: z [N, z_dim]; w [N, hidden] what the modulations read of z; h [N, C, H, W] feature maps; y [N, channels, H, W] the picture so far,
+Symbols: z [N, z_dim]; w [N, hidden] what the modulations read of z; h [N, C, H, W] feature maps; y [N, channels, H, W] the image so far,
 before tanh.
 
-In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small pictures settle it
+In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small images settle it
 first, and each layer is told by z directly how strong each of its maps shall be: the maps draw shapes, z colours them in. Both cost next to
 nothing.
 """

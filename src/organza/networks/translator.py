@@ -54,7 +54,7 @@ class Generator(layers.Translator):
         shape: of what is made, (channels, height, width).
         source: channels of what is given; 0 for as many as are made.
         width: feature maps of the first layer; four times as many in the middle.
-        blocks: residual blocks; the paper has 9 for pictures of 256x256, 6 for smaller ones.
+        blocks: residual blocks; the paper has 9 for images of 256x256, 6 for smaller ones.
         norm: the normalisation behind each layer but the last.
         up: the two upsamplings, a function of the feature maps before and after it.
 

@@ -1,8 +1,8 @@
 """U-Net: an encoder and a decoder with a skip between every two layers of one size. Isola et al. 2017, arXiv:1611.07004, section 6.1.
 
-Symbols: a [N, source, H, W] in [-1, 1], the picture to translate; b [N, channels, H, W], its translation. Each of `depth` layers halves the
-picture, and a layer of the decoder doubles it again and sees what the encoder knew at that size: lines need not go through the middle.
-At 256x256 these are the paper's eight layers each way, with 64 to 512 feature maps; smaller pictures have fewer.
+Symbols: a [N, source, H, W] in [-1, 1], the image to translate; b [N, channels, H, W], its translation. Each of `depth` layers halves the
+image, and a layer of the decoder doubles it again and sees what the encoder knew at that size: lines need not go through the middle.
+At 256x256 these are the paper's eight layers each way, with 64 to 512 feature maps; smaller images have fewer.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Generator(layers.Translator):
 
     Args:
         shape: of the translation, (channels, height, width).
-        source: channels of the picture that is translated; 0 for as many as the translation has.
+        source: channels of the image that is translated; 0 for as many as the translation has.
         width: feature maps of the first layer; doubled with each further one, up to eight times.
-        depth: layers that halve the picture; 0 for as many as its size allows, up to 8.
+        depth: layers that halve the image; 0 for as many as its size allows, up to 8.
         dropout: share of the inner features that is left out while training.
-        noise: the share that is left out in use, too. One draw for all pictures: equal pictures have equal translations.
+        noise: the share that is left out in use, too. One draw for all images: equal images have equal translations.
         norm: the normalisation, a function of the number of feature maps. Instance norm is batch norm for a batch of one.
 
     Raises:
@@ -140,7 +140,7 @@ def _fitting(height: int, width: int, depth: int) -> int:
         near = "x".join(str(max(round(side / step), 1) * step) for side in (width, height))
         other = f", or --set generator.depth={possible}" if possible >= 2 else ""
         raise UserError(
-            f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make pictures of {width}x{height}: "
+            f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make images of {width}x{height}: "
             f"both sides must be divisible by {step}; try --size {near}{other}."
         )
     return depth or min(possible, DEEPEST)

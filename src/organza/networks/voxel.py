@@ -40,11 +40,11 @@ def doublings(shape: Shape) -> int:
     (4, 3)
 
     Raises:
-        UserError: for pictures, and for anything but cubes with a side of 8, 16, 32, 64 ...
+        UserError: for images, and for anything but cubes with a side of 8, 16, 32, 64 ...
     """
     if len(shape) != 4:
         raise UserError(
-            f"This network makes volumes, and the data is of {'x'.join(map(str, shape))}: for pictures use --recipe dcgan-r1."
+            f"This network makes volumes, and the data is of {'x'.join(map(str, shape))}: for images use --recipe dcgan-r1."
         )
     side = shape[1]
     if len(set(shape[1:])) > 1 or side < 2 * BASE or side & (side - 1):

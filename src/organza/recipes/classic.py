@@ -22,7 +22,7 @@ def mlp() -> Recipe:
     return Recipe(
         name="mlp",
         source="Goodfellow et al. 2014, arXiv:1406.2661; Adam in the place of SGD with a growing momentum.",
-        expect="Fashion-MNIST at 32x32: garments at a glance in five minutes on 2 cores; not meant for colour pictures.",
+        expect="Fashion-MNIST at 32x32: garments at a glance in five minutes on 2 cores; not meant for colour images.",
         game=Partial(Unconditional),
         generator=Partial(mlp_networks.Generator),
         discriminator=Partial(mlp_networks.Discriminator),

@@ -1,4 +1,4 @@
-"""Conditional GANs: pictures that can be asked for by class, tag or number."""
+"""Conditional GANs: images that can be asked for by class, tag or number."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def cgan_light() -> Recipe:
 
 
 def cgan_projection_light() -> Recipe:
-    """Projection with the loss and penalties of `resize_r1`, for labelled pictures in colour."""
+    """Projection with the loss and penalties of `resize_r1`, for labelled images in colour."""
     plain = resize_r1()
     return replace(
         plain,
@@ -92,7 +92,7 @@ def cgan_projection_light() -> Recipe:
         source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; all else is "
         "resize-r1's.",
         expect="Faces at 64x64, skin and hair colour: obeyed after 17,000 images, ten minutes of one core; blotchy. On Fashion-MNIST all "
-        "pictures of a class come out alike.",
+        "images of a class come out alike.",
         game=Partial(Conditional),
         data=Partial(Labelled),
         generator=Partial(networks.Generator, embedding=32, width=40, backbone=resize.Generator),

@@ -1,4 +1,4 @@
-"""Recipes with an encoder: pictures mapped back to latents by training."""
+"""Recipes with an encoder: images mapped back to latents by training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from organza.schedule import Cosine, Linear
 
 
 def bigan() -> Recipe:
-    """The bidirectional GAN at the size of its paper's ImageNet pictures, 64x64."""
+    """The bidirectional GAN at the size of its paper's ImageNet images, 64x64."""
     rate = Linear(2e-4, 2e-6, begin=0.5)
     return Recipe(
         name="bigan",
@@ -64,12 +64,12 @@ def bigan_light() -> Recipe:
 
 
 def aae() -> Recipe:
-    """The adversarial autoencoder of the paper: fully connected, eight numbers for a picture."""
+    """The adversarial autoencoder of the paper: fully connected, eight numbers for an image."""
     return Recipe(
         name="aae",
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
         "numbers, batch 100, SGD; both phases of a step in one turn.",
-        expect="Fully connected, for small grey pictures; not trained to its end here. aae-light is what was looked at.",
+        expect="Fully connected, for small grey images; not trained to its end here. aae-light is what was looked at.",
         game=Partial(AAE),
         generator=Partial(
             Several,
@@ -84,7 +84,7 @@ def aae() -> Recipe:
 
 
 def aae_light() -> Recipe:
-    """The adversarial autoencoder with DCGAN's convolutions: larger pictures, sharper reconstructions."""
+    """The adversarial autoencoder with DCGAN's convolutions: larger images, sharper reconstructions."""
     return replace(
         aae(),
         name="aae-light",

@@ -26,7 +26,7 @@ def lsgan() -> Recipe:
     return replace(
         dcgan(),
         name="lsgan",
-        source="Mao et al. 2017, arXiv:1611.04076, targets 1 and 0; batch 64, Adam 2e-4 (0.5), the authors' numbers for small pictures.",
+        source="Mao et al. 2017, arXiv:1611.04076, targets 1 and 0; batch 64, Adam 2e-4 (0.5), the authors' numbers for small images.",
         expect="Fashion-MNIST at 28x28, width 16: garments in outline after 100,000 images, a minute of one core.",
         adversarial=losses.lsgan,
         batch=64,

@@ -1,4 +1,4 @@
-"""Recipes for pairs of pictures: Isola et al. 2017, arXiv:1611.07004."""
+"""Recipes for pairs of images: Isola et al. 2017, arXiv:1611.07004."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pix2pix() -> Recipe:
         name="pix2pix",
         source="Isola et al. 2017, arXiv:1611.07004, section 6: U-Net, 70x70 PatchGAN, L1 x 100, batch 1, jitter 30, mirrored, "
         "dropout in use, too; instance norm, which is the paper's batch norm on a batch of one.",
-        expect="Not trained here: 256x256 pictures for 200epochs, hours on a GPU.",
+        expect="Not trained here: 256x256 images for 200epochs, hours on a GPU.",
         game=Partial(Pix2Pix, l1=100.0),
         generator=Partial(unet.Generator, noise=0.5),
         discriminator=Partial(patch.Discriminator, depth=3),

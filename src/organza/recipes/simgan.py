@@ -1,4 +1,4 @@
-"""Refining synthetic pictures."""
+"""Refining synthetic images."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ QUIET, LOUD = 0.35, 2.5
 
 JITTER = Augment(0.0, (translation, cutout), always=(jitter,))
 """What D sees is moved by a pixel or two, always, lest its strides leave a grid in what G draws (docs/lab-log.md, 46). The rest is for
-runs that show D the same pictures often."""
+runs that show D the same images often."""
 
 
 def falling(width: int) -> Adam:
@@ -67,12 +67,12 @@ def swift() -> Recipe:
 
 
 def few_shot() -> Recipe:
-    """`swift` for a few hundred pictures: D never sees the same one twice."""
+    """`swift` for a few hundred images: D never sees the same one twice."""
     return replace(
         swift(),
         name="few-shot",
         source="swift, with differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738): shifts and cut-out rectangles, on more and "
-        "more pictures until half of the budget.",
+        "more images until half of the budget.",
         expect="300 faces at 64x64: faces of many kinds after 32,000 images, four minutes of one core.",
         augment=replace(JITTER, chance=Cosine(0.0, 0.8, end=0.5)),
     )

@@ -1,4 +1,4 @@
-"""Translation between two folders of pictures that know nothing of each other."""
+"""Translation between two folders of images that know nothing of each other."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def cyclegan_light() -> Recipe:
         cyclegan(),
         name="cyclegan-light",
         source="CycleGAN for 64x64: width 16 and 3 blocks, resize-convolutions, no identity term; patches of 16x16, the same share of a "
-        "picture as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
-        expect="Two styles of faces at 64x64: clean ink after 2,000 pictures, seven minutes of a core; small features "
+        "image as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
+        expect="Two styles of faces at 64x64: clean ink after 2,000 images, seven minutes of a core; small features "
         "often lost; longer is worse.",
         game=Partial(CycleGAN, cycle=10.0, identity=0.0, pool=50),
         generator=Partial(translator.Generator, width=16, blocks=3, up=translator.resized),
@@ -94,6 +94,6 @@ def cut_light() -> Recipe:
         cyclegan_light(),
         name="cut-light",
         source="CUT's game and weights with the networks and rates of cyclegan-light, and 64 patches.",
-        expect="Two styles of faces at 64x64: ink with outlines, eyes and mouths kept after 4,000 pictures, twelve minutes of one core.",
+        expect="Two styles of faces at 64x64: ink with outlines, eyes and mouths kept after 4,000 images, twelve minutes of one core.",
         game=Partial(CUT, nce=1.0, identity=1.0, patches=64),
     )

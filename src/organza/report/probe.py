@@ -1,7 +1,7 @@
-"""What is seen when a run's generator draws and its discriminator judges, for the report: everything here costs seconds, so it is little.
+"""Observations of a run's generator and discriminator for the report, limited to what takes seconds.
 
-Copies and repeats are looked for in thumbnails, without a network for features: 6,000 training pictures take less than a second, and a
-blur takes away the noise under which a copy could hide. `organza evaluate` asks networks.
+Copies and repeats are searched in thumbnails, without a feature network: 6,000 training images take less than a second, and
+the blur removes noise under which a copy could hide. `organza evaluate` uses feature networks.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from organza.metrics.shapes import variety
 from organza.recipe import Recipe
 
 SAMPLES = 256
-"""Pictures that are made, judged and compared."""
+"""Number of images to generate, judge and compare."""
 TRIED = 128
-"""Training and held-out pictures that the discriminator is tried on."""
+"""Number of training and of held-out images to test the discriminator on."""
 QUARTER = 4
 SHOWN = 8
 STEPS = 8
-"""Pictures on the way from one latent to another."""
+"""Number of images from one latent to another."""
 ROOM = 400_000_000
-"""Bytes of training pictures that are looked at; of more, evenly spaced ones."""
+"""Memory for training images in bytes; if there are more, evenly spaced ones are used."""
 Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A sample beside the training picture that it is nearest to.
+    """A sample beside its nearest training image.
 
     Args:
         sample, training: uint8 [H, W, C].
-        name: of the training picture.
-        distance: between their thumbnails, over that of an unseen real picture to its nearest: 1 = usual.
+        name: name of the training image.
+        distance: distance between their thumbnails, relative to that of an unseen real image to its nearest: 1 = usual.
     """
 
     sample: np.ndarray
@@ -57,12 +57,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Copies:
-    """How near samples are to training pictures: see `metrics.memorisation`.
+    """Nearness of samples to training images: see `metrics.memorisation`.
 
     Args:
-        nearness, share: of thumbnails.
-        pairs: the most suspicious, the nearest first.
-        against: what the measure is: "held-out" pictures, or "training" ones that leave themselves out.
+        nearness, share: estimates from thumbnails.
+        pairs: most suspicious pairs, nearest first.
+        against: reference of the measure: "held-out" images, or "training" images without themselves.
     """
 
     nearness: Estimate
@@ -73,11 +73,11 @@ class Copies:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the discriminator says.
+    """Output of the discriminator.
 
     Args:
-        most, least: the samples that it finds the most and the least authentic: pictures with the probabilities.
-        samples, held_out, training: the share of each that it takes for real; None where there are none.
+        most, least: the most and the least authentic samples: images with their probabilities.
+        samples, held_out, training: share of each that the discriminator takes for real; None if there are none.
     """
 
     most: tuple[np.ndarray, np.ndarray]
@@ -89,19 +89,19 @@ class Judged:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of one checkpoint; what does not apply to a run, or cannot be had, is None.
+    """Observations of one checkpoint. A field is None if it does not apply to the run, or is not available.
 
     Args:
-        images: seen when the checkpoint was written.
-        real: a few real pictures, and `made`: a few generated ones, uint8 [N, H, W, C].
-        variety, repeats: of thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
-        between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean image, of
-            thumbnails: see `metrics.diversity`.
+        images: images seen when the checkpoint was written.
+        real: a few real images, and `made`: a few generated ones, uint8 [N, H, W, C].
+        variety, repeats: estimates from thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
+        between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean
+            image, both of thumbnails: see `metrics.diversity`.
         kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
         copies, judged: see there.
-        ways: rows of pictures between two latents, uint8 [rows, STEPS, H, W, C].
-        encoded: real pictures and what the encoder and G make of them.
-        notes: why parts are missing.
+        ways: rows of interpolated images, uint8 [rows, STEPS, H, W, C].
+        encoded: real images and their reconstructions.
+        notes: reasons for missing parts.
     """
 
     images: int
@@ -125,24 +125,24 @@ def look(
     data: Batches | str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> Look:
-    """Draw with the generator, judge with the discriminator, and compare with the data where it is still there.
+    """Generate images, judge them with the discriminator, and compare them with the data if it is available.
 
     Args:
-        path: the run's folder.
+        path: run folder.
         which: best, latest, or a checkpoint's name.
-        data: of the run, where it is open already, or its place, where it was moved.
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
+        data: data of the run, if it is open already, or its new location, if it was moved.
+        recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: there is no checkpoint that is whole, or the place named is not that of the run's data.
+        UserError: if there is no intact checkpoint, or the given location does not hold the run's data.
     """
     if isinstance(data, Batches):
         trained = RunWithData(str(path), which, recipe=recipe)
-        trained.data = data  # what the cached property would open again
+        trained.data = data  # the cached property would open it again
     else:
         trained = RunWithData(str(path), which, recipe=recipe, at=data)
         if data is not None:
-            _ = trained.data  # a place that was named must be right
+            _ = trained.data  # a location that was given must be right
     run, missing = trained.run, trained.missing()
     translates = "source_shape" in run.content["data"]
     if missing:
@@ -175,7 +175,7 @@ def _most(run: Run) -> int:
 
 
 def _beside(made: ImageSet, real: ImageSet | None) -> np.ndarray | None:
-    """What to show beside the first of what was made: its targets, or any real ones."""
+    """Return images to show beside the first generated ones: their targets, or any real ones."""
     if made.targets is not None:
         return pictured(made.targets[:SHOWN])
     return None if real is None else pictured(_spaced(real.images, SHOWN))
@@ -193,7 +193,7 @@ def _copies(made: ImageSet, training: ImageSet, real: ImageSet) -> Copies | None
 
 
 def _pairs(found: Memorisation, made: ImageSet, training: ImageSet, usual: float) -> tuple[Pair, ...]:
-    chosen: dict[int, int] = {}  # each training picture once: many copies of one would hide the others
+    chosen: dict[int, int] = {}  # each training image once: many copies of one would hide the others
     for index in found.distances.argsort().tolist():
         chosen.setdefault(int(found.nearest[index]), index)
         if len(chosen) == SHOWN:
@@ -240,7 +240,7 @@ def _judged(run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet 
 
 
 def _chances(run: Run, side: ImageSet, most: int = SAMPLES) -> np.ndarray:
-    """The probability that each of some pictures is authentic; where D wants labels, that it is of what it was asked to be."""
+    """Return the probability that each image is authentic; if D is conditional, given the image's label."""
     images = _spaced(side.images, most)
     if getattr(run.discriminator, "labels", 0) and side.labels is not None:
         return run.judge_labelled(images, _spaced(side.labels, most))
@@ -254,16 +254,16 @@ def _share(chances: np.ndarray) -> Estimate:
 
 @torch.no_grad()
 def _ways(run: Run, rows: int = 3) -> np.ndarray:
-    """Rows of pictures on the way from one latent to another; the label of a row stays."""
+    """Return rows of images between two latents; the label of a row is constant."""
     generator = run.generator
     if not hasattr(generator, "latent"):
-        raise UserError(f"{run.path} draws nothing from noise.")
+        raise UserError(f"{run.path} generates nothing from noise.")
     found = []
     for row in range(rows):
         first, last = (run.latent(0, FIRST + 2 * row + end) for end in (0, 1))
         share = torch.linspace(0, 1, STEPS)[:, None]
         z = torch.lerp(first[None], last[None], share)
-        if not hasattr(generator, "codes"):  # noise keeps its length on the way; half-way between codes nothing has one
+        if not hasattr(generator, "codes"):  # keep the norm of noise; between two codes there is no midpoint to keep
             z = z / (share**2 + (1 - share) ** 2).sqrt()
         label = None
         if run.labels is not None:
@@ -278,7 +278,7 @@ def _encoded(run: Run, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tolerated(part: Callable[[], Seen]) -> Seen | None:
-    """A part of the report; None for runs that it does not apply to."""
+    """Return a part of the report, or None for runs that it does not apply to."""
     try:
         return part()
     except UserError:

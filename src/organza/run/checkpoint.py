@@ -287,7 +287,7 @@ def _is_whole(directory: Path) -> bool:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's moments as named tensors: position of the weight, then the moment's name."""
+    """An optimizer's moments as named tensors: position of the weight, then the moment's name."""
     return {
         f"{position}.{key}": value
         for position, weight in enumerate(_weights(optimizer))
@@ -312,7 +312,7 @@ def restore_optimizer(
         position, _, key = name.partition(".")
         weight = weights[int(position)]
         like = weight if value.shape == weight.shape else value
-        # Only a fused optimiser counts its steps on the device; the others would wait for it.
+        # Only a fused optimizer counts its steps on the device; the others would wait for it.
         device = torch.device("cpu") if key == "step" and weight not in fused else weight.device
         moment = torch.empty_like(like, dtype=value.dtype, device=device)
         optimizer.state[weight][key] = moment.copy_(value)

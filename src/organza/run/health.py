@@ -17,8 +17,8 @@ drew one thing again and again stood at 0 to 0.19 and all others at 0.28 or more
 BEGINNING = 2_000
 """Images seen, before which samples that are all alike are no collapse: there was nothing else yet, and healthy runs stand at 0 to 0.5."""
 REPEATED = 0.3
-"""The share of samples that repeat another, beyond three of its errors, from which on a few pictures return. By chance it is 0.01, 24
-pictures learned by heart come to 0.38, a collapsed run to 1."""
+"""The share of samples that repeat another, beyond three of its errors, from which on a few images return. By chance it is 0.01, 24
+images learned by heart come to 0.38, a collapsed run to 1."""
 DISTINCT = 0.9  # share of samples that no other equals
 MANY = 0.5  # the same, from which on the run has collapsed: 15 % of young images of small bright things were empty, and no more than that
 ONE = 1e-3  # of the spread of the reals, below which the fakes of a batch are one

@@ -1,7 +1,7 @@
 """The accelerator that a run is trained on: which device, in which precision, and whether the networks are compiled.
 
-Data and latents are drawn on the CPU, from streams that are the same everywhere, and taken to the device; pictures for people and for
-measurements come back as bytes. So nothing but the players' arithmetic depends on it.
+Data and latents are drawn on the CPU, from streams that are the same everywhere, and taken to the device; images for people and for
+measurements come back as bytes. So nothing but the players' arithmetic depends on the machine.
 """
 
 from __future__ import annotations

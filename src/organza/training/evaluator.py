@@ -35,7 +35,7 @@ class Evaluator:
     """Holds the features of the real images that the players never see.
 
     Args:
-        extractor: pictures to features.
+        extractor: images to features.
         data: the batches, whose reference items are compared with; features are cached beside them.
         samples: how many generated images are compared.
     """
@@ -65,7 +65,7 @@ class Evaluator:
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
     def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
-        """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary.
+        """The distances of generated images, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary.
 
         Args:
             made: what is measured.

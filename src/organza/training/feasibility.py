@@ -15,14 +15,14 @@ from organza.memory import memory
 from organza.recipe import Recipe
 
 LEAST = 8
-"""Pixels of a side: smaller pictures hold nothing that a network could halve and double."""
+"""Pixels of a side: smaller images hold nothing that a network could halve and double."""
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-"""Networks halve pictures, so sides that suit them are multiples of a power of 2."""
+"""Networks halve images, so sides that suit them are multiples of a power of 2."""
 CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
 
 
 def require_size(size: str | int | None) -> None:
-    """Check that a size asked for is one of pictures that can be trained on.
+    """Check that a size asked for is one of images that can be trained on.
 
     Raises:
         UserError: it is no size, or a side is below 8 pixels.

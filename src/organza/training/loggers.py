@@ -22,11 +22,11 @@ Logger = Callable[[Event], None]
 
 
 class Scalars:
-    """What the loggers have in common: which events become numbers, and which a picture.
+    """What the loggers have in common: which events become numbers, and which an image.
 
     Args:
         scalars: is given (names to numbers, images seen).
-        picture: is given (a uint8 [H, W, C] sheet of samples, images seen).
+        picture: is given (a uint8 [H, W, C] sample grid, images seen).
         close: is called at the end.
     """
 

@@ -71,8 +71,8 @@ class Costs(NamedTuple):
 
     Args:
         rate: images a second, while training.
-        evaluation: seconds of one evaluation, with the sheet of samples and the checkpoint that come with it.
-        sheet: seconds of a sheet of samples by itself.
+        evaluation: seconds of one evaluation, with the sample grid and the checkpoint that come with it.
+        sheet: seconds of a sample grid by itself.
     """
 
     rate: float
@@ -140,7 +140,7 @@ class Plan:
 
 
 def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
-    """A plan for a budget: about 20 evaluations and 40 sheets of samples, fewer where they would cost more than their share of the time.
+    """A plan for a budget: about 20 evaluations and 40 sample grids, fewer where they would cost more than their share of the time.
 
     All that is not training should cost less than a twentieth: evaluations with their checkpoints aim at 2 % of the time, sheets
     at 0.4 %, and cost as much again for theirs; the rest is for the start and the end. There are two evaluations whatever they cost, the

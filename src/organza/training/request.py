@@ -45,7 +45,7 @@ class TrainArgs:
         report: write report.html at the end.
         on_collapse: what is done about a grave illness: rollback (to the last good checkpoint with half the rate, then with another recipe
             where auto chose this one, then the run ends), stop or continue. It is not remembered.
-        metadata: the sheets of samples say in their files that they are synthetic, by which weights and from which seed.
+        metadata: the sample grids say in their files that they are synthetic, by which weights and from which seed.
         pages: of files with several pages or frames, "first" takes the first as an image, "all" each.
         follow_links: read what links in the data folder lead to outside of it.
     """

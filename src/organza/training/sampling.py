@@ -36,7 +36,7 @@ def targets(state: TrainState, positions: range) -> Tensor:
 
 @torch.no_grad()
 def gallery(state: TrainState, real: bool = False) -> np.ndarray:
-    """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
+    """Images for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
     game, count = state.game, state.data.rows * state.data.columns
     sheets = []
     with state.averaged():
@@ -55,6 +55,6 @@ def _drawn(state: TrainState, batch: Batch) -> Tensor:
 
 
 def _parts(positions: range) -> Iterator[range]:
-    """A few at a time, the last as many as the others: each picture is the same to the bit, whatever is asked for beside it."""
+    """A few at a time, the last as many as the others: each image is the same to the bit, whatever is asked for beside it."""
     for start in range(positions.start, positions.stop, MICROBATCH):
         yield range(start, start + MICROBATCH)

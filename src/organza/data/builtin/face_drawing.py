@@ -19,7 +19,7 @@ from PIL import Image
 from organza.disk import discard, rename
 
 Attributes = dict[str, str]
-ASIDE = ".drawing-"  # how the name of a picture begins that is not finished
+ASIDE = ".drawing-"  # how the name of an image begins that is not finished
 ZOOM = {"adventurer": 1.2}  # where the artist left wide margins; long hair may then be cut off, faces are not
 WHITE = "#ffffff"
 DARK = 72  # of 255: the brightness below which a colour of the artwork is a line, and not a surface
@@ -52,11 +52,11 @@ class Artist:
         return self._rendered(avatar["svg"]), attributes(avatar["options"])
 
     def files(self, k: int) -> tuple[str, ...]:
-        """Where the pictures of face k belong."""
+        """Where the images of face k belong."""
         return (file_of(k),)
 
     def pictures(self, k: int) -> tuple[tuple[Image.Image, ...], Attributes]:
-        """The pictures of face k, one for each of its files, and the parts that were chosen for it."""
+        """The images of face k, one for each of its files, and the parts that were chosen for it."""
         picture, parts = self.draw(k)
         return (picture,), parts
 
@@ -90,7 +90,7 @@ class PairArtist(Artist):
         style, definition, seed, size: see `Artist`.
         kind: "drawing" leaves the artwork's lines and makes its surfaces white, which needs a style that is drawn with dark lines;
             "hints" adds a few dabs of each large colour, which a drawing alone cannot tell;
-            "edges" computes lines from the picture in colour, for any style.
+            "edges" computes lines from the image in colour, for any style.
     """
 
     def __init__(self, style: str, definition: dict[str, Any], seed: int, size: int, kind: str):
@@ -189,7 +189,7 @@ def artist_for(order: dict[str, Any]) -> Artist:
 
 
 def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[tuple[int, Attributes]]:
-    """Draw those faces that the folder does not hold yet; each picture appears complete or not at all."""
+    """Draw those faces that the folder does not hold yet; each image appears complete or not at all."""
     for k in faces:
         paths = [folder / name for name in artist.files(k)]
         if all(path.exists() for path in paths):

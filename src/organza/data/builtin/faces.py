@@ -132,7 +132,7 @@ def style_definition(style: str) -> dict[str, Any]:
 
 
 def attribution(style: str, definition: dict[str, Any], kind: str | None = None) -> str:
-    """Who drew the artwork, what was done to it, and under which licence the pictures may be used."""
+    """Who drew the artwork, what was done to it, and under which licence the images may be used."""
     in_a = {
         "drawing": "lines alone, without colours",
         "hints": "lines, with a few dabs of each large colour",

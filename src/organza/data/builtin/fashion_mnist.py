@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey pictures of garments, 28x28, in ten classes.
+"""Fashion-MNIST: 70,000 grey images of garments, 28x28, in ten classes.
 
 Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747, https://github.com/zalandoresearch/fashion-mnist; MIT licence.
 """
@@ -71,7 +71,7 @@ def fashion_mnist(
     announce: Callable[[str], None] = print,
     address: str = ADDRESS,
 ) -> Path:
-    """Write Fashion-MNIST as PNG files in ten folders, one for each class, so that it is a folder of pictures like any other.
+    """Write Fashion-MNIST as PNG files in ten folders, one for each class, so that it is a folder of images like any other.
 
     The download was tested against a local server that serves the same files, not against the real address.
 
@@ -101,7 +101,7 @@ def fashion_mnist(
     labels = read_idx(*get.content(f"{prefix}-labels-idx1-ubyte.gz"), axes=1)
     if len(pictures) != len(labels) or not len(labels) or labels.max() >= len(CLASSES):
         raise UserError(
-            f"The idx files do not belong together: {len(pictures)} pictures, {len(labels)} labels of up to "
+            f"The idx files do not belong together: {len(pictures)} images, {len(labels)} labels of up to "
             f"{labels.max(initial=0)}, where there are {len(CLASSES)} classes; get them again."
         )
     _write(folder, pictures, labels.tolist(), progress)
@@ -188,12 +188,12 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 
 def _write(folder: Path, pictures: np.ndarray, labels: Sequence[int], progress: Progress | None) -> None:
-    """The folder with all pictures, written beside and renamed into place."""
+    """The folder with all images, written beside and renamed into place."""
     with whole(folder) as aside:
         for name in CLASSES:
             (aside / name).mkdir()
         for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
             Image.fromarray(picture).save(aside / CLASSES[label] / f"{index:05d}.png")
             if progress:
-                progress("writing pictures", index + 1, len(labels))
+                progress("writing images", index + 1, len(labels))
         (aside / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""Two unpaired domains, rendered from vector artwork: the same kind of picture in two styles, and no picture has a twin in the other."""
+"""Two unpaired domains, rendered from vector artwork: the same kind of image in two styles, and no image has a twin in the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits drawn from fonts: synthetic pictures whose annotation is known, since it was chosen."""
+"""Digits drawn from fonts: synthetic images whose annotation is known, since it was chosen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAMILIES = (
 )  # fmt: skip
 """How the file names of common text fonts begin: fonts of symbols, and of scripts with other digits, stay out."""
 FINE = 4  # pixels are drawn this many times finer, and averaged
-HEIGHT = 20 / 32  # of a digit in its picture, as in MNIST
+HEIGHT = 20 / 32  # of a digit in its image, as in MNIST
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Look:
         angle: degrees against the clock.
         scale: of the digit's height.
         thickness: pixels at 32x32 by which strokes grow on each side.
-        right, down: where its middle is, in parts of the picture from the picture's.
+        right, down: where its middle is, in parts of the image from the image's.
     """
 
     digit: int
@@ -68,7 +68,7 @@ def look(k: int, fonts: int, seed: int) -> Look:
 
 
 def typeset(chosen: Look, fonts: Sequence[Font], size: int) -> Image.Image:
-    """The digit in white on black, a grey picture of size x size pixels."""
+    """The digit in white on black, a grey image of size x size pixels."""
     side = size * FINE
     font = fonts[chosen.font]
     canvas = Image.new("L", (side, side))
@@ -81,7 +81,7 @@ def typeset(chosen: Look, fonts: Sequence[Font], size: int) -> Image.Image:
 
 
 def _backwards(chosen: Look, side: int) -> tuple[float, ...]:
-    """From a place in the picture to the place in the canvas that is shown there: (x, y) to (ax + by + c, dx + ey + f)."""
+    """From a place in the image to the place in the canvas that is shown there: (x, y) to (ax + by + c, dx + ey + f)."""
     turn, middle = math.radians(chosen.angle), side / 2
     a, b = math.cos(turn) / chosen.scale, -math.sin(turn) / chosen.scale
     x, y = middle + chosen.right * side, middle + chosen.down * side

@@ -95,7 +95,7 @@ class Lite0(nn.Module):
         return taps
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The mean over the picture of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
+        """The mean over the image of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
         return F.relu6(self.head(self(pixels)[-1]), inplace=True).mean((2, 3))
 
     def logits(self, pixels: Tensor) -> Tensor:

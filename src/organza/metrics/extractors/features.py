@@ -1,4 +1,4 @@
-"""Pictures to features: what a distance between sets of pictures is measured on. Any `Extractor` will do."""
+"""Images to features: what a distance between sets of images is measured on. Any `Extractor` will do."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from organza.metrics.extractors import efficientnet_lite, mobilenet, weight_cach
 from organza.metrics.extractors.bundled_weights import Seer, Weights
 
 MICROBATCH = 16
-"""Pictures of 96x96 that pass through the network at once: fast on a CPU (larger ones leave its caches), and the same for every caller."""
+"""Images of 96x96 that pass through the network at once: fast on a CPU (larger ones leave its caches), and the same for every caller."""
 
 
 class Extractor(Protocol):
-    """Maps pictures to features, each picture by itself. Numbers from unlike cards must not be compared."""
+    """Maps images to features, each image by itself. Numbers from unlike cards must not be compared."""
 
     name: str
     dimension: int
@@ -38,10 +38,10 @@ class Extractor(Protocol):
 
 
 def pixels(images: Tensor, resolution: int) -> Tensor:
-    """Pictures as a network for square RGB wants them: float 0..255, [N, 3, resolution, resolution].
+    """Images as a network for square RGB wants them: float 0..255, [N, 3, resolution, resolution].
 
-    Grey is repeated over the three channels. Transparent pictures are laid on white. Other sizes are brought to the resolution by
-    antialiased bicubic interpolation, clamped to 0..255; pictures that are not square are stretched, so that every pixel counts.
+    Grey is repeated over the three channels. Transparent images are laid on white. Other sizes are brought to the resolution by
+    antialiased bicubic interpolation, clamped to 0..255; images that are not square are stretched, so that every pixel counts.
 
     Args:
         images: uint8 [N, H, W, C] with 1, 3 or 4 channels.
@@ -58,9 +58,9 @@ def pixels(images: Tensor, resolution: int) -> Tensor:
 
 
 def planes(images: Tensor) -> Tensor:
-    """Pictures as a network for RGB wants them: uint8 [N, H, W, C], C in 1, 3, 4, to float 0..255, [N, 3, H, W].
+    """Images as a network for RGB wants them: uint8 [N, H, W, C], C in 1, 3, 4, to float 0..255, [N, 3, H, W].
 
-    Grey is repeated over the three channels. Transparent pictures are laid on white.
+    Grey is repeated over the three channels. Transparent images are laid on white.
     """
     found = images.movedim(-1, 1).float()
     if found.shape[1] == 4:
@@ -70,7 +70,7 @@ def planes(images: Tensor) -> Tensor:
 
 
 def checked(images: np.ndarray | Tensor) -> Tensor:
-    """Pictures as a network can be shown them: a uint8 tensor [N, H, W, C] on the CPU, C in 1, 3, 4.
+    """Images as a network can be shown them: a uint8 tensor [N, H, W, C] on the CPU, C in 1, 3, 4.
 
     Raises:
         UserError: for anything else.
@@ -78,16 +78,16 @@ def checked(images: np.ndarray | Tensor) -> Tensor:
     if isinstance(images, np.ndarray) and images.dtype == np.uint8:
         images = torch.from_numpy(np.array(images))  # a copy: memory-mapped arrays are read-only
     if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
-        raise UserError(f"Pictures to measure must be uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}.")
+        raise UserError(f"Images to measure must be uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}.")
     if images.shape[3] not in (1, 3, 4):
         raise UserError(
-            f"Pictures with {images.shape[3]} channels cannot be measured: the feature network sees 1, 3 or 4; train without evaluation."
+            f"Images with {images.shape[3]} channels cannot be measured: the feature network sees 1, 3 or 4; train without evaluation."
         )
     return images.cpu()
 
 
 def at_once(resolution: int) -> int:
-    """Pictures of another resolution that take as much memory as `MICROBATCH` of 96x96: sixteen at 48x48 leave a CPU half idle.
+    """Images of another resolution that take as much memory as `MICROBATCH` of 96x96: sixteen at 48x48 leave a CPU half idle.
 
     >>> at_once(96), at_once(48), at_once(32), at_once(1024)
     (16, 64, 144, 1)
@@ -98,13 +98,13 @@ def at_once(resolution: int) -> int:
 def in_parts(
     images: np.ndarray | Tensor, dimension: int, see: Callable[[Tensor], Tensor], some: int = MICROBATCH
 ) -> Tensor:
-    """The features of pictures, uint8 [N, H, W, C] to float32 [N, dimension], a few at a time: memory does not grow with N.
+    """The features of images, uint8 [N, H, W, C] to float32 [N, dimension], a few at a time: memory does not grow with N.
 
     Args:
         images: what is looked at.
         dimension: of the features.
-        see: checked pictures to their features.
-        some: pictures that are seen at once.
+        see: checked images to their features.
+        some: images that are seen at once.
 
     Raises:
         UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
@@ -123,7 +123,7 @@ class Pooled:
         weights: where the network's weights come from.
         network: with its weights.
         mean, deviation: of pixels 0..255, as the network was trained.
-        resolution: the pictures are brought to this many pixels a side.
+        resolution: the images are brought to this many pixels a side.
     """
 
     dimension = 1280
@@ -133,7 +133,7 @@ class Pooled:
     ):
         if resolution < 32:
             raise UserError(
-                f"The feature network cannot see pictures of {resolution} pixels: ask for a resolution of 32 or more."
+                f"The feature network cannot see images of {resolution} pixels: ask for a resolution of 32 or more."
             )
         self.name, self.weights, self.network = weights.name, weights, network
         self.mean, self.deviation, self.resolution = mean, deviation, resolution
@@ -166,7 +166,7 @@ def offline_extractor(resolution: int = 96) -> Extractor:
     """The extractor that needs no download: EfficientNet-Lite0, whose weights come inside a package.
 
     Args:
-        resolution: the pictures are brought to this many pixels a side; the cost grows with its square.
+        resolution: the images are brought to this many pixels a side; the cost grows with its square.
 
     Raises:
         UserError: the weights are missing or damaged.
@@ -188,7 +188,7 @@ def second_opinion(resolution: int = 96) -> Extractor:
     """MobileNetV2, whose weights come inside another package and have nothing in common with those of `offline_extractor`.
 
     Args:
-        resolution: the pictures are brought to this many pixels a side; the cost grows with its square.
+        resolution: the images are brought to this many pixels a side; the cost grows with its square.
 
     Raises:
         UserError: the weights are missing or damaged.
@@ -197,16 +197,16 @@ def second_opinion(resolution: int = 96) -> Extractor:
 
 
 def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str, directory: Path) -> Tensor:
-    """The features of pictures that do not change, computed once and kept: float32 [N, dimension].
+    """The features of images that do not change, computed once and kept: float32 [N, dimension].
 
     Args:
-        extractor: pictures to features; its card is part of the file's name.
+        extractor: images to features; its card is part of the file's name.
         images: uint8 [N, H, W, C].
-        key: stands for the content of the pictures: other pictures, another key.
+        key: stands for the content of the images: other images, another key.
         directory: of the files.
 
     Raises:
-        UserError: the extractor refuses the pictures.
+        UserError: the extractor refuses the images.
 
     >>> import tempfile
     >>> folder, grey = Path(tempfile.mkdtemp()), np.full((2, 32, 32, 1), 128, np.uint8)

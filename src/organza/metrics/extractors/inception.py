@@ -128,7 +128,7 @@ class Inception(nn.Module):
         self.classifier = nn.Linear(2048, 1008)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The mean over the picture, [N, 2048]: what FID, KID and precision are taken on."""
+        """The mean over the image, [N, 2048]: what FID, KID and precision are taken on."""
         return self.body((resized(pixels, SIDE) - 128) / 128).mean((2, 3))
 
 

@@ -65,7 +65,7 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Linear(1280, 1000)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The mean over the picture of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
+        """The mean over the image of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
         x = F.relu6(self.stem(pixels), inplace=True)
         for stage in self.stages:
             x = stage(x)

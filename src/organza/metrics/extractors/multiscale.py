@@ -1,10 +1,10 @@
-"""Several looks at each picture: as it is, made half as large, and an eighth. What steers a run is the mean of their distances.
+"""Several looks at each image: as it is, made half as large, and an eighth. What steers a run is the mean of their distances.
 
     distance(P, Q) = mean over s of MMD^2(f_s(P / s), f_s(Q / s))        s = 1, 2, 8
 
-Symbols: f_s a network that sees pictures of so many pixels, P / s the pictures reduced by means over s x s pixels.
+Symbols: f_s a network that sees images of so many pixels, P / s the images reduced by means over s x s pixels.
 
-A network that was trained on photographs knows an outline from a blot, and hardly cares whether a face is green. On a picture of 8x8 pixels
+A network that was trained on photographs knows an outline from a blot, and hardly cares whether a face is green. On an image of 8x8 pixels
 there is nothing but colours and layout to see (docs/lab-log.md, 23).
 """
 
@@ -21,13 +21,13 @@ from torch.nn.functional import adaptive_avg_pool2d
 from organza.metrics.extractors.features import Extractor, planes
 
 LOOKS = {1: 96, 2: 48, 8: 32}
-"""By how much the picture is reduced, and the pixels a side that the network then sees. The small looks cost a third of the first."""
+"""By how much the image is reduced, and the pixels a side that the network then sees. The small looks cost a third of the first."""
 LEAST = 4
-"""Pixels of a side that are left of a picture, however small."""
+"""Pixels of a side that are left of an image, however small."""
 
 
 class Pyramid:
-    """The features of several looks at a picture: uint8 [N, H, W, C] to float32 [N, looks, dimension]. The first is the picture as it is.
+    """The features of several looks at an image: uint8 [N, H, W, C] to float32 [N, looks, dimension]. The first is the image as it is.
 
     Args:
         network: makes an extractor for a resolution.
@@ -58,9 +58,9 @@ class Pyramid:
 
 
 def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
-    """Pictures of a fraction of the size, by means over areas, rounded: uint8 [N, H, W, C] to [N, max(H / by, 4), max(W / by, 4), C].
+    """Images of a fraction of the size, by means over areas, rounded: uint8 [N, H, W, C] to [N, max(H / by, 4), max(W / by, 4), C].
 
-    Transparent pictures are laid on white first, and come out with three channels.
+    Transparent images are laid on white first, and come out with three channels.
 
     >>> reduced(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), 2)[0, :, :, 0][0]
     tensor([ 4,  6,  8, 10], dtype=torch.uint8)
@@ -69,7 +69,7 @@ def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
         return images
     height, width = (max(side // by, min(LEAST, side)) for side in images.shape[1:3])
     found = []
-    for start in range(0, len(images), 256):  # whole sets of large pictures would not fit in memory as floats
+    for start in range(0, len(images), 256):  # whole sets of large images would not fit in memory as floats
         part = images[start : start + 256]
         part = (
             torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
@@ -91,5 +91,5 @@ def looks_of(features: Tensor) -> tuple[Tensor, ...]:
 
 
 def as_they_are(features: Tensor) -> Tensor:
-    """The features of the pictures at their full size, [N, dimension]."""
+    """The features of the images at their full size, [N, dimension]."""
     return looks_of(features)[0]

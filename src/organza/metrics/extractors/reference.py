@@ -1,6 +1,6 @@
 """The networks that papers measure with, when their weights are here or may be fetched: Inception, CLIP, DINOv2. See `published`.
 
-Pictures come to them as torch-fidelity brings them: bilinear as TensorFlow 1 has it, without averaging, so that numbers agree with its own.
+Images come to them as torch-fidelity brings them: bilinear as TensorFlow 1 has it, without averaging, so that numbers agree with its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Kind:
     Args:
         weights: as published.
         network: without weights; has `pooled`.
-        side: pixels that the pictures are brought to before it; 0 where it does so itself.
+        side: pixels that the images are brought to before it; 0 where it does so itself.
         mean, deviation: of pixels 0..255, as it was trained; 0 and 1 where it does so itself.
         features: which, in words; dimension: how many.
     """

@@ -76,7 +76,7 @@ class Transformer(nn.Module):
 
 
 def clip() -> Transformer:
-    """The picture half of CLIP ViT-B/32: 88 million weights, [N, 512]."""
+    """The image half of CLIP ViT-B/32: 88 million weights, [N, 512]."""
     return Transformer(32, 768, 12, 12, 1e-5, clip=True)
 
 
