@@ -20,7 +20,7 @@ import organza
 from organza import cli
 from organza.errors import UserError
 from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
-from organza.evaluation.image_sets import Side, Trained
+from organza.evaluation.image_sets import ImageSet, RunWithData
 from organza.evaluation.tables import as_json, as_table, shown, warnings
 from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor
@@ -100,7 +100,7 @@ LAYOUTS = {recipe.data.make: name for name, recipe in ((name, make()) for name, 
 def test_a_run_of_every_layout(name: str, material: Material, extractor: Extractor, tmp_path: Path):
     recipe = small(RECIPES[name]())
     folder = trained(material(recipe), tmp_path / "run", recipe, evaluate=False)
-    side = Trained(folder)
+    side = RunWithData(folder)
     real, training = side.real(), side.training()
     made = side.made(len(real) + 20, seed=3)
     assert len(real) == len(side.data.reference)
@@ -255,7 +255,7 @@ def test_mistakes_are_told_in_words(run: Path, tmp_path: Path, extractor: Extrac
 
 
 def test_volumes_are_refused_until_an_extractor_sees_them():
-    volumes = Side("volumes", np.zeros((20, 4, 4, 4, 1), np.uint8))
+    volumes = ImageSet("volumes", np.zeros((20, 4, 4, 4, 1), np.uint8))
     if find_spec("organza.metrics.shapes"):
         assert suited(volumes)[0](volumes.images).isfinite().all()
     else:

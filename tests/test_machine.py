@@ -25,7 +25,7 @@ from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Warned
 from organza.training import snapshot, speed
-from organza.training.accelerator import CPU, Machine, choose
+from organza.training.accelerator import CPU, Accelerator, choose
 from organza.training.plan import Plan
 from organza.training.sampling import samples
 from organza.training.state import TrainState
@@ -33,7 +33,7 @@ from organza.training.step import train_step
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
-META = Machine(torch.device("meta"))
+META = Accelerator(torch.device("meta"))
 HALF = replace(CPU, precision=torch.bfloat16)
 CUDA = torch.device("cuda:0")
 
@@ -71,7 +71,7 @@ def computer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 )
 def test_the_device_and_its_fast_precision_are_chosen(devices, asked, device, precision, computer):
     computer(**devices)
-    assert choose(asked) == Machine(torch.device(device), precision, compiled=False)
+    assert choose(asked) == Accelerator(torch.device(device), precision, compiled=False)
 
 
 def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch: pytest.MonkeyPatch):
@@ -196,7 +196,7 @@ def test_batches_are_pinned_on_their_way_to_cuda_and_not_waited_for():
             return self
 
     batch: Any = {"image": Watched()}
-    assert Machine(CUDA).take(batch)["image"].steps == ("pinned", CUDA, True)
+    assert Accelerator(CUDA).take(batch)["image"].steps == ("pinned", CUDA, True)
 
 
 def test_cuda_may_round_to_tf32_and_tries_algorithms(monkeypatch: pytest.MonkeyPatch):
@@ -207,7 +207,7 @@ def test_cuda_may_round_to_tf32_and_tries_algorithms(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     game = nn.Identity()
     monkeypatch.setattr(game, "to", asked.append)
-    Machine(CUDA).settle(game)
+    Accelerator(CUDA).settle(game)
     assert asked == [CUDA, "high", CUDA]
     assert torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.benchmark
@@ -231,10 +231,10 @@ def test_the_moments_of_an_optimiser_come_back_where_its_weights_are():
 # ---- one step ---------------------------------------------------------------------------------------------------------------------
 
 
-def begun(recipe: Recipe, material: Material, machine: Machine = CPU) -> TrainState:
+def begun(recipe: Recipe, material: Material, accelerator: Accelerator = CPU) -> TrainState:
     data = material.opened(recipe)
     plan = Plan("80img", 80, None, 80, 80, 80, 80)
-    return TrainState(small(recipe), data, plan, 0, machine)
+    return TrainState(small(recipe), data, plan, 0, accelerator)
 
 
 class Waits(TorchDispatchMode):
@@ -342,15 +342,15 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
     rates = {False: 100.0, True: 150.0}
     measured: list[bool] = []
 
-    def measure(machine: Machine, seconds: float) -> float:
-        measured.append(machine.compiled)
-        if rates[machine.compiled] < 0:
+    def measure(accelerator: Accelerator, seconds: float) -> float:
+        measured.append(accelerator.compiled)
+        if rates[accelerator.compiled] < 0:
             raise RuntimeError("no compiler")
-        return rates[machine.compiled]
+        return rates[accelerator.compiled]
 
     monkeypatch.setattr(speed, "measure", measure)
-    monkeypatch.setattr(speed, "trial", lambda recipe, data, machine: machine)
-    recipe, data, there = get("resize-r1"), None, Machine(CUDA, torch.bfloat16)
+    monkeypatch.setattr(speed, "trial", lambda recipe, data, accelerator: accelerator)
+    recipe, data, there = get("resize-r1"), None, Accelerator(CUDA, torch.bfloat16)
     assert speed.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
     for slow in (101.0, 90.0, -1.0):
         rates[True] = slow
@@ -359,7 +359,7 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
     for exact in ("wgan-gp", "dragan", "rpgan-r1-r2"):
         assert speed.faster(get(exact), data, there) == there  # type: ignore[arg-type]
     for place in ("cpu", "mps"):
-        assert speed.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
+        assert speed.faster(recipe, data, Accelerator(torch.device(place))) == Accelerator(torch.device(place))  # type: ignore[arg-type]
     assert not measured
 
 

@@ -544,3 +544,21 @@ def test_some_empty_samples_are_no_collapse_and_are_told():
     assert said.answer == "Not all of them"
     assert "20% of the samples are exact copies of another" in said.why
     assert not verdict(seen).title.startswith("Collapsed")
+
+
+def test_noise_is_called_noise_whatever_was_made_of_it():
+    noise = Evidence(
+        450,
+        50,
+        history(0.3, 0.3),
+        Estimate(1.0, 0.01),
+        Estimate(0.9, 0.03),
+        Estimate(0.8, 0.003),
+        Estimate(1.0, 0.02),
+        kept=0.04,
+    )
+    assert verdict(noise).title == "Its data are noise, of which there is nothing to learn"
+    assert [one.answer for one in verdict(noise).findings if "differ" in one.question or "new" in one.question] == [
+        "Cannot be said"
+    ] * 2
+    assert verdict(replace(noise, kept=0.24)).title.startswith(("Collapsed", "It copies"))

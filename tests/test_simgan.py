@@ -74,7 +74,7 @@ def test_the_generators_turn_evaluation_and_warm_up_leave_the_pool_alone():
     before = game.pool.items.clone()
     generator_loss(game, batch, {"b": numbered(2)})
     assert [int(number) for number in witness.seen[-1]] == [2] * 8
-    for duel in game.duels(batch, {"b": numbered(3)}):  # as the referee and the judge see it
+    for duel in game.duels(batch, {"b": numbered(3)}):  # as the evaluator and the judge see it
         assert torch.equal(duel.fake, numbered(3))
     generator_alone(game, batch, {"b": numbered(4)})
     assert torch.equal(game.pool.items, before)

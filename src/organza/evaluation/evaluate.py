@@ -21,7 +21,7 @@ from torch import Tensor
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
-from organza.evaluation.image_sets import MOST, Side, Trained, folder_side, is_run
+from organza.evaluation.image_sets import MOST, ImageSet, RunWithData, image_set_from_folder, is_run
 from organza.memory import require_memory
 from organza.metrics.extractors import efficientnet_lite, mobilenet
 from organza.metrics.extractors.features import Extractor, cached_features, offline_extractor, second_opinion
@@ -147,7 +147,7 @@ def evaluate(
     seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
-        trained = Trained(target, checkpoint, progress, recipe, at=data)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data)
         if data is not None:
             _ = trained.data  # a place that was named must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
@@ -175,22 +175,22 @@ class _Sides:
         notes: what the reader should know.
     """
 
-    fake: Side
-    real: Side
-    training: Side | None
-    unseen: Side | None
+    fake: ImageSet
+    real: ImageSet
+    training: ImageSet | None
+    unseen: ImageSet | None
     notes: tuple[str, ...]
 
 
 def _sides_of_run(
-    trained: Trained, against: str | Path | None, count: int, seed: int, progress: Progress | None
+    trained: RunWithData, against: str | Path | None, count: int, seed: int, progress: Progress | None
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
         raise UserError(f"{missing.rstrip('.')}; or name real images to measure against with --against.")
     size = Size(run.width, run.height)
     require_memory(count * math.prod(run.shape), f"{count:,} images")
-    named = None if against is None else folder_side(against, size, run.channels, progress=progress)
+    named = None if against is None else image_set_from_folder(against, size, run.channels, progress=progress)
     if missing:
         note = f"{missing} So memorisation is not measured, and labels are drawn as often as the data had them"
         fake, real, training, unseen, notes = trained.sampled(count, seed), named, None, None, (note,)
@@ -213,11 +213,14 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
         raise UserError(
             f"--against {against} is a run; name its data, or evaluate the run: organza evaluate {quoted(against)}"
         )
-    fake, real = folder_side(target, most=count, progress=progress), folder_side(against, progress=progress)
+    fake, real = (
+        image_set_from_folder(target, most=count, progress=progress),
+        image_set_from_folder(against, progress=progress),
+    )
     return _Sides(fake, real, real, None, (*fake.notes, *real.notes, *_differences(fake, real)))
 
 
-def _differences(fake: Side, real: Side) -> list[str]:
+def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
     """What is unlike on the two sides before anything is measured, and what the counts do to the numbers."""
     notes = []
     if fake.size != real.size:
@@ -270,7 +273,7 @@ def _pixels(sides: _Sides) -> dict[str, Estimate]:
     return {"pixel nearness": found.nearness, "pixel copies": found.copies}
 
 
-def _membership(trained: Trained, sides: _Sides) -> dict[str, Estimate]:
+def _membership(trained: RunWithData, sides: _Sides) -> dict[str, Estimate]:
     """How well D's scores tell training images from unseen ones; nothing where D judges no images alone, or none were held out."""
     if sides.training is None or sides.unseen is None:
         return {}
@@ -281,7 +284,9 @@ def _membership(trained: Trained, sides: _Sides) -> dict[str, Estimate]:
     return {"membership": membership(*(torch.from_numpy(some) for some in scores))}
 
 
-def _classes(real: Side, real_features: Tensor, fake: Side, fake_features: Tensor) -> dict[str, dict[str, Estimate]]:
+def _classes(
+    real: ImageSet, real_features: Tensor, fake: ImageSet, fake_features: Tensor
+) -> dict[str, dict[str, Estimate]]:
     """The numbers of each class, where both sides know one field of the same classes."""
     known, wanted = real.classes(), fake.classes()
     if len(known) != 1 or known.keys() != wanted.keys():
@@ -290,14 +295,14 @@ def _classes(real: Side, real_features: Tensor, fake: Side, fake_features: Tenso
     return by_class(real_features, of_real, fake_features, of_fake, names) if names == others else {}
 
 
-def features(extractor: Extractor, side: Side) -> Tensor:
+def features(extractor: Extractor, side: ImageSet) -> Tensor:
     """The features of a side's images; kept on disk where the images do not change."""
     if side.key is None or side.directory is None:
         return extractor(side.images)
     return cached_features(extractor, side.images, side.key, side.directory)
 
 
-def _suspects(copied: Memorisation, fake: Side, among: Side) -> tuple[Suspect, ...]:
+def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Suspect, ...]:
     usual = copied.distances.median().item() / max(copied.nearness.value, 1e-12)
     found = []
     for index in copied.distances.argsort()[:SUSPECTS].tolist():
@@ -324,7 +329,7 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
     return found
 
 
-def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
+def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
     """The extractors of these names for images like a side's; all whose weights are installed where none is named.
 
     Raises:

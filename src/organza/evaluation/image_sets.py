@@ -46,7 +46,7 @@ COMMON = Size(96, 96)
 
 
 @dataclass(frozen=True)
-class Side:
+class ImageSet:
     """Images on one side of a comparison.
 
     Args:
@@ -93,13 +93,13 @@ class Side:
         }
 
 
-def folder_side(
+def image_set_from_folder(
     path: str | Path,
     size: Size | None = None,
     channels: int | None = None,
     most: int = MOST,
     progress: Progress | None = None,
-) -> Side:
+) -> ImageSet:
     """The images of a folder, a zip or an array file.
 
     Args:
@@ -126,7 +126,7 @@ def folder_side(
     fields = labels = None
     if pack.labels is not None:
         fields, labels = _folders_as_labels(pack.classes, pack.labels[which])
-    return Side(
+    return ImageSet(
         str(path),
         pack.images[which],
         f"{pack.fingerprint}-{len(which)}",
@@ -152,7 +152,7 @@ def _spaced(items: np.ndarray, most: int) -> np.ndarray:
     return items if len(items) <= most else items[np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
-class Trained:
+class RunWithData:
     """A run and its data, as far as it is still there.
 
     Args:
@@ -243,27 +243,27 @@ class Trained:
             return str(reason)
         return ""
 
-    def real(self) -> Side:
+    def real(self) -> ImageSet:
         """Its held-out images; those that it was trained on where none were held out."""
         split = "held-out" if len(self.data.parts.held_out) else "training"
-        return Side(
+        return ImageSet(
             printable(str(self.run.content["data"]["source"])),
             self.data.real(),
-            self.data.reference_key,  # as the referee's: its features are used again
+            self.data.reference_key,  # as the evaluator's: its features are used again
             self.data.directory.parent,
             labels=self._labels(self.data),
             fields=self.run.labels,
             split=split,
         )
 
-    def training(self, most: int = MOST_TRAINING) -> Side:
+    def training(self, most: int = MOST_TRAINING) -> ImageSet:
         """The images that it was trained on; of more than `most`, evenly spaced ones."""
         which = _spaced(self.data.parts.train, most)
         as_reference = copy.copy(self.data)  # `real` of a layout knows how its items look; it is asked for others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())
         note = f"samples are looked for in {len(which):,} of {len(self.data.parts.train):,} training images"
-        return Side(
+        return ImageSet(
             printable(str(self.run.content["data"]["source"])),
             as_reference.real(),
             f"{self.data.fingerprint}-training-{len(which)}",
@@ -276,7 +276,7 @@ class Trained:
         )
 
     @torch.no_grad()
-    def made(self, count: int, seed: int) -> Side:
+    def made(self, count: int, seed: int) -> ImageSet:
         """What the averaged generator makes: of latents of a series, of the labels and inputs of the held-out items.
 
         Where there is no randomness in it, each input is translated once.
@@ -290,7 +290,7 @@ class Trained:
         ):
             return self._made(count, seed)
 
-    def _made(self, count: int, seed: int) -> Side:
+    def _made(self, count: int, seed: int) -> ImageSet:
         game = self._game()
         images, labels, targets, seen = [], [], [], set()
         for some in _chunks(count, FIRST):
@@ -307,7 +307,7 @@ class Trained:
                 break
             if self.progress:
                 self.progress("making images", min(some.stop - FIRST, count), count)
-        return Side(
+        return ImageSet(
             self.name,
             np.concatenate(images)[:count],
             labels=np.concatenate(labels)[:count] if labels else None,
@@ -316,10 +316,10 @@ class Trained:
             notes=self.run.notes,
         )
 
-    def sampled(self, count: int, seed: int) -> Side:
+    def sampled(self, count: int, seed: int) -> ImageSet:
         """What the generator makes of latents alone, for a run whose data is gone."""
         images = self.run.sample(count, seed, FIRST)
-        return Side(self.name, images, notes=self.run.notes)
+        return ImageSet(self.name, images, notes=self.run.notes)
 
     @property
     def _labelled(self) -> bool:

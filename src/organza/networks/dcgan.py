@@ -13,7 +13,6 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from organza.networks import layers
-from organza.networks.convolutions import Conv2d, ConvTranspose2d
 from organza.networks.layers import Constraint, Shape, batch_norm, free, halvings, normal
 
 Norm = Callable[[int], nn.Module]
@@ -39,13 +38,13 @@ class Generator(layers.Generator):
         maps = [width * 2**i for i in reversed(range(doublings))]
         self.z_dim = z_dim
         stack: list[nn.Module] = [
-            ConvTranspose2d(z_dim, maps[0], base, 1, 0, bias=False),
+            nn.ConvTranspose2d(z_dim, maps[0], base, 1, 0, bias=False),
             norm(maps[0]),
             nn.ReLU(True),
         ]
         for wide, narrow in pairwise(maps):
-            stack += [ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), norm(narrow), nn.ReLU(True)]
-        stack += [ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
+            stack += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), norm(narrow), nn.ReLU(True)]
+        stack += [nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = normal(nn.Sequential(*stack))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -95,7 +94,7 @@ def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]
     biased = isinstance(norm(1), nn.Identity)
     stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
     for narrow, wide in pairwise(maps):
-        stack += [Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
+        stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
     features = nn.Sequential(*stack)
     normal(features)
     return features, (maps[-1], *base)

@@ -105,6 +105,7 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         *(_measured(record, name) for name in Damage._fields),
         None if seen is None else seen.between,
         None if seen is None else seen.apart,
+        None if seen is None else seen.kept,
     )
 
 

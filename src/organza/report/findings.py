@@ -28,6 +28,9 @@ NEAR = 0.75
 ONE_IMAGE = 0.2
 """Share of the variance between images, of thumbnails, below which they are nearly one image: copies of one, moved by a pixel and a little
 brighter or darker, have 0.06, and of 22 kinds of images none had less than 0.42 (docs/lab-log.md, 63)."""
+NOISE = 0.1
+"""Contrast that images keep at a quarter of their size, below which they are noise: that of every pixel for itself keeps 0.04, and of 22
+kinds of images none less than 0.24 (docs/lab-log.md, 63)."""
 SCALE = (
     (1 / 12, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (1 / 4, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
@@ -57,6 +60,7 @@ class Evidence:
         vitals: what the evaluations told of its health, where they did.
         pieces, blurred: distances of damaged real images, see `metrics.damage`, where they were measured.
         between, apart: see `metrics.diversity`.
+        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
     """
 
     trained_on: int
@@ -77,6 +81,12 @@ class Evidence:
     blurred: float | None = None
     between: float | None = None
     apart: float | None = None
+    kept: float | None = None
+
+    @property
+    def noise(self) -> bool:
+        """True if neighbours in the real images have nothing to do with each other."""
+        return self.kept is not None and self.kept < NOISE
 
     @property
     def one_image(self) -> bool:
@@ -113,6 +123,7 @@ class Finding:
     numbers: str = ""
 
 
+UNLEARNABLE = "In noise no image is like another, and what looks alike in it is chance."
 ONE_FOR_ALL = "The images to learn from are nearly one image, and a distance from them measures their last trifles."
 
 
@@ -151,6 +162,8 @@ def varied(seen: Evidence) -> Finding | None:
     if seen.repeats is not None:
         numbers += f"; {seen.repeats.value:.0%} ± {seen.repeats.error:.0%} repeat another sample ({RARE:.0%} by chance)"
     question = "Do they differ from each other?"
+    if seen.noise:
+        return Finding(question, "open", "Cannot be said", UNLEARNABLE, numbers)
     if seen.one_image:
         return Finding(
             question, "open", "As little as the data do", "The images to learn from are nearly one image.", numbers
@@ -190,6 +203,8 @@ def new(seen: Evidence) -> Finding | None:
         f"{_shown(*nearness)} of that of {measure} (below 1 leans on them)"
     )
     question = "Are they new, or copies?"
+    if seen.noise:
+        return Finding(question, "open", "Cannot be said", UNLEARNABLE)
     if seen.one_image:
         return Finding(question, "open", "Cannot be said", "Of images that are nearly one, every sample is a copy.")
     sure = share.value - SURE * share.error > RARE

@@ -14,9 +14,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from organza.data.batches import Batches, to_uint8
+from organza.data.batches import Batches, to_float, to_uint8
+from organza.data.detail import detail
 from organza.errors import UserError
-from organza.evaluation.image_sets import FIRST, MOST_TRAINING, Side, Trained
+from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
 from organza.inference.load import Run
 from organza.media.volumes import pictured
 from organza.metrics.diversity import apart, between, repeats
@@ -29,6 +30,7 @@ SAMPLES = 256
 """Number of images to generate, judge and compare."""
 TRIED = 128
 """Number of training and of held-out images to test the discriminator on."""
+QUARTER = 4
 SHOWN = 8
 STEPS = 8
 """Number of images from one latent to another."""
@@ -95,6 +97,7 @@ class Look:
         variety, repeats: estimates from thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
         between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean
             image, both of thumbnails: see `metrics.diversity`.
+        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
         copies, judged: see there.
         ways: rows of interpolated images, uint8 [rows, STEPS, H, W, C].
         encoded: real images and their reconstructions.
@@ -113,6 +116,7 @@ class Look:
     notes: tuple[str, ...] = ()
     between: float | None = None
     apart: float | None = None
+    kept: float | None = None
 
 
 def look(
@@ -133,10 +137,10 @@ def look(
         UserError: if there is no intact checkpoint, or the given location does not hold the run's data.
     """
     if isinstance(data, Batches):
-        trained = Trained(str(path), which, recipe=recipe)
+        trained = RunWithData(str(path), which, recipe=recipe)
         trained.data = data  # the cached property would open it again
     else:
-        trained = Trained(str(path), which, recipe=recipe, at=data)
+        trained = RunWithData(str(path), which, recipe=recipe, at=data)
         if data is not None:
             _ = trained.data  # a location that was given must be right
     run, missing = trained.run, trained.missing()
@@ -162,6 +166,7 @@ def look(
         None if real is None else _tolerated(lambda: _encoded(run, real.images)),
         (*notes, *run.notes),
         *(_in_common(real, made) if real is not None else (None, None)),
+        None if real is None else _kept(real),
     )
 
 
@@ -169,14 +174,14 @@ def _most(run: Run) -> int:
     return min(MOST_TRAINING, max(1000, ROOM // int(np.prod(run.shape))))
 
 
-def _beside(made: Side, real: Side | None) -> np.ndarray | None:
+def _beside(made: ImageSet, real: ImageSet | None) -> np.ndarray | None:
     """Return images to show beside the first generated ones: their targets, or any real ones."""
     if made.targets is not None:
         return pictured(made.targets[:SHOWN])
     return None if real is None else pictured(_spaced(real.images, SHOWN))
 
 
-def _copies(made: Side, training: Side, real: Side) -> Copies | None:
+def _copies(made: ImageSet, training: ImageSet, real: ImageSet) -> Copies | None:
     of_training, of_made = thumbnails(training.images), thumbnails(made.images)
     held_out = real.split == "held-out"
     try:
@@ -187,7 +192,7 @@ def _copies(made: Side, training: Side, real: Side) -> Copies | None:
     return Copies(found.nearness, found.copies, _pairs(found, made, training, usual), real.split)
 
 
-def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tuple[Pair, ...]:
+def _pairs(found: Memorisation, made: ImageSet, training: ImageSet, usual: float) -> tuple[Pair, ...]:
     chosen: dict[int, int] = {}  # each training image once: many copies of one would hide the others
     for index in found.distances.argsort().tolist():
         chosen.setdefault(int(found.nearest[index]), index)
@@ -206,7 +211,7 @@ def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tup
     )
 
 
-def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
+def _variety(real: ImageSet, made: ImageSet) -> tuple[Estimate | None, Estimate | None]:
     x, y = thumbnails(real.images), thumbnails(made.images)
     try:
         return variety(x, y), repeats(x, y)
@@ -214,12 +219,17 @@ def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
         return None, None
 
 
-def _in_common(real: Side, made: Side) -> tuple[float | None, float | None]:
+def _in_common(real: ImageSet, made: ImageSet) -> tuple[float | None, float | None]:
     x, y = thumbnails(real.images), thumbnails(made.images)
     return (None, None) if len(x) < 2 or x.shape[1:] != y.shape[1:] else (between(x), apart(x, y))
 
 
-def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> Judged:
+def _kept(real: ImageSet) -> float | None:
+    few = real.images[:TRIED]
+    return detail(to_float(few), QUARTER).kept if few.ndim == 4 and min(few.shape[1:3]) >= 4 * QUARTER else None
+
+
+def _judged(run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet | None) -> Judged:
     chances = _chances(run, made)
     order = np.argsort(-chances, kind="stable")
     some, last = order[:SHOWN], order[::-1][: min(SHOWN, len(order) - SHOWN)]
@@ -229,7 +239,7 @@ def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> J
     return Judged(most, least, _share(chances), held_out, known)
 
 
-def _chances(run: Run, side: Side, most: int = SAMPLES) -> np.ndarray:
+def _chances(run: Run, side: ImageSet, most: int = SAMPLES) -> np.ndarray:
     """Return the probability that each image is authentic; if D is conditional, given the image's label."""
     images = _spaced(side.images, most)
     if getattr(run.discriminator, "labels", 0) and side.labels is not None:

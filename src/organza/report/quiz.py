@@ -18,7 +18,7 @@ import numpy as np
 
 from organza.data.size import Size
 from organza.errors import UserError
-from organza.evaluation.image_sets import Trained
+from organza.evaluation.image_sets import RunWithData
 from organza.media.images import to_image
 from organza.media.volumes import pictured
 from organza.recipe import Recipe
@@ -83,7 +83,7 @@ def write_quiz(
     """
     if count < LEAST or count % 2:
         raise UserError(f"--count is {count}; it must be an even number of at least {LEAST}.")
-    trained = Trained(path, checkpoint, recipe=recipe, at=data)
+    trained = RunWithData(path, checkpoint, recipe=recipe, at=data)
     if missing := trained.missing():
         raise UserError(f"{missing} A quiz needs real images.")
     chosen = secrets.randbelow(2**31) if seed is None else seed

@@ -75,6 +75,14 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
             f"{sentence(seen.reason)} What is shown is the last that was saved.",
             "Begin again with a smaller learning rate, in a new folder.",
         )
+    if seen.noise:
+        return (
+            "open",
+            "Its data are noise, of which there is nothing to learn",
+            f"At a quarter of their size the images keep {seen.kept:.0%} of the contrast between neighbours; photographs and drawings "
+            "keep a fourth or more. A generator can learn how loud noise is, and no more.",
+            "Check that the files are what they should be.",
+        )
     if seen.one_image:
         return _of_one_image(seen)
     variety, copying, like, going = varied(seen), new(seen), likeness(seen), trend(seen)
@@ -91,7 +99,9 @@ def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
         return (
             "bad",
             "Collapsed: it repeats a few pictures" if few else "Collapsed: it makes the same picture again and again",
-            "Whatever random numbers the generator is given, hardly anything changes in what it draws. "
+            f"{variety.why} Real images seldom do."
+            if few and variety
+            else "Whatever random numbers the generator is given, hardly anything changes in what it draws. "
             "Real pictures differ from each other far more.",
             "More training seldom mends this. Begin again with a smaller learning rate, or with another recipe.",
         )

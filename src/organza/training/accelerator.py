@@ -1,4 +1,4 @@
-"""The machine that a run is trained on: which device, in which precision, and whether the networks are compiled.
+"""The accelerator that a run is trained on: which device, in which precision, and whether the networks are compiled.
 
 Data and latents are drawn on the CPU, from streams that are the same everywhere, and taken to the device; images for people and for
 measurements come back as bytes. So nothing but the players' arithmetic depends on the machine.
@@ -26,7 +26,7 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Machine:
+class Accelerator:
     """Where the players compute, and how.
 
     Args:
@@ -34,7 +34,7 @@ class Machine:
         precision: of convolutions and matrix products in forward passes, torch.float32 or torch.bfloat16; weights stay in float32.
         compiled: are the networks' forward passes compiled?
 
-    >>> print(Machine(torch.device("cuda:1"), torch.bfloat16, compiled=True))
+    >>> print(Accelerator(torch.device("cuda:1"), torch.bfloat16, compiled=True))
     cuda:1 in bfloat16, compiled
     """
 
@@ -48,15 +48,15 @@ class Machine:
     def facts(self) -> dict[str, Any]:
         """What recipe.json keeps of it. JSON.
 
-        >>> Machine(torch.device("cpu")).facts()
+        >>> Accelerator(torch.device("cpu")).facts()
         {'device': 'cpu', 'precision': 'float32', 'compiled': False}
         """
         precision = str(self.precision).removeprefix("torch.")
         return {"device": str(self.device), "precision": precision, "compiled": self.compiled}
 
     @property
-    def exact(self) -> Machine:
-        """The same machine in float32: for a turn with a penalty, which may be a difference of two nearly equal logits."""
+    def exact(self) -> Accelerator:
+        """The same accelerator in float32: for a turn with a penalty, which may be a difference of two nearly equal logits."""
         # A finite difference divides D(x + sigma n) - D(x) by sigma = 0.01. bfloat16 rounds the inputs, and what each layer makes of them,
         # to 8 bits: the error is as large as the difference, and one layer in float32 at the end does not undo it. So all of D is in
         # float32 then, and the way back too. TF32 keeps 11 bits, and its error is small beside the chance of the draw n. docs/lab-log.md
@@ -64,7 +64,7 @@ class Machine:
         return replace(self, precision=torch.float32)
 
     def forward(self, function: Callable[..., R], *arguments: Any) -> R:
-        """function(*arguments), with its convolutions and matrix products in this machine's precision."""
+        """function(*arguments), with its convolutions and matrix products in this accelerator's precision."""
         if self.precision is torch.float32:
             return function(*arguments)
         with torch.autocast(self.device.type, self.precision):
@@ -90,18 +90,18 @@ class Machine:
         game.to(self.device)
 
     def compile(self, *networks: nn.Module) -> None:
-        """Compile the forward passes of networks, in place, where this machine does: names in the state stay as they are."""
+        """Compile the forward passes of networks, in place, where this accelerator does: names in the state stay as they are."""
         if self.compiled:
             for network in networks:
                 network.compile()
 
 
-CPU = Machine(torch.device("cpu"))
+CPU = Accelerator(torch.device("cpu"))
 """The plain one: what there always is."""
 
 
-def choose(asked: str = AUTO) -> Machine:
-    """The machine that was asked for, in the precision that is fast on it, not compiled.
+def choose(asked: str = AUTO) -> Accelerator:
+    """The accelerator that was asked for, in the precision that is fast on it, not compiled.
 
     Args:
         asked: auto (CUDA if there is any, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.
@@ -113,7 +113,7 @@ def choose(asked: str = AUTO) -> Machine:
     'cpu'
     """
     device = torch.device(_best() if asked == AUTO else _present(asked))
-    return Machine(device, torch.bfloat16 if halves(device) else torch.float32)
+    return Accelerator(device, torch.bfloat16 if halves(device) else torch.float32)
 
 
 def halves(device: torch.device) -> bool:
@@ -155,7 +155,7 @@ def _present(asked: str) -> str:
     return name
 
 
-def versions(machine: Machine = CPU) -> dict[str, Any]:
+def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
     """What a bit-for-bit repetition depends on. On a GPU it is no promise even where all of it is the same."""
     return {
         "organza": __version__,
@@ -165,7 +165,7 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
         "cpu": _cpu(),
-        **machine.facts(),
+        **accelerator.facts(),
     }
 
 

@@ -88,7 +88,7 @@ def examined(
         if against == "held-out":
             positions = range(JUDGED)
             seen = state.data.at(positions) | state.latents("judged", positions)
-            known = overfitting(tried(game, state.machine.take(seen)), unseen)
+            known = overfitting(tried(game, state.accelerator.take(seen)), unseen)
             again = repeating(state.data.real(), made)
     average = state.average.network if state.recipe.average else None
     return Vitals(

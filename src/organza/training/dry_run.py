@@ -26,13 +26,13 @@ from organza.training.step import train_step
 
 def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
     """The resolved recipe as JSON, and its figures in words."""
-    machine = choose(asked.device)
-    (recipe, reasons), before = resolve(asked, machine, progress)
+    accelerator = choose(asked.device)
+    (recipe, reasons), before = resolve(asked, accelerator, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
-    machine = faster(recipe, data, machine)
-    rate = max(rates(recipe, data, machine, 1.5).values())
+    accelerator = faster(recipe, data, accelerator)
+    rate = max(rates(recipe, data, accelerator, 1.5).values())
     planned = budget.planned(len(data.parts.train), rate)
     game = recipe.build(data)
     channels, *space = data.shape
@@ -45,7 +45,7 @@ def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",
         f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",
-        f"device          {machine}",
+        f"device          {accelerator}",
         f"speed           {rate:.1f} images/s on this machine now",
         f"memory          {peak_memory() / 1e6:,.0f} MB at the peak so far",
         f"budget          {budget.text}: about {planned:,} images ({planned / len(data.parts.train):.1f} passes), {words(planned / rate)}",

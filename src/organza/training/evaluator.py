@@ -1,4 +1,4 @@
-"""The referee: measures the generator against held-out real data while it trains, and how well D tells the two apart."""
+"""The evaluator: measures the generator against held-out real data while it trains, and how well D tells the two apart."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Duels = list[tuple[Tensor, Tensor]]
 """What D says of real and of made data, [N, ...] logits each, for every duel of a game."""
 
 
-class Referee:
+class Evaluator:
     """Holds the features of the real images that the players never see.
 
     Args:
@@ -104,7 +104,7 @@ def verdicts(state: TrainState) -> Duels:
     if state.tried_at != state.images:
         positions = range(JUDGED)
         with state.averaged():
-            batch = state.machine.take(state.data.referenced(positions) | state.latents("judged", positions))
+            batch = state.accelerator.take(state.data.referenced(positions) | state.latents("judged", positions))
             state.keep_duels(tried(state.game, batch))
     return state.duels
 

@@ -31,9 +31,9 @@ from organza.run.events import Begun, Busy, Event, Warned
 from organza.run.folder import RunFolder
 from organza.run.forms import positive
 from organza.training import auto, snapshot
-from organza.training.accelerator import CPU, Machine, choose, versions
+from organza.training.accelerator import CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.evaluator import Referee
+from organza.training.evaluator import Evaluator
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
@@ -72,13 +72,13 @@ def train(
 
 def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator[Event]:
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
-    folder, machine = asked.folder, choose(asked.device)
+    folder, accelerator = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
             f"--on-collapse is {asked.on_collapse}; it can be {', '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
-    (recipe, reasons), before = resolve(asked, machine, progress)
+    (recipe, reasons), before = resolve(asked, accelerator, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)  # what does not fit the data is said before anything is written
     folder.begin(anew=before is None)
@@ -89,18 +89,18 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
         if asked.chosen.note:
             yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
-        referee = _referee(asked, data)
-        settings.enter_context(threaded(_threads(asked, before, recipe, data, machine)))
-        machine = faster(recipe, data, machine)
+        evaluator = _evaluator(asked, data)
+        settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator)))
+        accelerator = faster(recipe, data, accelerator)
         with told(CANNOT.format(name=recipe.name)):
-            plan = _plan(asked, before, recipe, data, referee, machine)
+            plan = _plan(asked, before, recipe, data, evaluator, accelerator)
         if before is None:
             folder.require_free()  # measuring took seconds
-            folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons})
+            folder.write(_content(asked, recipe, data, plan, accelerator) | {"chosen": reasons})
         remember(folder.path, asked.data)
-        state = TrainState(recipe, data, plan, data.seed, machine)
+        state = TrainState(recipe, data, plan, data.seed, accelerator)
         chosen = reasons or (before or {}).get("chosen")  # who named a recipe is not given another
-        fallback = _fallback(recipe, data, machine) if chosen else None
+        fallback = _fallback(recipe, data, accelerator) if chosen else None
         yield from go_on(state, folder, before, plan)
         require_room(folder.checkpoints, snapshot.weight(state.game))
         if (ended := already_ended(folder, state, plan)) is not None:
@@ -111,30 +111,32 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
             f"{recipe.name}, {plan.images:,} images planned",
             images=state.images,
         )
-        lines = (*_headline(recipe, data, plan, folder, machine), *reasons)
+        lines = (*_headline(recipe, data, plan, folder, accelerator), *reasons)
         yield Begun(lines, state.images, plan.images, tuple(state.history))
         treatment = Treatment(folder, asked.on_collapse, fallback)
-        events = Trainer(state, folder, referee, treatment, asked.metadata).events()
+        events = Trainer(state, folder, evaluator, treatment, asked.metadata).events()
         for event in reported(events, folder, data, recipe) if asked.report else events:
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=state.images)
             yield event
 
 
-def _threads(asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, machine: Machine) -> int:
+def _threads(
+    asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, accelerator: Accelerator
+) -> int:
     """Those that the run began with, as other numbers round differently; those that are measured to do, where the clock decides anyhow."""
     here = torch.get_num_threads()
     if before:
         return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
     if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
         return here  # the same command makes the same bytes
-    return fewest(rates(recipe, data, machine))
+    return fewest(rates(recipe, data, accelerator))
 
 
-def _fallback(recipe: Recipe, data: Batches, machine: Machine) -> Callable[[], tuple[Recipe, float]] | None:
+def _fallback(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Callable[[], tuple[Recipe, float]] | None:
     """Return what measures the recipe to take where this one cannot be cured."""
     other = fallback_for(recipe, data)
-    return None if other is None else lambda: (other, measure(trial(other, data, machine), 1.0))
+    return None if other is None else lambda: (other, measure(trial(other, data, accelerator), 1.0))
 
 
 def _known_threads(before: dict[str, Any]) -> int | None:
@@ -144,7 +146,7 @@ def _known_threads(before: dict[str, Any]) -> int | None:
 
 
 def resolve(
-    asked: TrainArgs, machine: Machine, progress: Progress | None = None
+    asked: TrainArgs, accelerator: Accelerator, progress: Progress | None = None
 ) -> tuple[Choice, dict[str, Any] | None]:
     """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
 
@@ -161,7 +163,7 @@ def resolve(
     else:
         source = Source.remembered(asked.data, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, Pace(machine))
+        choice = recipe_for(source, budget, Pace(accelerator))
     recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
         require_same(folder, before, recipe)
@@ -213,11 +215,11 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         )
 
 
-def _referee(asked: TrainArgs, data: Batches) -> Referee | None:
+def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
         return None
     volumes = len(data.shape) == 4
-    return Referee(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
+    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
 
 
 def _plan(
@@ -225,19 +227,19 @@ def _plan(
     before: dict[str, Any] | None,
     recipe: Recipe,
     data: Batches,
-    referee: Referee | None,
-    machine: Machine,
+    evaluator: Evaluator | None,
+    accelerator: Accelerator,
 ) -> Plan:
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
     # Only a time needs a good guess at the images it comes to, and a short one can do with less.
-    state = trial(recipe, data, machine)
+    state = trial(recipe, data, accelerator)
     rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
-    return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, referee))
+    return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, evaluator))
 
 
-def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
+def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, accelerator: Accelerator) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
     height, width = data.shape[-2:]
     return {
@@ -253,11 +255,13 @@ def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, machin
             follow_links=bool(asked.follow_links),
         ).wishes(),
         "plan": vars(plan),
-        "versions": versions(machine),
+        "versions": versions(accelerator),
     }
 
 
-def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, machine: Machine) -> tuple[str, ...]:
+def _headline(
+    recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, accelerator: Accelerator
+) -> tuple[str, ...]:
     channels, *space = data.shape
     held = len(data.parts.held_out)
     return (
@@ -268,7 +272,7 @@ def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, mach
             else "too few to hold any out: measured against the training images"
         ),
         f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
-        + ("" if machine == CPU else f", on {machine}")
+        + ("" if accelerator == CPU else f", on {accelerator}")
         + (", one thread" if torch.get_num_threads() == 1 else f", {torch.get_num_threads()} threads"),
         f"run folder {folder.path}",
     )

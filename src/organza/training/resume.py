@@ -59,7 +59,7 @@ def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, p
     if before is None:
         return
     began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
-    for name, value in versions(state.machine).items():
+    for name, value in versions(state.accelerator).items():
         if began.get(name, value) != value:  # a run of an earlier version wrote down less
             yield Warned(
                 f"{printable(name)} was {printable(str(began[name]))} when the run began and is {value} now: it goes on, "

@@ -1,4 +1,4 @@
-"""What a run has to show: what its averaged generator makes, for people and for the referee."""
+"""What a run has to show: what its averaged generator makes, for people and for the evaluator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def samples(state: TrainState, positions: range) -> Tensor:
     found = []
     with state.averaged():
         for some in _parts(positions):
-            batch = state.machine.take(state.data.referenced(some) | state.latents("sample", some))
+            batch = state.accelerator.take(state.data.referenced(some) | state.latents("sample", some))
             found.append(to_uint8(state.game.make(batch)).cpu())
     return torch.cat(found)[: len(positions)]
 
@@ -41,7 +41,7 @@ def gallery(state: TrainState, real: bool = False) -> np.ndarray:
     sheets = []
     with state.averaged():
         for some in _parts(range(count)):
-            batch = state.machine.take(state.data.gallery(some) | state.latents("sample", some))
+            batch = state.accelerator.take(state.data.gallery(some) | state.latents("sample", some))
             output = batch[game.output] if real else _drawn(state, batch)
             shown = [to_uint8(part).cpu().numpy() for part in game.shown(batch, output)]
             sheets.append(side_by_side([pictured(part) for part in shown]))

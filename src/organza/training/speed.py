@@ -16,8 +16,8 @@ from organza.game import NonFinite
 from organza.penalties import FIRST_ORDER
 from organza.recipe import Recipe
 from organza.seeding import MICROBATCH
-from organza.training.accelerator import CPU, Machine
-from organza.training.evaluator import JUDGED, Referee
+from organza.training.accelerator import CPU, Accelerator
+from organza.training.evaluator import JUDGED, Evaluator
 from organza.training.plan import Costs, Plan
 from organza.training.sampling import samples
 from organza.training.state import TrainState
@@ -32,10 +32,10 @@ AS_GOOD = 0.8
 core holds up all: beside one busy process `swift` is ten times slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
 
 
-def trial(recipe: Recipe, data: Batches, machine: Machine = CPU) -> TrainState:
+def trial(recipe: Recipe, data: Batches, accelerator: Accelerator = CPU) -> TrainState:
     """Return a state for a few full steps that nobody keeps."""
     small = Plan("", 1, None, 1, 1, 1, 1)
-    return TrainState(replace(recipe, warmup=0, generator_warmup=0), data, small, 0, machine)
+    return TrainState(replace(recipe, warmup=0, generator_warmup=0), data, small, 0, accelerator)
 
 
 def measure(state: TrainState, seconds: float) -> float:
@@ -52,7 +52,7 @@ def measure(state: TrainState, seconds: float) -> float:
     first = 1.0
     try:
         # The first step also allocates, and compiles; what is lazy comes in the second.
-        for _ in range(2 if state.machine.compiled else 1):
+        for _ in range(2 if state.accelerator.compiled else 1):
             first = _window(state, 0.0)
         begun = time.perf_counter()
         while not windows or (not _agree(windows) and time.perf_counter() - begun < LONGEST * seconds):
@@ -76,15 +76,15 @@ def _agree(rates: Sequence[float]) -> bool:
     return len(rates) >= WINDOWS and 2 * sum(abs(rate - middle) <= 0.1 * middle for rate in rates) > len(rates)
 
 
-def rates(recipe: Recipe, data: Batches, machine: Machine, seconds: float = 0.3) -> dict[int, float]:
+def rates(recipe: Recipe, data: Batches, accelerator: Accelerator, seconds: float = 0.3) -> dict[int, float]:
     """Images a second, by threads: 1, 2, 4 ... and all. Only those that are set, where that was the user's wish or the device is no CPU."""
     most = torch.get_num_threads()
-    chosen = machine.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ
+    chosen = accelerator.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ
     counts = [most] if chosen else sorted({*(2**n for n in range(most.bit_length()) if 2**n < most), most})
     found = {}
     for count in counts:
         with threaded(count):
-            found[count] = measure(trial(recipe, data, machine), seconds)
+            found[count] = measure(trial(recipe, data, accelerator), seconds)
     return found
 
 
@@ -101,21 +101,21 @@ class Pace:
     """Measures recipes one after another: images a second, by the threads that were fastest with the first of them.
 
     Args:
-        machine: that they are measured on.
+        accelerator: that they are measured on.
     """
 
-    def __init__(self, machine: Machine):
-        self.machine = machine
+    def __init__(self, accelerator: Accelerator):
+        self.accelerator = accelerator
         self.threads: int | None = None
 
     def __call__(self, recipe: Recipe, data: Batches) -> float:
         """Images a second of this recipe on these data."""
         if self.threads is None:
-            found = rates(recipe, data, self.machine)
+            found = rates(recipe, data, self.accelerator)
             self.threads = max(found, key=lambda count: found[count])
             return found[self.threads]
         with threaded(self.threads):
-            return measure(trial(recipe, data, self.machine), 0.3)
+            return measure(trial(recipe, data, self.accelerator), 0.3)
 
 
 @contextmanager
@@ -129,14 +129,14 @@ def threaded(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def costs(state: TrainState, rate: float, referee: Referee | None) -> Costs:
+def costs(state: TrainState, rate: float, evaluator: Evaluator | None) -> Costs:
     """What looking takes, told by a few images made twice: only the first time needs the preparation of the averaged generator."""
     first, again = (_seconds(lambda: samples(state, range(MICROBATCH))) for _ in range(2))
     picture = again / MICROBATCH
     sheet = max(first - again, 0.0) + state.data.rows * state.data.columns * picture
-    if referee is None:
+    if evaluator is None:
         return Costs(rate, sheet, sheet)
-    return Costs(rate, sheet + (referee.samples + 2 * JUDGED) * picture + referee.cost, sheet)
+    return Costs(rate, sheet + (evaluator.samples + 2 * JUDGED) * picture + evaluator.cost, sheet)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -145,17 +145,17 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def faster(recipe: Recipe, data: Batches, machine: Machine) -> Machine:
-    """The machine with compiled networks, where a few steps with them are measured to be faster; else as it is.
+def faster(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Accelerator:
+    """The accelerator with compiled networks, where a few steps with them are measured to be faster; else as it is.
 
     Only on CUDA: on a CPU no gain was measured. Only where every penalty is known to do without second derivatives, which compiled
     networks do not have.
     """
-    if machine.device.type != "cuda" or not all(penalty.of in FIRST_ORDER for penalty in recipe.penalties):
-        return machine
-    compiled = replace(machine, compiled=True)
+    if accelerator.device.type != "cuda" or not all(penalty.of in FIRST_ORDER for penalty in recipe.penalties):
+        return accelerator
+    compiled = replace(accelerator, compiled=True)
     try:
-        gain = measure(trial(recipe, data, compiled), 1.0) / measure(trial(recipe, data, machine), 1.0)
+        gain = measure(trial(recipe, data, compiled), 1.0) / measure(trial(recipe, data, accelerator), 1.0)
     except Exception:  # a compiler fails in many ways, starting with its absence; the run needs none
-        return machine
-    return compiled if gain > WORTHWHILE else machine
+        return accelerator
+    return compiled if gain > WORTHWHILE else accelerator

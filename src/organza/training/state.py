@@ -20,7 +20,7 @@ from organza.recipe import Recipe
 from organza.run.health import Pulse, Vitals
 from organza.seeding import seed_of, stream
 from organza.stop import Check
-from organza.training.accelerator import CPU, Machine
+from organza.training.accelerator import CPU, Accelerator
 from organza.training.ema import Average, recalibrate
 from organza.training.plan import Plan
 
@@ -57,24 +57,24 @@ class TrainState:
         data: the batches.
         plan: for how long; schedules are fractions of it.
         seed: random seed.
-        machine: what the players compute on; weights, data and latents are made on the CPU, the same for every machine.
+        accelerator: what the players compute on; weights, data and latents are made on the CPU, the same for every machine.
     """
 
-    def __init__(self, recipe: Recipe, data: Batches, plan: Plan, seed: int, machine: Machine = CPU):
-        self.recipe, self.data, self.plan, self.seed, self.machine = recipe, data, plan, seed, machine
+    def __init__(self, recipe: Recipe, data: Batches, plan: Plan, seed: int, accelerator: Accelerator = CPU):
+        self.recipe, self.data, self.plan, self.seed, self.accelerator = recipe, data, plan, seed, accelerator
         self.rollbacks: list[Rollback] = []
         self.begin()
 
     def begin(self) -> None:
         """Stand at the first image, with fresh weights."""
-        recipe, machine = self.recipe, self.machine
+        recipe, accelerator = self.recipe, self.accelerator
         torch.manual_seed(seed_of(self.seed, "weights"))
         self.game = channels_last(recipe.build(self.data))
         self.game.fit(self.data)
         self.game.requires_grad_(False)
-        machine.settle(self.game)
+        accelerator.settle(self.game)
         self.average = Average(self.game.G)
-        machine.compile(*networks_of(self.game.G), *networks_of(self.game.D))
+        accelerator.compile(*networks_of(self.game.G), *networks_of(self.game.D))
         self.optimizers = {
             "generator": recipe.generator_optimizer.build(self.game.G.parameters()),
             "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
@@ -99,7 +99,7 @@ class TrainState:
 
     def batch(self, positions: range) -> Batch:
         """Return the real data and the latents of these positions of the run, on the device."""
-        return self.machine.take(self.data.at(positions) | self.latents("z", positions))
+        return self.accelerator.take(self.data.at(positions) | self.latents("z", positions))
 
     def latents(self, purpose: str, positions: Iterable[int]) -> Batch:
         """Return the latents of a purpose, each from a stream of its own."""

@@ -37,7 +37,7 @@ def train_step(state: TrainState) -> dict[str, float]:
     Raises:
         NonFinite: before any weight was changed by a term that is not finite.
     """
-    recipe, game, machine = state.recipe, state.game, state.machine
+    recipe, game, accelerator = state.recipe, state.game, state.accelerator
     moment = Moment(state.steps, state.images, state.plan.images)
     torch.manual_seed(seed_of(state.seed, "step", state.images))  # for dropout and penalties
     for optimizer, chosen in zip(state.optimizers.values(), recipe.optimizers, strict=True):
@@ -46,7 +46,7 @@ def train_step(state: TrainState) -> dict[str, float]:
     game.strictness = strictness(state.rollbacks, state.images)
     game.train()
     for_D, for_G = recipe.turns(state.images)
-    for_penalties = machine.exact if due(game, moment) else machine
+    for_penalties = accelerator.exact if due(game, moment) else accelerator
     told: dict[str, Tensor] = {}
     batch, made = {}, {}
     for turn in range(for_D):
@@ -60,7 +60,7 @@ def train_step(state: TrainState) -> dict[str, float]:
             batch, made = played(state, moment.images + turn * ASIDE, graph=True)
         alone = partial(generator_alone, game, batch, made)
         loss = partial(generator_loss, game, batch, made, moment) if for_D else alone
-        told |= _turn(state, "G", partial(machine.forward, loss))
+        told |= _turn(state, "G", partial(accelerator.forward, loss))
     if for_G:
         state.average.update(game.G, decay(recipe.batch, half_life(moment.images + recipe.batch, recipe.average)))
     changes = state.stepped(moment.images + recipe.batch)
@@ -85,5 +85,5 @@ def played(state: TrainState, start: int, graph: bool) -> tuple[Batch, Batch]:
     batch = state.batch(range(start, start + state.recipe.batch))
     game.G.requires_grad_(graph)
     with torch.set_grad_enabled(graph):
-        made = state.machine.forward(game.rehearse if state.rehearsing else game.play, batch)
+        made = state.accelerator.forward(game.rehearse if state.rehearsing else game.play, batch)
     return batch, {name: full(value) for name, value in made.items()}  # D may look in another precision

@@ -24,7 +24,7 @@ from organza.seeding import stream
 from organza.stop import Check, best, kind_of
 from organza.training import snapshot
 from organza.training.diagnostics import examined
-from organza.training.evaluator import Referee, accuracy, verdicts
+from organza.training.evaluator import Evaluator, accuracy, verdicts
 from organza.training.rollback import Reason, Treatment, answered, seen_ill, taken_back, treated
 from organza.training.sampling import gallery, samples, targets
 from organza.training.signals import Wish
@@ -38,7 +38,7 @@ class Trainer:
     Args:
         state: of the run.
         folder: where everything is written.
-        referee: measures the samples; None never evaluates.
+        evaluator: measures the samples; None never evaluates.
         treatment: what is done about an illness; by default as `Treatment` has it.
         metadata: sample grids say in their files that they are synthetic.
     """
@@ -47,11 +47,11 @@ class Trainer:
         self,
         state: TrainState,
         folder: RunFolder,
-        referee: Referee | None,
+        evaluator: Evaluator | None,
         treatment: Treatment | None = None,
         metadata: bool = True,
     ):
-        self.state, self.folder, self.referee, self.metadata = state, folder, referee, metadata
+        self.state, self.folder, self.evaluator, self.metadata = state, folder, evaluator, metadata
         self.treatment = treatment or Treatment(folder)
         self.wish = Wish()
 
@@ -120,7 +120,7 @@ class Trainer:
         """Was the run left between a step and the evaluation that was due after it?"""
         state = self.state
         last = state.history[-1].images if state.history else state.recipe.last_rehearsal
-        return self.referee is not None and not state.rehearsing and state.plan.crossed(last, state.images).evaluate
+        return self.evaluator is not None and not state.rehearsing and state.plan.crossed(last, state.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
         state = self.state
@@ -184,20 +184,20 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         state = self.state
-        if self.referee is None:
+        if self.evaluator is None:
             return
         yield Busy("measuring the samples")
         # Latents from a million on: those of the sample grids stay out of the measurement.
         measured = range(1_000_000, 1_000_000 + self._measurable())
         made = samples(state, measured)
-        scores = self.referee.scores(made, targets(state, measured) if state.game.paired else None)
+        scores = self.evaluator.scores(made, targets(state, measured) if state.game.paired else None)
         right, error = accuracy(verdicts(state), state.game.adversarial.neutral)
         check = Check(state.images, *scores["mmd"], right, error, state.pulse.mean("G gradient"))
         state.history.append(check)
         line = {"images": state.images, "seconds": round(state.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
-        card = self.referee.card(state.seed) | {"fake": len(made)}
-        state.vitals.append(examined(state, check, scores, made, self.referee.against))
+        card = self.evaluator.card(state.seed) | {"fake": len(made)}
+        state.vitals.append(examined(state, check, scores, made, self.evaluator.against))
         found = findings(state.vitals)
         health = state.vitals[-1]._asdict() | {"findings": [one._asdict() for one in found], "text": words(found)}
         line |= {"D accuracy": {"value": right, "error": error}, "card": card, "health": health}
@@ -208,9 +208,9 @@ class Trainer:
     def _measurable(self) -> int:
         """How many samples are measured: where nothing is drawn, each reference input has one output; repeats would count twice."""
         state = self.state
-        assert self.referee is not None
+        assert self.evaluator is not None
         drawn = state.game.latents([stream(state.seed, "drawn", 0)])
-        return self.referee.samples if drawn else min(self.referee.samples, state.data.inputs)
+        return self.evaluator.samples if drawn else min(self.evaluator.samples, state.data.inputs)
 
     def _looked(self) -> Iterator[Event]:
         """Evaluate and save: what was due when the run was left."""
