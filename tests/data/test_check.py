@@ -121,4 +121,4 @@ def test_one_file_is_not_several(tmp_path: Path):
     (tmp_path / "2.png").write_bytes(b"")
     told = notes(check(tmp_path))
     assert told[0] == "1 file cannot be used and will be skipped"
-    assert "2 the least" in told[1]
+    assert "at least 2" in told[1]

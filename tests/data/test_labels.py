@@ -56,8 +56,8 @@ def test_drawn_labels_are_as_frequent_as_in_the_data_and_a_wish_changes_no_other
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"class": "dgo"}, "no class dgo; there are cat, dog. Did you mean dog?"),
-        ({"clas": "dog"}, "no label clas in this run; it knows class, tags, age.* Did you mean class?"),
+        ({"class": "dgo"}, "no class dgo; choose from cat, dog. Did you mean dog?"),
+        ({"clas": "dog"}, "no label clas in this run; choose from class, tags, age.* Did you mean class?"),
         ({"age": "old"}, "age is 'old'; it must be a number"),
         ({"age": "nan"}, "age is 'nan'; it must be a number"),
     ],
@@ -116,8 +116,8 @@ def test_a_table_gives_classes_tags_and_numbers_and_its_columns_can_be_chosen(tm
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["file,kind"] + [f"{k:02d}.png,{k % 2}" for k in range(37)], "nothing of 3 of 40 .* 37.png, 38.png, 39.png"),
-        (["file,kind"] + [f"{k:02d}.png,a" for k in range(40)], "the same of every image"),
+        (["file,kind"] + [f"{k:02d}.png,{k % 2}" for k in range(37)], "no line for 3 of 40 .* 37.png, 38.png, 39.png"),
+        (["file,kind"] + [f"{k:02d}.png,a" for k in range(40)], "the same values for every image"),
         (["name,kind", "00.png,a"], "no column `file`"),
         (["file,kind", "00.png,a", "00.png,b"], "names 00.png twice"),
         (["file,age"] + [f"{k:02d}.png,{k if k != 5 else ''}" for k in range(40)], "1 of 40 images have none, for example 05.png"),
@@ -202,13 +202,22 @@ def test_how_a_column_is_read_can_be_said_and_what_was_decided_is_told(tmp_path:
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ([f"{(k + 1) * 4e306:g}" for k in range(40)], "x of 39.png is 1.6e.308, which is out of range"),
-        ([f"{(k + 1) * 1e200:g}" for k in range(40)], "x of 39.png is 4e.201, which is out of range"),
-        ([*(str(k) for k in range(39)), "1e400"], "x of 39.png is 1e400, which is out of range"),
-        ([*(str(k) for k in range(39)), "-1" + "0" * 400], "x of 39.png is -1000.* out of range"),
+        (
+            [f"{(k + 1) * 4e306:g}" for k in range(40)],
+            "x of 39.png is 1.6e.308; its absolute value must be at most 1e.100",
+        ),
+        (
+            [f"{(k + 1) * 1e200:g}" for k in range(40)],
+            "x of 39.png is 4e.201; its absolute value must be at most 1e.100",
+        ),
+        ([*(str(k) for k in range(39)), "1e400"], "x of 39.png is 1e400; its absolute value must be at most 1e.100"),
+        (
+            [*(str(k) for k in range(39)), "-1" + "0" * 400],
+            "x of 39.png is -1000.* its absolute value must be at most 1e.100",
+        ),
         ([*(str(k) for k in range(39)), "inf"], "1 of 40 images have none, for example 39.png .'inf'."),
         ([*(str(k) for k in range(39)), "NaN"], "1 of 40 images have none, for example 39.png .'NaN'."),
-        ([f"{k + 1}e-200" for k in range(40)], "differs by less than 1e-100"),
+        ([f"{k + 1}e-200" for k in range(40)], "varies by less than 1e-100"),
     ],
 )
 def test_numbers_that_no_network_can_learn_are_refused_by_column_and_file(cells: list[str], said: str, tmp_path: Path):
@@ -230,7 +239,7 @@ def test_constant_columns_are_told(tmp_path: Path):
     folder = pictured(tmp_path, lines)
     assert any("x is 7 for every image and is left out" in note for note in tiny(folder).notes)
     for wish in ("x", "x:number", "x:class"):
-        with pytest.raises(UserError, match="the same x of every image"):
+        with pytest.raises(UserError, match="the same x for every image"):
             tiny(folder, wish)
 
 
@@ -318,6 +327,6 @@ def test_labels_of_a_foreign_run_are_shown_without_control_characters():
 def test_parts_of_a_large_data_set_are_taken_for_classes_with_a_word(tmp_path: Path):
     parts = small(tmp_path / "ffhq", [f"{part}/{part[:2]}{k}.png" for part in ("00000", "01000") for k in range(3)])
     (note,) = tiny(parts).notes
-    assert "the folders 00000, 01000 ... are taken for classes" in note
+    assert "the folders 00000, 01000 ... are used as classes" in note
     numbers = small(tmp_path / "numbers", [f"{kind}/{k}.png" for kind in ("00000", "00001") for k in range(3)])
     assert not tiny(numbers).notes

@@ -131,7 +131,7 @@ def test_a_bare_name_that_two_images_have_is_refused_and_one_that_one_has_is_tak
     (tmp_path / "labels.csv").write_text("file,kind\n0.png,a\nx/0.png,b\n1.png,b\n")
     assert kinds(tmp_path) == ["b", "a", "b"]
     (tmp_path / "labels.csv").write_text("file,kind\nx/0.png,b\n1.png,a\n")  # its line is no one else's
-    with pytest.raises(UserError, match=r"nothing of 1 of 3 images, for example y/0\.png"):
+    with pytest.raises(UserError, match=r"no line for 1 of 3 images, for example y/0\.png"):
         kinds(tmp_path)
 
 

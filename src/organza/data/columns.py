@@ -142,7 +142,7 @@ def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], 
     values = np.array(numbers, np.float64)
     if (worst := int(np.abs(values).argmax())) >= 0 and not abs(values[worst]) <= LARGEST:
         raise UserError(
-            f"{name} of {printable(files[worst])} is {cells[worst][:40]}; it must be at most {LARGEST:g}: "
+            f"{name} of {printable(files[worst])} is {cells[worst][:40]}; its absolute value must be at most {LARGEST:g}: "
             "write the column in another unit."
         )
     mean, spread = float(values.mean()), float(values.std())

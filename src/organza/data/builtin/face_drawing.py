@@ -151,7 +151,7 @@ def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Imag
 
 
 def edges(picture: Image.Image) -> Image.Image:
-    """Compute edges, dark on white: 255 - 2 max_c |grad picture_c|, with central differences."""
+    """Compute edges, dark on white: 255 - 2 max_c |grad image_c|, with central differences."""
     values = np.pad(np.asarray(picture, np.float32), ((1, 1), (1, 1), (0, 0)), mode="edge")
     down = (values[2:, 1:-1] - values[:-2, 1:-1]) / 2
     right = (values[1:-1, 2:] - values[1:-1, :-2]) / 2

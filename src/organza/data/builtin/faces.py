@@ -133,7 +133,7 @@ def style_definition(style: str) -> dict[str, Any]:
     folder = resources.files("dicebear_styles")
     known = sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json"))
     if style not in known:
-        raise UserError(f"There is no style {style}; choose from {', '.join(known)}.{nearest(style, known)}")
+        raise UserError(f"There is no style {style}.{nearest(style, known)} Choose from {', '.join(known)}.")
     return json.loads((folder / f"{style}.json").read_text("utf-8"))
 
 
