@@ -1,4 +1,4 @@
-"""Networks that papers evaluate with, if their weights are available or may be downloaded: Inception, CLIP, DINOv2. See `downloaded_weights`.
+"""Networks that papers evaluate with (Inception, CLIP, DINOv2), if their weights are available. See `downloaded_weights`.
 
 Images are resized as in torch-fidelity: bilinear like TensorFlow 1, without averaging, so that numbers agree with its own.
 """

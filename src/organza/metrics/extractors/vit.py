@@ -134,7 +134,7 @@ def our_clip(published: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def our_dinov2(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert DINOv2's state dict to the network's own, with the positions of its 37x37 patches interpolated to 16x16, as by its authors."""
+    """Convert DINOv2's state dict to our network's, with the positions of its 37x37 patches interpolated to 16x16, as by its authors."""
     state = renamed(published, DINO_NAMES)
     first, patches = state["places"][:, :1], state["places"][:, 1:]
     old, new = round(patches.shape[1] ** 0.5), SIDE // 14
