@@ -44,6 +44,8 @@ from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
+OURS = ("organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation")
+"""Packages in which no setting of a recipe can be at fault while the machine is measured."""
 FEW = 500  # images; below, a generator mostly learns to repeat them
 
 
@@ -92,7 +94,7 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
         evaluator = _evaluator(asked, data)
         settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator)))
         accelerator = faster(recipe, data, accelerator)
-        with told(CANNOT.format(name=recipe.name)):
+        with told(CANNOT.format(name=recipe.name), ours=OURS):
             plan = _plan(asked, before, recipe, data, evaluator, accelerator)
         if before is None:
             folder.require_free()  # measuring took seconds
