@@ -106,6 +106,7 @@ def pairs(races: Sequence[Path], out: Path, each: int) -> None:
 
 def measure(races: Sequence[Path], out: Path) -> None:
     """Measure each sheet as a report does, by both networks; what is there already is not done again."""
+    out.mkdir(parents=True, exist_ok=True)
     place = out / "measures.json"
     known = json.loads(place.read_text()) if place.exists() else {}
     judges = {"lite0": Pyramid(offline_extractor), "mobilenet": Pyramid(second_opinion)}
