@@ -89,10 +89,10 @@ def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch:
             "--device cuda: torch .* finds cpu here; leave --device out .* a torch that is built for your GPU",
         ),
         ({}, "cuda:1", "--device cuda:1: torch .* finds cpu here"),
-        ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here; leave --device out to take the best there is[.]$"),
+        ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here; leave --device out to use the best available[.]$"),
         ({}, "mps", "--device mps: torch .* finds cpu here"),
         ({"mps": True}, "cuda", "finds mps, cpu here"),
-        ({}, "gpu", "--device can be auto, cpu, cuda, cuda:1 or mps, not gpu[.]"),
+        ({}, "gpu", "--device must be auto, cpu, cuda, cuda:1 or mps, not gpu[.]"),
         ({}, "cuda:", "not cuda:[.] Did you mean cuda"),
         ({}, "", "not [.]"),
     ],
@@ -389,7 +389,10 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
     there = {"device": "cuda:0", "precision": "bfloat16", "compiled": True}
     file.write_text(json.dumps(content | {"versions": content["versions"] | there}))
     said = train("32img")
-    assert said[0] == "device was cuda:0 when the run began and is cpu now: it goes on, but not to the same bits"
+    assert (
+        said[0]
+        == "device was cuda:0 when the run began and is now cpu: the run continues, but not bit-for-bit reproducibly"
+    )
     assert [text.partition(" ")[0] for text in said] == ["device", "precision", "compiled"]
     for name in there:  # a run of a version that knew only the CPU
         del content["versions"][name]

@@ -83,7 +83,7 @@ def test_data_that_moved_is_remembered_by_whatever_was_told(here: Path):
     train("again", "r", budget="32img")
     assert found("r") == here / "again"
     other = photos(here / "other", first=50)
-    with pytest.raises(UserError, match=r"other is not what r was trained on.*24 added.*24 removed"):
+    with pytest.raises(UserError, match=r"other is not the data that r was trained on.*24 added.*24 removed"):
         _ = RunWithData("r", at=other).data
     assert found("r") == here / "again"
 
@@ -159,7 +159,7 @@ def test_a_run_whose_recipe_is_no_file_or_gone_is_never_begun_anew(here: Path, m
         (lambda: recipe.symlink_to("/dev/zero"), "recipe.json cannot be read"),
         (lambda: recipe.symlink_to("nowhere"), "recipe.json cannot be read"),
         (recipe.mkdir, "recipe.json cannot be read"),
-        (lambda: None, "and no recipe.json; restore that"),
+        (lambda: None, "but no recipe.json; restore it"),
     ):
         make()
         with pytest.raises(UserError, match=words):
@@ -170,7 +170,7 @@ def test_a_run_whose_recipe_is_no_file_or_gone_is_never_begun_anew(here: Path, m
     for rest in ("best.json", "latest.json", "data.json", "report.html", "evaluations.jsonl"):
         Path("r", rest).unlink(missing_ok=True)
     assert not RunFolder("r").is_free
-    with pytest.raises(UserError, match=r"holds checkpoints of a run and no recipe.json"):
+    with pytest.raises(UserError, match=r"holds checkpoints of a run but no recipe.json"):
         train(data, "r")
     recipe.write_bytes(text)
     monkeypatch.setattr(

@@ -21,23 +21,16 @@ FIRST_WORDS = {
 ARGUMENT_WORDS = FIRST_WORDS | {"as", "at", "by", "for", "from", "in", "on", "than", "that", "to", "with"}
 """Words that begin no argument line: it is a noun phrase that stands alone."""
 
-UNSURE = re.compile(r"(?<![\w`.-])(pictures?|rehears\w+|sheets?)(?![\w`:.-]|, \w+:)", re.IGNORECASE)
+UNSURE = re.compile(r"(?<![\w`.-])(pictures?|rehears\w+|sheets?)(?![\w`:.)=-]| = |, \w+:)", re.IGNORECASE)
 """Words with another name in this project: image, autoencoder warm-up, sample grid."""
 
 EXEMPT = (
-    "config",
-    "data",
-    "evaluation",
-    "games",
-    "inference",
-    "media",
-    "metrics",
+    "games/coded.py",
     "networks",
     "recipes",
     "report/findings.py",
     "report/verdict.py",
-    "run",
-    "training",
+    "training/auto.py",
 )
 """Packages and files that are still to be rewritten. Nothing may be added."""
 
@@ -106,7 +99,8 @@ def faults(path: Path) -> list[str]:
     """List the sentences of a file that break the rules."""
     tree = ast.parse(path.read_text())
     broken = []
-    for line, text in docstrings(tree):
+    for line, docstring in docstrings(tree):
+        text = re.sub(r"(?m)^ *(>>>|\.\.\.) .*$", "", docstring)  # examples are code
         first, second = words_at_start(text)
         if {first, second} & FIRST_WORDS:
             broken.append(f"{path.name}:{line}: begins with {first} {second}: {text.strip()[:60]}")

@@ -61,7 +61,7 @@ def test_what_is_there(mixed: Path):
 def test_how_it_is_told(mixed: Path):
     found = check(mixed)
     text = shown(found)
-    for words in ("usable images   15", "PNG 8, JPEG 7", "40x30 to 80x60, median 80x60", "cat/bad[red].png: the file is empty",
+    for words in ("usable images    15", "PNG 8, JPEG 7", "40x30 to 80x60, median 80x60", "cat/bad[red].png: the file is empty",
                   "[red]dog 8, cat 7", "--size 64", "--recipe auto", "--budget 20m", "1 in 1 group"):  # fmt: skip
         assert words in text
     assert f"next: organza train {mixed} --size 64 --budget 20m" in text.replace("\n", "")
@@ -93,7 +93,7 @@ def test_grey_and_arrays(tmp_path: Path):
 def test_nothing_usable(tmp_path: Path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_bytes(b"no")
-    assert "broken files     1" in shown(check(tmp_path / "bad"))
+    assert "broken files   1" in shown(check(tmp_path / "bad"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no images"):
         check(tmp_path / "empty")
@@ -120,5 +120,5 @@ def test_one_file_is_not_several(tmp_path: Path):
     photo().save(tmp_path / "1.png")
     (tmp_path / "2.png").write_bytes(b"")
     told = notes(check(tmp_path))
-    assert told[0] == "1 file cannot be used; training goes on without"
-    assert "2 the least" in told[1]
+    assert told[0] == "1 file cannot be used and will be skipped"
+    assert "at least 2" in told[1]

@@ -87,7 +87,7 @@ def test_a_download_is_announced_and_verified(server: str, published: None, sour
     assert told[0] == f"downloading {server}/train-images-idx3-ubyte.gz: {size:,} bytes, md5 {md5}"
     for change in (b"", b"x" * size, gzip.compress(b"other")):
         (source / "train-images-idx3-ubyte.gz").write_bytes(change)
-        with pytest.raises(UserError, match="is not the published file"):
+        with pytest.raises(UserError, match="with a different size or checksum than published"):
             fashion_mnist(tmp_path / "changed", download=True, address=server, announce=told.append)
     (source / "train-images-idx3-ubyte.gz").unlink()
     for address in (server, "http://127.0.0.1:9"):
@@ -99,7 +99,7 @@ def test_a_download_is_announced_and_verified(server: str, published: None, sour
 def test_the_content_and_not_only_the_wrapping_is_verified(server: str, published: None, tmp_path: Path):
     name = "train-images-idx3-ubyte.gz"
     module.PUBLISHED[name] = module.PUBLISHED[name]._replace(content="0" * 64)
-    with pytest.raises(UserError, match="is not the published file"):
+    with pytest.raises(UserError, match="with a different size or checksum than published"):
         fashion_mnist(tmp_path / "out", download=True, address=server, announce=lambda _: None)
 
 
@@ -141,7 +141,7 @@ def test_folders_that_hold_things(source: Path, tmp_path: Path):
     for out in (tmp_path / "out", tmp_path / "out" / "mine.txt"):
         with pytest.raises(UserError, match="not an empty folder"):
             fashion_mnist(out, source)
-    with pytest.raises(UserError, match="it can be train or test"):
+    with pytest.raises(UserError, match="it must be train or test"):
         fashion_mnist(tmp_path / "new", source, split="validation")
     (tmp_path / "empty").mkdir()
     assert fashion_mnist(tmp_path / "empty", source) == tmp_path / "empty"

@@ -234,7 +234,7 @@ def test_full_disks_are_told(tmp_path: Path, pack, cache: Path, monkeypatch: pyt
     usage = shutil.disk_usage(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-        with pytest.raises(UserError, match=r"needs 3,456 bytes in the cache .*cache/packs, where 1,000 are free"):
+        with pytest.raises(UserError, match=r"needs 3,456 bytes in the cache .*cache/packs, and 1,000 are free"):
             pack(folder)
 
     def full(*_):
@@ -248,7 +248,7 @@ def test_full_disks_are_told(tmp_path: Path, pack, cache: Path, monkeypatch: pyt
 
 def test_a_cache_that_cannot_be_made(tmp_path: Path, pack):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot be made.*ORGANZA_CACHE"):
+    with pytest.raises(UserError, match=r"cannot be created.*ORGANZA_CACHE"):
         pack(fill(tmp_path / "photos"), cache=tmp_path / "file")
 
 
@@ -490,7 +490,7 @@ def test_arrays(tmp_path: Path, pack, cache: Path):
 )
 def test_arrays_of_the_wrong_kind(tmp_path: Path, pack, array: np.ndarray):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(UserError, match="should be uint8"):
+    with pytest.raises(UserError, match="must be uint8"):
         pack(tmp_path / "a.npy")
 
 

@@ -127,7 +127,7 @@ def test_a_broken_half_takes_its_partner_along_and_is_told(folder: Path):
 def test_mistakes_are_told(folder: Path, tmp_path: Path):
     shutil.copy(folder / "a" / "01.png", folder / "a" / "01.jpeg.png")
     (folder / "a" / "01.jpeg.png").rename(folder / "a" / "01.bmp")
-    with pytest.raises(UserError, match=r"a holds 01.bmp, 01.png, of one name but for the ending"):
+    with pytest.raises(UserError, match=r"a holds 01.bmp, 01.png, which differ only by extension"):
         sides(folder)
     (folder / "a" / "01.bmp").unlink()
     shutil.rmtree(folder / "b")
@@ -159,7 +159,7 @@ def test_side_by_side(tmp_path: Path):
     assert negatives(data.at(range(80)), 0)
     assert negatives(Pairs(Source(folder, size="48x32"), jitter=8).at(range(40)), 60)
     assert np.array_equal(data.real()[0], to_uint8(data.referenced([0])["b"])[0].numpy())
-    with pytest.raises(UserError, match=r"one is 96x32; where they are, use --size 48x32"):
+    with pytest.raises(UserError, match=r"one is 96x32; if they are pairs, use --size 48x32"):
         Pairs(Source(folder, size=32))
     assert negatives(Pairs(Source(folder, size="40x32")).at(range(40)), 0)  # each half is cropped by itself
 
@@ -218,7 +218,7 @@ def test_folders_left_out_are_told(folder: Path):
     for name in "AB":
         (folder / f"train{name}").rename(inner / name.lower())
     for layout in (Pairs, Unpaired):
-        with pytest.raises(UserError, match=f"{inner} has both: give it instead"):
+        with pytest.raises(UserError, match=f"{inner} has both: use it instead"):
             layout(Source(folder / "set", size=32))
 
 

@@ -1,4 +1,4 @@
-"""The two sides of an evaluation: images that a run makes or a folder holds, and the real ones that they are held against."""
+"""Image sets to evaluate: generated ones (from a run or folder) and real ones."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ from organza.shell import quoted
 from organza.untrusted import printable
 
 MOST = 10_000
-"""Images of a folder; of more, evenly spaced ones are taken."""
+"""Largest number of images from a folder; if there are more, evenly spaced ones are used."""
 MOST_TRAINING = 20_000
-"""Training images that samples are searched for."""
+"""Largest number of training images to search for copies."""
 FIRST = 1_000_000
-"""Number of the first latent that is measured: those of the sample grids stay out, and training measures the same ones."""
+"""Index of the first latent for evaluations, beyond those of the sample grids; training uses the same latents."""
 LARGEST = Size(256, 256)
 COMMON = Size(96, 96)
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images on one side of a comparison.
+    """One set of images in an evaluation.
 
     Args:
-        name: where they are from.
+        name: origin of the images.
         images: uint8 [N, H, W, C], or volumes [N, D, H, W, C].
-        key: stands for their content; None where they were just made.
-        directory: for what is derived from them.
-        names: of the images, where they have any.
-        labels: what is known of each, float [N, width], by `fields`.
-        fields: None where nothing is known.
-        split: which part of the data they are.
-        targets: what each should be, uint8 like the images, where it has a target of its own.
-        notes: what the user should know.
+        key: key of their content for caches; None if they were just generated.
+        directory: folder for derived data.
+        names: names of the images, if they have any.
+        labels: label of each image, float [N, width], by `fields`.
+        fields: label fields; None if there are no labels.
+        split: part of the data that they are from.
+        targets: target of each image, uint8 like the images, if there are targets.
+        notes: notes for the user.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ImageSet:
         return "x".join(str(side) for side in (*reversed(self.images.shape[1:-1]), self.images.shape[-1]))
 
     def classes(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-        """The categorical fields, and the index of each image's value: {field: (values, int [N])}."""
+        """Return the categorical fields with the index of each image's value: {field: (values, int [N])}."""
         if self.fields is None or self.labels is None:
             return {}
         where = self.fields.slices()
@@ -100,20 +100,21 @@ def image_set_from_folder(
     most: int = MOST,
     progress: Progress | None = None,
 ) -> ImageSet:
-    """The images of a folder, a zip or an array file.
+    """Load the images of a folder, a zip or an array file.
 
     Args:
-        path: where they are.
-        size, channels: to bring them to, as a run brings its own. By default images of one size stay as they are (up to 256x256), and of
-            pictures of many sizes the middle square is taken, at 96x96: the extractor scales them to its own resolution.
-        most: how many at the most, evenly spaced.
-        progress: is told (what, done, total).
+        path: folder, zip or array file.
+        size: size of the results, as a run resizes its data. By default images of one size stay unchanged (up to 256x256), and images
+            of many sizes are cropped to the middle square, at 96x96: the extractor scales them to its own resolution.
+        channels: channels of the results; by default those of the images.
+        most: largest number of images, evenly spaced.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: no such folder, no images in it, none of them readable.
+        UserError: if the folder does not exist, or holds no readable images.
     """
     if not Path(path).exists():
-        listing(path)  # tells what is near
+        listing(path)  # its error suggests similar names
     pack = open_data(path, size=size or _own_size(path), channels=channels, progress=progress)
     which = _spaced(np.arange(len(pack)), most)
     notes = [f"{name} is left out: {reason}" for name, reason in pack.broken[:3]]
@@ -153,14 +154,14 @@ def _spaced(items: np.ndarray, most: int) -> np.ndarray:
 
 
 class RunWithData:
-    """A run and its data, as far as it is still there.
+    """A run with its data, if that is available.
 
     Args:
-        path: the run's folder.
+        path: run folder.
         which: best, latest, or a checkpoint's name.
-        progress: is told (what, done, total).
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
-        at: place of the data, where it was moved; it is written down for the next time.
+        progress: callback (task, done, total).
+        recipe: recipe of your own that the run was trained with: see `load`.
+        at: new location of the data, if it was moved; remembered for next time.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class RunWithData:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """Raises UserError: it was written by another version, or changed."""
+        """Recipe of the run. Raises UserError if it was written by another version, or changed."""
         try:
             return recorded(self.run.content["recipe"], self.run.own)
         except UserError as error:
@@ -187,15 +188,15 @@ class RunWithData:
 
     @cached_property
     def data(self) -> Batches:
-        """The data that it was trained on, laid out as it was.
+        """Data that the run was trained on, in the same layout.
 
         Raises:
-            UserError: it is not there, changed since, or cannot be laid out by this version.
+            UserError: if it is missing, changed, or cannot be laid out by this version.
         """
         content, path = self.run.content, self.run.path
         if self.at is not None:
             data = self._opened(Path(self.at))
-            with suppress(UserError):  # of a run that cannot be written to, it is named again the next time
+            with suppress(UserError):  # a run that cannot be written to needs the location again next time
                 remember(path, self.at)
             return data
         first: UserError | None = None
@@ -208,26 +209,26 @@ class RunWithData:
         raise first from None
 
     def _untold(self, place: Path) -> UserError:
-        """The sentence for data that a stranger's run led to: nothing of it is told, since a page with it may be sent on."""
+        """Return the error for data that a stranger's run names: it reveals nothing of the data, as a page with it may be shared."""
         return UserError(
-            f"{printable(str(place))} is not what {self.run.path} was trained on, or cannot be read as it was then; "
-            "name the place of its data with --data."
+            f"{printable(str(place))} is not the data that {self.run.path} was trained on, or cannot be read as it was then; "
+            "give the location of its data with --data."
         )
 
     def _opened(self, place: Path) -> Batches:
-        """The data at a place. Raises UserError where it is none, or another than the run was trained on."""
+        """Open the data at a place. Raises UserError if there is none, or it is not the data of the run."""
         known: Mapping[str, Any] = self.run.content["data"]
         asked = self.run.content.get("asked")
         if asked is None:
             raise UserError(
-                f"{self.run.path} was begun by another version, which did not write down how its data was read."
+                f"{self.run.path} was begun by another version, which did not record how its data was read."
             )
         wishes = asked_of(self.run.content, self.run.path, place)
         data = self.recipe.data(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
-                f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "
-                "Put back what it was, or name its place with --data."
+                f"{place} is not the data that {self.run.path} was trained on, or it has changed: {difference(known, data)}. "
+                "Restore it, or give the location of the data with --data."
             )
         facts = data.facts()
         for name in ("shape", "source_shape", "labels"):
@@ -236,7 +237,7 @@ class RunWithData:
         return data
 
     def missing(self) -> str:
-        """Why its data cannot be used, in words; nothing where it can."""
+        """Return the reason why the data cannot be used, or "" if it can."""
         try:
             _ = self.data
         except UserError as reason:
@@ -244,12 +245,12 @@ class RunWithData:
         return ""
 
     def real(self) -> ImageSet:
-        """Its held-out images; those that it was trained on where none were held out."""
+        """Return the held-out images, or the training images if none were held out."""
         split = "held-out" if len(self.data.parts.held_out) else "training"
         return ImageSet(
             printable(str(self.run.content["data"]["source"])),
             self.data.real(),
-            self.data.reference_key,  # as the evaluator's: its features are used again
+            self.data.reference_key,  # equal to the evaluator's, to reuse its features
             self.data.directory.parent,
             labels=self._labels(self.data),
             fields=self.run.labels,
@@ -257,12 +258,12 @@ class RunWithData:
         )
 
     def training(self, most: int = MOST_TRAINING) -> ImageSet:
-        """The images that it was trained on; of more than `most`, evenly spaced ones."""
+        """Return the training images; if there are more than `most`, evenly spaced ones."""
         which = _spaced(self.data.parts.train, most)
-        as_reference = copy.copy(self.data)  # `real` of a layout knows how its items look; it is asked for others
+        as_reference = copy.copy(self.data)  # the layout's `real` returns reference items; the copy has others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())
-        note = f"samples are looked for in {len(which):,} of {len(self.data.parts.train):,} training images"
+        note = f"copies are searched in {len(which):,} of {len(self.data.parts.train):,} training images"
         return ImageSet(
             printable(str(self.run.content["data"]["source"])),
             as_reference.real(),
@@ -277,16 +278,16 @@ class RunWithData:
 
     @torch.no_grad()
     def made(self, count: int, seed: int) -> ImageSet:
-        """What the averaged generator makes: of latents of a series, of the labels and inputs of the held-out items.
+        """Generate images with the averaged generator, from latents of a series and the labels and inputs of the held-out items.
 
-        Where there is no randomness in it, each input is translated once.
+        If the generator uses no random numbers, each input is translated once.
 
         Args:
-            count: how many images.
-            seed: of the series.
+            count: number of images.
+            seed: random seed of the series.
         """
         with told_but_memory(
-            f"{self.run.folder.recipe} tells of a game that its networks and data cannot play; restore it"
+            f"{self.run.folder.recipe} describes a game that its networks and data do not support; restore it"
         ):
             return self._made(count, seed)
 
@@ -306,7 +307,7 @@ class RunWithData:
             if not keep:
                 break
             if self.progress:
-                self.progress("making images", min(some.stop - FIRST, count), count)
+                self.progress("generating images", min(some.stop - FIRST, count), count)
         return ImageSet(
             self.name,
             np.concatenate(images)[:count],
@@ -317,7 +318,7 @@ class RunWithData:
         )
 
     def sampled(self, count: int, seed: int) -> ImageSet:
-        """What the generator makes of latents alone, for a run whose data is gone."""
+        """Generate images from latents only, for a run without its data."""
         images = self.run.sample(count, seed, FIRST)
         return ImageSet(self.name, images, notes=self.run.notes)
 
@@ -326,7 +327,7 @@ class RunWithData:
         return self.run.labels is not None
 
     def _labels(self, data: Batches) -> np.ndarray | None:
-        """What is known of each reference item, [N, width]; None where the run knows no labels."""
+        """Return the label of each reference item, [N, width]; None if the run has no labels."""
         count = len(data.reference)
         if not self._labelled:
             return None
@@ -334,7 +335,7 @@ class RunWithData:
 
     def _game(self) -> Game:
         saved, parts = self.run.saved, self.recipe.players(self.data)
-        try:  # memory is taken only for what the checkpoint has, whatever recipe.json tells of
+        try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
             G, D = (
                 checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
                 for name, part in zip(("generator", "discriminator"), parts, strict=True)
@@ -349,7 +350,7 @@ def _chunks(count: int, first: int = 0) -> list[range]:
 
 
 def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
-    """The rows whose input has not come before; the numbers of reference items go round."""
+    """Return the rows whose input has not come before; indices of reference items repeat after the last."""
     inputs = [value.flatten(1) for name, value in batch.items() if name != output]
     rows = torch.cat(inputs, 1).numpy() if inputs else np.empty((0, 0))
     keep = []
@@ -362,12 +363,12 @@ def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
 
 
 def _widths(fact: Any) -> Any:
-    """Return a shape, or of labels the number of values of each: what later arithmetic takes for granted."""
+    """Return a shape, or for labels the number of values of each: the facts that later arithmetic relies on."""
     if isinstance(fact, list | tuple):
         return [len(one.get("values", ())) if isinstance(one, Mapping) else one for one in fact]
     return fact
 
 
 def is_run(path: str | Path) -> bool:
-    """Has a run begun in this folder?"""
+    """Return True if a run has begun in this folder."""
     return RunFolder(path).exists

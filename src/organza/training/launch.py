@@ -1,4 +1,4 @@
-"""How a run starts, or goes on: data, recipe, plan and folder are brought together, and what does not fit is said."""
+"""Launch of a run, new or resumed: brings data, recipe, plan and folder together, and reports what does not fit."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ from organza.training.trainer import Trainer
 DEFAULT_BUDGET = "20m"
 OURS = ("organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation")
 """Packages in which no setting of a recipe can be at fault while the machine is measured."""
-FEW = 500  # images; below, a generator mostly learns to repeat them
+FEW = 500  # images; a generator trained on fewer mostly repeats them
 
 
 def train(
     data: str | Path, run: str | Path | None = None, show: Callable[[Event], None] | None = None, **request: Any
 ) -> Run:
-    """Train a generator on a folder of images, or go on where the run was left, and return it.
+    """Train a generator on a folder of images, or resume the run, and return it.
 
     Args:
-        data: a folder, a zip or an array file of images.
-        run: the run's folder; runs/<name of the data> by default.
-        show: is told of each event; nothing is shown by default.
+        data: folder, zip or array file of images.
+        run: run folder; runs/<name of the data> by default.
+        show: callback that receives each event; nothing is displayed by default.
         request: other fields of `TrainArgs`: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device and more.
 
     Raises:
-        UserError: for anything the user can mend.
+        UserError: for any mistake that the user can fix.
 
     >>> run = train("photos", budget="10m")    # doctest: +SKIP
     """
@@ -73,20 +73,20 @@ def train(
 
 
 def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator[Event]:
-    """The events of a run from its preparation to its end. The run is locked meanwhile."""
+    """Yield the events of a run from its preparation to its end. The run is locked in the meantime."""
     folder, accelerator = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
-            f"--on-collapse is {asked.on_collapse}; it can be {', '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
+            f"--on-collapse is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
     (recipe, reasons), before = resolve(asked, accelerator, progress)
     data = open_data(asked, recipe, before, progress)
-    feasible(recipe, data)  # what does not fit the data is said before anything is written
+    feasible(recipe, data)  # reports a misfit before anything is written
     folder.begin(anew=before is None)
     with folder.hold(), ExitStack() as settings:
         if before is None:
-            folder.require_free()  # another process may have looked, too, before this one held it
+            folder.require_free()  # another process may have checked before this one took the lock
         yield from _warnings(data, recipe)
         if asked.chosen.note:
             yield Warned(asked.chosen.note)
@@ -101,7 +101,7 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
             folder.write(_content(asked, recipe, data, plan, accelerator) | {"chosen": reasons})
         remember(folder.path, asked.data)
         state = TrainState(recipe, data, plan, data.seed, accelerator)
-        chosen = reasons or (before or {}).get("chosen")  # who named a recipe is not given another
+        chosen = reasons or (before or {}).get("chosen")  # a recipe that the user named is never replaced
         fallback = _fallback(recipe, data, accelerator) if chosen else None
         yield from go_on(state, folder, before, plan)
         require_room(folder.checkpoints, snapshot.weight(state.game))
@@ -126,23 +126,23 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
 def _threads(
     asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, accelerator: Accelerator
 ) -> int:
-    """Those that the run began with, as other numbers round differently; those that are measured to do, where the clock decides anyhow."""
+    """Return the run's own number of threads, as others round differently; for a new run with a time budget, the measured best."""
     here = torch.get_num_threads()
     if before:
         return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
     if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
-        return here  # the same command makes the same bytes
+        return here  # so that the same command gives the same bytes
     return fewest(rates(recipe, data, accelerator))
 
 
 def _fallback(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Callable[[], tuple[Recipe, float]] | None:
-    """Return what measures the recipe to take where this one cannot be cured."""
+    """Return a function that measures the recipe to use if this one cannot be cured, or None."""
     other = fallback_for(recipe, data)
     return None if other is None else lambda: (other, measure(trial(other, data, accelerator), 1.0))
 
 
 def _known_threads(before: dict[str, Any]) -> int | None:
-    """The threads that a run began with, where it tells of a number that can be."""
+    """Return the number of threads that a run began with, or None if it is not valid."""
     known = before["versions"].get("threads")
     return known if positive(known) else None
 
@@ -150,10 +150,10 @@ def _known_threads(before: dict[str, Any]) -> int | None:
 def resolve(
     asked: TrainArgs, accelerator: Accelerator, progress: Progress | None = None
 ) -> tuple[Choice, dict[str, Any] | None]:
-    """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
+    """Return the recipe to train, with the reasons if it was chosen automatically, and the recipe.json of an earlier part of this run.
 
     Raises:
-        UserError: where the folder holds a run of another recipe; the first difference is named.
+        UserError: if the folder holds a run of another recipe; names the first difference.
     """
     require_size(asked.size)
     folder = asked.folder
@@ -177,10 +177,10 @@ def resolve(
 def open_data(
     asked: TrainArgs, recipe: Recipe, before: dict[str, Any] | None, progress: Progress | None = None
 ) -> Batches:
-    """The data that the request names, laid out as the recipe wants it, of the size and channels of the run so far.
+    """Open the data in the layout of the recipe, with the size and channels of the run so far.
 
     Raises:
-        UserError: where there is too little, all is alike, or the data changed since the run began.
+        UserError: if there is too little data, all items are equal, or the data changed since the run began.
     """
     wishes = asked.wishes()
     if before:
@@ -188,15 +188,15 @@ def open_data(
         for name, now in wishes.items():
             if now is not None and now != known[name]:
                 raise UserError(
-                    f"{asked.folder.path} was begun with {name} {known[name]}; for {name} {now} name another folder with --run."
+                    f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with --run."
                 )
         own = asked_of(before, asked.folder.path, asked.data) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
     data = recipe.data(Source.remembered(asked.data, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with"
-            f" the {data.unit} it began with: move new ones elsewhere and put back the others, or begin a new one with another --run."
+            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
+            f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another --run."
         )
     return data
 
@@ -218,7 +218,7 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
 
 
 def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
-    if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
+    if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three items in each
         return None
     volumes = len(data.shape) == 4
     return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
@@ -235,7 +235,7 @@ def _plan(
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-    # Only a time needs a good guess at the images it comes to, and a short one can do with less.
+    # Only a time budget needs a good estimate of its images, and a short one needs less.
     state = trial(recipe, data, accelerator)
     rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
     return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, evaluator))
@@ -269,9 +269,9 @@ def _headline(
     return (
         f"{data.count:,} {data.unit}, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
         + (
-            f"{held:,} held out to measure against"
+            f"{held:,} held out for evaluation"
             if held
-            else "too few to hold any out: measured against the training images"
+            else "too few to hold any out: evaluated against the training images"
         ),
         f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
         + ("" if accelerator == CPU else f", on {accelerator}")
