@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -10,7 +11,8 @@ from itertools import islice
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate", "cannot allocate")
 """Phrases in the out-of-memory errors of torch and its libraries."""
 
-
+UNDERNEATH = ("torch", "numpy", "contextlib", "functools")
+"""Libraries through which an error passes on its way."""
 MOST, LONGEST = 2_000, 100
 """Limits of a spelling suggestion: number of names to compare, and their length."""
 
@@ -38,8 +40,12 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
 
 
 @contextmanager
-def told(sentence: str) -> Iterator[None]:
+def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
     """Turn any exception raised in the block into a UserError that begins with `sentence` and ends with the reason.
+
+    Args:
+        sentence: statement of what cannot be done, without a full stop.
+        ours: packages whose own exceptions are bugs, which keep their traceback; running out of memory or of numbers is none.
 
     >>> with told("width=0 makes no network; choose another"):
     ...     1 / 0
@@ -52,8 +58,29 @@ def told(sentence: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # user settings can fail anywhere, with any error
+        if (
+            ours
+            and origin(error).startswith(ours)
+            and not isinstance(error, ArithmeticError)
+            and not lacks_memory(error)
+        ):
+            raise
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise UserError(f"{sentence} ({type(error).__name__}: {reason}).") from error
+
+
+def origin(error: BaseException) -> str:
+    """Return the module that raised an exception: the innermost one that belongs to no library underneath.
+
+    >>> import torch
+    >>> try:
+    ...     torch.nn.Linear(2, 3)(torch.zeros(1, 5))
+    ... except RuntimeError as error:
+    ...     origin(error) == __name__
+    True
+    """
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((name for name in reversed(frames) if name.split(".")[0] not in UNDERNEATH), "")
 
 
 @contextmanager

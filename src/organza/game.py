@@ -81,7 +81,7 @@ def numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
     return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True)) if values else {}
 
 
-class NonFinite(Exception):
+class NonFinite(ArithmeticError):
     """A loss term or gradient that is not finite; no weight was changed by it."""
 
 

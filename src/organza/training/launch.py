@@ -44,6 +44,8 @@ from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
+OURS = ("organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation")
+"""Packages in which no setting of a recipe can be at fault while the machine is measured."""
 FEW = 500  # images; a generator trained on fewer mostly repeats them
 
 
@@ -90,9 +92,9 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
             yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
         evaluator = _evaluator(asked, data)
-        settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator)))
-        accelerator = faster(recipe, data, accelerator)
-        with told(CANNOT.format(name=recipe.name)):
+        with told(CANNOT.format(name=recipe.name), ours=OURS):
+            settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator)))
+            accelerator = faster(recipe, data, accelerator)
             plan = _plan(asked, before, recipe, data, evaluator, accelerator)
         if before is None:
             folder.require_free()  # measuring took seconds
