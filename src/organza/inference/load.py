@@ -84,7 +84,7 @@ class Run:
     @cached_property
     def generator(self) -> nn.Module:
         """The averaged generator, ready to be called: z [N, z_dim] to data [N, C, ...] in [-1, 1]. Of several networks, the main one."""
-        return main_network(self._player)
+        return main_network(self.player)
 
     @cached_property
     def encoder(self) -> nn.Module:
@@ -93,11 +93,11 @@ class Run:
         Raises:
             UserError: where the run has none.
         """
-        if not (isinstance(self._player, Several) and "encoder" in self._player):
+        if not (isinstance(self.player, Several) and "encoder" in self.player):
             raise UserError(
                 f"{self.path} has no encoder, so it cannot map pictures to latents; train one with --recipe aae-light or bigan-light."
             )
-        return self._player["encoder"]
+        return self.player["encoder"]
 
     @cached_property
     def discriminator(self) -> nn.Module:
@@ -321,7 +321,7 @@ class Run:
 
     def translator(self, to: str = "b") -> Translator:
         """The network that translates to b, or back to a, ready to be called: see `translate`."""
-        player = self._player
+        player = self.player
         networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
@@ -441,7 +441,7 @@ class Run:
             self._authentic(row, torch.zeros(1, *self.shape))  # one costs little
 
     @cached_property
-    def _player(self) -> nn.Module:
+    def player(self) -> nn.Module:
         return self._network("generator")
 
     def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
