@@ -72,12 +72,12 @@ def pack(data: str, side: int) -> dict[str, float]:
 
 def train(data: str, run: str, images: int, recipe: str) -> dict[str, float]:
     """What training from the pack takes, from the opening of the data to the end."""
-    from organza import Request
+    from organza import TrainArgs
     from organza.run.events import Tick
     from organza.training.launch import train_events
 
     start, opened, seen = time.perf_counter(), 0.0, []
-    for event in train_events(Request(data, run, recipe, f"{images}img", size="32")):
+    for event in train_events(TrainArgs(data, run, recipe, f"{images}img", size="32")):
         opened = opened or time.perf_counter() - start
         if isinstance(event, Tick):
             seen.append(status())

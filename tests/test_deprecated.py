@@ -16,6 +16,7 @@ from organza.run.events import Tick
 from organza.training.loggers import tensorboard
 
 MOVED = [
+    ("organza", "Request", organza.TrainArgs),
     ("organza.infer", "load", load),
     ("organza.infer", "Run", organza.Run),
     ("organza.events", "Tick", Tick),

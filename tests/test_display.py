@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,19 @@ from rich.console import Console
 
 from organza.cli.terminal import Screen, blocks, display, draw, frame, status
 from organza.media.images import half_blocks, shrunk
-from organza.run.events import Begun, Busy, Evaluated, Event, Reported, Sampled, Saved, Stopped, Tick, Warned
+from organza.run.events import (
+    Begun,
+    Busy,
+    Evaluated,
+    Event,
+    Reported,
+    RolledBack,
+    Sampled,
+    Saved,
+    Stopped,
+    Tick,
+    Warned,
+)
 from organza.stop import Check
 
 CHECK = Check(1200, 0.4213, 0.011, 0.6, 0.02)
@@ -112,3 +125,21 @@ def test_any_picture_can_be_shrunk_and_drawn(channels: int):
     console = Console(file=io.StringIO(), width=20, force_terminal=True, color_system="truecolor")
     draw(pictures[0], console)
     assert len(console.file.getvalue().splitlines()) == 13  # type: ignore[attr-defined]
+
+
+def test_what_was_left_behind_by_a_rollback_is_no_longer_the_best():
+    events = run()
+    worse = CHECK._replace(images=1500, distance=0.5)
+    _, text = shown(
+        [*events[:-1], RolledBack("collapse: back at 600 images", 600), Evaluated(worse, {}, True), events[-1]]
+    )
+    assert "best: distance 0.5000" in text
+    assert "best: distance 0.4213" not in text
+
+
+def test_the_best_of_an_earlier_part_stays_the_best_after_resuming():
+    first, *rest = run()
+    earlier = CHECK._replace(images=600, distance=0.2)
+    _, text = shown([replace(first, images=600, checks=(earlier,)), *rest])
+    assert "the best was 0.2000 at 600" in text
+    assert "best: distance 0.2000" in text

@@ -314,14 +314,13 @@ def test_numbers_and_places_that_make_no_sense_get_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    from organza import cli
-    from organza.training import accelerator
+    from organza import cli, memory
 
     (tmp_path / "file").write_text("x", encoding="utf-8")
     places = {"RUN": trained, "FEW": few, "FILE": tmp_path / "file", "NEW": tmp_path / "new"}
     words, said = MISTAKES[name]
     if "--size-of-memory" in words:
-        monkeypatch.setattr(accelerator, "free_memory", lambda: 2**30)
+        monkeypatch.setattr(memory, "free_memory", lambda: 2**30)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         cli.main([str(places.get(str(word), word)) for word in words if word != "--size-of-memory"])
@@ -337,20 +336,20 @@ def test_numbers_and_places_that_make_no_sense_get_one_sentence(
     "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")], ids=str
 )
 def test_want_of_memory_is_told_with_advice(error: Exception, capsys: pytest.CaptureFixture[str]):
-    from organza import cli
+    from organza.cli.main import _code
 
     def fails() -> int:
         raise error
 
-    assert cli._code(fails) == 1
+    assert _code(fails) == 1
     assert "smaller --size" in capsys.readouterr().err
 
 
 def test_a_mistake_of_ours_is_not_hidden():
-    from organza import cli
+    from organza.cli.main import _code
 
     def fails() -> int:
         raise RecursionError("maximum recursion depth exceeded")
 
     with pytest.raises(RecursionError):
-        cli._code(fails)
+        _code(fails)

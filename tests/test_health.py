@@ -16,7 +16,8 @@ from organza.run import checkpoint
 from organza.run.events import Event, Stopped, Tick, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.health import Vitals, findings, words
-from organza.training.launch import Request, train_events
+from organza.training.launch import train_events
+from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 from tests.contracts.discovery import small
 from tests.test_runs import train, weights
@@ -150,7 +151,9 @@ def test_nothing_that_is_not_finite_is_ever_saved(
 
     monkeypatch.setattr(TrainState, "__init__", noted)
     told: list[Event] = []
-    for event in train_events(Request(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)):
+    for event in train_events(
+        TrainArgs(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)
+    ):
         told.append(event)
         spoil(event)
     assert any(isinstance(event, Warned) and "back at" in event.text for event in told) or told[-1].kind == "non-finite"  # type: ignore[union-attr]

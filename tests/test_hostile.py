@@ -141,8 +141,8 @@ def test_no_source_file_reads_pickles():
         assert "import pickle" not in text, file
         loads = [line for line in text.replace("safetensors.torch.load(", "").splitlines() if "torch.load(" in line]
         if file.name in (
-            "packaged.py",
-            "published.py",
+            "bundled_weights.py",
+            "downloaded_weights.py",
         ):  # an extractor's weights: their sha256 is pinned and compared before
             assert all("weights_only=True" in line for line in loads), file
         else:

@@ -16,8 +16,9 @@ from organza.run.events import Begun, Event
 from organza.run.folder import RunFolder
 from organza.training import snapshot, speed
 from organza.training.accelerator import CPU
-from organza.training.launch import Request, train_events
+from organza.training.launch import train_events
 from organza.training.plan import Plan
+from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
@@ -41,7 +42,7 @@ def by_threads(monkeypatch: pytest.MonkeyPatch, rates: dict[int, float]) -> None
 
 def begun(pictures: Path, run: Path, budget: str) -> tuple[int, str]:
     """The threads of a run at its first step, and its headline."""
-    asked = Request(pictures, run, small(get("dcgan-r1"), 4), budget, size=32, evaluate=False, report=False)
+    asked = TrainArgs(pictures, run, small(get("dcgan-r1"), 4), budget, size=32, evaluate=False, report=False)
     events = train_events(asked)
     for event in events:
         if isinstance(event, Begun):

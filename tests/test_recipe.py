@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,11 +13,13 @@ from hypothesis import strategies as st
 
 from organza import losses
 from organza.config import Partial, decode, encode
+from organza.config.references import MOVED, reference, resolve
 from organza.errors import UserError
 from organza.overrides import apply
 from organza.recipe import Recipe
 from organza.recipes import get
 from organza.schedule import Cosine
+from organza.training.snapshot import differences
 from tests.contracts.discovery import RECIPES
 
 
@@ -135,3 +140,23 @@ def test_a_schedule_can_stand_for_a_number():
 
     recipe = replace(get("dcgan"), generator_optimizer=Adam(Cosine(1e-3, 1e-4)))
     assert decode(json.loads(json.dumps(encode(recipe)))) == recipe
+
+
+def test_a_name_of_an_earlier_version_means_what_moved():
+    for old, new in MOVED.items():
+        assert resolve(old) is resolve(new)
+        assert reference(resolve(old)) == new
+        assert differences({"adversarial": {"the": old}}, {"adversarial": {"the": new}}) == []
+
+
+def test_a_loss_is_named_by_its_definition_and_not_by_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Modules of the user's: the one that imports the loss comes first by its name and by time, as does one that gives it a second name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "zz_defines.py").write_text(
+        "from organza.losses import hinge, lsgan\nmixed = lsgan._replace(generator=hinge.generator)\n"
+    )
+    (tmp_path / "aa_imports.py").write_text("from zz_defines import mixed\n")
+    importing = importlib.import_module("aa_imports")
+    assert reference(importing.mixed) == "zz_defines:mixed"
+    for name in ("aa_imports", "zz_defines"):
+        del sys.modules[name]

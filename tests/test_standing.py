@@ -16,8 +16,10 @@ import organza
 from organza.errors import UserError
 from organza.recipes import get
 from organza.run import checkpoint
+from organza.run.checkpoint import Checkpoint
 from organza.run.events import Stopped, Warned
 from organza.run.folder import RunFolder
+from organza.training import snapshot
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.test_runs import train, weights
@@ -160,6 +162,24 @@ def test_what_grew_beyond_all_bounds_but_was_finite_where_it_counts_goes_on(begu
     events = train(pictures, begun, budget="32img")
     assert not [event.text for event in events if isinstance(event, Warned) and "manifest" in event.text]
     assert isinstance(events[-1], Stopped)
+
+
+def test_records_are_read_by_the_names_of_their_fields_and_as_the_rows_of_earlier_versions(begun: Path):
+    told = json.loads((FIXTURES / "format-2" / "checkpoints" / "00000016" / "manifest.json").read_text())["facts"]
+    rows = {name: [list(row.values()) for row in told[name]] for name in ("history", "vitals")}
+    pulse = {"D step": {"largest": 2.0, "later": 5.0, "count": 2.0, "last": 1.0, "sum": 3.0}}
+    named = told | {"pulse": pulse, "history": [dict(reversed(row.items())) | {"later": 1} for row in told["history"]]}
+    found = []
+    for facts in (named, told | rows | {"pulse": {"D step": [2.0, 3.0, 2.0, 1.0]}}):
+        saved = Checkpoint(begun, {}, facts, {})
+        snapshot.require_form(facts, snapshot.FACTS)
+        found.append(
+            (snapshot._read(saved), snapshot._told_of_health(saved)[0], snapshot._told_of_health(saved)[1].kept)
+        )
+    assert found[0] == found[1]
+    for harm in ({"history": [{"images": 8}]}, {"vitals": ["ab"]}, {"pulse": {"D step": {"count": 1}}}):
+        with pytest.raises(ValueError, match=next(iter(harm))):
+            snapshot.require_form(told | harm, snapshot.FACTS)
 
 
 def test_where_none_is_whole_the_run_begins_anew_and_says_so(begun: Path, pictures: Path, tmp_path: Path):

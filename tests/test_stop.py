@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from organza.errors import UserError
-from organza.stop import Check, Equilibrium, Faded, Plateau, Rule, best
+from organza.stop import Check, Equilibrium, Faded, Plateau, Rule, best, kind_of
 from organza.training.plan import Budget, Costs, Plan, make_plan
 
 
@@ -171,3 +171,12 @@ def test_a_run_of_minutes_is_measured_twice_whatever_that_costs(budget: str):
 
 def test_a_budget_is_a_step_at_least():
     assert make_plan(Budget.parse("1img"), 20_000, 32, Costs(rate=40.0)).images == 32
+
+
+def test_the_name_of_an_end_does_not_depend_on_the_name_of_a_class():
+    class Renamed(Plateau):
+        pass
+
+    assert kind_of(Renamed()) == "plateau"
+    assert [kind_of(rule) for rule in (Plateau(), Equilibrium(), Faded())] == ["plateau", "equilibrium", "faded"]
+    assert kind_of(lambda history: None) == "rule"

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import organza
+from organza import memory
 from organza.config import Partial
 from organza.data.size import Size
 from organza.disk import FORBIDDEN
@@ -24,7 +25,6 @@ from organza.recipe import Recipe
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.folder import RunFolder, lines_of
-from organza.training import accelerator
 from tests.contracts.discovery import small
 from tests.drawings import drawing
 from tests.test_cli import call
@@ -281,7 +281,7 @@ def test_a_picture_that_there_is_no_memory_for_is_left_out_in_words(
     drawing(2).resize((400, 300)).save(tmp_path / "in" / "large.png")
     needed = 400 * 300 * organza.load(run)._room_by_pixel("b")
     assert needed > 400 * 300 * 4 * (3 + 3)  # more than what goes in and comes out
-    monkeypatch.setattr(accelerator, "free_memory", lambda: needed - 1)
+    monkeypatch.setattr(memory, "free_memory", lambda: needed - 1)
     written, notes = translate_files(run, tmp_path / "in", tmp_path / "out")
     assert [path.name for path in written] == ["small.png"]
     assert "large.png is left out: 400x300 pixels would take" in notes[-1]

@@ -64,7 +64,7 @@ def test_what_half_the_rate_does_not_cure_is_begun_anew_with_another_recipe(
     assert events[-1].kind == "budget"
     content = RunFolder(run).read()
     assert content["recipe"]["name"] == "second"
-    assert [one[4] for one in content["rollbacks"]] == ["", "second"]
+    assert [one["recipe"] for one in content["rollbacks"]] == ["", "second"]
     assert all(line["images"] > 0 for line in lines_of(RunFolder(run).evaluations))
 
 

@@ -16,7 +16,7 @@ from organza.errors import UserError
 from organza.game import discriminator_loss, update
 from organza.recipes import get
 from organza.training.dry_run import dry_run
-from organza.training.launch import Request
+from organza.training.request import TrainArgs
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
 
@@ -94,7 +94,7 @@ def test_stl_of_pictures_and_pictures_for_a_voxel_recipe_are_refused(
 
 def test_a_dry_run_names_the_cubes(material: Material, tmp_path: Path):
     recipe = small(get("gan3d-light"), 4)
-    text = dry_run(Request(material(recipe), tmp_path / "run", recipe, "16img", size=32))
+    text = dry_run(TrainArgs(material(recipe), tmp_path / "run", recipe, "16img", size=32))
     assert "60 volumes of 32x32x32" in text
 
 

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from organza.inference.load import Run as Run
     from organza.inference.load import load as load
     from organza.recipe import Recipe as Recipe
-    from organza.training.launch import Request as Request
     from organza.training.launch import train as train
     from organza.training.launch import train_events as train_events
+    from organza.training.request import TrainArgs as TrainArgs
 
 _PUBLIC = {
     "Batches": "organza.data.batches",
@@ -49,7 +49,7 @@ _PUBLIC = {
     "Unpaired": "organza.data.pairs",
     "Volumes": "organza.data.volumes",
     "Recipe": "organza.recipe",
-    "Request": "organza.training.launch",
+    "TrainArgs": "organza.training.request",
     "Run": "organza.inference.load",
     "UserError": "organza.errors",
     "evaluate": "organza.evaluation.evaluate",
@@ -65,9 +65,9 @@ __all__ = [
     "Labelled",
     "Pairs",
     "Recipe",
-    "Request",
     "Run",
     "Source",
+    "TrainArgs",
     "Unpaired",
     "UserError",
     "Volumes",
@@ -83,6 +83,9 @@ def __getattr__(name: str) -> Any:
     # Imported on first use: torch takes seconds to import, and `organza --help` should not.
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
+    if name == "Request":
+        forwarding = import_module("organza.deprecated").forwarding
+        return forwarding("organza", {name: "organza.training.request:TrainArgs"}, calls=2)(name)
     raise AttributeError(f"module organza has no attribute {name}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 
 class Check(NamedTuple):
@@ -26,6 +26,15 @@ class Rule(Protocol):
     """A stopping rule: the history so far to a reason to stop, or None."""
 
     def __call__(self, history: Sequence[Check]) -> str | None: ...
+
+
+def kind_of(rule: Rule) -> str:
+    """Return the name that a run's files have for the end by a rule: its `kind`, which stays when a class is renamed, or "rule".
+
+    >>> kind_of(Plateau()), kind_of(lambda history: None)
+    ('plateau', 'rule')
+    """
+    return getattr(rule, "kind", "rule")
 
 
 def best(history: Sequence[Check]) -> Check:
@@ -71,6 +80,7 @@ class Plateau:
         errors: of the difference, by which the best must lie below the first check.
     """
 
+    kind: ClassVar[str] = "plateau"
     checks: int = 6
     errors: float = 4.0
 
@@ -101,6 +111,7 @@ class Equilibrium:
         errors: how many standard errors count as "at 1/2".
     """
 
+    kind: ClassVar[str] = "equilibrium"
     checks: int = 4
     errors: float = 2.0
 
@@ -124,6 +135,7 @@ class Faded:
         share: of the median of all checks before, below which the gradient counts as gone.
     """
 
+    kind: ClassVar[str] = "faded"
     checks: int = 3
     share: float = 0.01
 

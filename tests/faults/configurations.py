@@ -19,6 +19,7 @@ from organza.recipe import Recipe
 from organza.run.folder import RunFolder
 from organza.training import launch
 from organza.training.plan import Budget
+from organza.training.resume import recorded_in
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.faults.ground import Row
@@ -103,7 +104,7 @@ def run_files(times: int, run: Path, chance: random.Random) -> Row:
         (run / "recipe.json").write_text(text)
         try:
             content = RunFolder(run).read()
-            launch._recorded(RunFolder(run), content, ())
+            recorded_in(RunFolder(run), content, ())
             launch.Plan(**content["plan"])
             opened = load(run)
             assert opened.generator

@@ -21,6 +21,7 @@ from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.folder import RunFolder
 from organza.training import launch
+from organza.training.request import TrainArgs
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
@@ -53,7 +54,7 @@ class Course:
         recipe: Recipe = replace(small(RECIPES[name](), width=4), stop=())
         self.name, self.data, self.root = name, material(recipe), root / name
         self.fresh = self.root / "fresh"
-        asked = launch.Request(self.data, self.fresh, recipe, PLAN["budget"], size=32, evaluate=False)
+        asked = TrainArgs(self.data, self.fresh, recipe, PLAN["budget"], size=32, evaluate=False)
         data = launch.open_data(asked, recipe, None)
         folder = asked.folder
         folder.begin()

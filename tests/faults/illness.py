@@ -18,7 +18,6 @@ from typing import NamedTuple
 from torch import nn
 from torch.optim import Optimizer
 
-from organza.config import encode
 from organza.data import render_faces
 from organza.data.batches import Batches
 from organza.data.source import Source
@@ -30,7 +29,8 @@ from organza.run import checkpoint
 from organza.run.events import Evaluated, Event, Saved, Stopped, Tick
 from organza.run.folder import RunFolder
 from organza.run.health import Finding
-from organza.training import snapshot
+from organza.training import launch, snapshot
+from organza.training.accelerator import CPU
 from organza.training.evaluator import Referee
 from organza.training.plan import Plan
 from organza.training.rollback import Treatment
@@ -129,7 +129,9 @@ class Patients:
         folder = RunFolder(self.root / name)
         if name not in self.seen:
             folder.begin()
-            folder.write({"recipe": encode(_patient(name)), "rollbacks": []})
+            asked = launch.Request(self.folder, folder.path, size=32)
+            state = self.trainer(name, folder).state
+            folder.write(launch._content(asked, state.recipe, state.data, state.plan, CPU))
             self.seen[name] = []
             for event in self.trainer(name, folder).events():
                 if isinstance(event, Evaluated):

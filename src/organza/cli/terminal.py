@@ -37,6 +37,7 @@ from organza.run.events import (
     Evaluated,
     Event,
     Reported,
+    RolledBack,
     Sampled,
     Stopped,
     Tick,
@@ -74,7 +75,7 @@ class Screen:
     def after(self, event: Event) -> Screen:
         """What is known after one more event."""
         if isinstance(event, Begun):
-            return replace(self, about=event.lines, busy="the first step")
+            return replace(self, about=event.lines, checks=event.checks, busy="the first step")
         if isinstance(event, Tick):
             return replace(self, tick=event, busy="")
         if isinstance(event, Busy):
@@ -88,6 +89,9 @@ class Screen:
             )
         if isinstance(event, Sampled):
             return replace(self, pictures=event.pictures, drawn_at=event.images)
+        if isinstance(event, RolledBack):
+            checks = tuple(check for check in self.checks if check.images <= event.to)
+            return replace(self, checks=checks, health="", warnings=(*self.warnings, event.text))
         if isinstance(event, Warned):
             return replace(self, warnings=(*self.warnings, event.text))
         if isinstance(event, Reported):

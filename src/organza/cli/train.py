@@ -56,14 +56,15 @@ def train(
     """
     from organza.cli.terminal import display, preparing
     from organza.stop import Equilibrium, Faded, Plateau
-    from organza.training.launch import Request, train_events
+    from organza.training.launch import train_events
     from organza.training.loggers import LOGGERS, logged
+    from organza.training.request import TrainArgs
 
     require_seed(seed)
     rules = {
         None: None, "plateau": (Plateau(),), "equilibrium": (Equilibrium(),), "gradient": (Faded(),), "budget": (),
     }[stop]  # fmt: skip
-    asked = Request(
+    asked = TrainArgs(
         data,
         run,
         recipe,

@@ -7,12 +7,14 @@ of the user's that the user named in this call. Nothing else is imported, and no
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import inspect
 import re
 import sys
 from collections.abc import Callable, Collection
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -68,10 +70,14 @@ PACKAGES: dict[str, tuple[Kind, ...]] = {
     "organza.recipes": (_is_adversarial,),
 }
 """The same for every module of a package."""
+MOVED: dict[str, str] = {
+    "organza.games.pix2pix:nonsaturating": "organza.losses:nonsaturating",  # an import, by which the first runs named it
+}
+"""Names of earlier versions and what they are now, as module:name or as modules. Files are read for ever, so no line is removed."""
 
 
 def reference(value: Any) -> str:
-    """Return the name of a function, class or module-level value as module:name.
+    """Return the name of a function, class or module-level value as module:name: that of its definition, whatever is imported.
 
     >>> from organza import losses; reference(losses.hinge)
     'organza.losses:hinge'
@@ -82,11 +88,11 @@ def reference(value: Any) -> str:
     if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
         if value.__qualname__.isidentifier():
             return f"{value.__module__}:{value.__qualname__}"
-    else:
-        for module in _loaded():
-            for name, candidate in vars(module).items():
-                if candidate is value:
-                    return f"{module.__name__}:{name}"
+    elif found := [
+        (module, name) for module in _loaded() for name, candidate in vars(module).items() if candidate is value
+    ]:
+        module, name = min(found, key=lambda place: not _defines(*place))
+        return f"{module.__name__}:{name}"
     raise UserError(
         f"{value!r} has no name to be written down by: define it at the top level of a module instead of inside a function."
     )
@@ -102,6 +108,9 @@ def resolve(name: str, own: Collection[str] = ()) -> Any:
     Raises:
         UserError: it names nothing, or no recipe value.
     """
+    name = MOVED.get(name, name)
+    if (before := name.partition(":")[0]) in MOVED:
+        name = MOVED[before] + name.removeprefix(before)
     found = re.fullmatch(r"([A-Za-z_][\w.]{0,200}):([A-Za-z_]\w{0,200})", name, re.ASCII)
     module_name, attribute = found.groups() if found else (name.partition(":")[0], "")
     if module_name in own and module_name in sys.modules and attribute:
@@ -138,14 +147,30 @@ def _attribute(module: ModuleType, name: str) -> Any:
 
 
 def _loaded() -> list[ModuleType]:
-    """Return the modules that may define a value, organza's first and the losses first of all.
-
-    A loss that other modules import has so one name, whichever of them happen to be loaded.
-    """
+    """Return the modules that may define a value, by their names, organza's first."""
     names = sorted(name for name in sys.modules if name.partition(".")[0] == OWN)
-    names.sort(key=lambda name: name != f"{OWN}.losses")
-    names += [name for name in list(sys.modules) if _is_users(name)]
+    names += sorted(name for name in list(sys.modules) if _is_users(name))
     return [module for name in names if isinstance(module := sys.modules.get(name), ModuleType)]
+
+
+def _defines(module: ModuleType, name: str) -> bool:
+    """Return True if a module's source gives a name its value, rather than importing it; False where there is no source to read."""
+    return name in _assigned(module)
+
+
+@cache
+def _assigned(module: ModuleType) -> frozenset[str]:
+    """Return the names that a module assigns at its top level."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError):
+        return frozenset()
+    targets = [
+        target
+        for node in tree.body
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
+    ]
+    return frozenset(node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
 def _is_users(name: str) -> bool:

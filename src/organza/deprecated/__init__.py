@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import Any
 
 
-def forwarding(old: str, names: Mapping[str, str], rest: str = "") -> Callable[[str], Any]:
+def forwarding(old: str, names: Mapping[str, str], rest: str = "", calls: int = 1) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module whose names moved.
 
     Args:
         old: name of the module.
         names: new places of single names, as module:name.
         rest: module that has all other names now; "" for none.
+        calls: number of calls between what is returned and who asks for a name.
     """
 
     def get(name: str) -> Any:
@@ -26,7 +27,7 @@ def forwarding(old: str, names: Mapping[str, str], rest: str = "") -> Callable[[
         module, _, attribute = names.get(name, f"{rest}:{name}").partition(":")
         value = getattr(import_module(module), attribute)
         text = f"{old}.{name} is {module}.{attribute} now; the old name works for one version more."
-        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        warnings.warn(text, DeprecationWarning, stacklevel=1 + calls)
         return value
 
     return get

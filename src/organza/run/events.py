@@ -20,11 +20,19 @@ NAMES = tuple(EXIT_CODES)
 
 @dataclass(frozen=True)
 class Begun:
-    """The run starts or goes on: what is trained, on what, for how long."""
+    """Start of a run, or of a further part of it.
+
+    Args:
+        lines: description of the recipe, the data, the machine and the plan.
+        images: images seen.
+        planned: images of the whole run.
+        checks: evaluations of earlier parts.
+    """
 
     lines: tuple[str, ...]
     images: int
     planned: int
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,17 @@ class Warned:
     """Something the user should know; training goes on."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class RolledBack(Warned):
+    """Return to an earlier checkpoint; evaluations of more images no longer count.
+
+    Args:
+        to: images seen at that checkpoint; 0 is the beginning.
+    """
+
+    to: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
-from organza.run.forms import duration, natural, positive, require_form, sides
+from organza.run.forms import duration, named, natural, positive, require_form, sides
 from organza.run.lock import Held, locked
 from organza.run.unsupported import refusal
 from organza.shell import quoted
@@ -33,6 +33,19 @@ PLAN: dict[str, Any] = {
     "budget": str, "images": natural, "seconds": duration,
     "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
 }  # fmt: skip
+ROLLBACK = {"to": natural, "at": natural, "why": str, "stricter?": bool, "recipe?": str}
+
+
+def _rollbacks(value: Any) -> bool:
+    """Return True for rollbacks by the names of their fields, or as the rows of earlier versions."""
+    try:
+        for one in value:
+            require_form(named(one, [name.removesuffix("?") for name in ROLLBACK]), ROLLBACK)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 FORM: dict[str, Any] = {
     "recipe": {"name": str},
     "players": {"generator": dict, "discriminator": dict},
@@ -47,7 +60,7 @@ FORM: dict[str, Any] = {
     },
     "plan": PLAN,
     "versions": dict[str, str | bool | int | float | None],
-    "rollbacks?": tuple[tuple[int, int, str] | tuple[int, int, str, bool, str], ...],
+    "rollbacks?": _rollbacks,
     "chosen?": tuple[str, ...],
 }  # fmt: skip
 """What recipe.json must hold."""

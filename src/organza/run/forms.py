@@ -7,7 +7,7 @@ name with a question mark behind it may be missing. Names that a form does not k
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -40,6 +40,22 @@ def number(value: Any) -> bool:
 def sides(value: Any) -> bool:
     """Return True if it is the shape of an image or volume, channels first."""
     return isinstance(value, tuple) and 2 <= len(value) <= 4 and all(positive(side) and side <= 4096 for side in value)
+
+
+def named(record: Any, fields: Sequence[str]) -> dict[str, Any]:
+    """Return a record by the names of its fields. Earlier versions wrote records as rows; names that are not known are left out.
+
+    >>> named([1, 2], ("a", "b", "c")), named({"b": 2, "later": 3}, ("a", "b", "c"))
+    ({'a': 1, 'b': 2}, {'b': 2})
+
+    Raises:
+        ValueError: it is neither, or a row of more values than there are fields.
+    """
+    if isinstance(record, Mapping):
+        return {name: record[name] for name in fields if name in record}
+    if not isinstance(record, list | tuple) or len(record) > len(fields):
+        raise ValueError(f"{json.dumps(record)[:40]} is no record of {', '.join(fields)}")
+    return dict(zip(fields, record, strict=False))
 
 
 def require_form(content: Any, form: Any, where: str = "") -> None:

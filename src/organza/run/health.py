@@ -102,8 +102,14 @@ class Pulse:
     (0.375, 0.5, 0.25, None)
     """
 
-    def __init__(self, kept: Mapping[str, Sequence[float]] | None = None):
-        self.kept = {name: [float(value) for value in values] for name, values in (kept or {}).items()}
+    FIELDS = "count", "sum", "largest", "last"
+
+    def __init__(self, kept: Mapping[str, Mapping[str, float]] | None = None):
+        self.kept = {name: [float(values[field]) for field in self.FIELDS] for name, values in (kept or {}).items()}
+
+    def facts(self) -> dict[str, dict[str, float]]:
+        """Return what a manifest keeps of it, by the names of `FIELDS`."""
+        return {name: dict(zip(self.FIELDS, values, strict=True)) for name, values in self.kept.items()}
 
     def beat(self, readings: Mapping[str, float]) -> None:
         """Take in the readings of one step."""

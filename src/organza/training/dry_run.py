@@ -17,13 +17,14 @@ from organza.recipe import Recipe
 from organza.run.folder import RunFolder
 from organza.training.accelerator import choose
 from organza.training.feasibility import feasible
-from organza.training.launch import DEFAULT_BUDGET, Request, open_data, resolve
+from organza.training.launch import DEFAULT_BUDGET, open_data, resolve
 from organza.training.plan import Budget
+from organza.training.request import TrainArgs
 from organza.training.speed import faster, rates, trial
 from organza.training.step import train_step
 
 
-def dry_run(asked: Request, progress: Progress | None = None) -> str:
+def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
     """The resolved recipe as JSON, and its figures in words."""
     machine = choose(asked.device)
     (recipe, reasons), before = resolve(asked, machine, progress)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,110 +13,38 @@ import torch
 
 from organza import overrides, recipes
 from organza.config import encode
-from organza.config.arguments import require_path, require_text, whole
 from organza.data.batches import Batches
-from organza.data.described import from_anywhere
 from organza.data.difference import difference
 from organza.data.location import asked_of, remember, shared_name
-from organza.data.size import parse_size
-from organza.data.source import WISHES, Source
+from organza.data.source import Source
 from organza.disk import require_room
 from organza.errors import UserError, nearest, told
-from organza.inference.load import SEEDS, Run, load
+from organza.inference.load import Run, load
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.shapes import ShapeStatistics
 from organza.progress import Progress
-from organza.recipe import Recipe, recorded
+from organza.recipe import Recipe
 from organza.report.at_end import reported
 from organza.run import checkpoint
-from organza.run.checkpoint import Damaged
-from organza.run.events import Begun, Busy, Event, Stopped, Warned
-from organza.run.folder import RunFolder, lines_of
-from organza.run.forms import natural, positive
-from organza.stop import Rule
+from organza.run.events import Begun, Busy, Event, Warned
+from organza.run.folder import RunFolder
+from organza.run.forms import positive
 from organza.training import auto, snapshot
-from organza.training.accelerator import AUTO, CPU, Machine, choose, versions
+from organza.training.accelerator import CPU, Machine, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.default_run import DefaultRun, default_run
 from organza.training.evaluator import Referee
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.plan import Budget, Plan, make_plan
+from organza.training.request import TrainArgs
+from organza.training.resume import already_ended, go_on, recorded_in, require_same
 from organza.training.rollback import Treatment
 from organza.training.speed import Pace, costs, faster, fewest, measure, rates, threaded, trial
-from organza.training.state import Rollback, TrainState, abandoned
+from organza.training.state import TrainState
 from organza.training.trainer import Trainer
-from organza.untrusted import printable
 
 DEFAULT_BUDGET = "20m"
-TEXTS = {"budget": "10m", "labels": "labels.csv:class", "device": "cpu", "on_collapse": "stop", "pages": "first"}
-"""Fields of a request that are texts, with examples."""
 FEW = 500  # images; below, a generator mostly learns to repeat them
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for, on the command line or in Python. None means: as the run in the folder has it, else the default.
-
-    Args:
-        data: a folder, a zip or an array file of images.
-        run: the run's folder; by default runs/<name of the data>, or runs/<name>-2 and so on where that belongs to other data.
-        recipe: a recipe's name, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
-        budget: a time (10m), images (500kimg) or passes (20epochs).
-        settings: field=value changes to the recipe.
-        size: 64 or 96x64, width x height.
-        channels: 1, 3 or 4.
-        labels: columns of labels.csv, or a table of labels: see `Source`.
-        seed: of everything random.
-        stop: rules that may end the run before its budget; None leaves the recipe's.
-        evaluate: measure the samples while training.
-        device: auto, cpu, cuda, cuda:1 or mps: see `machine.choose`. It is not remembered: a run may go on elsewhere.
-        report: write report.html at the end.
-        on_collapse: what is done about a grave illness: rollback (to the last good checkpoint with half the rate, then with another recipe
-            where auto chose this one, then the run ends), stop or continue. It is not remembered.
-        metadata: the sheets of samples say in their files that they are synthetic, by which weights and from which seed.
-        pages: of files with several pages or frames, "first" takes the first as an image, "all" each.
-        follow_links: read what links in the data folder lead to outside of it.
-    """
-
-    data: str | Path
-    run: str | Path | None = None
-    recipe: str | Recipe | None = None
-    budget: str | None = None
-    settings: Sequence[str] = ()
-    size: str | int | None = None
-    channels: int | None = None
-    labels: str | None = None
-    seed: int | None = None
-    stop: Sequence[Rule] | None = None
-    evaluate: bool = True
-    device: str = AUTO
-    report: bool = True
-    on_collapse: str = "rollback"
-    metadata: bool = True
-    pages: str | None = None
-    follow_links: bool | None = None
-
-    def __post_init__(self) -> None:
-        require_path(self.data, "data")
-        if self.run is not None:
-            require_path(self.run, "run")
-        recipes.modules_of(None if self.recipe == auto.AUTO else self.recipe)
-        for name, example in TEXTS.items():
-            if getattr(self, name) is not None:
-                require_text(getattr(self, name), name, example)
-        if self.seed is not None:
-            object.__setattr__(self, "seed", whole(self.seed, "seed", most=SEEDS))
-
-    @cached_property
-    def chosen(self) -> DefaultRun:
-        """The run's folder, and a note where it could not bear the data's name. It is looked for once, before anything is written."""
-        return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.data)
-
-    @property
-    def folder(self) -> RunFolder:
-        """The run's folder."""
-        return self.chosen.folder
 
 
 def train(
@@ -129,21 +56,21 @@ def train(
         data: a folder, a zip or an array file of images.
         run: the run's folder; runs/<name of the data> by default.
         show: is told of each event; nothing is shown by default.
-        request: the other fields of `Request`: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device and more.
+        request: other fields of `TrainArgs`: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device and more.
 
     Raises:
         UserError: for anything the user can mend.
 
     >>> run = train("photos", budget="10m")    # doctest: +SKIP
     """
-    asked = Request(data, run, **request)
+    asked = TrainArgs(data, run, **request)
     for event in train_events(asked):
         if show:
             show(event)
     return load(asked.folder.path, recipe=asked.recipe)
 
 
-def train_events(asked: Request, progress: Progress | None = None) -> Iterator[Event]:
+def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator[Event]:
     """The events of a run from its preparation to its end. The run is locked meanwhile."""
     folder, machine = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
@@ -174,9 +101,9 @@ def train_events(asked: Request, progress: Progress | None = None) -> Iterator[E
         state = TrainState(recipe, data, plan, data.seed, machine)
         chosen = reasons or (before or {}).get("chosen")  # who named a recipe is not given another
         fallback = _fallback(recipe, data, machine) if chosen else None
-        yield from _go_on(state, folder, before, plan)
+        yield from go_on(state, folder, before, plan)
         require_room(folder.checkpoints, snapshot.weight(state.game))
-        if (ended := _already_ended(folder, state, plan)) is not None:
+        if (ended := already_ended(folder, state, plan)) is not None:
             yield ended
             return
         folder.event(
@@ -184,7 +111,8 @@ def train_events(asked: Request, progress: Progress | None = None) -> Iterator[E
             f"{recipe.name}, {plan.images:,} images planned",
             images=state.images,
         )
-        yield Begun((*_headline(recipe, data, plan, folder, machine), *reasons), state.images, plan.images)
+        lines = (*_headline(recipe, data, plan, folder, machine), *reasons)
+        yield Begun(lines, state.images, plan.images, tuple(state.history))
         treatment = Treatment(folder, asked.on_collapse, fallback)
         events = Trainer(state, folder, referee, treatment, asked.metadata).events()
         for event in reported(events, folder, data, recipe) if asked.report else events:
@@ -193,7 +121,7 @@ def train_events(asked: Request, progress: Progress | None = None) -> Iterator[E
             yield event
 
 
-def _threads(asked: Request, before: dict[str, Any] | None, recipe: Recipe, data: Batches, machine: Machine) -> int:
+def _threads(asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, machine: Machine) -> int:
     """Those that the run began with, as other numbers round differently; those that are measured to do, where the clock decides anyhow."""
     here = torch.get_num_threads()
     if before:
@@ -215,7 +143,9 @@ def _known_threads(before: dict[str, Any]) -> int | None:
     return known if positive(known) else None
 
 
-def resolve(asked: Request, machine: Machine, progress: Progress | None = None) -> tuple[Choice, dict[str, Any] | None]:
+def resolve(
+    asked: TrainArgs, machine: Machine, progress: Progress | None = None
+) -> tuple[Choice, dict[str, Any] | None]:
     """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
 
     Raises:
@@ -227,44 +157,28 @@ def resolve(asked: Request, machine: Machine, progress: Progress | None = None) 
     if asked.recipe not in (None, auto.AUTO):
         choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.get(asked.recipe), ())
     elif before:
-        choice = Choice(_recorded(folder, before, recipes.modules_of(asked.recipe)), ())
+        choice = Choice(recorded_in(folder, before, recipes.modules_of(asked.recipe)), ())
     else:
-        source = Source.remembered(asked.data, _wishes(asked), progress)
+        source = Source.remembered(asked.data, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
         choice = recipe_for(source, budget, Pace(machine))
     recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
-        _same(folder, before, recipe)
+        require_same(folder, before, recipe)
     if asked.stop is not None:
         recipe = replace(recipe, stop=tuple(asked.stop))
     return Choice(recipe, choice.reasons), before
 
 
-def _recorded(folder: RunFolder, before: dict[str, Any], own: Collection[str]) -> Recipe:
-    try:
-        return recorded(before["recipe"], own)
-    except UserError as error:
-        raise UserError(f"{folder.recipe} cannot be used: {error} Restore it, or train into another folder.") from None
-
-
-def _same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
-    old = _recorded(folder, before, recipes.modules_of(recipe))
-    if found := snapshot.differences(encode(old), encode(recipe)):
-        raise UserError(
-            f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
-            "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
-        )
-
-
 def open_data(
-    asked: Request, recipe: Recipe, before: dict[str, Any] | None, progress: Progress | None = None
+    asked: TrainArgs, recipe: Recipe, before: dict[str, Any] | None, progress: Progress | None = None
 ) -> Batches:
     """The data that the request names, laid out as the recipe wants it, of the size and channels of the run so far.
 
     Raises:
         UserError: where there is too little, all is alike, or the data changed since the run began.
     """
-    wishes = _wishes(asked)
+    wishes = asked.wishes()
     if before:
         known = {"pages": "first", "follow_links": False} | before["asked"]
         for name, now in wishes.items():
@@ -283,13 +197,6 @@ def open_data(
     return data
 
 
-def _wishes(asked: Request) -> dict[str, Any]:
-    """What a user asked of the data, as recipe.json keeps it."""
-    size = None if asked.size is None else str(parse_size(str(asked.size)))
-    labels = None if asked.labels is None else from_anywhere(asked.labels)
-    return {name: getattr(asked, name) for name in WISHES} | {"size": size, "labels": labels}
-
-
 def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
     if data.broken:
         some = "; ".join(f"{name}: {reason}" for name, reason in data.broken[:3])
@@ -306,7 +213,7 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         )
 
 
-def _referee(asked: Request, data: Batches) -> Referee | None:
+def _referee(asked: TrainArgs, data: Batches) -> Referee | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
         return None
     volumes = len(data.shape) == 4
@@ -314,7 +221,7 @@ def _referee(asked: Request, data: Batches) -> Referee | None:
 
 
 def _plan(
-    asked: Request,
+    asked: TrainArgs,
     before: dict[str, Any] | None,
     recipe: Recipe,
     data: Batches,
@@ -330,85 +237,24 @@ def _plan(
     return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, referee))
 
 
-def _content(asked: Request, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
+def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
     height, width = data.shape[-2:]
     return {
-        "format": 1,
+        "format": checkpoint.FORMAT,
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
         "data": {"source": shared_name(asked.data), **data.facts()},
-        "asked": _wishes(
-            replace(
-                asked,
-                size=asked.size or f"{width}x{height}",
-                seed=data.seed,
-                pages=asked.pages or "first",
-                follow_links=bool(asked.follow_links),
-            )
-        ),
+        "asked": replace(
+            asked,
+            size=asked.size or f"{width}x{height}",
+            seed=data.seed,
+            pages=asked.pages or "first",
+            follow_links=bool(asked.follow_links),
+        ).wishes(),
         "plan": vars(plan),
         "versions": versions(machine),
     }
-
-
-def _go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:
-    """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
-    if before is None:
-        return
-    began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
-    for name, value in versions(state.machine).items():
-        if began.get(name, value) != value:  # a run of an earlier version wrote down less
-            yield Warned(
-                f"{printable(name)} was {printable(str(began[name]))} when the run began and is {value} now: it goes on, "
-                "but not to the same bits"
-            )
-    if vars(plan) != before["plan"]:
-        folder.write(before | {"plan": vars(plan)})
-    state.rollbacks.extend(Rollback(*one) for one in before.get("rollbacks", ()))
-    checkpoint.tidy(folder.checkpoints)  # a run that was killed in its last save makes no other
-    found = checkpoint.existing(folder.checkpoints)
-    for directory in reversed(found):
-        try:
-            saved = checkpoint.load(directory)
-            if abandoned(int(directory.name), _known_rollbacks(saved), state.rollbacks):
-                checkpoint.remove(directory)  # a rollback was cut short
-                continue
-            snapshot.restore(state, saved, folder)
-        except Damaged as damage:
-            older = (
-                "going on from the checkpoint before"
-                if directory != found[0]
-                else "no other is left, so the run begins anew"
-            )
-            yield Warned(f"{damage}; {older}")
-            continue
-        return
-    folder.rewind(0)
-
-
-def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
-    """The rollbacks before a checkpoint was written. Raises Damaged where its manifest tells of no number."""
-    known = saved.facts.get("rollbacks", 0)
-    if not natural(known):
-        raise Damaged(f"{saved.directory} tells of {str(known)[:40]} rollbacks, which cannot be")
-    return known
-
-
-def _already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped | None:
-    """A finished run is not trained further by accident."""
-    last = [line for line in lines_of(folder.events) if line.get("event") in ("stopped", "started", "resumed")][-1:]
-    kind = last[0].get("kind") if last else None
-    if not last or last[0]["event"] != "stopped" or last[0].get("images") != state.images:
-        return None
-    spent = state.seconds >= plan.seconds if plan.seconds is not None else state.images >= plan.images
-    if kind == "budget" and not spent:
-        return None
-    if kind in ("budget", "plateau", "equilibrium", "faded"):
-        if kind != "budget" and not any(type(rule).__name__.lower() == kind for rule in state.recipe.stop):
-            return None
-        return Stopped(kind, f"this run ended before: {last[0].get('text', kind)}", state.images)
-    return None
 
 
 def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, machine: Machine) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from organza.disk import remove_tree, rename, safe_name
 from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
-from organza.run.events import Event, Warned
+from organza.run.events import Event, RolledBack
 from organza.run.folder import RunFolder
 from organza.run.health import BEGINNING, GLANCES, Finding, Vitals, at_a_glance, findings
 from organza.training import snapshot
@@ -136,7 +136,7 @@ def taken_back(
         text = f"{why}: back at {back.to:,} images, with the learning rates multiplied by {rates:g}"
         text += f" and the penalties by {strict:g}" if strict > 1 else ""
     treatment.folder.event("rolled back", text, **back._asdict(), rates=factor(done, back.to))
-    yield Warned(text)
+    yield RolledBack(text, back.to)
     return None
 
 
@@ -184,7 +184,7 @@ def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: floa
             "recipe": encode(recipe),
             "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
             "plan": vars(state.plan),
-            "rollbacks": [list(one) for one in state.rollbacks],
+            "rollbacks": [one._asdict() for one in state.rollbacks],
         }
     )
     folder.rewind(0)
@@ -222,7 +222,7 @@ def _back(
         folder.rewind(0)
     back = Rollback(state.images, at, why, stricter)
     state.rollbacks.append(back)
-    folder.write(folder.read() | {"rollbacks": [list(one) for one in state.rollbacks]})
+    folder.write(folder.read() | {"rollbacks": [one._asdict() for one in state.rollbacks]})
     for directory in checkpoint.existing(folder.checkpoints):
         if int(directory.name) > back.to:
             checkpoint.remove(directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from organza.media.provenance import Provenance
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import PLAN, RunFolder
-from organza.run.forms import duration, natural, number, require_form
+from organza.run.forms import duration, named, natural, number, require_form
 from organza.run.health import Pulse, Vitals
 from organza.stop import Check, best, tie
 from organza.training.evaluator import neutral
@@ -40,33 +40,40 @@ def _sums(value: Any) -> bool:
     )
 
 
-def _pulse(value: Any) -> bool:
-    """Return True for what `Pulse` keeps: by name how many readings, their sum, the largest and the last."""
-    return isinstance(value, dict) and all(
-        isinstance(kept, tuple) and len(kept) == 4 and all(map(_measured, kept)) and kept[0] >= 1
-        for kept in value.values()
-    )
-
-
-def _rows(measured: int) -> Callable[[Any], bool]:
-    """The form of rows: an image count, so many numbers that were measured, and others that are None where nothing could be."""
+def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
+    """Return the form of records: an image count, so many numbers that were measured, and others that are None where nothing could be."""
+    needed = fields[: measured + 1]
 
     def form(value: Any) -> bool:
-        return isinstance(value, tuple) and all(
-            isinstance(row, tuple)
-            and len(row) > measured
-            and natural(row[0])
-            and all(number(item) for item in row[1 : 1 + measured])
-            and all(item is None or _measured(item) for item in row[1:])
-            for row in value
+        try:
+            rows = [named(row, fields) for row in value]
+        except (TypeError, ValueError):
+            return False
+        return all(
+            row.keys() >= set(needed)
+            and natural(row[fields[0]])
+            and all(number(row[name]) for name in needed)
+            and all(row[name] is None or _measured(row[name]) for name in row if name != fields[0])
+            for row in rows
         )
 
     return form
 
 
+def _pulse(value: Any) -> bool:
+    """Return True for what `Pulse` keeps: by name how many readings, their sum, the largest and the last."""
+    try:
+        rows = [named(kept, Pulse.FIELDS) for kept in value.values()]
+    except (AttributeError, ValueError):
+        return False
+    return all(
+        row.keys() == set(Pulse.FIELDS) and all(map(_measured, row.values())) and row["count"] >= 1 for row in rows
+    )
+
+
 FACTS = {
-    "images": natural, "steps": natural, "seconds": duration, "history": _rows(4), "neutral": float | None,
-    "sums?": _sums, "vitals?": _rows(2), "pulse?": _pulse,
+    "images": natural, "steps": natural, "seconds": duration, "history": _records(Check._fields, 4), "neutral": float | None,
+    "sums?": _sums, "vitals?": _records(Vitals._fields, 2), "pulse?": _pulse,
     "planned at?": natural, "rollbacks?": natural, "unwell?": natural,
     "plan?": PLAN, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
@@ -131,14 +138,14 @@ def facts(state: TrainState) -> dict[str, Any]:
         "steps": state.steps,
         "planned at": state.planned_at,
         "seconds": state.seconds,
-        "history": [list(check) for check in state.history],
+        "history": [check._asdict() for check in state.history],
         "neutral": neutral(state),
         "sums": state.sums,  # of the line of stats.jsonl that has begun
         "recipe": encode(state.recipe),
         "data": state.data.fingerprint,
         "seed": state.seed,
-        "vitals": [list(one) for one in state.vitals],
-        "pulse": state.pulse.kept,
+        "vitals": [one._asdict() for one in state.vitals],
+        "pulse": state.pulse.facts(),
         "rollbacks": len(state.rollbacks),
         "unwell": state.unwell,
         "plan": vars(state.plan),
@@ -193,8 +200,12 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
     folder.rewind(images)
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """In what two recipes in JSON differ, of what decides a step: "batch is 8, not 16".
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
+    """Return in what two recipes in JSON differ, of what decides a step: "batch is 8, not 16". Values are compared, and not their names.
+
+    Args:
+        old, new: recipes as `encode` writes them.
+        own: names of the user's own modules that both may name.
 
     >>> differences({"batch": 8, "source": "a"}, {"batch": 16, "source": "b"})
     ['batch is 8, not 16']
@@ -202,8 +213,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         f"{field} is {_short(old.get(field))}, not {_short(new[field])}"
         for field in new
-        if field not in REMARKS and old.get(field) != new[field]
+        if field not in REMARKS
+        and old.get(field) != new[field]
+        and _value(old.get(field), own) != _value(new[field], own)
     ]
+
+
+def _value(form: Any, own: Collection[str]) -> Any:
+    """Return the value that JSON stands for; JSON that stands for none as it is."""
+    try:
+        return decode(form, own)
+    except UserError:
+        return form
 
 
 def canonical(form: Any, known: Any) -> Any:
@@ -224,6 +245,11 @@ def _number(value: Any) -> Any:
     return None if value is None else float(value)
 
 
+def _check(row: Mapping[str, Any]) -> Check:
+    """Return an evaluation of a manifest."""
+    return Check(**{name: int(value) if name == "images" else _number(value) for name, value in row.items()})
+
+
 def _short(form: Any) -> str:
     if isinstance(form, dict):
         kind = next((form[k] for k in ("part", "value", "the") if k in form), "")
@@ -235,7 +261,8 @@ def _short(form: Any) -> str:
 def _same(saved: Checkpoint, state: TrainState) -> None:
     told, where = saved.facts, saved.directory.parent.parent
     known = encode(state.recipe)
-    if found := differences(canonical(told["recipe"], known), known) if "recipe" in told else ():
+    own = own_modules(known)
+    if found := differences(canonical(told["recipe"], known), known, own) if "recipe" in told else ():
         raise UserError(
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
             "Restore it, or train into another folder with --run."
@@ -252,8 +279,9 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
 def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
     """What a manifest tells of the health; nothing in one of an earlier version. Raises Damaged where it cannot be."""
     try:
-        return [Vitals(*values) for values in saved.facts.get("vitals", [])], Pulse(saved.facts.get("pulse"))
-    except (TypeError, ValueError, AttributeError) as error:
+        vitals = [Vitals(**named(row, Vitals._fields)) for row in saved.facts.get("vitals", [])]
+        return vitals, Pulse({name: named(kept, Pulse.FIELDS) for name, kept in saved.facts.get("pulse", {}).items()})
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
 
 
@@ -262,7 +290,7 @@ def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, li
     told = saved.facts
     try:
         images, steps, seconds = int(told["images"]), int(told["steps"]), float(told["seconds"])
-        history = [Check(int(seen), *map(_number, values)) for seen, *values in told["history"]]
+        history = [_check(named(row, Check._fields)) for row in told["history"]]
         sums = {str(name): [float(value) for value in values] for name, values in told.get("sums", {}).items()}
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error

@@ -21,7 +21,7 @@ from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, St
 from organza.run.folder import RunFolder
 from organza.run.health import findings, words
 from organza.seeding import stream
-from organza.stop import Check, best
+from organza.stop import Check, best, kind_of
 from organza.training import snapshot
 from organza.training.diagnostics import examined
 from organza.training.evaluator import Referee, accuracy, verdicts
@@ -150,7 +150,7 @@ class Trainer:
         state = self.state
         for rule in state.recipe.stop:
             if reason := rule(state.history):
-                return type(rule).__name__.lower(), reason
+                return kind_of(rule), reason
         return None
 
     def _news(self) -> bool:
