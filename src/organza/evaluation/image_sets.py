@@ -23,6 +23,7 @@ from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError, told_but_memory
+from organza.export.folder import ExportedFolder
 from organza.game import Batch, Game
 from organza.inference.load import load
 from organza.networks.layers import channels_last
@@ -192,11 +193,14 @@ class Trained:
         Raises:
             UserError: it is not there, changed since, or cannot be laid out by this version.
         """
-        content, path = self.run.content, self.run.path
+        content, path, exported = self.run.content, self.run.path, isinstance(self.run.folder, ExportedFolder)
+        if exported and self.at is None:
+            raise UserError(f"{path} was exported without its data; name the data's place with --data.")
         if self.at is not None:
             data = self._opened(Path(self.at))
-            with suppress(UserError):  # of a run that cannot be written to, it is named again the next time
-                remember(path, self.at)
+            if not exported:  # it may be sent on, and is to tell nobody where data is kept
+                with suppress(UserError):  # of a run that cannot be written to, it is named again the next time
+                    remember(path, self.at)
             return data
         first: UserError | None = None
         for place in [locate(content, path), *places(content, path)[1:]]:
@@ -370,4 +374,4 @@ def _widths(fact: Any) -> Any:
 
 def is_run(path: str | Path) -> bool:
     """Has a run begun in this folder?"""
-    return RunFolder(path).exists
+    return RunFolder(path).exists or ExportedFolder.is_at(path)

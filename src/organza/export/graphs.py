@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from organza.errors import UserError
+from organza.media.provenance import MADE, Provenance
 from organza.networks.layers import Several, Translator
 from organza.networks.unet import Dropout
 
@@ -36,13 +37,13 @@ class Trained(Protocol):
     shape: tuple[int, ...]
     labels: Any
 
-    @property
-    def generator(self) -> nn.Module: ...
-    @property
-    def discriminator(self) -> nn.Module: ...
-    @property
-    def player(self) -> nn.Module: ...
+    generator: Any
+    discriminator: Any
+    player: Any
     def source_channels(self, to: str = "b") -> int: ...
+    def sample(self, count: int = 16, seed: int = 0) -> np.ndarray: ...
+    def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray: ...
+    def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Graph:
         axes: of each input, those whose length is free, with their names.
         output: name of what comes out.
         facts: all that a program needs to know to call it.
+        draw: for what draws from noise, the inputs of items of the series of seed 0.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Graph:
     axes: dict[str, dict[int, str]]
     output: str
     facts: dict[str, Any] = field(default_factory=dict)
+    draw: Callable[[range], dict[str, Tensor]] | None = None
 
     def examples(self, count: int, seed: int = 0) -> dict[str, Tensor]:
         """Return inputs to compare with, as many as asked for: latents and rows repeated and mixed, bytes drawn."""
@@ -179,23 +182,24 @@ def graphs(run: Trained, parts: tuple[str, ...] = ("generator",)) -> Iterator[Gr
         yield _judgement(run, encoder)
 
 
-def _latents(run: Any, count: int) -> Tensor:
-    return torch.stack([run.latent(0, index) for index in range(count)])
-
-
 def _images(shape: tuple[int, ...], count: int = BATCH) -> Tensor:
     """Example bytes of images of a shape, channels first."""
     return torch.zeros((count, *shape[1:], shape[0]), dtype=torch.uint8)
 
 
 def _generation(run: Any) -> Graph:
-    z = _latents(run, 64)
+    labelled = bool(getattr(run.generator, "labels", 0))
+
+    def draw(series: range) -> dict[str, Tensor]:
+        z = torch.stack([run.latent(0, index) for index in series])
+        return {"z": z} | ({"label": run.label_rows(series)} if labelled else {})
+
+    inputs = draw(range(64))
+    axes = dict.fromkeys(inputs, PICTURES)
     prior = tuple(run.generator.prior)
-    require_law(prior, z, str(run.path))
-    inputs, axes = {"z": z}, {"z": PICTURES}
+    require_law(prior, inputs["z"], str(run.path))
     facts: dict[str, Any] = {"makes": _unit(run.shape), "prior": [part.facts() for part in prior]}
-    if getattr(run.generator, "labels", 0):
-        inputs["label"], axes["label"] = run.label_rows(range(64)), PICTURES
+    if labelled:
         facts["labels"] = run.labels.facts()
     if (codes := getattr(run.generator, "codes", None)) is not None:
         facts["codes"] = {
@@ -203,7 +207,7 @@ def _generation(run: Any) -> Graph:
             "categories": list(codes.categories),
             "continuous": codes.continuous,
         }
-    return Graph("generator", Made(run.generator), inputs, axes, _unit(run.shape), facts)
+    return Graph("generator", Made(run.generator), inputs, axes, _unit(run.shape), facts, draw)
 
 
 def _translation(run: Any, network: Translator, to: str, name: str) -> Graph:

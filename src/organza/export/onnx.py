@@ -2,7 +2,7 @@
 
 >>> from organza import load                                           # doctest: +SKIP
 >>> graph = next(graphs(load("runs/faces")))                           # doctest: +SKIP
->>> write(graph, Path("generator.onnx"), {}).difference                # doctest: +SKIP
+>>> compared(traced(graph)[0], graph).difference                       # doctest: +SKIP
 4.1e-06
 """
 
@@ -24,8 +24,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.disk import cannot_write, discard, flush_folder, make_folder, rename
-from organza.disk import write as write_bytes
 from organza.errors import UserError
 from organza.export.baking import baked
 from organza.export.graphs import Graph
@@ -140,7 +138,9 @@ def require_deterministic(model: onnx.ModelProto, graph: Graph) -> None:
     for given in model.graph.input:
         for axis, name in graph.axes[given.name].items():
             if given.type.tensor_type.shape.dim[axis].dim_param != name:
-                raise UserError(f"The {graph.name} works for one {name} only, of its input {given.name}; write it for any.")
+                raise UserError(
+                    f"The {graph.name} works for one {name} only, of its input {given.name}; write it for any."
+                )
 
 
 def session(model: onnx.ModelProto | bytes | Path) -> onnxruntime.InferenceSession:
@@ -207,24 +207,6 @@ def finished(model: onnx.ModelProto, facts: Mapping[str, Any]) -> onnx.ModelProt
     kept.graph.name = str(facts.get("file", "organza"))
     onnx.checker.check_model(kept, full_check=True)
     return kept
-
-
-def write(model: onnx.ModelProto, path: Path) -> Path:
-    """Write a graph aside and rename it.
-
-    Raises:
-        UserError: the disk is full, or the folder cannot be written.
-    """
-    content, aside = model.SerializeToString(), path.with_name(f".{path.name}.part")
-    try:
-        make_folder(path.parent)
-        write_bytes(aside, content)
-        rename(aside, path)
-        flush_folder(path.parent)
-    except OSError as error:
-        discard(aside)
-        raise UserError(cannot_write(path, error, len(content))) from error
-    return path
 
 
 def require_agreement(agreement: Agreement, graph: Graph) -> None:

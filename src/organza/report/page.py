@@ -12,6 +12,7 @@ from organza.media.html import html as html
 from organza.media.html import policy as policy
 from organza.version import __version__
 
+
 @cache
 def asset(name: str) -> str:
     """A file of this folder: style.css, page.js, quiz.js."""

@@ -175,7 +175,7 @@ function ofReport() {
     y: rows ? rows.slice(index * width, (index + 1) * width) : null,
     name: `report-${index}`,
   }));
-  return sheet(items, "the first of the training's own sheet");
+  return sheet(items, "the first of the report's sheets");
 }
 
 // The same with other labels: the latents stay, so that what changes is the label.
