@@ -48,10 +48,6 @@ def baked(module: nn.Module, *example: Tensor) -> nn.Module:
     True
     """
     network = copy.deepcopy(module).float().eval().requires_grad_(False)
-    for layer in network.modules():
-        if parametrize.is_parametrized(layer):
-            for name in list(layer.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(layer, name)
     sizes = _sizes(network, example)
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
@@ -59,6 +55,8 @@ def baked(module: nn.Module, *example: Tensor) -> nn.Module:
                 setattr(parent, name, _transposed(layer))
             elif isinstance(layer, Dropout):
                 setattr(parent, name, _masked(layer, sizes[layer]) if layer.use else nn.Identity())
+            elif parametrize.is_parametrized(layer):
+                setattr(parent, name, _unconstrained(layer))
     for weight in network.parameters():
         weight.data = weight.data.contiguous()
     return network
@@ -77,6 +75,18 @@ def _sizes(network: nn.Module, example: tuple[Tensor, ...]) -> dict[nn.Module, T
     for hook in hooks:
         hook.remove()
     return seen
+
+
+def _unconstrained(layer: nn.Module) -> nn.Module:
+    """The layer with the weights that its parametrisation, such as a spectral norm, computes.
+
+    torch.nn.utils.parametrize removes one from a class that copies of a layer share, so the original would lose it, too.
+    """
+    plain = object.__new__(type(layer).__bases__[0])
+    plain.__dict__.update(layer.__dict__, _modules={}, _parameters=dict(layer._parameters))
+    for name in layer.parametrizations:  # type: ignore[union-attr]
+        plain._parameters[name] = nn.Parameter(getattr(layer, name).detach().clone(), requires_grad=False)
+    return plain
 
 
 def _masked(layer: Dropout, given: Tensor) -> Masked:

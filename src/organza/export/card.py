@@ -345,8 +345,16 @@ def _again(content: Any) -> str:
     return (
         f"## Train it again\n\n`organza train DATA --recipe {content['recipe']['name']} --seed {seed}`{budget}; "
         f"all settings are in config.json (versions: {versions}).\n\n"
-        f"Sources: {content['recipe'].get('source', '')}\n\nExported by Organza {__version__}."
+        f"{_began(content)}Sources: {content['recipe'].get('source', '')}\n\nExported by Organza {__version__}."
     )
+
+
+def _began(content: Any) -> str:
+    """Of a run that began with other weights, which."""
+    known = content.get("began_with")
+    if not isinstance(known, Mapping):
+        return ""
+    return f"It began with the weights of sha256 `{printable(str(known.get('sha256')))[:64]}` (`--from`).\n\n"
 
 
 def listed(files: Iterable[OnnxFile]) -> list[dict[str, Any]]:

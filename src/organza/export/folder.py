@@ -103,6 +103,7 @@ def config_of(content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str,
         "asked": asked,
         "plan": content["plan"],
         "versions": {name: content["versions"][name] for name in VERSIONS if name in content["versions"]},
+        **({"began_with": content["began_with"]} if "began_with" in content else {}),
         "range": [-1, 1],
         **facts,
     }
