@@ -29,6 +29,8 @@ from organza.networks.priors import Normal, Uniform
 from organza.networks.skips import Doubling
 from organza.networks.unet import Dropout
 from organza.recipes import get
+from organza.run.events import Begun
+from organza.training.request import TrainArgs
 from tests.contracts.discovery import small
 from tests.contracts.material import single
 from tests.test_cli import call
@@ -345,16 +347,19 @@ def test_the_runtime_s_script_ends_in_a_table_and_cannot_end_its_element():
 
 def test_a_run_begins_with_the_weights_of_an_exported_folder(folder: Path, drawings: Path, tmp_path: Path):
     asked = {"start": folder, "budget": "16img", "evaluate": False, "report": False}
-    begun = organza.train(drawings, tmp_path / "tuned", **asked)
-    assert begun.content["recipe"]["name"] == "swift"
-    assert begun.shape == organza.load(folder).shape
-    first = organza.load(tmp_path / "tuned", "00000000")
-    for name in ("generator", "discriminator"):
+    events = organza.train_events(TrainArgs(drawings, tmp_path / "tuned", **asked))
+    assert any(isinstance(event, Begun) for event in events)
+    events.close()  # killed before its first step  # type: ignore[attr-defined]
+    first = organza.load(tmp_path / "tuned")
+    assert first.images == 0
+    assert first.content["recipe"]["name"] == "swift"
+    for name in ("discriminator", "generator"):
         ours, theirs = first.saved.tensors[name], organza.load(folder).saved.tensors[name]
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-    assert begun.content["began_with"]["sha256"] == first.content["began_with"]["sha256"]
+    assert first.content["began_with"]["sha256"] == organza.load(folder).saved.digests["generator.safetensors"]
     assert str(folder) not in (tmp_path / "tuned" / "recipe.json").read_text()
     again = organza.train(drawings, tmp_path / "tuned", **asked | {"budget": "24img"})
     assert again.images == 24  # it goes on from its own checkpoint
+    assert any((again.saved.tensors["generator"][key] != theirs[key]).any() for key in theirs if key.endswith("weight"))
     with pytest.raises(UserError, match="a run can begin with weights of the same recipe"):
         organza.train(drawings, tmp_path / "wider", settings=["generator.width=9"], **asked)
