@@ -17,6 +17,7 @@ from organza.data.batches import Batches
 from organza.game import Batch
 from organza.networks.layers import channels_last, networks_of
 from organza.recipe import Recipe
+from organza.run import checkpoint
 from organza.run.health import Pulse, Vitals
 from organza.seeding import seed_of, stream
 from organza.stop import Check
@@ -90,7 +91,24 @@ class TrainState:
         self.unwell = 0  # consecutive checks that found a fault
         self.look()
 
-    # ---- inputs of a step -----------------------------------------------------------------------------------------------------
+    def begin_with(self, players: Mapping[str, Mapping[str, Tensor]], source: str) -> None:
+        """Take the weights of another run, of its averaged generator and, where it is there, of its discriminator.
+
+        Args:
+            players: tensors by player and name.
+            source: where they are from, for the error.
+
+        Raises:
+            Damaged: they are of other networks.
+        """
+        networks = {"generator": self.game.G, "discriminator": self.game.D}
+        for name, network in networks.items():
+            if name in players:
+                checkpoint.restore_network(network, players[name], f"{source}/{name}.safetensors")
+        self.average.network.load_state_dict(self.game.G.state_dict())
+        self.look()
+
+    # ---- inputs of a step -------------------------------------------------------------------------------------------------
 
     @property
     def rehearsing(self) -> bool:

@@ -1,0 +1,76 @@
+"""The command that takes a generator out of its run: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from organza.cli.options import DataPlace, RunPath, Trusted, Which, answer, arg, tell
+
+
+def export(
+    run: RunPath,
+    /,
+    to: Annotated[tuple[Literal["folder", "onnx", "web"], ...], arg("FORM ...", "all that apply")] = (),
+    out: Annotated[Path | None, arg("FOLDER", "RUN/export")] = None,
+    part: Annotated[
+        tuple[Literal["generator", "encoder", "discriminator"], ...], arg("NAME ...", "generator encoder")
+    ] = ("generator", "encoder"),
+    precision: Annotated[Literal["fp32", "fp16", "int8"] | None, arg("KIND", "fp32; fp16 for web")] = None,
+    license: Annotated[str, arg("NAME", "none, and no folder")] = "",
+    about_data: Annotated[str, arg("TEXT", "nothing")] = "",
+    data_license: Annotated[str, arg("NAME", "unknown")] = "",
+    attribution: Annotated[str, arg("TEXT", "nobody")] = "",
+    name: Annotated[str | None, arg("NAME", "the run's")] = None,
+    data: DataPlace = None,
+    checkpoint: Which = "best",
+    recipe: Trusted = None,
+) -> int:
+    """Write a generator in forms that need neither the run nor its data.
+
+    folder: safetensors with a model card, to share; organza.load(FOLDER) opens it. onnx: files for any program, compared with the run.
+    web: one HTML page that runs the generator by a double click, offline.
+
+    Args:
+        run: the run's folder.
+        to: folder, onnx, web.
+        out: the folder to write to.
+        part: generator, encoder, discriminator (as a judge; it can tell members of the training set).
+        precision: of the weights in ONNX files and pages, as they are stored.
+        license: of the weights, such as cc-by-4.0; a folder needs one.
+        about_data: what the data shows and where it is from, for the card.
+        data_license: of the data, for the card.
+        attribution: who is to be named, for the card.
+        name: what to call the generator.
+        data: place of the run's data, where it was moved: samples are searched for copies of it, for the card.
+        checkpoint: best, latest, or one's name such as 00012000.
+        recipe: a recipe of your own that the run was trained with, if you trust it.
+    """
+    from organza.cli.terminal import preparing
+    from organza.export.card import Statement
+    from organza.inference.load import load
+
+    trained = load(run, checkpoint, recipe)
+    tell(trained.notes)
+    with preparing() as progress:
+        audit = _audit(run, data, recipe) if license and (not to or "folder" in to) else ""
+        statement = Statement(license, about_data, data_license, attribution, audit)
+        written = trained.export(
+            out, to=to, parts=part, precision=precision, name=name, statement=statement, progress=progress
+        )
+    tell(written.notes)
+    answer(*written.lines)
+    return 0
+
+
+def _audit(run: str, data: str | None, recipe: str | None) -> str:
+    """Return the outcome of a search for copies of training images, in words; nothing where the data is gone."""
+    from organza.errors import UserError
+    from organza.report.build import copies_found
+
+    try:
+        return copies_found(run, data, recipe)
+    except UserError:
+        if data is not None:
+            raise
+        return ""

@@ -1,0 +1,1 @@
+"""What latents mean: directions in which images change."""
