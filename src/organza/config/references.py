@@ -72,6 +72,8 @@ PACKAGES: dict[str, tuple[Kind, ...]] = {
 """The same for every module of a package."""
 MOVED: dict[str, str] = {
     "organza.games.pix2pix:nonsaturating": "organza.losses:nonsaturating",  # an import, by which the first runs named it
+    "organza.games.coded:Coded": "organza.games.latent:LatentGAN",
+    "organza.networks.coded": "organza.networks.latent",
 }
 """Names of earlier versions and what they are now, as module:name or as modules. Files are read for ever, so no line is removed."""
 
