@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,13 +20,19 @@ from organza.losses import lsgan
 from organza.networks import translator
 from organza.networks.layers import Several, main_network
 from organza.networks.projection import Projections
-from organza.networks.translator import resized, transposed, transposed_even
+from organza.networks.translator import resized, transposed
 from organza.overrides import apply
 from organza.recipes import get
 from organza.recipes.unpaired import whole_lsgan
 from organza.run.folder import RunFolder, lines_of
 from tests.contracts.discovery import small
 from tests.drawings import drawing
+
+
+def transposed_even(wide: int, narrow: int) -> nn.Module:
+    """Return the even upsampling that the benchmark of translators compares with the two of organza."""
+    module = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "translators.py"))
+    return module["transposed_even"](wide, narrow)
 
 
 class Shift(nn.Module):

@@ -23,11 +23,6 @@ def transposed(wide: int, narrow: int) -> nn.Module:
     return nn.ConvTranspose2d(wide, narrow, 3, 2, 1, output_padding=1, bias=False)
 
 
-def transposed_even(wide: int, narrow: int) -> nn.Module:
-    """A transposed 4x4 convolution with stride 2, which covers every pixel alike."""
-    return nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)
-
-
 def resized(wide: int, narrow: int) -> nn.Module:
     """Each pixel doubled, then a 3x3 convolution: four times the work, no checkerboard.
 
