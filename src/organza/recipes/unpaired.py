@@ -59,17 +59,6 @@ def cut() -> Recipe:
     )
 
 
-def fastcut() -> Recipe:
-    """CUT without the identity half, and a stronger first half."""
-    return replace(
-        cut(),
-        name="fastcut",
-        source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with a chance of one half.",
-        expect="Made for GPUs; not trained here.",
-        game=Partial(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
-    )
-
-
 def cyclegan_light() -> Recipe:
     """CycleGAN for 64x64 and two cores."""
     return replace(
