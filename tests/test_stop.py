@@ -26,7 +26,7 @@ def test_plateau_waits_for_its_checks_and_respects_the_error():
     assert rule(history([0.9, 0.5, 0.495, 0.5, 0.48])) is None
     said = rule(history([0.9, 0.5, 0.6, 0.7, 0.8]))
     assert said is not None
-    assert "no gain over the last 3 checks" in said
+    assert "no improvement over the last 3 evaluations" in said
     assert "0.5000" in said
 
 

@@ -62,7 +62,7 @@ def tie(history: Sequence[Check]) -> str:
         return ""
     if len(found) > 4:
         return (
-            f"{len(found)} checks from {found[0].images:,} to {found[-1].images:,} are equal within error; "
+            f"{len(found)} evaluations from {found[0].images:,} to {found[-1].images:,} are equal within error; "
             f"kept {best(history).images:,}"
         )
     *first, last = (f"{check.images:,}" for check in found)
@@ -94,7 +94,7 @@ class Plateau:
         if first.distance - least.distance <= self.errors * math.hypot(first.error, least.error):
             return None
         return (
-            f"no gain over the last {self.checks} checks: the best distance was {before.distance:.4f} "
+            f"no improvement over the last {self.checks} evaluations: the best distance was {before.distance:.4f} "
             f"(±{before.error:.4f}) at {before.images:,} images and {lately.distance:.4f} since"
         )
 
@@ -119,7 +119,7 @@ class Equilibrium:
         lately = history[-self.checks :]
         if len(lately) < self.checks or any(abs(c.accuracy - 0.5) > self.errors * c.accuracy_error for c in lately):
             return None
-        return f"equilibrium: for {self.checks} checks D could not tell held-out real data from fakes (accuracy {lately[-1].accuracy:.2f})"
+        return f"equilibrium: for {self.checks} evaluations D could not tell held-out data from fakes (accuracy {lately[-1].accuracy:.2f})"
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,6 @@ class Faded:
         if max(lately) >= self.share * usual:
             return None
         return (
-            f"vanished gradient: for {self.checks} checks that of the generator was {max(lately):.1e} or less, "
-            f"where {usual:.1e} was usual"
+            f"vanished gradient: for {self.checks} evaluations the norm of the generator's gradient was at most {max(lately):.1e}; "
+            f"{usual:.1e} was usual"
         )

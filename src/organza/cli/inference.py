@@ -286,7 +286,7 @@ def translate(
     out: Annotated[Path, tyro.conf.Positional, arg("OUTPUT")],
     /,
     direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
-    size: Annotated[str | None, arg("SIZE", "each as large as it is")] = None,
+    size: Annotated[str | None, arg("SIZE", "the size of each image")] = None,
     overwrite: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",

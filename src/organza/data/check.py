@@ -169,7 +169,7 @@ def check(
 
 
 def difference_hash(picture: np.ndarray) -> tuple[int, int]:
-    """Return two 64-bit hashes of a small grey version: where it gets brighter to the right, and downwards. Equal for most near-duplicates.
+    """Return two 64-bit hashes of a small grey version: its increases to the right, and downwards. Equal for most near-duplicates.
 
     >>> difference_hash(np.zeros((32, 32, 3), np.uint8))
     (0, 0)

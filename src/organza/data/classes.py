@@ -113,9 +113,9 @@ def split_words(splits: Sequence[str]) -> str:
     """Describe the interpretation of splits in words.
 
     >>> split_words(("test", "train"))
-    'test/ and train/ are taken for splits of one data set, not for classes'
+    'test/ and train/ are treated as splits of one data set, not as classes'
     """
     folders = [f"{spelt(name)}/" for name in splits[:6]]
     if len(splits) > len(folders):
         folders.append("...")
-    return f"{', '.join(folders[:-1])} and {folders[-1]} are taken for splits of one data set, not for classes"
+    return f"{', '.join(folders[:-1])} and {folders[-1]} are treated as splits of one data set, not as classes"

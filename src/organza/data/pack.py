@@ -235,12 +235,12 @@ def pages_in_words(several: int, pages: str) -> list[str]:
     """Return a note on files with several pages or frames.
 
     >>> pages_in_words(12, "first")
-    ['12 files have several pages or frames; the first is taken; --pages all takes each']
+    ['12 files have several pages or frames; the first is used; --pages all uses each']
     """
     if not several:
         return []
     files = "1 file has" if several == 1 else f"{several:,} files have"
-    rest = "the first is taken; --pages all takes each" if pages == "first" else "each is an image"
+    rest = "the first is used; --pages all uses each" if pages == "first" else "each is an image"
     return [f"{files} several pages or frames; {rest}"]
 
 

@@ -84,7 +84,7 @@ def coded() -> Recipe:
         swift(),
         name="coded",
         source="Two stages as in Esser et al. 2021, arXiv:2012.09841: an autoencoder with noise on its codes (Ghosh et al. 2020, "
-        "arXiv:1903.12436) and absolute error, which goes on learning beside swift on codes of a fourth of the size, with penalties "
+        "arXiv:1903.12436) and absolute error, which keeps learning beside swift on codes of a fourth of the size, with penalties "
         "three times as strict.",
         expect="Faces at 64x64: round heads with eyes after 10,000 images, half a minute of one core, plain skin and closed outlines after "
         "20,000; after 230,000 at width 24, 20 minutes of 2 cores, faces of many looks with plain hair and smudged mouths. "
