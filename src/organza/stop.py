@@ -1,4 +1,5 @@
-"""Stopping rules: functions of a run's history that return the reason to stop, in words. They keep no state.
+"""Stopping rules: functions of a run's history that return the reason to stop, in words. They keep
+no state.
 
 Their effect on recorded histories: docs/lab-log.md, 27.
 """
@@ -29,7 +30,8 @@ class Rule(Protocol):
 
 
 def kind_of(rule: Rule) -> str:
-    """Return the name that a run's files have for the end by a rule: its `kind`, which stays when a class is renamed, or "rule".
+    """Return the name that a run's files have for the end by a rule: its `kind`, which stays when a
+    class is renamed, or "rule".
 
     >>> kind_of(Plateau()), kind_of(lambda history: None)
     ('plateau', 'rule')
@@ -43,7 +45,8 @@ def best(history: Sequence[Check]) -> Check:
 
 
 def equals(history: Sequence[Check]) -> list[Check]:
-    """Return the evaluations whose distance equals the best within the standard error of the difference, in order, the best included.
+    """Return the evaluations whose distance equals the best within the standard error of the
+    difference, in order, the best included.
 
     >>> [check.images for check in equals([Check(1, 0.30, 0.01, 0.9, 0.1), Check(2, 0.21, 0.01, 0.9, 0.1), Check(3, 0.20, 0.01, 0.9, 0.1)])]
     [2, 3]
@@ -71,13 +74,16 @@ def tie(history: Sequence[Check]) -> str:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Stop if the best distance has not fallen by more than its standard error over the last evaluations.
+    """Stop if the best distance has not fallen by more than its standard error over the last
+    evaluations.
 
-    A run whose best is not clearly below its first evaluation has not levelled off, but hardly begun; it continues.
+    A run whose best is not clearly below its first evaluation has not levelled off, but hardly
+    begun; it continues.
 
     Args:
         checks: number of evaluations without improvement before the run stops.
-        errors: standard errors of the difference by which the best must lie below the first evaluation.
+        errors: standard errors of the difference by which the best must lie below the first
+            evaluation.
     """
 
     kind: ClassVar[str] = "plateau"
@@ -101,10 +107,12 @@ class Plateau:
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """Stop if D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within its error.
+    """Stop if D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within
+    its error.
 
-    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1). Opt-in, because it can mislead: a D
-    that is merely weak, untrained or collapsed gives the same accuracy.
+    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1).
+    Opt-in, because it can mislead: a D that is merely weak, untrained or collapsed gives the same
+    accuracy.
 
     Args:
         checks: number of consecutive evaluations that must agree.
@@ -126,13 +134,15 @@ class Equilibrium:
 class Faded:
     """Stop if the generator's gradient has vanished: it stays far below its usual norm.
 
-    The vanishing gradient of the minimax loss when D wins (Goodfellow et al. 2014, section 3; Arjovsky & Bottou 2017,
-    arXiv:1701.04862, theorem 2.4). Opt-in: it ends failed runs and does not apply to good ones, since the gradient of a
-    game does not vanish when its samples stop improving.
+    The vanishing gradient of the minimax loss when D wins (Goodfellow et al. 2014, section 3;
+    Arjovsky & Bottou 2017, arXiv:1701.04862, theorem 2.4). Opt-in: it ends failed runs and does not
+    apply to good ones, since the gradient of a game does not vanish when its samples stop
+    improving.
 
     Args:
         checks: number of consecutive evaluations that must agree.
-        share: fraction of the median of all earlier evaluations below which the gradient counts as vanished.
+        share: fraction of the median of all earlier evaluations below which the gradient counts as
+            vanished.
     """
 
     kind: ClassVar[str] = "faded"

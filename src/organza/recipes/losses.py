@@ -1,4 +1,6 @@
-"""One recipe for each adversarial loss with its stabilisation, all on DCGAN's networks, with the numbers of their papers."""
+"""One recipe for each adversarial loss with its stabilisation, all on DCGAN's networks, with the
+numbers of their papers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from organza.recipes.classic import dcgan
 from organza.schedule import Cosine
 
 PLAIN = Partial(networks.Discriminator, norm=no_norm)
-"""Discriminator without batch norm, as a gradient penalty needs one that scores each item independently."""
+"""Discriminator without batch norm, as a gradient penalty needs one that scores each item
+independently."""
 SPECTRAL = Partial(networks.Discriminator, norm=no_norm, constraint=spectral)
 
 
@@ -112,7 +115,9 @@ def ragan() -> Recipe:
 
 
 def rpgan_r1_r2() -> Recipe:
-    """Return the relativistic pairing recipe with both zero-centred penalties, exact and at every step."""
+    """Return the relativistic pairing recipe with both zero-centred penalties, exact and at every
+    step.
+    """
     return replace(
         dcgan(),
         name="rpgan-r1-r2",

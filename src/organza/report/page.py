@@ -29,7 +29,9 @@ def html(value: object, most: int = LONGEST) -> str:
 
 
 def policy(style: str, script: str) -> str:
-    """Return a page's content security policy: images inside it, and this style and script, named by their digests."""
+    """Return a page's content security policy: images inside it, and this style and script, named
+    by their digests.
+    """
     allowed = [
         f"{kind}-src {_digest(code) if code else NOTHING}" for kind, code in (("style", style), ("script", script))
     ]
@@ -56,7 +58,8 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 
     Args:
         title: plain text.
-        body: parts of HTML; empty parts are left out. A browser accepts no style attributes and no handlers in them.
+        body: parts of HTML; empty parts are left out. A browser accepts no style attributes and no
+            handlers in them.
         script: JavaScript.
     """
     style = asset("style.css")
@@ -74,7 +77,9 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 
 
 def section(title: str, about: str, *parts: str) -> str:
-    """Return a part of a page under a heading, or "" if it would be empty. Title and about are plain text."""
+    """Return a part of a page under a heading, or "" if it would be empty. Title and about are
+    plain text.
+    """
     content = "".join(parts)
     lead = f'<p class="lead">{html(about)}</p>' if about else ""
     return f"<section><h2>{html(title)}</h2>{lead}{content}</section>" if content else ""
