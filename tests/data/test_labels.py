@@ -276,10 +276,10 @@ def test_splits_without_classes_below_are_told_and_one_word_among_others_is_a_cl
     assert tiny(mixed).labels.fields[0].values == ("bus", "train")
     assert not tiny(mixed).notes
     kaggle = small(tmp_path / "kaggle", ["train/cat/1.png", "train/dog/2.png", "test/3.png"])
-    with pytest.raises(UserError, match=r"1 of 3 images, for example test/3\.png, in .*taken for splits"):
+    with pytest.raises(UserError, match=r"1 of 3 images, for example test/3\.png, in .*treated as splits"):
         tiny(kaggle)
     unlabelled = small(tmp_path / "unlabelled", ["train/cat/1.png", "train/dog/2.png", "unlabeled/3.png"])
-    with pytest.raises(UserError, match=r"1 of 3 images, for example unlabeled/3\.png, in .*taken for splits"):
+    with pytest.raises(UserError, match=r"1 of 3 images, for example unlabeled/3\.png, in .*treated as splits"):
         tiny(unlabelled)
 
 
