@@ -20,7 +20,7 @@ losses penalties augment optimizers stop config
 networks game games media run
 data metrics
 recipe overrides recipes
-inference evaluation
+latents export inference evaluation
 report
 training
 cli

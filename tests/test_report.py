@@ -245,7 +245,7 @@ def test_a_run_that_repeats_a_few_pictures_has_collapsed_though_they_differ():
             Estimate(0.0, 0.01),
         )
     )
-    assert found.title == "Collapsed: it repeats a few pictures"
+    assert found.title == "Collapsed: it repeats a few images"
 
 
 @pytest.mark.parametrize(
@@ -334,13 +334,13 @@ def test_a_discriminator_that_knows_its_data_by_heart_is_found_out():
     seen = Evidence(
         900, 100, history(0.3, 0.2, 0.2), knows_training=Estimate(0.99, 0.01), knows_held_out=Estimate(0.4, 0.05)
     )
-    assert verdict(seen).findings[-1].answer == "No: it knows its pictures by heart"
+    assert verdict(seen).findings[-1].answer == "No: it knows its images by heart"
     last = Vitals(
         2000, 0.2, 0.01, overfitting=0.1
     )  # of the check that is kept: what training measured goes before shares
     assert verdict(replace(seen, vitals=(last,))).findings[-1].answer == "Yes"
     by_heart = replace(seen, knows_held_out=Estimate(0.99, 0.01), vitals=(last._replace(overfitting=0.9),))
-    assert verdict(by_heart).findings[-1].answer == "No: it knows its pictures by heart"
+    assert verdict(by_heart).findings[-1].answer == "No: it knows its images by heart"
 
 
 def test_the_trend_is_told_with_errors():

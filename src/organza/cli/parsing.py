@@ -21,6 +21,7 @@ from organza.cli.data import (
     data_pairs,
     data_styles,
 )
+from organza.cli.export import export
 from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "encode": encode,
     "evaluate": evaluate,
     "translate": translate,
+    "export": export,
     "report": report,
     "compare": compare,
     "quiz": quiz,

@@ -25,6 +25,7 @@ def train(
     on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "rollback")] = "rollback",
     pages: Annotated[Literal["first", "all"] | None, arg("first|all", "first")] = None,
     follow_links: bool = False,
+    start: Annotated[str | None, arg("RUN|FOLDER", "fresh weights", name="from")] = None,
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
@@ -51,6 +52,7 @@ def train(
             continue.
         pages: first page or frame of a file as an image, or all of them.
         follow_links: follow links in the data folder that lead outside of it.
+        start: run or exported folder to begin with: its weights, recipe and size.
         no_evaluate: skip the evaluation against held-out images during training.
         no_report: write no report.html at the end.
         no_metadata: leave out the metadata that mark sample grids as synthetic.
@@ -85,12 +87,14 @@ def train(
         not no_metadata,
         pages,
         follow_links or None,
+        start,
     )
     if dry_run:
         from organza.training.dry_run import dry_run as describe
+        from organza.training.fine_tune import origin, prepared
 
         with preparing() as progress:
-            text = describe(asked, progress)
+            text = describe(prepared(asked, origin(asked)), progress)
         answer(*text.split("\n"))
         return 0
     logger = LOGGERS[log](asked.folder.path) if log else None

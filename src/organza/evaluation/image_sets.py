@@ -23,6 +23,7 @@ from organza.data.pack import open_data
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError, told_but_memory
+from organza.export.folder import ExportedFolder
 from organza.game import Batch, Game
 from organza.inference.load import load
 from organza.networks.layers import channels_last
@@ -197,11 +198,14 @@ class RunWithData:
         Raises:
             UserError: if it is missing, changed, or cannot be laid out by this version.
         """
-        content, path = self.run.content, self.run.path
+        content, path, exported = self.run.content, self.run.path, isinstance(self.run.folder, ExportedFolder)
+        if exported and self.at is None:
+            raise UserError(f"{path} was exported without its data; name the data's place with --data.")
         if self.at is not None:
             data = self._opened(Path(self.at))
-            with suppress(UserError):  # a run that cannot be written to needs the location again next time
-                remember(path, self.at)
+            if not exported:  # it may be shared, and must not tell where data is kept
+                with suppress(UserError):  # a run that cannot be written to needs the location again next time
+                    remember(path, self.at)
             return data
         first: UserError | None = None
         for place in [locate(content, path), *places(content, path)[1:]]:
@@ -383,5 +387,5 @@ def _widths(fact: Any) -> Any:
 
 
 def is_run(path: str | Path) -> bool:
-    """Return True if a run has begun in this folder."""
-    return RunFolder(path).exists
+    """Return True if this folder holds a run, or an exported one."""
+    return RunFolder(path).exists or ExportedFolder.is_at(path)

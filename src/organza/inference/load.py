@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,10 +24,12 @@ from organza.config.arguments import as_bytes, as_image, as_labels, as_latents, 
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
+from organza.export.folder import ExportedFolder
 from organza.losses import probability
 from organza.media.provenance import MADE, Provenance
 from organza.memory import require_memory
 from organza.networks.layers import Several, Translator, channels_last, main_network
+from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.recipes import modules_of
 from organza.run import checkpoint
@@ -37,7 +40,11 @@ from organza.seeding import MICROBATCH, stream
 from organza.shell import quoted
 from organza.untrusted import read_json
 
-FACTS = {"images": natural, "neutral": float | None}
+if TYPE_CHECKING:
+    from organza.export.card import Statement
+    from organza.export.release import Exported
+
+FACTS = {"images": natural, "neutral": float | None, "checkpoint?": str}
 """Facts in a manifest that sampling and judging need."""
 SEEDS = 2**64
 FARTHEST = 1000
@@ -80,14 +87,38 @@ class Run:
             kind: IPTC's term: generated, or made from another image.
         """
         digest = self.saved.digests["generator.safetensors"]
-        return Provenance(digest, self.saved.directory.name, self.content["recipe"]["name"], seed, kind)
+        return Provenance(
+            digest,
+            self.saved.facts.get("checkpoint", self.saved.directory.name),
+            self.content["recipe"]["name"],
+            seed,
+            kind,
+        )
+
+    def export(
+        self,
+        out: str | Path | None = None,
+        *,
+        to: Sequence[str] = (),
+        parts: Sequence[str] = ("generator", "encoder"),
+        precision: str | None = None,
+        name: str | None = None,
+        statement: Statement | None = None,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write the networks in forms that need neither the run nor its data: see `organza.export.release.export`."""
+        from organza.export.release import Statement, export
+
+        return export(
+            self, out, to=to, parts=parts, precision=precision, name=name, statement=statement or Statement(), progress=progress
+        )  # fmt: skip
 
     @cached_property
     def generator(self) -> nn.Module:
         """The averaged generator: z [N, z_dim] to data [N, C, ...] in [-1, 1]. If there are several
         networks, the main one.
         """
-        return main_network(self._player)
+        return main_network(self.player)
 
     @cached_property
     def encoder(self) -> nn.Module:
@@ -96,11 +127,11 @@ class Run:
         Raises:
             UserError: if the run has none.
         """
-        if not (isinstance(self._player, Several) and "encoder" in self._player):
+        if not (isinstance(self.player, Several) and "encoder" in self.player):
             raise UserError(
                 f"{self.path} has no encoder, so it cannot map images to latents; train one with --recipe aae-light or bigan-light."
             )
-        return self._player["encoder"]
+        return self.player["encoder"]
 
     @cached_property
     def discriminator(self) -> nn.Module:
@@ -338,7 +369,7 @@ class Run:
 
     def translator(self, to: str = "b") -> Translator:
         """Return the network that translates to b, or back to a: see `translate`."""
-        player = self._player
+        player = self.player
         networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
@@ -471,7 +502,7 @@ class Run:
             self._authentic(row, torch.zeros(1, *self.shape))  # a single image is cheap
 
     @cached_property
-    def _player(self) -> nn.Module:
+    def player(self) -> nn.Module:
         return self._network("generator")
 
     def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
@@ -487,6 +518,8 @@ class Run:
         part = decode(self.content["players"][name], self.own)
         if not isinstance(part, Partial):
             raise UserError(f"{self.folder.recipe} does not describe the {name}; restore it.")
+        if isinstance(self.folder, ExportedFolder):
+            self.folder.require(name, self.saved)
         place = str(self.saved.directory / f"{name}.safetensors")
         try:
             if name not in self.saved.tensors:
@@ -517,6 +550,8 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     require_path(path, "path")
     require_text(which, "which", "best")
     own = modules_of(recipe)
+    if ExportedFolder.is_at(path):
+        return _exported(ExportedFolder(path), which, own)
     folder = RunFolder(path)
     folder.read()
     names = [directory.name for directory in checkpoint.existing(folder.checkpoints)]
@@ -541,6 +576,18 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     if saved is None:
         raise UserError(f"All checkpoints of {path} are damaged: {'; '.join(troubles)}.")
     return Run(folder, saved, tuple(f"{text}; using {saved.directory.name} instead" for text in troubles), own)
+
+
+def _exported(folder: ExportedFolder, which: str, own: Collection[str]) -> Run:
+    """Open a folder that `organza export` wrote, which holds one checkpoint."""
+    if which not in ("best", "latest"):
+        raise UserError(f"{folder.path} was exported and holds one checkpoint; leave {which} out.")
+    saved = folder.opened()
+    try:
+        require_form(saved.facts, FACTS)
+    except ValueError as error:
+        raise UserError(f"{folder.path} is no export of organza: its manifest is of another form, {error}.") from None
+    return Run(folder, saved, own=own)
 
 
 def _checked(saved: Checkpoint) -> Checkpoint:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from organza.networks import layers
 from organza.networks.layers import Shape, normal
+from organza.networks.priors import Normal, Prior
 
 
 class Generator(layers.Generator):
@@ -41,6 +42,10 @@ class Generator(layers.Generator):
 
     def latent(self, stream: torch.Generator) -> Tensor:
         return torch.randn(self.z_dim, generator=stream) * self.deviation
+
+    @property
+    def prior(self) -> Prior:
+        return (Normal(self.z_dim, self.deviation),)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).unflatten(1, self.shape)

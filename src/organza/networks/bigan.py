@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from organza.networks import dcgan, layers
 from organza.networks.dcgan import Norm, pyramid
 from organza.networks.layers import Shape, batch_norm, normal
+from organza.networks.priors import Prior, Uniform
 
 
 def pair(x: Tensor, z: Tensor) -> Tensor:
@@ -40,6 +41,10 @@ class Generator(dcgan.Generator):
 
     def latent(self, stream: torch.Generator) -> Tensor:
         return torch.rand(self.z_dim, generator=stream) * 2 - 1
+
+    @property
+    def prior(self) -> Prior:
+        return (Uniform(self.z_dim),)
 
 
 class Encoder(layers.Encoder):

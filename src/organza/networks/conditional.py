@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from organza.networks import dcgan, layers
 from organza.networks.dcgan import Norm
 from organza.networks.layers import Constraint, Shape, batch_norm, free, normal
+from organza.networks.priors import Prior, shortened
 
 
 class Generator(layers.Generator):
@@ -58,6 +59,10 @@ class Generator(layers.Generator):
 
     def latent(self, stream: torch.Generator) -> Tensor:
         return self.backbone.latent(stream)[: self.z_dim]
+
+    @property
+    def prior(self) -> Prior:
+        return shortened(self.backbone.prior, self.z_dim)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         return self.backbone(torch.cat([z, self.embedding(y)], 1))

@@ -20,6 +20,7 @@ from organza.errors import UserError
 from organza.networks import layers
 from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, batch_norm, halvings, normal
+from organza.networks.priors import OneHot, Prior, Uniform
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ class Codes:
         noise = torch.rand(self.noise, generator=stream) * 2 - 1
         chosen = [one_hot(torch.randint(n, (), generator=stream), n).float() for n in self.categories]
         return torch.cat([noise, *chosen, torch.rand(self.continuous, generator=stream) * 2 - 1])
+
+    @property
+    def prior(self) -> Prior:
+        """The law of `draw`."""
+        parts = (Uniform(self.noise), *map(OneHot, self.categories), Uniform(self.continuous))
+        return tuple(part for part in parts if part.size)
 
     def split(self, codes: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """Split codes, or Q's output for them, [N, width], by kind: each categorical one
@@ -136,6 +143,10 @@ class Generator(layers.Generator):
 
     def latent(self, stream: torch.Generator) -> Tensor:
         return self.codes.draw(stream)
+
+    @property
+    def prior(self) -> Prior:
+        return self.codes.prior
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)

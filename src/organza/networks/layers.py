@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from organza.errors import UserError
 from organza.losses import probability
+from organza.networks.priors import Normal, Prior
 
 Module = TypeVar("Module", bound=nn.Module)
 Shape = tuple[int, ...]  # shape of one item, channels first: (C, H, W) for images
@@ -27,6 +28,11 @@ class Generator(nn.Module):
     def latent(self, stream: torch.Generator) -> Tensor:
         """Draw one z ~ N(0, I) from its own stream, [z_dim]."""
         return torch.randn(self.z_dim, generator=stream)
+
+    @property
+    def prior(self) -> Prior:
+        """The law of `latent`, for programs that draw latents of their own."""
+        return (Normal(self.z_dim),)
 
 
 class Translator(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from organza.networks import layers
 from organza.networks.layers import Shape
+from organza.networks.priors import Prior, Uniform
 
 
 class Generator(layers.Generator):
@@ -41,6 +42,10 @@ class Generator(layers.Generator):
 
     def latent(self, stream: torch.Generator) -> Tensor:
         return torch.rand(self.z_dim, generator=stream) * 2 - 1
+
+    @property
+    def prior(self) -> Prior:
+        return (Uniform(self.z_dim),)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).unflatten(1, self.shape)

@@ -2,7 +2,7 @@
 arXiv:1711.11585, section 3.2.
 
 Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) =
-(d(M x), d'(M x')), two logits a image, M of `colours`.
+(d(M x), d'(M x')), two logits an image, M of `colours`.
 
 A single network soon relies on the strongest cue, outlines, and ignores colours and layout. The
 second network sees nothing else, and costs little.

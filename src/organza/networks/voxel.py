@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from organza.errors import UserError
 from organza.networks import layers
 from organza.networks.layers import Shape, normal
+from organza.networks.priors import Prior, Uniform
 
 Norm = Callable[[int], nn.Module]
 BASE = 4  # side of the smallest cube
@@ -90,6 +91,10 @@ class Generator(layers.Generator):
     def latent(self, stream: torch.Generator) -> Tensor:
         """Draw one z ~ U(low, 1) from its own stream, [z_dim]."""
         return self.low + (1 - self.low) * torch.rand(self.z_dim, generator=stream)
+
+    @property
+    def prior(self) -> Prior:
+        return (Uniform(self.z_dim, self.low),)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None, None])

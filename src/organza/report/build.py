@@ -49,8 +49,28 @@ def conclude(
     seen, reason = seen_of(path, data, recipe)
     found = verdict_of(record, seen)
     place = written(RunFolder(path).report, report(record, seen, found, reason))
+    return Reported(place, found.title, found.why, _told_of_copies(record, seen))
+
+
+def copies_found(path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None) -> str:
+    """Return the outcome of a search for copies of training images among a run's samples, in words; "" where none was made.
+
+    Args:
+        path: run folder.
+        data: data of the run, if it is open already, or its new location, if it was moved.
+        recipe: recipe of your own that the run was trained with.
+
+    Raises:
+        UserError: no run, or the data is not at the place named.
+    """
+    record = Record.of(path)
+    seen, _ = seen_of(path, data, recipe)
+    return _told_of_copies(record, seen)
+
+
+def _told_of_copies(record: Record, seen: Look | None) -> str:
     audit = new(evidence(record, seen))
-    return Reported(place, found.title, found.why, f"{audit.answer}: {audit.numbers}" if audit else "")
+    return f"{audit.answer}: {audit.numbers}" if audit else ""
 
 
 def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") -> str:

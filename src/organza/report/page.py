@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
-from hashlib import sha256
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 
 from organza.disk import write_whole
-from organza.untrusted import printable
+from organza.media.html import html as html
+from organza.media.html import policy as policy
 from organza.version import __version__
-
-LONGEST = 2_000
-"""Largest length of a text on a page, in characters: a stranger's file may hold millions."""
-
-
-def html(value: object, most: int = LONGEST) -> str:
-    r"""Return a value as escaped text of a page: no HTML, no control characters, limited in length.
-
-    >>> html("<b>\x1b[2J"), html("a" * 9, most=4)
-    ('&lt;b&gt;\\x1b[2J', 'aaaa...')
-    """
-    shown = str(value)
-    return escape(printable(shown if len(shown) <= most else f"{shown[:most]}..."))
-
-
-def policy(style: str, script: str) -> str:
-    """Return a page's content security policy: images inside it, and this style and script, named
-    by their digests.
-    """
-    allowed = [
-        f"{kind}-src {_digest(code) if code else NOTHING}" for kind, code in (("style", style), ("script", script))
-    ]
-    return "; ".join(
-        [f"default-src {NOTHING}", "img-src data:", *allowed, f"base-uri {NOTHING}", f"form-action {NOTHING}"]
-    )
-
-
-NOTHING = "'none'"
-
-
-def _digest(code: str) -> str:
-    return f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'"
 
 
 @cache

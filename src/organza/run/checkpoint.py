@@ -96,8 +96,7 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
             content = content_of(values)
             digests[f"{file}.safetensors"] = hashlib.sha256(content).hexdigest()
             write(aside / f"{file}.safetensors", content)
-        manifest = {"format": FORMAT, "images": images, "sha256": digests, "facts": dict(facts)}
-        manifest["self"] = _own_digest(manifest)
+        manifest = manifest_of(images, digests, facts)
         write(aside / MANIFEST, json.dumps(manifest, indent=1).encode())
         flush_folder(aside)
         if (
@@ -113,6 +112,18 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
         raise UserError(cannot_write(final, error, size_of(tensors))) from error
     remove_tree(before)
     return final
+
+
+def manifest_of(images: int, digests: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a checkpoint, with a digest of its own.
+
+    Args:
+        images: images seen.
+        digests: sha256 by file.
+        facts: anything JSON.
+    """
+    manifest = {"format": FORMAT, "images": images, "sha256": dict(digests), "facts": dict(facts)}
+    return manifest | {"self": _own_digest(manifest)}
 
 
 def size_of(tensors: Mapping[str, Mapping[str, Tensor]]) -> int:

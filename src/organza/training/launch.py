@@ -32,7 +32,7 @@ from organza.run import checkpoint
 from organza.run.events import Begun, Busy, Event, Warned
 from organza.run.folder import RunFolder
 from organza.run.forms import positive
-from organza.training import auto, snapshot
+from organza.training import auto, fine_tune, snapshot
 from organza.training.accelerator import CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
 from organza.training.evaluator import Evaluator
@@ -83,6 +83,8 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
         raise UserError(
             f"--on-collapse is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
+    start = fine_tune.origin(asked)
+    asked = fine_tune.prepared(asked, start)
     (recipe, reasons), before = resolve(asked, accelerator, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)  # reports a misfit before anything is written
@@ -101,13 +103,17 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
             plan = _plan(asked, before, recipe, data, evaluator, accelerator)
         if before is None:
             folder.require_free()  # measuring took seconds
-            folder.write(_content(asked, recipe, data, plan, accelerator) | {"chosen": reasons})
+            folder.write(
+                _content(asked, recipe, data, plan, accelerator) | {"chosen": reasons} | fine_tune.noted(start)
+            )
         remember(folder.path, asked.data)
         state = TrainState(recipe, data, plan, data.seed, accelerator)
         chosen = reasons or (before or {}).get("chosen")  # a recipe that the user named is never replaced
         fallback = _fallback(recipe, data, accelerator) if chosen else None
         yield from go_on(state, folder, before, plan)
         require_room(folder.checkpoints, snapshot.weight(state.game))
+        if start is not None:
+            fine_tune.begin(state, start, folder)
         if (ended := already_ended(folder, state, plan)) is not None:
             yield ended
             return

@@ -53,6 +53,7 @@ class TrainArgs:
         metadata: True to mark the files of sample grids as synthetic, with weights and seed.
         pages: "first" to use the first page or frame of a file as an image, "all" to use each.
         follow_links: True to follow links in the data folder that lead outside of it.
+        start: run or exported folder whose weights a new run begins with; recipe, size and channels are its own by default.
     """
 
     data: str | Path
@@ -72,11 +73,14 @@ class TrainArgs:
     metadata: bool = True
     pages: str | None = None
     follow_links: bool | None = None
+    start: str | Path | None = None
 
     def __post_init__(self) -> None:
         require_path(self.data, "data")
         if self.run is not None:
             require_path(self.run, "run")
+        if self.start is not None:
+            require_path(self.start, "start")
         recipes.modules_of(None if self.recipe == auto.AUTO else self.recipe)
         for name, example in TEXTS.items():
             if getattr(self, name) is not None:

@@ -18,6 +18,7 @@ from organza.data.batches import Batches
 from organza.game import Batch
 from organza.networks.layers import channels_last, networks_of
 from organza.recipe import Recipe
+from organza.run import checkpoint
 from organza.run.health import Pulse, Vitals
 from organza.seeding import seed_of, stream
 from organza.stop import Check
@@ -94,7 +95,25 @@ class TrainState:
         self.unwell = 0  # consecutive checks that found a fault
         self.look()
 
-    # ---- inputs of a step -----------------------------------------------------------------------------------------------------
+    def begin_with(self, players: Mapping[str, Mapping[str, Tensor]], source: str) -> None:
+        """Take the weights of another run, of its averaged generator and, if available, of its
+        discriminator.
+
+        Args:
+            players: tensors by player and name.
+            source: origin of the weights, for the error.
+
+        Raises:
+            Damaged: if they belong to other networks.
+        """
+        networks = {"generator": self.game.G, "discriminator": self.game.D}
+        for name, network in networks.items():
+            if name in players:
+                checkpoint.restore_network(network, players[name], f"{source}/{name}.safetensors")
+        self.average.network.load_state_dict(self.game.G.state_dict())
+        self.look()
+
+    # ---- inputs of a step -------------------------------------------------------------------------------------------------
 
     @property
     def rehearsing(self) -> bool:

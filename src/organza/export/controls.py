@@ -1,0 +1,68 @@
+"""Controls of the page, as HTML: labels, codes and directions, each with a name that is read aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from organza.media.html import html
+
+REACH = 3.0
+"""Deviations to each side of a direction's slider."""
+BEYOND = 2.0
+"""Of a code, which was trained from -1 to 1."""
+
+
+def slide(label: str, name: str, low: float, high: float, more: str = "") -> str:
+    """Return a slider with its label; it begins at 0, which lies in its middle."""
+    given = f'id="{name}" min="{low:g}" max="{high:g}" step="0.05" value="0"{more}'
+    return f'<div class="slide"><label for="{name}">{label}</label><input type="range" {given}></div>'
+
+
+def options(values: Sequence[object]) -> str:
+    """Return the entries of a menu, numbered from 0."""
+    return "".join(f'<option value="{number}">{html(value)}</option>' for number, value in enumerate(values))
+
+
+def sliders(count: int) -> str:
+    """Return a slider for each of so many directions."""
+    rows = "".join(slide(f"Direction {n}", f"direction-{n}", -REACH, REACH) for n in range(1, count + 1))
+    about = "Where images change most: found in the network, not named by anybody. In standard deviations."
+    hidden = "" if count else " hidden"
+    return f'<div class="group" id="directions"{hidden}><h2>Change it</h2><p class="small">{about}</p>{rows}</div>'
+
+
+def codes(known: Mapping[str, Any] | None) -> str:
+    """Return controls for the codes of an InfoGAN, each of which knows its place in the latent."""
+    if not known:
+        return ""
+    rows, at = [], known["noise"]
+    for number, count in enumerate(known["categories"], 1):
+        name = f"category-{number}"
+        menu = f'<select id="{name}" data-at="{at}">{options(range(1, count + 1))}</select>'
+        rows.append(f'<div class="slide"><label for="{name}">Category {number}</label>{menu}</div>')
+        at += count
+    for number in range(1, known["continuous"] + 1):
+        rows.append(slide(f"Code {number}", f"code-{number}", -BEYOND, BEYOND, f' data-at="{at}"'))
+        at += 1
+    about = "What the network was made to use: a category is a kind, a code a change. It was trained from -1 to 1."
+    return f'<div class="group" id="codes"><h2>Codes</h2><p class="small">{about}</p>{"".join(rows)}</div>'
+
+
+def labels(fields: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return controls for what images shall show: a menu for a class, ticks for tags, a slider for a number."""
+    return "".join(_label(number, field) for number, field in enumerate(fields or ()))
+
+
+def _label(number: int, field: Mapping[str, Any]) -> str:
+    name, place = html(field["name"]), f"label-{number}"
+    if field["several"]:
+        ticks = "".join(f'<label><input type="checkbox"> {html(value)}</label>' for value in field["values"])
+        free = f'<label class="tick"><input type="checkbox" id="any-{number}" checked> as in the data</label>'
+        return f'<fieldset id="{place}"><legend>{name}</legend>{free}<div class="tags">{ticks}</div></fieldset>'
+    if field["values"]:
+        menu = f'<select id="{place}"><option value="">as in the data</option>{options(field["values"])}</select>'
+        return f'<span><label for="{place}">{name}</label> {menu}</span>'
+    mean, spread = field["shares"]
+    given = f'id="{place}" min="{mean - 2 * spread:g}" max="{mean + 2 * spread:g}" step="any" value="{mean:g}"'
+    return f'<span><label for="{place}">{name}</label> <input type="range" {given}></span>'

@@ -1,0 +1,142 @@
+"""The folder that leaves the house: weights, a config, a card and a preview, and nothing of the machine that made them.
+
+    README.md                   the card
+    config.json                 recipe.json without what tells of the machine or of where the data was
+    manifest.json               sha256 of the weights and of config.json: a checkpoint's, so that it is read with a checkpoint's care
+    generator.safetensors       the averaged generator, byte for byte the run's: images name its sha256
+    discriminator.safetensors   where it was asked for: it can tell members of the training set from others
+    preview.png                 the first samples of seed 0, never chosen by hand
+
+It is read by the rules of a run: nothing that it names is imported or run but organza's own networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from organza.data.described import wish
+from organza.errors import UserError
+from organza.run import checkpoint
+from organza.run.checkpoint import MANIFEST, Checkpoint, Damaged
+from organza.run.folder import RunFolder
+from organza.shell import quoted
+from organza.untrusted import read_bytes
+
+CONFIG, CARD, PREVIEW = "config.json", "README.md", "preview.png"
+WEIGHTS = "generator.safetensors"
+VERSIONS = "organza", "torch"
+"""Of the versions that a run notes, those that tell nothing of its machine."""
+
+
+class ExportedFolder(RunFolder):
+    """An exported folder in the place of a run's: what recipe.json says there, config.json says here.
+
+    Args:
+        path: folder.
+    """
+
+    def __init__(self, path: str | Path):
+        super().__init__(path)
+        self.recipe = self.path / CONFIG
+
+    @staticmethod
+    def is_at(path: str | Path) -> bool:
+        """Return True if a folder looks like an exported one: it has a config and a manifest or weights, and is no run."""
+        folder = Path(path)
+        has = {name for name in ("recipe.json", CONFIG, MANIFEST, WEIGHTS) if os.path.lexists(folder / name)}
+        return "recipe.json" not in has and CONFIG in has and bool(has & {MANIFEST, WEIGHTS})
+
+    def opened(self) -> Checkpoint:
+        """Return the weights, verified.
+
+        Raises:
+            UserError: a file is missing, was changed or damaged, or was written by a newer organza.
+        """
+        try:
+            saved = checkpoint.load(self.path, {"generator", "discriminator"})
+            config = read_bytes(self.recipe, checkpoint.JSON_BYTES, inside=self.path)
+        except (Damaged, OSError) as damage:
+            reason = f"{self.recipe} cannot be read" if isinstance(damage, OSError) else str(damage)
+            raise UserError(f"{reason}; export the run once more, or fetch the folder again.") from None
+        if hashlib.sha256(config).hexdigest() != saved.facts.get("config"):
+            raise UserError(
+                f"{self.recipe} was changed since it was written (its sha256 differs); export the run once more, or fetch it again."
+            )
+        if "generator" not in saved.tensors:
+            raise UserError(f"{self.path} has no {WEIGHTS}; export the run once more, or fetch the folder again.")
+        return saved
+
+    def require(self, name: str, saved: Checkpoint) -> None:
+        """Check that a network went along.
+
+        Raises:
+            UserError: it did not.
+        """
+        if name not in saved.tensors:
+            raise UserError(
+                f"{self.path} was exported without its {name}; export the run with it: organza export RUN --part generator {name}"
+            )
+
+
+def config_of(content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what config.json says: a run's recipe.json, cleaned, and what other programs need to know.
+
+    Args:
+        content: what recipe.json says.
+        facts: of the generator, as `graphs.Graph` has them.
+    """
+    data = {name: value for name, value in content["data"].items() if name != "source"}
+    table, columns = wish(content["asked"].get("labels"))
+    asked = {name: content["asked"].get(name) for name in ("size", "channels", "seed")}
+    asked["labels"] = None if table is not None else columns or None
+    return {
+        "format": content.get("format", 1),
+        "library": "organza",
+        "recipe": content["recipe"],
+        "players": content["players"],
+        "data": {"source": "", **data},
+        "asked": asked,
+        "plan": content["plan"],
+        "versions": {name: content["versions"][name] for name in VERSIONS if name in content["versions"]},
+        **({"began_with": content["began_with"]} if "began_with" in content else {}),
+        "range": [-1, 1],
+        **facts,
+    }
+
+
+def contents(
+    config: Mapping[str, Any], weights: Mapping[str, bytes], facts: Mapping[str, Any], images: int
+) -> dict[str, bytes]:
+    """Return the files that are read again, by name: config, manifest, weights.
+
+    Args:
+        config: see `config_of`.
+        weights: files of tensors, by name.
+        facts: of the checkpoint: images seen, the logit of an even chance.
+        images: images seen.
+    """
+    text = (json.dumps(config, indent=1) + "\n").encode()
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in weights.items()}
+    known = {name: facts[name] for name in ("images", "neutral", "checkpoint") if name in facts}
+    known["config"] = hashlib.sha256(text).hexdigest()
+    manifest = checkpoint.manifest_of(images, digests, known)
+    return {CONFIG: text, MANIFEST: (json.dumps(manifest, indent=1) + "\n").encode(), **weights}
+
+
+def require_place(folder: Path, run: Path) -> None:
+    """Check that a folder can take an export.
+
+    Raises:
+        UserError: it is a file, or the folder of a run.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; --out needs a folder for the export.")
+    if os.path.lexists(folder / "recipe.json"):
+        raise UserError(
+            f"{folder} is a run; name another folder with --out, such as {quoted(run.resolve().name)}-export."
+        )

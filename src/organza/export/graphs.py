@@ -1,0 +1,286 @@
+"""Networks as other programs see them: bytes of images go in and come out, and all that a program must know is in the facts.
+
+Symbols: z [N, z_dim] latents; y [N, labels] rows of labels; images uint8 [N, H, W, C], volumes uint8 [N, D, H, W, C].
+The networks themselves compute on float [-1, 1], [N, C, ...]. A program that must scale and transpose by itself does it wrongly sooner or
+later, so the graph does it, at no cost: a Transpose, a Round and a Cast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from organza.errors import UserError
+from organza.media.provenance import MADE, Provenance
+from organza.networks.layers import Several, Translator
+from organza.networks.unet import Dropout
+
+BATCH = 2
+"""Of the examples that a graph is traced with: torch takes a batch of 1 for a constant."""
+ANY = {0: "batch", 1: "height", 2: "width"}
+PICTURES = {0: "batch"}
+
+
+class Trained(Protocol):
+    """A run, as `inference.load.Run` has it: see there."""
+
+    path: Path
+    folder: Any
+    saved: Any
+    content: dict[str, Any]
+    shape: tuple[int, ...]
+    labels: Any
+
+    generator: Any
+    discriminator: Any
+    player: Any
+
+    def source_channels(self, to: str = "b") -> int: ...
+    def sample(self, count: int = 16, seed: int = 0) -> np.ndarray: ...
+    def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray: ...
+    def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance: ...
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One file of a generator or of one of the networks beside it.
+
+    Args:
+        name: of the file, without its ending.
+        module: the inputs to (values, what the file gives): float values to compare, and bytes, or the values again.
+        inputs: names, with examples of a batch of 2.
+        axes: of each input, those whose length is free, with their names.
+        output: name of what comes out.
+        facts: all that a program needs to know to call it.
+        draw: for what draws from noise, the inputs of items of the series of seed 0.
+    """
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    axes: dict[str, dict[int, str]]
+    output: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    draw: Callable[[range], dict[str, Tensor]] | None = None
+
+    def examples(self, count: int, seed: int = 0) -> dict[str, Tensor]:
+        """Return inputs to compare with, as many as asked for: latents and rows repeated and mixed, bytes drawn."""
+        source = torch.Generator().manual_seed(seed)
+        return {name: _more(example, count, source) for name, example in self.inputs.items()}
+
+
+def _more(example: Tensor, count: int, source: torch.Generator) -> Tensor:
+    if example.dtype == torch.uint8:
+        coarse = torch.rand((count, *(max(side // 8, 1) for side in example.shape[1:-1]), 3), generator=source)
+        grown = nn.functional.interpolate(coarse.movedim(-1, 1), size=tuple(example.shape[1:-1]))
+        channels = torch.arange(example.shape[-1]) % 3
+        return (grown.movedim(1, -1)[..., channels] * 255).round().to(torch.uint8)
+    chosen = torch.randint(len(example), (count,), generator=source)
+    return example[chosen]
+
+
+def bytes_of(x: Tensor) -> Tensor:
+    """Return float [-1, 1], [N, C, ...], as uint8 [N, ..., C]: as `data.batches.to_uint8`, in operators that every runtime has."""
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().movedim(1, -1).to(torch.uint8)
+
+
+def floats_of(images: Tensor) -> Tensor:
+    """Return uint8 [N, ..., C] as float [-1, 1], [N, C, ...]: as `data.batches.to_float`."""
+    return (images.to(torch.float32) / 127.5 - 1).movedim(-1, 1)
+
+
+class Made(nn.Module):
+    """z, or z and y, to x and its bytes."""
+
+    def __init__(self, generator: nn.Module):
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.generator(*given)
+        return x, bytes_of(x)
+
+
+class Translated(nn.Module):
+    """Bytes of images to their translations' x and bytes, of any size that the translator takes."""
+
+    def __init__(self, translator: Translator):
+        super().__init__()
+        self.translator = translator
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.translator.translate(floats_of(image))
+        return x, bytes_of(x)
+
+
+class Encoded(nn.Module):
+    """Bytes of images to latents."""
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encoder(floats_of(image))
+        return z, z + 0.0
+
+
+class Judged(nn.Module):
+    """Bytes of images, with labels or the images that they translate where D wants them, to probabilities of authenticity [N].
+
+    Args:
+        discriminator: D.
+        coder: what makes of x the code or latent that D judges; None where D judges x.
+        neutral: logit of an even chance.
+        original: True if what comes second are images, too.
+    """
+
+    def __init__(self, discriminator: nn.Module, coder: nn.Module | None, neutral: float | None, original: bool):
+        super().__init__()
+        self.discriminator, self.coder, self.neutral, self.original = discriminator, coder, neutral, original
+
+    def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
+        beside = tuple(map(floats_of, condition)) if self.original else condition
+        encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
+        evidence = self.discriminator.evidence(floats_of(image), encode)  # type: ignore[operator]
+        # As `losses.probability`, without len, which a tracer takes for a constant.
+        chance = torch.sigmoid(self.discriminator(evidence, *beside) - (self.neutral or 0.0))
+        chance = chance.flatten(1).mean(1) if chance.ndim > 1 else chance
+        return chance, chance + 0.0
+
+
+def graphs(run: Trained, parts: tuple[str, ...] = ("generator",)) -> Iterator[Graph]:
+    """Yield what can be exported of a run: its generator both ways, its encoder, and where it is asked for its discriminator.
+
+    Args:
+        run: trained run.
+        parts: "generator", "encoder", "discriminator".
+
+    Raises:
+        UserError: the run has no such part.
+    """
+    player = run.player
+    networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
+    ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
+    if "generator" in parts:
+        if ways:
+            for to, network in ways.items():
+                yield _translation(run, network, to, "generator" if network is run.generator else f"generator-{to}")
+        else:
+            yield _generation(run)
+    encoder = networks.get("encoder")
+    if encoder is not None and "encoder" in parts:
+        yield _encoding(run, encoder)
+    elif "encoder" in parts and "generator" not in parts:
+        raise UserError(f"{run.path} has no encoder to export; leave --part encoder out.")
+    if "discriminator" in parts:
+        yield _judgement(run, encoder)
+
+
+def _images(shape: tuple[int, ...], count: int = BATCH) -> Tensor:
+    """Return example bytes of images of a shape, channels first."""
+    return torch.zeros((count, *shape[1:], shape[0]), dtype=torch.uint8)
+
+
+def _generation(run: Any) -> Graph:
+    labelled = bool(getattr(run.generator, "labels", 0))
+
+    def draw(series: range) -> dict[str, Tensor]:
+        z = torch.stack([run.latent(0, index) for index in series])
+        return {"z": z} | ({"label": run.label_rows(series)} if labelled else {})
+
+    inputs = draw(range(64))
+    axes = dict.fromkeys(inputs, PICTURES)
+    prior = tuple(run.generator.prior)
+    require_law(prior, inputs["z"], str(run.path))
+    facts: dict[str, Any] = {"makes": _unit(run.shape), "prior": [part.facts() for part in prior]}
+    if labelled:
+        facts["labels"] = run.labels.facts()
+    if (codes := getattr(run.generator, "codes", None)) is not None:
+        facts["codes"] = {
+            "noise": codes.noise,
+            "categories": list(codes.categories),
+            "continuous": codes.continuous,
+        }
+    return Graph("generator", Made(run.generator), inputs, axes, _unit(run.shape), facts, draw)
+
+
+def _translation(run: Any, network: Translator, to: str, name: str) -> Graph:
+    channels = run.source_channels(to)
+    fixed = any(isinstance(layer, Dropout) and layer.use for layer in network.modules())
+    least = max(network.least, network.stride)
+    facts = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    if fixed:
+        facts["fixed"] = list(run.shape[1:])
+    elif network.stride > 1:  # the way round sizes that are no multiples is traced with one that is none
+        height, width = (side + side % network.stride + network.stride - 1 for side in run.shape[1:])
+        example = torch.zeros((BATCH, height, width, channels), dtype=torch.uint8)
+        return Graph(name, Translated(network), {"source": example}, {"source": ANY}, "image", facts)
+    example = _images((channels, *run.shape[1:]))
+    return Graph(name, Translated(network), {"source": example}, {"source": PICTURES if fixed else ANY}, "image", facts)
+
+
+def _encoding(run: Any, encoder: nn.Module) -> Graph:
+    facts = {"makes": "z", "from": _unit(run.shape)}
+    return Graph("encoder", Encoded(encoder), {"image": _images(run.shape)}, {"image": PICTURES}, "z", facts)
+
+
+def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
+    D = run.discriminator
+    inputs, axes = {"image": _images(run.shape)}, {"image": PICTURES}
+    facts: dict[str, Any] = {"makes": "probability", "from": _unit(run.shape)}
+    paired = bool(run.content["players"]["discriminator"].get("condition"))
+    if paired:
+        inputs["source"], axes["source"] = _images((run.source_channels(), *run.shape[1:])), PICTURES
+    elif getattr(D, "labels", 0):
+        inputs["label"], axes["label"] = run.label_rows(range(64)), PICTURES
+        facts["labels"] = run.labels.facts()
+    coder = getattr(run.generator, "encoder", None) or encoder
+    judge = Judged(D, coder, run.saved.facts["neutral"], paired)
+    return Graph("discriminator", judge, inputs, axes, "probability", facts)
+
+
+def _unit(shape: tuple[int, ...]) -> str:
+    return "volume" if len(shape) == 4 else "image"
+
+
+def require_law(prior: Any, z: Tensor, path: str) -> None:
+    """Check that latents are of the law that the file will tell of, so that no other program draws rubbish.
+
+    Args:
+        prior: parts of the law.
+        z: latents that the generator drew, [N, z_dim].
+        path: the run's, for the error.
+
+    Raises:
+        UserError: another size, mean, deviation, or values out of range.
+    """
+    values, begin, fits = z.double().numpy(), 0, sum(part.size for part in prior) == z.shape[1]
+    for part in prior if fits else ():
+        drawn, begin = values[:, begin : begin + part.size], begin + part.size
+        fits &= _follows(part.facts(), drawn)
+    if not fits:
+        raise UserError(
+            f"The generator of {path} draws latents of another law than its `prior` tells of; let `prior` tell what `latent` draws."
+        )
+
+
+def _follows(law: Mapping[str, Any], drawn: np.ndarray) -> bool:
+    """Are numbers of this law? By six standard errors of mean and deviation, and by their range."""
+    if law["law"] == "one-hot":
+        return bool((np.sort(drawn, 1)[:, -1] == 1).all() and (drawn.sum(1) == 1).all())
+    if law["law"] == "uniform":
+        low, high = law["low"], law["high"]
+        mean, deviation = (low + high) / 2, (high - low) / 12**0.5
+        if drawn.min() < low or drawn.max() > high:
+            return False
+    else:
+        mean, deviation = law["mean"], law["deviation"]
+    error = 6 * deviation / drawn.size**0.5
+    return abs(drawn.mean() - mean) <= error and abs(drawn.std() - deviation) <= error

@@ -1,0 +1,2 @@
+addEventListener("unhandledrejection", (event) => failed(event.reason));
+(facts.ways ? fromImages() : fromNoise()).catch(failed);

@@ -1,0 +1,206 @@
+"""The page: one HTML file that runs a generator by a double click, offline, and can talk to nobody.
+
+Style, script, onnxruntime-web (`runtime`), the ONNX files and what the page needs to know are inside it. Its policy names its own style
+and script by their digests and permits no other, no request and no frame; WebAssembly needs a word of its own, 'wasm-unsafe-eval'.
+Module scripts that are files of their own, and every fetch, are refused for a page from the disk, so there is no other form of it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from organza.export import controls, runtime
+from organza.export.graphs import Graph, Trained
+from organza.latents.directions import Direction, jacobian_axes
+from organza.media.html import html, policy
+from organza.version import __version__
+
+SHOWN = 24
+"""Images of the sheet."""
+LATENTS = 64
+"""Latents of the training's own sheet that go along: 26 kB."""
+LOOKED = 6
+"""Latents from which the directions are looked for."""
+WASM = "'wasm-unsafe-eval'"
+SIDES = 64, 128, 256, 384, 512, 768
+"""Pixels that the longer side of an image to translate may have."""
+SCRIPTS = "start", "latents", "picture"
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a file of the folder `page`."""
+    return files("organza.export").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def page(run: Trained, models: Mapping[str, tuple[Graph, bytes]], name: str, xmp: str) -> str:
+    """Return a whole page.
+
+    Args:
+        run: what is exported.
+        models: graphs and their files by name.
+        name: what to call the generator.
+        xmp: what saved images say of where they come from.
+    """
+    generator = models["generator"][0]
+    noise = "prior" in generator.facts
+    known = {"name": name, "unit": generator.output, "shape": list(run.shape), "xmp": xmp}
+    known |= _of_noise(run, models) if noise else _of_images(run, models)
+    more = ("volume", "noise") if noise else ("translate",)
+    style = asset("page.css") + f":root {{ --shape: {run.shape[-1]} / {run.shape[-2]}; }}\n"
+    script = runtime.script() + "\n".join(asset(f"{part}.js") for part in (*SCRIPTS, *more, "main"))
+    parts = [_data("facts", json.dumps(known).replace("</", "<\\/"), "application/json")]
+    parts += [_data("runtime", _text(runtime.packed()))]
+    parts += [_data(f"model-{key}", _text(gzip.compress(content, 9, mtime=0))) for key, (_, content) in models.items()]
+    return _filled(
+        "frame",
+        policy=policy(style, script, WASM),
+        title=html(name),
+        style=style,
+        unit="shapes" if len(run.shape) == 4 else "images",
+        body=_room(known) if noise else _table(known),
+        recipe=html(run.content["recipe"]["name"]),
+        images=f"{run.saved.facts['images']:,}",
+        version=html(__version__),
+        runtime=runtime.VERSION,
+        data="\n".join(parts),
+        script=script,
+    )
+
+
+def _filled(name: str, **values: str) -> str:
+    """Return a template of the folder `page`, filled; values are HTML."""
+    return Template(asset(f"{name}.html")).substitute(values)
+
+
+def _data(name: str, text: str, kind: str = "text/plain") -> str:
+    return f'<script type="{kind}" id="{name}">{text}</script>'
+
+
+def _text(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+def _numbers(values: Tensor) -> str:
+    """Float32 in little-endian order, as text."""
+    return _text(np.ascontiguousarray(values.numpy(), dtype="<f4").tobytes())
+
+
+def _of_noise(run: Any, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, Any]:
+    """Return what a page of a generator from noise knows: the law, latents of the training's own sheet, directions, labels and codes."""
+    from organza.export.onnx import session
+
+    graph, content = models["generator"]
+    seed = int(run.content["asked"].get("seed") or 0)
+    z = torch.stack([run.latent(seed, index) for index in range(LATENTS)])
+    rows = run.label_rows(range(LATENTS), seed) if "labels" in graph.facts else None
+    given = {"z": z[:1].numpy()} | ({"label": rows[:1].numpy()} if rows is not None else {})
+    first = np.asarray(session(content).run(None, given)[0]).ravel()[:8]
+    step = _deviation(graph.facts["prior"])
+    found = [] if "codes" in graph.facts else directions(run, graph, z, rows)
+    return {
+        "prior": graph.facts["prior"],
+        "latents": _numbers(z),
+        "rows": None if rows is None else _numbers(rows),
+        "first": first.tolist(),
+        "labels": graph.facts.get("labels"),
+        "codes": graph.facts.get("codes"),
+        "directions": [
+            {"axis": [round(value, 4) for value in one.axis.tolist()], "step": step, "strength": round(one.strength, 2)}
+            for one in found
+        ],
+    }
+
+
+def directions(run: Any, graph: Graph, z: Tensor, rows: Tensor | None) -> list[Direction]:
+    """Return the axes that the page has sliders for."""
+    free = torch.cat([torch.full((part["size"],), part["law"] != "one-hot") for part in graph.facts["prior"]])
+    row = [] if rows is None else [rows[:1]]
+
+    def generate(some: Tensor) -> Tensor:
+        return run.generator(some, *(one.expand(len(some), -1) for one in row))
+
+    return jacobian_axes(generate, z[:LOOKED], free, _deviation(graph.facts["prior"]))
+
+
+def _deviation(prior: Sequence[Mapping[str, Any]]) -> float:
+    """Return the standard deviation of a latent's first numbers."""
+    law = prior[0]
+    return law["deviation"] if law["law"] == "normal" else (law.get("high", 1.0) - law.get("low", 0.0)) / 12**0.5
+
+
+def _of_images(run: Trained, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, Any]:
+    """Return what a page of a translator knows: its ways, and a pattern to begin with, since no image of the training leaves."""
+    ways = []
+    for key, (graph, _) in models.items():
+        pattern = drawn_pattern(run.shape[-1], run.shape[-2], graph.facts["channels"])
+        ways.append(
+            graph.facts
+            | {"model": f"model-{key}", "example": _text(pattern.tobytes()), "exampleSides": list(pattern.shape[:2])}
+        )
+    return {"ways": ways}
+
+
+def drawn_pattern(width: int, height: int, channels: int) -> np.ndarray:
+    """Return a pattern of plain shapes, uint8 [H, W, C]: something to translate before an image is dropped."""
+    image = Image.new("RGB", (width * 4, height * 4), "white")
+    pen = ImageDraw.Draw(image)
+    w, h = image.size
+    pen.ellipse(
+        (0.2 * w, 0.16 * h, 0.8 * w, 0.84 * h), fill=(236, 190, 150), outline=(40, 30, 30), width=max(w // 40, 1)
+    )
+    pen.pieslice(
+        (0.18 * w, 0.1 * h, 0.82 * w, 0.7 * h), 180, 360, fill=(96, 58, 40), outline=(40, 30, 30), width=max(w // 40, 1)
+    )
+    for x in (0.38, 0.62):
+        pen.ellipse(((x - 0.05) * w, 0.48 * h, (x + 0.05) * w, 0.58 * h), fill=(40, 30, 30))
+    pen.arc((0.38 * w, 0.55 * h, 0.62 * w, 0.73 * h), 20, 160, fill=(170, 50, 50), width=max(w // 30, 1))
+    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    if channels < 3:
+        small = small.convert("L" if channels == 1 else "LA")
+    elif channels == 4:
+        small = small.convert("RGBA")
+    return np.asarray(small, np.uint8).reshape(height, width, channels)
+
+
+def _room(known: Mapping[str, Any]) -> str:
+    """Return the page of a generator from noise: the sheet, the image in hand and its controls, what was kept and the way between."""
+    noun = "shape" if known["unit"] == "volume" else "image"
+    tile = f'<button class="tile" type="button" disabled aria-label="A {noun} not drawn yet"><canvas></canvas></button>'
+    return _filled(
+        "noise",
+        noun=noun,
+        tiles=tile * SHOWN,
+        turn=asset("turn.html") if noun == "shape" else "",
+        labels=controls.labels(known["labels"]),
+        codes=controls.codes(known["codes"]),
+        sliders=controls.sliders(len(known["directions"])),
+    )
+
+
+def _table(known: Mapping[str, Any]) -> str:
+    """Return the page of a translator: a place to drop an image, which never leaves the page, and its translation beside it."""
+    radios = [
+        f'<label class="tick"><input type="radio" name="to" value="{way["to"]}"{"" if n else " checked"}> to {way["to"]}</label>'
+        for n, way in enumerate(known["ways"])
+    ]
+    sides = [f'<option value="{side}"{" selected" * (side == 256)}>{side}</option>' for side in SIDES]
+    return _filled(
+        "translate",
+        fixed=" hidden" * all("fixed" in way for way in known["ways"]),
+        single=" hidden" * (len(radios) < 2),
+        radios="".join(radios),
+        sides="".join(sides),
+    )

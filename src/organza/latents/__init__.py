@@ -1,0 +1,1 @@
+"""Interpretation of latents: directions in which images change."""

@@ -1,0 +1,143 @@
+"""Every recipe's networks as ONNX, run by onnxruntime and numpy in a process that has neither torch nor organza, equal the run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import organza
+from organza.config import encode
+from organza.data.batches import to_float
+from organza.export.graphs import require_law
+from organza.losses import probability
+from organza.networks.layers import Generator, Translator
+from organza.seeding import stream
+from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, small
+from tests.contracts.material import SIZE, Material
+from tests.drawings import drawing
+
+pytest.importorskip("onnx")
+
+QUICK = {"swift", "cgan-light", "pix2pix", "infogan-light"}
+"""Recipes of a game each that `make test-fast` looks at; the others take minutes in all."""
+BARE = """
+import json, sys
+for name in ("torch", "organza", "onnx", "PIL"):
+    sys.modules[name] = None
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+given = dict(np.load(sys.argv[2]))
+made, = session.run(None, given)
+np.save(sys.argv[3], made)
+print(json.dumps({"facts": json.loads(session.get_modelmeta().custom_metadata_map["organza"]),
+    "free": {i.name: [side for side in i.shape if isinstance(side, str)] for i in session.get_inputs()}}))
+"""
+
+
+def alike() -> list[str]:
+    """One recipe for each pair of networks."""
+    seen = {}
+    for name, recipe in RECIPES.items():
+        made = small(recipe())
+        seen.setdefault(json.dumps([encode(made.generator), encode(made.discriminator)]), name)
+    return list(seen.values())
+
+
+def bare(file: Path, **given: np.ndarray) -> tuple[np.ndarray, dict]:
+    """What a file makes of inputs, in a process without torch and organza, and what it tells of itself."""
+    inputs, made = file.with_suffix(".in.npz"), file.with_suffix(".out.npy")
+    np.savez(inputs, **given)
+    done = subprocess.run(
+        [sys.executable, "-c", BARE, str(file), str(inputs), str(made)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return np.load(made), json.loads(done.stdout)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    assert one.dtype == other.dtype == np.uint8
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in alike()]
+)
+def test_a_file_makes_what_the_run_makes(name: str, material: Material, tmp_path: Path):
+    recipe = small(RECIPES[name]())
+    run = organza.train(
+        material(recipe), tmp_path / "run", recipe=recipe, size=SIZE, budget="24img", evaluate=False, report=False
+    )
+    run.export(tmp_path / "out", to=("onnx",), parts=("generator", "encoder", "discriminator"))
+    if isinstance(run.generator, Translator):
+        translations(run, tmp_path / "out")
+    else:
+        samples(run, tmp_path / "out")
+    judgements(run, tmp_path / "out")
+
+
+def samples(run: organza.Run, out: Path) -> None:
+    z = torch.stack([run.latent(7, index) for index in range(5)])
+    given = {"z": z.numpy()} | ({"label": run.label_rows(range(5), 7).numpy()} if run.labels else {})
+    made, told = bare(out / "generator.onnx", **given)
+    assert apart(made, run.sample(5, seed=7)) <= 1
+    assert all(free == ["batch"] for free in told["free"].values())
+    assert sum(part["size"] for part in told["facts"]["prior"]) == z.shape[1]
+    if (out / "encoder.onnx").exists():
+        latents, _ = bare(out / "encoder.onnx", image=made)
+        assert np.abs(latents - run.encode(made).numpy()).max() < 1e-4
+
+
+def translations(run: organza.Run, out: Path) -> None:
+    for file in sorted(out.glob("generator*.onnx")):
+        source = np.stack([np.asarray(drawing(k)) for k in range(3)])[:, :SIZE, :SIZE]
+        to = json.loads(json.dumps(bare_facts(file)))["to"]
+        channels = run.source_channels(to)
+        made, told = bare(file, source=source[..., :channels])
+        assert apart(made, run.translate(source[..., :channels], to)) <= 1
+        if "fixed" not in told["facts"]:
+            assert told["free"]["source"] == ["batch", "height", "width"]
+            odd = np.asarray(drawing(9).resize((SIZE + 21, SIZE + 8)))[None, ..., :channels]
+            assert apart(bare(file, source=odd)[0], run.translate(odd, to)) <= 1
+
+
+def bare_facts(file: Path) -> dict:
+    import onnx
+
+    return json.loads(onnx.load(str(file)).metadata_props[0].value)
+
+
+def judgements(run: organza.Run, out: Path) -> None:
+    shape = (4, *run.shape[1:], run.channels)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    if run.content["players"]["discriminator"].get("condition"):
+        source = np.random.default_rng(1).integers(0, 256, (*shape[:-1], run.source_channels()), np.uint8)
+        given = {"image": images, "source": source}
+        with torch.no_grad():
+            logits = run.discriminator(to_float(images), to_float(source))
+        wanted = probability(logits, run.saved.facts["neutral"]).numpy()
+    elif getattr(run.discriminator, "labels", 0):
+        rows = run.label_rows(range(4))
+        given, wanted = {"image": images, "label": rows.numpy()}, run.judge_labelled(images, rows)
+    else:
+        given, wanted = {"image": images}, run.judge(images)
+    chances, told = bare(out / "discriminator.onnx", **given)
+    assert np.abs(chances - wanted).max() < 1e-4
+    assert told["facts"]["makes"] == "probability"
+
+
+GENERATORS = [name for name, network in NETWORKS.items() if issubclass(network, Generator)]
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_prior_tells_what_latents_are_drawn_from(name: str):
+    settings = {"width": 4} | SMALLEST.get(name, {})
+    network = NETWORKS[name](SHAPES[name][1], **settings)
+    z = torch.stack([network.latent(stream("prior", index)) for index in range(64)])
+    require_law(network.prior, z, name)

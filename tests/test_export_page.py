@@ -1,0 +1,198 @@
+"""The page in a browser without a network: opened from the disk, silent, equal to Python, and usable by mouse and keyboard."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import organza
+from organza.export.web import drawn_pattern
+from organza.media.provenance import XMP
+from organza.recipes import get
+from tests.contracts.discovery import small
+from tests.contracts.material import Material
+
+pytest.importorskip("onnx")
+pytest.importorskip("playwright")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def exported(material: Material, tmp_path_factory: pytest.TempPathFactory):
+    """A function: the run of a recipe, and the page of it."""
+    made: dict[str, tuple[organza.Run, Path]] = {}
+
+    def of(name: str) -> tuple[organza.Run, Path]:
+        if name not in made:
+            recipe, place = small(get(name)), tmp_path_factory.mktemp(name)
+            run = organza.train(
+                material(recipe), place / "run", recipe=recipe, size=32, budget="24img", evaluate=False, report=False
+            )
+            run.export(place / "out", to=("web",))
+            made[name] = run, place / "out" / "index.html"
+        return made[name]
+
+    return of
+
+
+class Opened:
+    """A page in a browser of its own, without a network."""
+
+    def __init__(self, browser: Any, path: Path, phone: bool = False):
+        size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 900}
+        self.told: list[str] = []
+        self.page = browser.new_context(viewport=size, offline=True, accept_downloads=True).new_page()
+        self.page.on("console", lambda message: self.told.append(message.text))
+        self.page.on("pageerror", lambda error: self.told.append(str(error)))
+        self.page.on("request", lambda request: self.told.append(request.url) if request.url != path.as_uri() else None)
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-state=ready]", timeout=120_000)
+
+    def pixels(self, name: str) -> np.ndarray:
+        """What a canvas shows, uint8 [H, W, 4]."""
+        width, height, *values = self.page.evaluate(
+            "(name) => { const c = document.getElementById(name); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+            " return [c.width, c.height, ...d]; }",
+            name,
+        )
+        return np.array(values, np.uint8).reshape(height, width, 4)
+
+
+def test_a_page_names_its_own_script_and_style_and_nothing_else(exported):
+    text = exported("swift")[1].read_text("utf8")
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert found
+    assert found[1].startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in found[1].replace("'wasm-unsafe-eval'", "")
+    for tag, kind in (("style", "style"), ('script type="module"', "script")):
+        [code] = re.findall(rf"<{tag}>(.*?)</{kind}>", text, re.DOTALL)
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" in found[1]
+
+
+def test_it_draws_what_python_draws_without_a_word_or_a_request(browser: Any, exported):
+    run, path = exported("swift")
+    opened = Opened(browser, path)
+    shown = opened.pixels("large")[..., :3]
+    wanted = run.sample(1, seed=run.content["asked"]["seed"])[0]
+    assert np.abs(shown.astype(int) - wanted.astype(int)).max() <= 2  # weights in float16
+    assert opened.told == []
+    assert "24 images" in opened.page.inner_text("#status")
+
+
+def test_new_images_sliders_kept_ones_and_the_way_between(browser: Any, exported, tmp_path: Path):
+    opened = Opened(browser, exported("swift")[1], phone=True)
+    page, before = opened.page, opened.pixels("large")
+    page.keyboard.press("n")
+    page.wait_for_function("document.getElementById('status').textContent.includes('nobody')")
+    fresh = opened.pixels("large")
+    assert (fresh != before).any()
+    page.keyboard.press("k")
+    page.locator("#sheet button").nth(3).click()
+    page.wait_for_timeout(500)
+    page.keyboard.press("k")
+    page.locator("#way").wait_for()
+    if page.locator("#direction-1").count():
+        kept = opened.pixels("large")
+        page.locator("#direction-1").fill("3")
+        page.wait_for_timeout(500)
+        assert (opened.pixels("large") != kept).any()
+        assert page.locator("#direction-1").get_attribute("aria-valuetext") == "+3.0"
+    page.locator("#along").fill("0")
+    page.wait_for_timeout(500)
+    assert np.abs(opened.pixels("walked").astype(int) - fresh).max() <= 1  # the way begins with the first
+    page.locator("#along").fill("0.25")
+    page.wait_for_timeout(500)
+    assert (opened.pixels("walked") != fresh).any()
+    with page.expect_download() as saved:
+        page.keyboard.press("s")
+    saved.value.save_as(tmp_path / "saved.png")
+    image = Image.open(tmp_path / "saved.png")
+    image.load()
+    assert image.size == (32, 32)
+    assert "trainedAlgorithmicMedia" in image.info[XMP]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390  # nothing sticks out of a phone
+    assert opened.told == []
+
+
+def test_each_control_has_a_name(browser: Any, exported):
+    for name in ("swift", "cgan-light", "infogan-light", "cyclegan-light"):
+        page = Opened(browser, exported(name)[1]).page
+        unnamed = page.evaluate(
+            "[...document.querySelectorAll('button, input, select, canvas[role=img]')].filter((e) => !(e.getAttribute('aria-label') "
+            "|| e.textContent.trim() || (e.labels && [...e.labels].some((l) => l.textContent.trim())))).map((e) => e.outerHTML)"
+        )
+        assert unnamed == []
+
+
+def test_labels_are_controls(browser: Any, exported):
+    run, path = exported("cgan-light")
+    opened = Opened(browser, path)
+    opened.page.locator("#label-0").select_option(label="flipped")
+    opened.page.wait_for_function("document.getElementById('status').textContent.includes('other labels')")
+    row = run.labels.encode({"class": "flipped"})  # type: ignore[union-attr]
+    import torch
+
+    z = run.latent(run.content["asked"]["seed"], 0)[None]
+    wanted = organza.data.batches.to_uint8(run.generate(z, torch.from_numpy(row)[None]))[0].numpy()
+    assert np.abs(opened.pixels("large")[..., :3].astype(int) - wanted).max() <= 2
+
+
+def test_codes_are_controls(browser: Any, exported):
+    opened = Opened(browser, exported("infogan-light")[1])
+    before = opened.pixels("large")
+    opened.page.locator("#category-1").select_option(index=9)
+    opened.page.locator("#code-1").fill("-2")
+    opened.page.wait_for_timeout(500)
+    assert (opened.pixels("large") != before).any()
+    assert opened.told == []
+
+
+def test_a_dropped_image_is_translated_both_ways(browser: Any, exported, tmp_path: Path):
+    run, path = exported("cyclegan-light")
+    opened = Opened(browser, path)
+    pattern = drawn_pattern(32, 32, 3)
+    assert np.array_equal(opened.pixels("original")[..., :3], pattern)
+    for to in ("b", "a"):
+        opened.page.locator(f"[name=to][value={to}]").check()
+        opened.page.wait_for_timeout(1500)
+        wanted = run.translate(pattern[None], to)[0].astype(int)
+        assert np.abs(opened.pixels("translation")[..., :3] - wanted).max() <= 2
+    file = tmp_path / "wide.png"
+    Image.fromarray(np.tile(drawn_pattern(48, 40, 3), (1, 2, 1))).save(file)
+    opened.page.locator("#file").set_input_files(file)
+    opened.page.wait_for_function("document.getElementById('status').textContent.includes('wide.png, 96x40')")
+    assert opened.pixels("translation").shape == (40, 96, 4)
+    opened.page.locator("#file").set_input_files(path.parent / "index.html")
+    assert "That is no image" in opened.page.inner_text("#status")
+    assert opened.told == []
+
+
+def test_a_shape_turns(browser: Any, exported):
+    opened = Opened(browser, exported("gan3d-light")[1])
+    opened.page.locator("#turn").fill("0")
+    opened.page.wait_for_timeout(300)
+    first = opened.pixels("large")
+    opened.page.locator("#turn").fill("1.5")
+    opened.page.wait_for_timeout(300)
+    assert (opened.pixels("large") != first).any()
+    assert opened.told == []
