@@ -1,4 +1,6 @@
-"""Agreement of unsupervised clusters with true classes. Closed forms on counts; no features, no network."""
+"""Agreement of unsupervised clusters with true classes. Closed forms on counts; no features, no
+network.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ def contingency(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 def purity(found: np.ndarray, true: np.ndarray) -> float:
     """Compute the share of items whose class is the most frequent one in their cluster.
 
-    purity = 1/N sum over groups of max over classes |group and class|.  Manning, Raghavan and Schuetze 2008, Introduction to
-    Information Retrieval, section 16.3. It grows with the number of groups, so compare only equal numbers.
+    purity = 1/N sum over groups of max over classes |group and class|.  Manning, Raghavan and
+    Schuetze 2008, Introduction to Information Retrieval, section 16.3. It grows with the number of
+    groups, so compare only equal numbers.
 
     >>> purity(np.array([0, 0, 0, 1, 1]), np.array([2, 2, 0, 1, 1]))
     0.8
@@ -33,7 +36,8 @@ def purity(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def normalised_information(found: np.ndarray, true: np.ndarray) -> float:
-    """Compute the mutual information of clusters and classes over the mean of their entropies: 0 if independent, at most 1.
+    """Compute the mutual information of clusters and classes over the mean of their entropies: 0 if
+    independent, at most 1.
 
     NMI = I(found; true) / ((H(found) + H(true)) / 2).  Same source, eq. 16.2.
 

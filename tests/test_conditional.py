@@ -114,7 +114,7 @@ def test_acgan_has_label_terms_on_both_sides_and_a_verdict_that_needs_no_label(m
     assert line["label"]["mean"] == pytest.approx(math.log(3), abs=0.7)
     trained = organza.load(tmp_path / "run")
     assert trained.judge(trained.sample(3, labels={"class": "grey"})).shape == (3,)
-    with pytest.raises(UserError, match="looks at images alone"):
+    with pytest.raises(UserError, match="judges images without labels"):
         trained.judge(trained.sample(3), {"class": "grey"})
 
 
@@ -182,10 +182,10 @@ def test_mistakes_with_labels_get_one_sentence(
         (["sample", run, "--class", "gray"], "no class gray; there are flipped, grey, plain. Did you mean grey?"),
         (["sample", run, "--set", "clas=grey"], "Did you mean class?"),
         (["sample", run, "--set", "grey"], "field=value"),
-        (["sample", attributes, "--class", "a"], "it knows kind, age, asked for as --set kind=a."),
-        (["sample", attributes, "--set", "age=old"], "age is a number"),
-        (["sample", plain, "--class", "a"], "knows no labels"),
-        (["judge", plain, pictures, "--class", "a"], "looks at images alone"),
+        (["sample", attributes, "--class", "a"], "choose from kind, age, given as --set kind=a."),
+        (["sample", attributes, "--set", "age=old"], "age is 'old'; it must be a number"),
+        (["sample", plain, "--class", "a"], "has no labels"),
+        (["judge", plain, pictures, "--class", "a"], "judges images without labels"),
         (["judge", run, pictures, "--class", "gray"], "Did you mean grey?"),
         (["train", pictures, *light], "put each class into a subfolder"),
         (["train", pictures, *light, "--labels", "hair"], "there is no table"),

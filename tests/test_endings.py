@@ -246,7 +246,7 @@ def test_a_user_without_a_home_is_told_of_the_cache(few: Path):
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.strip() == "This user has no home folder to keep a cache in; name a folder in $ORGANZA_CACHE."
+    assert ended.stderr.strip() == "This user has no home folder for a cache; name a cache folder in $ORGANZA_CACHE."
 
 
 @POSIX
@@ -271,7 +271,7 @@ def test_a_run_that_is_taken_away_while_it_trains_ends_in_a_sentence(how: str, f
         process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=100)
     assert process.returncode == 2, error
-    assert error.decode().strip().splitlines()[-1].startswith(f"{run} was removed or renamed while it was trained")
+    assert error.decode().strip().splitlines()[-1].startswith(f"{run} was removed or renamed during training")
     assert not run.exists()
 
 

@@ -178,7 +178,11 @@ def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_mad
 ):
     edited(foreign, lambda c: c["data"].update(shape=shape))
     code, told = called(capsys, "judge", foreign, trained / "photos")
-    assert (code, "do not take; restore it" in told, len(told.splitlines())) == (2, True, 1), told
+    assert (code, "do not match the networks of this run; restore it" in told, len(told.splitlines())) == (
+        2,
+        True,
+        1,
+    ), told
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -351,7 +355,7 @@ def test_a_recipe_json_of_millions_of_values_and_a_hole_for_weights(foreign: Pat
     newest = checkpoint.existing(foreign / "checkpoints")[-1]
     with (newest / "generator.safetensors").open("r+b") as file:
         file.truncate(2**40)
-    with pytest.raises(Damaged, match="its header does not tell"):
+    with pytest.raises(Damaged, match="does not match its header"):
         checkpoint.load(newest)
     text = (foreign / "recipe.json").read_text().rstrip().removesuffix("}")
     (foreign / "recipe.json").write_text(text + ', "more": [' + ",".join(["0"] * 600_000) + "]}")

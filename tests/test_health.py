@@ -79,7 +79,7 @@ def test_a_value_that_is_not_finite_takes_the_run_back_and_it_resumes_exactly(
 ):
     poison(monkeypatch, 72)
     events = train(pictures, tmp_path / "whole", RECIPE, budget="112img")
-    told = [event.text for event in events if isinstance(event, Warned) and "back at" in event.text]
+    told = [event.text for event in events if isinstance(event, Warned) and "rolled back to" in event.text]
     assert len(told) == 1
     assert "discriminator's turn after 72 images" in told[0]
     assert "multiplied by 0.5" in told[0]
@@ -111,7 +111,7 @@ def test_a_rollback_that_was_cut_short_is_finished(pictures: Path, tmp_path: Pat
 def test_three_times_and_no_more(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     poison(monkeypatch, 72, cured=100)
     events = train(pictures, tmp_path / "run", RECIPE, budget="112img")
-    assert len([event for event in events if isinstance(event, Warned) and "back at" in event.text]) == 3
+    assert len([event for event in events if isinstance(event, Warned) and "rolled back to" in event.text]) == 3
     assert isinstance(events[-1], Stopped)
     assert events[-1].kind == "non-finite"
     assert "3 rollbacks" in events[-1].reason
@@ -157,7 +157,10 @@ def test_nothing_that_is_not_finite_is_ever_saved(
     ):
         told.append(event)
         spoil(event)
-    assert any(isinstance(event, Warned) and "back at" in event.text for event in told) or told[-1].kind == "non-finite"  # type: ignore[union-attr]
+    assert (
+        any(isinstance(event, Warned) and "rolled back to" in event.text for event in told)
+        or told[-1].kind == "non-finite"
+    )  # type: ignore[union-attr]
     for folder in checkpoint.existing(tmp_path / "run" / "checkpoints"):
         assert checkpoint.not_finite(checkpoint.load(folder).tensors) is None
 
@@ -174,7 +177,7 @@ def test_on_collapse(wish: str, pictures: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(TrainState, "latents", alike)
     events = train(pictures, tmp_path / "run", RECIPE, budget="112img", evaluate=True, on_collapse=wish)
     lines = list(lines_of(tmp_path / "run" / "evaluations.jsonl"))
-    back = [event.text for event in events if isinstance(event, Warned) and "back at" in event.text]
+    back = [event.text for event in events if isinstance(event, Warned) and "rolled back to" in event.text]
     assert isinstance(events[-1], Stopped)
     if wish == "stop":
         assert events[-1].kind == "collapse"

@@ -140,7 +140,7 @@ def test_a_traversal_has_a_row_for_each_category_and_columns_along_one_code():
     assert torch.equal(table[0, :, -1], torch.linspace(-2, 2, 5))
     unchanged = [0, 1, 2, 7, 8, 9]
     assert (table[:, :, unchanged] == z[unchanged]).all()
-    with pytest.raises(UserError, match="code 2 to go along; this run has continuous codes 0 to 1"):
+    with pytest.raises(UserError, match="code 2; this run has continuous codes 0 to 1"):
         codes.traversal(z, along=2, steps=5, reach=2.0)
 
 
@@ -171,7 +171,7 @@ def test_a_trained_run_is_sampled_as_any_other_and_traversed(material: Material,
 
 def test_a_run_without_codes_is_told_what_to_do(material: Material, tmp_path: Path):
     run = trained("mlp", material, tmp_path, [])
-    with pytest.raises(UserError, match="no codes to go along; train one that has, with --recipe infogan-light"):
+    with pytest.raises(UserError, match="has no codes; train a run that has, with --recipe infogan-light"):
         organza.load(run).traversal()
 
 

@@ -41,7 +41,7 @@ def test_another_size_is_said_and_a_broken_file_left_out(run: Path, tmp_path: Pa
     drawing(1, 80, 40).save(tmp_path / "wide.png")
     (tmp_path / "text.png").write_text("hello")
     verdicts, notes = judge_files(run, [tmp_path / "wide.png", tmp_path / "text.png"])
-    assert [verdict.note for verdict in verdicts] == ["it is 80x40, brought to 32x32"]
+    assert [verdict.note for verdict in verdicts] == ["it is 80x40, resized to 32x32"]
     assert len(notes) == 1
     assert "text.png is left out: not a JPEG" in notes[0]
 

@@ -73,7 +73,7 @@ def test_noise_in_use_is_one_draw_for_all_and_none_without_it():
     assert not torch.equal(first, quiet(x))
     assert torch.equal(noisy(x.flip(0)).flip(0), first)
     assert not torch.equal(noisy.train()(x), noisy(x))  # but in training each pass has another
-    with pytest.raises(UserError, match=r"noise is 1.5; it is a share"):
+    with pytest.raises(UserError, match=r"noise is 1.5; it must be from 0 to less than 1"):
         unet.Generator((3, 64, 64), width=8, noise=1.5)
 
 

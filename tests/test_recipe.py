@@ -80,7 +80,7 @@ def test_wrong_settings_are_told(setting: str, said: str):
 
 @pytest.mark.parametrize("name", ["os:system", "json:dumps", "os.path:join", "math:pi"])
 def test_what_cannot_be_called_alone_is_no_recipe_of_ones_own(name: str):
-    with pytest.raises(UserError, match="should be a function"):
+    with pytest.raises(UserError, match="must be a function"):
         get(name)
 
 

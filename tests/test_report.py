@@ -353,7 +353,7 @@ def test_the_trend_is_told_with_errors():
 def test_the_best_is_told_with_its_equals():
     assert tie(history(0.5, 0.2, 0.205)) == "2,000 and 3,000 are equal within error; kept 2,000"
     assert tie(history(0.5, 0.2, 0.23)) == ""
-    assert tie(history(*[0.2] * 6)) == "6 checks from 1,000 to 6,000 are equal within error; kept 1,000"
+    assert tie(history(*[0.2] * 6)) == "6 evaluations from 1,000 to 6,000 are equal within error; kept 1,000"
     assert tie(()) == ""
 
 

@@ -340,7 +340,7 @@ def test_too_few_or_all_alike(count: int, pictures: Path, tmp_path: Path):
     folder.mkdir()
     for copy in range(count):
         shutil.copy(pictures / "000.png", folder / f"{copy}.png")
-    with pytest.raises(UserError, match="one usable image" if count == 1 else "all alike"):
+    with pytest.raises(UserError, match="one usable image" if count == 1 else "all equal"):
         train(folder, tmp_path / "run", small(get("mlp")))
     assert not (tmp_path / "run").exists()
 
@@ -391,7 +391,7 @@ def test_sample_is_the_same_whatever_the_count_and_judge_gives_probabilities(pic
 
 
 def test_load_says_what_is_missing(tmp_path: Path, pictures: Path):
-    with pytest.raises(UserError, match="is not a run of organza"):
+    with pytest.raises(UserError, match=r"is not a run\."):
         organza.load(tmp_path)
     train(pictures, tmp_path / "run", small(get("mlp")), budget="16img")
     with pytest.raises(UserError, match=r"no checkpoint 16.* Did you mean|no checkpoint 16"):

@@ -26,7 +26,7 @@ def test_plateau_waits_for_its_checks_and_respects_the_error():
     assert rule(history([0.9, 0.5, 0.495, 0.5, 0.48])) is None
     said = rule(history([0.9, 0.5, 0.6, 0.7, 0.8]))
     assert said is not None
-    assert "no gain over the last 3 checks" in said
+    assert "no improvement over the last 3 evaluations" in said
     assert "0.5000" in said
 
 
@@ -44,7 +44,7 @@ def test_a_gradient_that_is_gone_ends_a_run_and_one_that_swings_does_not():
     rule = Faded(checks=2, share=0.01)
     said = rule(told(1.0, 2.0, 1.5, 0.001, 0.002))
     assert said is not None
-    assert "2.0e-03 or less, where 1.5e+00 was usual" in said
+    assert "at most 2.0e-03; 1.5e+00 was usual" in said
     assert rule(told(1.0, 2.0, 1.5, 0.001, 0.2)) is None
     assert rule(told(1.0, 0.001)) is None  # nothing to compare with
     assert rule(told(None, None, None, None)) is None  # of runs that did not measure it

@@ -170,7 +170,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
         ([run, tmp_path / "text.png", tmp_path / "out"], "not a JPEG"),
         ([run, tmp_path / "x.png", tmp_path / "out.jpg"], "out.png"),
         ([run, pairs / "a", tmp_path / "out.png"], "name a folder"),
-        ([run, tmp_path / "x.png", tmp_path / "out", "--direction", "a"], "has learned to translate to b, not to a"),
+        ([run, tmp_path / "x.png", tmp_path / "out", "--direction", "a"], "translates to b, not to a"),
         ([run, tmp_path / "x.png", tmp_path / "out", "--size", "huge"], "--size"),
         (
             [noise, tmp_path / "x.png", tmp_path / "out"],
@@ -183,7 +183,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
     assert not (tmp_path / "out").exists()
     for arguments, said in (
         (["sample", run], "organza translate"),
-        (["judge", run, tmp_path / "x.png"], "beside its original"),
+        (["judge", run, tmp_path / "x.png"], "together with its input"),
     ):
         code, _, error = call(capsys, *arguments)
         assert (code, len(error.strip().splitlines())) == (2, 1), error
@@ -258,7 +258,7 @@ def test_names_that_not_every_system_takes_are_written_as_others_and_told(tmp_pa
     assert "k" * 251 + ".png" in names
     assert not any(set(name) & FORBIDDEN for name in names)
     assert "con.png" not in names
-    assert len([note for note in notes if "every system takes" in note]) == 2
+    assert len([note for note in notes if "valid on every system" in note]) == 2
 
 
 def test_results_that_would_be_one_file_are_told_before_any_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -268,7 +268,7 @@ def test_results_that_would_be_one_file_are_told_before_any_is_written(tmp_path:
     jobs, _ = translating._jobs(tmp_path / "in", tmp_path / "out")
     translating._require_free(jobs, overwrite=False)
     monkeypatch.setattr(translating, "folds_case", lambda _: True)
-    with pytest.raises(UserError, match="case does not count"):
+    with pytest.raises(UserError, match="this system ignores case"):
         translating._require_free(jobs, overwrite=False)
     assert not (tmp_path / "out").exists()
 

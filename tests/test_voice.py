@@ -21,7 +21,7 @@ FIRST_WORDS = {
 ARGUMENT_WORDS = FIRST_WORDS | {"as", "at", "by", "for", "from", "in", "on", "than", "that", "to", "with"}
 """Words that begin no argument line: it is a noun phrase that stands alone."""
 
-UNSURE = re.compile(r"(?<![\w`.-])(pictures?|rehears\w+|sheets?)(?![\w`:)=-]|\.\w| = |, \w+:)", re.IGNORECASE)
+UNSURE = re.compile(r"(?<![\w`.-])(pictures?|rehears\w+|sheets?)(?![\w`:=-]|\.\w| = |, \w+:)", re.IGNORECASE)
 """Words with another name in this project: image, autoencoder warm-up, sample grid."""
 
 EXEMPT = (

@@ -1,4 +1,5 @@
-"""Organza: generative adversarial networks, from a folder of images to a generator and an honest evaluation.
+"""Organza: generative adversarial networks, from a folder of images to a generator and an honest
+evaluation.
 
 >>> import organza
 >>> run = organza.train("photos", budget="10m")        # doctest: +SKIP

@@ -1,11 +1,14 @@
-"""Differentiable augmentation of the discriminator's input, real and generated alike, with gradients through it to G.
+"""Differentiable augmentation of the discriminator's input, real and generated alike, with
+gradients through it to G.
 
-With little data, D overfits and G stops learning; random augmentation shows D no image twice. Since fakes are augmented in the
-same way, G does not learn to generate augmented images.
-Zhao et al. 2020, Differentiable Augmentation, arXiv:2006.10738; Karras et al. 2020, arXiv:2006.06676 (with a probability).
+With little data, D overfits and G stops learning; random augmentation shows D no image twice. Since
+fakes are augmented in the same way, G does not learn to generate augmented images.
+Zhao et al. 2020, Differentiable Augmentation, arXiv:2006.10738; Karras et al. 2020,
+arXiv:2006.06676 (with a probability).
 
-A kind of change is a function: it draws random numbers for the items of a batch and returns a `Change`, which applies the same change
-to any images that stand for these items, such as real images, fakes, and the perturbed images of a finite-difference penalty.
+A kind of change is a function: it draws random numbers for the items of a batch and returns a
+`Change`, which applies the same change to any images that stand for these items, such as real
+images, fakes, and the perturbed images of a finite-difference penalty.
 """
 
 from __future__ import annotations
@@ -20,15 +23,18 @@ from organza.errors import UserError
 from organza.schedule import Number, at
 
 Change = Callable[[Tensor, slice], Tensor]
-"""Function of images [n, C, H, W] and the items of the batch that they stand for; returns changed images."""
+"""Function of images [n, C, H, W] and the items of the batch that they stand for; returns changed
+images."""
 Kind = Callable[[Tensor], Change]
 """Function that draws a change for each item of a batch shaped like its argument, [N, C, H, W]."""
 
 
 def colour(like: Tensor, brightness: float = 0.5, saturation: float = 1.0, contrast: float = 0.5) -> Change:
-    """Draw changes of brightness (x + b), saturation and contrast, which scale the distance from the pixel's grey and the image's mean.
+    """Draw changes of brightness (x + b), saturation and contrast, which scale the distance from
+    the pixel's grey and the image's mean.
 
-    b ~ U(-brightness, brightness); the factors are 1 + U(-saturation, saturation) and 1 + U(-contrast, contrast).  Zhao et al. 2020.
+    b ~ U(-brightness, brightness); the factors are 1 + U(-saturation, saturation) and 1 +
+    U(-contrast, contrast).  Zhao et al. 2020.
     """
     added, vivid, strong = (
         reach * (2 * torch.rand(len(like), 1, 1, 1, device=like.device) - 1)
@@ -55,10 +61,12 @@ def translation(like: Tensor, share: float = 0.125) -> Change:
 
 
 def jitter(like: Tensor, reach: int = 2) -> Change:
-    """Draw a shift by (heads of 2 `reach` coins) - `reach` pixels along each side, with the edge repeated outside.
+    """Draw a shift by (heads of 2 `reach` coins) - `reach` pixels along each side, with the edge
+    repeated outside.
 
-    D's gradient, averaged over the draws, is thereby smoothed by a binomial kernel. Without it, each stride of D's convolutions leaves
-    a grid in that gradient, which G copies into plain areas: docs/lab-log.md, 46.
+    D's gradient, averaged over the draws, is thereby smoothed by a binomial kernel. Without it,
+    each stride of D's convolutions leaves a grid in that gradient, which G copies into plain areas:
+    docs/lab-log.md, 46.
 
     >>> x = torch.arange(64.0).reshape(1, 1, 8, 8)
     >>> moved = jitter(x)(x, slice(None)) - x
@@ -70,7 +78,9 @@ def jitter(like: Tensor, reach: int = 2) -> Change:
 
 
 def _shift(like: Tensor, starts: list[Tensor], framed: list[int], frame: str = "constant") -> Change:
-    """Pad images by so many pixels, and crop them with their first row and column at these positions, [N, 1] each."""
+    """Pad images by so many pixels, and crop them with their first row and column at these
+    positions, [N, 1] each.
+    """
     (height, width), (down, across) = like.shape[2:], framed
     rows, columns = (
         start + torch.arange(side, device=like.device) for start, side in zip(starts, (height, width), strict=True)
@@ -85,7 +95,9 @@ def _shift(like: Tensor, starts: list[Tensor], framed: list[int], frame: str = "
 
 
 def cutout(like: Tensor, share: float = 0.5) -> Change:
-    """Draw a grey (0) rectangle of a share of each side, centred anywhere in the image. DeVries and Taylor 2017, arXiv:1708.04552."""
+    """Draw a grey (0) rectangle of a share of each side, centred anywhere in the image. DeVries and
+    Taylor 2017, arXiv:1708.04552.
+    """
     inside = []
     for side in like.shape[2:]:
         middle = torch.rand(len(like), 1, device=like.device) * side

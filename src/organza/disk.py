@@ -1,9 +1,12 @@
-"""Safe writing: data is flushed to disk before it is renamed, files are complete or absent, and failures are explained.
+"""Safe writing: data is flushed to disk before it is renamed, files are complete or absent, and
+failures are explained.
 
-Nothing is ever written through a link, so that the sender of a run folder cannot make a later command change a file elsewhere.
+Nothing is ever written through a link, so that the sender of a run folder cannot make a later
+command change a file elsewhere.
 
-Windows differs in four ways, all handled here: a file that another program has open cannot be replaced, a folder cannot be
-flushed, a read-only file cannot be removed, and many names are forbidden.
+Windows differs in four ways, all handled here: a file that another program has open cannot be
+replaced, a folder cannot be flushed, a read-only file cannot be removed, and many names are
+forbidden.
 """
 
 from __future__ import annotations
@@ -25,10 +28,12 @@ from typing import IO, Any
 from organza.errors import UserError
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-"""Flag against following links; systems without it (Windows) give few users the right to create links."""
+"""Flag against following links; systems without it (Windows) give few users the right to create
+links."""
 BINARY = getattr(os, "O_BINARY", 0)
 PAUSES = (0.01, 0.03, 0.1, 0.3, 0.6)
-"""Seconds between the attempts of `rename`: virus scanners and indexers release a new file within one second."""
+"""Seconds between the attempts of `rename`: virus scanners and indexers release a new file within
+one second."""
 DEVICES = {
     "con",
     "prn",
@@ -50,7 +55,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a small file to a temporary name and rename it, so that a reader sees the old or the new one, never a part.
+    """Write a small file to a temporary name and rename it, so that a reader sees the old or the
+    new one, never a part.
 
     Raises:
         UserError: if the disk is full or the folder cannot be written.
@@ -66,7 +72,9 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents, flushed: files written into it later must not be lost with its name."""
+    """Create a folder and its parents, flushed: files written into it later must not be lost with
+    its name.
+    """
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(exist_ok=True)
@@ -74,7 +82,9 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on disk. An existing file or link is removed, never written through."""
+    """Write a file and wait until it is on disk. An existing file or link is removed, never written
+    through.
+    """
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | BINARY, 0o666)
     try:
@@ -124,7 +134,8 @@ def flush_folder(path: Path) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or folder, replacing a file of that name; retry for a second if another program has it open, as on Windows.
+    """Rename a file or folder, replacing a file of that name; retry for a second if another program
+    has it open, as on Windows.
 
     Raises:
         OSError: for any system error that remains.
@@ -139,7 +150,9 @@ def rename(source: Path, target: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a temporary file if possible, without an error: the earlier error is the one to report."""
+    """Remove a temporary file if possible, without an error: the earlier error is the one to
+    report.
+    """
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
@@ -170,8 +183,9 @@ def _made_writable(remove: Callable[..., Any], path: str, _: Any) -> None:
 def safe_name(text: str, longest: int = 200) -> str:
     """Return text as a file name that is valid on every system; valid text is returned unchanged.
 
-    Characters that Windows forbids, control characters and invalid bytes become `_`, device names get one in front, and a long name is
-    truncated. Changed text ends in a short digest of the original, so that two texts never become one name.
+    Characters that Windows forbids, control characters and invalid bytes become `_`, device names
+    get one in front, and a long name is truncated. Changed text ends in a short digest of the
+    original, so that two texts never become one name.
 
     Args:
         text: label, or name of a data set or an image.
@@ -198,7 +212,8 @@ def safe_name(text: str, longest: int = 200) -> str:
 
 
 def same_name(text: str) -> str:
-    """Return a key that is equal for two names that Windows or macOS treat as one: case and Unicode form are ignored.
+    """Return a key that is equal for two names that Windows or macOS treat as one: case and Unicode
+    form are ignored.
 
     >>> same_name("Étoile.PNG") == same_name("e\u0301toile.png")
     True
@@ -207,7 +222,9 @@ def same_name(text: str) -> str:
 
 
 def folds_case(folder: Path) -> bool:
-    """Return True if names that differ only in case are one file in a folder, as on Windows and macOS; the folder need not exist."""
+    """Return True if names that differ only in case are one file in a folder, as on Windows and
+    macOS; the folder need not exist.
+    """
     for place in (folder, *folder.parents):
         other = place.with_name(place.name.swapcase()) if place.name else place
         if other != place and place.exists():
@@ -254,7 +271,8 @@ def require_room(parent: Path, needed: int) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: $ORGANZA_CACHE, else organza in $XDG_CACHE_HOME, else ~/.cache/organza. It need not exist.
+    """Return the cache folder: $ORGANZA_CACHE, else organza in $XDG_CACHE_HOME, else
+    ~/.cache/organza. It need not exist.
 
     It holds files that can be recreated, such as packed images and converted weights.
 

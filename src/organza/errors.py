@@ -18,7 +18,9 @@ MOST, LONGEST = 2_000, 100
 
 
 class UserError(Exception):
-    """A user's mistake, explained in one sentence. The command line prints it and exits with code 2."""
+    """A user's mistake, explained in one sentence. The command line prints it and exits with code
+    2.
+    """
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -27,7 +29,8 @@ def lacks_memory(error: Exception) -> bool:
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:
-    """Return a "Did you mean" question for an error about an unknown name, or "" if no name is similar.
+    """Return a "Did you mean" question for an error about an unknown name, or "" if no name is
+    similar.
 
     >>> nearest("dcgann", ["mlp", "dcgan"])
     ' Did you mean dcgan?'
@@ -41,11 +44,13 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
 
 @contextmanager
 def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turn any exception raised in the block into a UserError that begins with `sentence` and ends with the reason.
+    """Turn any exception raised in the block into a UserError that begins with `sentence` and ends
+    with the reason.
 
     Args:
         sentence: statement of what cannot be done, without a full stop.
-        ours: packages whose own exceptions are bugs, which keep their traceback; running out of memory or of numbers is none.
+        ours: packages whose own exceptions are bugs, which keep their traceback; running out of
+            memory or of numbers is none.
 
     >>> with told("width=0 makes no network; choose another"):
     ...     1 / 0
@@ -70,7 +75,8 @@ def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
 
 
 def origin(error: BaseException) -> str:
-    """Return the module that raised an exception: the innermost one that belongs to no library underneath.
+    """Return the module that raised an exception: the innermost one that belongs to no library
+    underneath.
 
     >>> import torch
     >>> try:
@@ -85,7 +91,9 @@ def origin(error: BaseException) -> str:
 
 @contextmanager
 def told_but_memory(sentence: str) -> Iterator[None]:
-    """Convert errors as `told` does, but let OSError and out-of-memory errors through, which have messages of their own."""
+    """Convert errors as `told` does, but let OSError and out-of-memory errors through, which have
+    messages of their own.
+    """
     try:
         yield
     except OSError:

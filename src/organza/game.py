@@ -1,7 +1,9 @@
-"""The GAN game: generator output, pairs of real and fake for each discriminator, losses, and the update of each player.
+"""The GAN game: generator output, pairs of real and fake for each discriminator, losses, and the
+update of each player.
 
-A GAN variant is a `Game`: it defines the generator's output for a batch (`play`) and the pairs of fakes and reals that each
-discriminator judges (`duels`). The losses below and the training loop in `training/trainer.py` need nothing else.
+A GAN variant is a `Game`: it defines the generator's output for a batch (`play`) and the pairs of
+fakes and reals that each discriminator judges (`duels`). The losses below and the training loop in
+`training/trainer.py` need nothing else.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
 @dataclass
 class Duel:
-    """One discriminator with one batch of real and of fake data, [N, ...] each; both share the condition, if any.
+    """One discriminator with one batch of real and of fake data, [N, ...] each; both share the
+    condition, if any.
 
-    In D's turn, D is shown `replay(fake)` if a replay is given: an image pool's `exchange`, which mixes in earlier fakes. If a
-    `change` is given, D sees real and fake data through the same change, in both turns.
+    In D's turn, D is shown `replay(fake)` if a replay is given: an image pool's `exchange`, which
+    mixes in earlier fakes. If a `change` is given, D sees real and fake data through the same
+    change, in both turns.
     """
 
     critic: Callable[..., Tensor]
@@ -58,7 +62,9 @@ REMEDY = Penalty(r1_finite)
 
 
 class Turn(NamedTuple):
-    """Result of one player's update: loss terms, whose sum is minimised, and metrics for the log, all scalars."""
+    """Result of one player's update: loss terms, whose sum is minimised, and metrics for the log,
+    all scalars.
+    """
 
     terms: dict[str, Tensor]
     readings: dict[str, Tensor]
@@ -73,7 +79,8 @@ class Turn(NamedTuple):
 
 
 def numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return scalars as Python numbers, in one transfer from the device, since each transfer waits for all pending work there.
+    """Return scalars as Python numbers, in one transfer from the device, since each transfer waits
+    for all pending work there.
 
     >>> numbers({"generator": torch.tensor(0.5), "D(x)": torch.tensor(0.25)})
     {'generator': 0.5, 'D(x)': 0.25}
@@ -109,7 +116,9 @@ class Game(nn.Module, ABC):
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
-        """Return both players as partials, with all that they need from the data: here its shape (C, ...)."""
+        """Return both players as partials, with all that they need from the data: here its shape
+        (C, ...).
+        """
         shape = tuple(data.shape)
         return generator.given(shape=shape), discriminator.given(shape=shape)
 
@@ -121,7 +130,8 @@ class Game(nn.Module, ABC):
         """
 
     def unready(self, data: Any) -> str:
-        """Return the reason why the game cannot begin after the autoencoder warm-up, in words; "" if it can.
+        """Return the reason why the game cannot begin after the autoencoder warm-up, in words; ""
+        if it can.
 
         Args:
             data: batches of the warm-up.
@@ -129,7 +139,9 @@ class Game(nn.Module, ABC):
         return ""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        """Draw the latents of one batch, item i from streams[i] alone. Games without noise have none."""
+        """Draw the latents of one batch, item i from streams[i] alone. Games without noise have
+        none.
+        """
         return {}
 
     @abstractmethod
@@ -137,11 +149,15 @@ class Game(nn.Module, ABC):
         """Run the generator on a batch."""
 
     def make(self, batch: Batch) -> Tensor:
-        """Return the generator's main output for a batch, [N, ...]: the samples to display and evaluate."""
+        """Return the generator's main output for a batch, [N, ...]: the samples to display and
+        evaluate.
+        """
         return self.play(batch)[self.output]
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
-        """Return the images to show side by side for each item, [N, C, ...] each: a translation shows its input too."""
+        """Return the images to show side by side for each item, [N, C, ...] each: a translation
+        shows its input too.
+        """
         return [output]
 
     @abstractmethod
@@ -166,7 +182,8 @@ class Game(nn.Module, ABC):
 
 
 def full(x: Tensor) -> Tensor:
-    """Convert float16 and bfloat16 outputs of a network under autocast to float32; return any other tensor unchanged.
+    """Convert float16 and bfloat16 outputs of a network under autocast to float32; return any other
+    tensor unchanged.
 
     >>> full(torch.zeros(1, dtype=torch.bfloat16)).dtype, full(torch.zeros(1, dtype=torch.int64)).dtype
     (torch.float32, torch.int64)
@@ -175,7 +192,9 @@ def full(x: Tensor) -> Tensor:
 
 
 def due(game: Game, moment: Moment) -> list[Penalty]:
-    """Return the penalties due in D's turn at this step; `REMEDY` if the game is stricter than usual and has no penalties."""
+    """Return the penalties due in D's turn at this step; `REMEDY` if the game is stricter than
+    usual and has no penalties.
+    """
     penalties = game.penalties or ((REMEDY,) if game.strictness > 1 else ())
     return [penalty for penalty in penalties if moment.step % penalty.every == 0]
 
@@ -197,7 +216,8 @@ def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Te
 
 
 def spread(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the deviation of fakes within their batch relative to that of reals, root mean square: [N, ...] each to a scalar.
+    """Return the deviation of fakes within their batch relative to that of reals, root mean square:
+    [N, ...] each to a scalar.
 
     >>> spread(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0]]))
     tensor(0.5000)
@@ -209,7 +229,8 @@ def spread(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
-    """Compute D's loss: both halves of each duel, the penalties that are due, and the game's own terms.
+    """Compute D's loss: both halves of each duel, the penalties that are due, and the game's own
+    terms.
 
     `made` is detached first, so no gradient reaches G. Terms are reduced over the batch last.
     """
@@ -248,16 +269,20 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
 
 
 def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
-    """Compute G's loss without a discriminator, during its warm-up. `made` is the output of `Game.rehearse`."""
+    """Compute G's loss without a discriminator, during its warm-up. `made` is the output of
+    `Game.rehearse`.
+    """
     return Turn(game.rehearsal_terms(batch, made), {})
 
 
 def update(
     player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Turn], strongest: float = 1.0
 ) -> Turn:
-    """Update one player: compute its loss, its gradients, and take one optimizer step. The other player's weights are unchanged.
+    """Update one player: compute its loss, its gradients, and take one optimizer step. The other
+    player's weights are unchanged.
 
-    A player's weights require gradients only during its own turn, which saves unneeded backward passes.
+    A player's weights require gradients only during its own turn, which saves unneeded backward
+    passes.
 
     Args:
         player: network to update.
@@ -304,7 +329,9 @@ def _culprit(turn: Turn, sizes: Mapping[str, Tensor]) -> str:
 
 
 def name_of(function: Callable) -> str:
-    """Return the name of a function for the log; a partial has the name of the function that it calls."""
+    """Return the name of a function for the log; a partial has the name of the function that it
+    calls.
+    """
     return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or function.func)  # type: ignore[attr-defined]
 
 

@@ -37,7 +37,9 @@ def require_memory(needed: int, what: str, remedy: str = "choose a smaller numbe
 
 
 def peak_memory() -> int:
-    """Return the peak memory of this process in bytes; its current memory on macOS, which keeps no peak."""
+    """Return the peak memory of this process in bytes; its current memory on macOS, which keeps no
+    peak.
+    """
     if peak := _proc("self/status", "VmHWM"):
         return peak
     now = _psutil().Process().memory_info()

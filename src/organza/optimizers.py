@@ -26,7 +26,8 @@ class Optimizer(Protocol):
 class Adam:
     """Adam with learning rate `rate`.  Kingma and Ba 2015, arXiv:1412.6980.
 
-    beta1 = 0.5 is the choice of DCGAN, 0 that of most later GANs: momentum overshoots when the opponent changes.
+    beta1 = 0.5 is the choice of DCGAN, 0 that of most later GANs: momentum overshoots when the
+    opponent changes.
     """
 
     rate: Number = 2e-4
@@ -43,10 +44,11 @@ class Adam:
 
 @dataclass(frozen=True)
 class RMSprop:
-    """RMSprop, the choice of the first WGAN.  Tieleman and Hinton 2012, lecture 6.5 of Neural Networks for Machine Learning.
+    """RMSprop, the choice of the first WGAN.  Tieleman and Hinton 2012, lecture 6.5 of Neural
+    Networks for Machine Learning.
 
-    With `clip`, each weight is clamped to [-clip, clip] after each step, which bounds the slope of a Wasserstein critic:
-    Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. 0 disables clipping.
+    With `clip`, each weight is clamped to [-clip, clip] after each step, which bounds the slope of
+    a Wasserstein critic: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. 0 disables clipping.
     """
 
     rate: Number = 5e-5

@@ -16,7 +16,8 @@ from organza.recipe import LARGEST, Recipe
 
 
 def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """Return the recipe with `field=value` settings applied; a field may be a path such as generator.width or penalties.0.weight.
+    """Return the recipe with `field=value` settings applied; a field may be a path such as
+    generator.width or penalties.0.weight.
 
     Raises:
         UserError: if a field does not exist (names the nearest) or a value is of the wrong kind.
@@ -53,7 +54,9 @@ def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
 
 
 def _parse(text: str, old: Any, whole: str) -> Any:
-    """Return text as a value of the same kind as the old one: a plain value, or the name of a function, loss or partial."""
+    """Return text as a value of the same kind as the old one: a plain value, or the name of a
+    function, loss or partial.
+    """
     if isinstance(old, str):
         return text
     try:

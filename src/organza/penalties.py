@@ -1,9 +1,12 @@
-"""Gradient penalties on the discriminator: (duel, real logits, fake logits) -> values per sample, weighted and averaged by the game.
+"""Gradient penalties on the discriminator: (duel, real logits, fake logits) -> values per sample,
+weighted and averaged by the game.
 
-A duel provides `real` and `fake` (the inputs of the logits, with gradients enabled) and `judge(x)`, the discriminator as
-this pair uses it. Nothing assumes images: inputs are [N, ...], logits [N, ...], and a logit map counts as the sum of its logits.
-The finite-difference forms need no second derivative: E_n[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2) for n ~ N(0, I).
-One draw has a relative deviation of sqrt(2); their cost is one forward and one backward pass of D on a share of the batch.
+A duel provides `real` and `fake` (the inputs of the logits, with gradients enabled) and `judge(x)`,
+the discriminator as this pair uses it. Nothing assumes images: inputs are [N, ...], logits
+[N, ...], and a logit map counts as the sum of its logits. The finite-difference forms need no
+second derivative: E_n[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2) for n ~ N(0, I). One
+draw has a relative deviation of sqrt(2); their cost is one forward and one backward pass of D on a
+share of the batch.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ class Penalty:
     Args:
         of: penalty, one of this module's functions or your own of the same form.
         weight: factor of its mean; a number or a schedule.
-        every: steps between applications; the weight is multiplied by it, so that the average strength stays the same.
+        every: steps between applications; the weight is multiplied by it, so that the average
+            strength stays the same.
     """
 
     of: Callable[[Any, Tensor, Tensor], Tensor]
@@ -53,7 +57,9 @@ def squared_norm(gradient: Tensor) -> Tensor:
 
 
 def gradient(logits: Tensor, inputs: Tensor) -> Tensor:
-    """Return grad_x D(x) per sample, itself differentiable. Correct only if D scores each item independently."""
+    """Return grad_x D(x) per sample, itself differentiable. Correct only if D scores each item
+    independently.
+    """
     (result,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     return result
 
@@ -75,9 +81,11 @@ def r2(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def wgan_gp(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
-    """Compute the gradient penalty that draws the critic's gradient norm to one between real and fake.
+    """Compute the gradient penalty that draws the critic's gradient norm to one between real and
+    fake.
 
-    GP = (|grad D(x)| - 1)^2 at x = e real + (1 - e) fake, e ~ U(0, 1) per sample.  Gulrajani et al. 2017, arXiv:1704.00028, eq. 3.
+    GP = (|grad D(x)| - 1)^2 at x = e real + (1 - e) fake, e ~ U(0, 1) per sample.  Gulrajani et al.
+    2017, arXiv:1704.00028, eq. 3.
     """
     share = torch.rand(len(duel.real), *[1] * (duel.real.ndim - 1), device=duel.real.device)
     between = torch.lerp(duel.fake.detach(), duel.real.detach(), share).requires_grad_()
@@ -85,10 +93,12 @@ def wgan_gp(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def dragan(duel: Judged, real: Tensor, fake: Tensor, spread: float = 0.5) -> Tensor:
-    """Compute the gradient penalty that draws D's gradient norm to one around the data, against sharp peaks that attract all fakes.
+    """Compute the gradient penalty that draws D's gradient norm to one around the data, against
+    sharp peaks that attract all fakes.
 
-    (|grad D(x + d)| - 1)^2 at x real, d = e u, e ~ U(0, 1) per sample, u ~ U(0, spread std(x)) per pixel, std(x) that of the batch.
-    Kodali et al. 2017, arXiv:1705.07215, algorithm 1; the noise is that of the authors' code; the paper's text has a Gaussian.
+    (|grad D(x + d)| - 1)^2 at x real, d = e u, e ~ U(0, 1) per sample, u ~ U(0, spread std(x)) per
+    pixel, std(x) that of the batch. Kodali et al. 2017, arXiv:1705.07215, algorithm 1; the noise is
+    that of the authors' code; the paper's text has a Gaussian.
     """
     data = duel.real.detach()
     share = torch.rand(len(data), *[1] * (data.ndim - 1), device=data.device)
@@ -104,16 +114,20 @@ def _slope(duel: Judged, x: Tensor, logits: Tensor, sigma: float, share: float) 
 
 
 def r1_finite(duel: Judged, real: Tensor, fake: Tensor, sigma: float = 0.01, share: float = 0.25) -> Tensor:
-    """Compute `r1` by a random finite difference on the first `share` of the batch: values [share * N].
+    """Compute `r1` by a random finite difference on the first `share` of the batch: values
+    [share * N].
 
-    R1 ~ 1/2 ((D(x + sigma n) - D(x)) / sigma)^2, n ~ N(0, I).  The form used for large adversarial models: Lin et al. 2025,
-    arXiv:2501.08316 (approximated R1). A smaller sigma has less bias and more rounding noise; 0.01 suits data in [-1, 1] in float32.
+    R1 ~ 1/2 ((D(x + sigma n) - D(x)) / sigma)^2, n ~ N(0, I).  The form used for large adversarial
+    models: Lin et al. 2025, arXiv:2501.08316 (approximated R1). A smaller sigma has less bias and
+    more rounding noise; 0.01 suits data in [-1, 1] in float32.
     """
     return _slope(duel, duel.real, real, sigma, share).square() / 2
 
 
 def r2_finite(duel: Judged, real: Tensor, fake: Tensor, sigma: float = 0.01, share: float = 0.25) -> Tensor:
-    """Compute `r2` by a random finite difference on the first `share` of the batch: values [share * N]. See `r1_finite`."""
+    """Compute `r2` by a random finite difference on the first `share` of the batch: values
+    [share * N]. See `r1_finite`.
+    """
     return _slope(duel, duel.fake, fake, sigma, share).square() / 2
 
 

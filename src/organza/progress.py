@@ -1,4 +1,6 @@
-"""Progress reports: callbacks, which `cli.terminal.preparing` draws as a bar, and durations in words."""
+"""Progress reports: callbacks, which `cli.terminal.preparing` draws as a bar, and durations in
+words.
+"""
 
 from __future__ import annotations
 

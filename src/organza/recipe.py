@@ -1,6 +1,7 @@
 """Recipes: everything that determines what a run learns, as one value.
 
-Derive a recipe from another by replacing fields: `dataclasses.replace(dcgan(), batch=32)` or `organza train ... --set batch=32`.
+Derive a recipe from another by replacing fields: `dataclasses.replace(dcgan(), batch=32)` or
+`organza train ... --set batch=32`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from organza.penalties import Penalty
 from organza.stop import Plateau, Rule
 
 LARGEST = 65_536
-"""Upper limit of a batch, and of any whole number that shapes a network; a larger number is a typing error."""
+"""Upper limit of a batch, and of any whole number that shapes a network; a larger number is a
+typing error."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class Recipe:
         source: origin of the recipe: paper and differences.
         expect: expected result, with data and time.
         game: GAN variant, a partial that takes (G, D, adversarial, penalties).
-        generator, discriminator: the players, partials that take `shape` (and whatever else their game needs).
-        data: layout of the data, a partial that takes a Source: single images, labelled images, pairs, volumes, ...
+        generator, discriminator: the players, partials that take `shape` (and whatever else their
+            game needs).
+        data: layout of the data, a partial that takes a Source: single images, labelled images,
+            pairs, volumes, ...
         adversarial: the pair of losses.
         penalties: penalties on the discriminator.
         augment: augmentation of the discriminator's input; None for no augmentation.
@@ -45,9 +49,11 @@ class Recipe:
         batch: images in a step of D.
         discriminator_turns, generator_turns: turns of each player in a step.
         discriminator_limit: batch accuracy of D above which it skips its turn.
-        generator_warmup: images of the generator's warm-up, on its own terms, before the game begins.
+        generator_warmup: images of the generator's warm-up, on its own terms, before the game
+            begins.
         warmup: images that D is then trained on alone, before G's first turn in the game.
-        average: longest half-life of the generator's moving average, in images; 0 samples the latest weights instead.
+        average: longest half-life of the generator's moving average, in images; 0 samples the
+            latest weights instead.
         stop: rules that may end a run before its budget is spent.
     """
 
@@ -87,7 +93,9 @@ class Recipe:
         return self.generator_optimizer, self.discriminator_optimizer
 
     def turns(self, images: int) -> tuple[int, int]:
-        """Return the turns of D and of G in the step that begins at so many images seen; during a warm-up, one player has none."""
+        """Return the turns of D and of G in the step that begins at so many images seen; during a
+        warm-up, one player has none.
+        """
         if images < self.generator_warmup:
             return 0, self.generator_turns
         if images < self.generator_warmup + self.warmup:
@@ -100,7 +108,9 @@ class Recipe:
         return max(0, self.generator_warmup - 1) // self.batch * self.batch
 
     def players(self, data: Any) -> tuple[Partial, Partial]:
-        """Return both players with all that they need from the data: partials that can be called without arguments."""
+        """Return both players with all that they need from the data: partials that can be called
+        without arguments.
+        """
         return self.game.make.players(self.generator, self.discriminator, data)
 
     def build(self, data: Any) -> Game:

@@ -1,6 +1,7 @@
 """Schedules: any number in a recipe may be a function of the run's progress.
 
-Time is counted in images seen. A schedule uses fractions of the planned budget, so that one recipe serves ten minutes and ten days.
+Time is counted in images seen. A schedule uses fractions of the planned budget, so that one recipe
+serves ten minutes and ten days.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ Number = float | Schedule
 
 
 def at(number: Number, images: int, planned: int) -> float:
-    """Return the value of a number or schedule when `images` of the `planned` images have been seen.
+    """Return the value of a number or schedule when `images` of the `planned` images have been
+    seen.
 
     >>> at(0.5, 10, 100), at(Linear(0.0, 1.0), 25, 100)
     (0.5, 0.25)

@@ -1,7 +1,9 @@
-"""Randomness as a function of position: a stream is identified by its purpose and the position in the run, never by history.
+"""Randomness as a function of position: a stream is identified by its purpose and the position in
+the run, never by history.
 
-No random state is saved. The k-th latent, the k-th training image and the dropout of the step that begins at image k are the
-same in an interrupted run, in an uninterrupted one, and for any batch size.
+No random state is saved. The k-th latent, the k-th training image and the dropout of the step that
+begins at image k are the same in an interrupted run, in an uninterrupted one, and for any batch
+size.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from torch import Tensor
 
 
 def seed_of(*position: int | str) -> int:
-    """Return a 63-bit seed for a position such as (seed, purpose, index): equal for equal positions, unrelated otherwise.
+    """Return a 63-bit seed for a position such as (seed, purpose, index): equal for equal
+    positions, unrelated otherwise.
 
     >>> seed_of(7, "latent", 0) == seed_of(7, "latent", 0) != seed_of(7, "latent", 1)
     True
@@ -23,7 +26,9 @@ def seed_of(*position: int | str) -> int:
 
 
 def stream(*position: int | str) -> torch.Generator:
-    """Return a CPU random generator for a position. CPU, since a GPU's streams differ from one model to the next."""
+    """Return a CPU random generator for a position. CPU, since a GPU's streams differ from one
+    model to the next.
+    """
     return torch.Generator().manual_seed(seed_of(*position))
 
 
@@ -33,4 +38,5 @@ def permutation(length: int, *position: int | str) -> Tensor:
 
 
 MICROBATCH = 16
-"""Number of items sampled or judged in one pass. Constant, since the last bits of a convolution depend on the batch size."""
+"""Number of items sampled or judged in one pass. Constant, since the last bits of a convolution
+depend on the batch size."""

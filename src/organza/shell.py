@@ -9,13 +9,16 @@ from pathlib import Path
 
 
 def quoted(value: str | Path, windows: bool = os.name == "nt") -> str:
-    r"""Return a path or another value quoted for a command line if necessary, so that it is never taken for an option.
+    r"""Return a path or another value quoted for a command line if necessary, so that it is never
+    taken for an option.
 
-    Control characters and bytes that are not UTF-8 are written in the form that bash, zsh and ksh read: $'...'.
+    Control characters and bytes that are not UTF-8 are written in the form that bash, zsh and ksh
+    read: $'...'.
 
     Args:
         value: path or value.
-        windows: True to quote for cmd and PowerShell, which share double quotes; False for the shells of Linux and macOS.
+        windows: True to quote for cmd and PowerShell, which share double quotes; False for the
+            shells of Linux and macOS.
 
     >>> print(quoted("runs/faces"), quoted("my photos"), quoted("-rf"), quoted("it's"), quoted("a\nb"))
     runs/faces 'my photos' ./-rf 'it'"'"'s' $'a\nb'

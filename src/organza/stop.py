@@ -1,4 +1,5 @@
-"""Stopping rules: functions of a run's history that return the reason to stop, in words. They keep no state.
+"""Stopping rules: functions of a run's history that return the reason to stop, in words. They keep
+no state.
 
 Their effect on recorded histories: docs/lab-log.md, 27.
 """
@@ -29,7 +30,8 @@ class Rule(Protocol):
 
 
 def kind_of(rule: Rule) -> str:
-    """Return the name that a run's files have for the end by a rule: its `kind`, which stays when a class is renamed, or "rule".
+    """Return the name that a run's files have for the end by a rule: its `kind`, which stays when a
+    class is renamed, or "rule".
 
     >>> kind_of(Plateau()), kind_of(lambda history: None)
     ('plateau', 'rule')
@@ -43,7 +45,8 @@ def best(history: Sequence[Check]) -> Check:
 
 
 def equals(history: Sequence[Check]) -> list[Check]:
-    """Return the evaluations whose distance equals the best within the standard error of the difference, in order, the best included.
+    """Return the evaluations whose distance equals the best within the standard error of the
+    difference, in order, the best included.
 
     >>> [check.images for check in equals([Check(1, 0.30, 0.01, 0.9, 0.1), Check(2, 0.21, 0.01, 0.9, 0.1), Check(3, 0.20, 0.01, 0.9, 0.1)])]
     [2, 3]
@@ -62,7 +65,7 @@ def tie(history: Sequence[Check]) -> str:
         return ""
     if len(found) > 4:
         return (
-            f"{len(found)} checks from {found[0].images:,} to {found[-1].images:,} are equal within error; "
+            f"{len(found)} evaluations from {found[0].images:,} to {found[-1].images:,} are equal within error; "
             f"kept {best(history).images:,}"
         )
     *first, last = (f"{check.images:,}" for check in found)
@@ -71,13 +74,16 @@ def tie(history: Sequence[Check]) -> str:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Stop if the best distance has not fallen by more than its standard error over the last evaluations.
+    """Stop if the best distance has not fallen by more than its standard error over the last
+    evaluations.
 
-    A run whose best is not clearly below its first evaluation has not levelled off, but hardly begun; it continues.
+    A run whose best is not clearly below its first evaluation has not levelled off, but hardly
+    begun; it continues.
 
     Args:
         checks: number of evaluations without improvement before the run stops.
-        errors: standard errors of the difference by which the best must lie below the first evaluation.
+        errors: standard errors of the difference by which the best must lie below the first
+            evaluation.
     """
 
     kind: ClassVar[str] = "plateau"
@@ -94,17 +100,19 @@ class Plateau:
         if first.distance - least.distance <= self.errors * math.hypot(first.error, least.error):
             return None
         return (
-            f"no gain over the last {self.checks} checks: the best distance was {before.distance:.4f} "
+            f"no improvement over the last {self.checks} evaluations: the best distance was {before.distance:.4f} "
             f"(±{before.error:.4f}) at {before.images:,} images and {lately.distance:.4f} since"
         )
 
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """Stop if D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within its error.
+    """Stop if D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within
+    its error.
 
-    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1). Opt-in, because it can mislead: a D
-    that is merely weak, untrained or collapsed gives the same accuracy.
+    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1).
+    Opt-in, because it can mislead: a D that is merely weak, untrained or collapsed gives the same
+    accuracy.
 
     Args:
         checks: number of consecutive evaluations that must agree.
@@ -119,20 +127,22 @@ class Equilibrium:
         lately = history[-self.checks :]
         if len(lately) < self.checks or any(abs(c.accuracy - 0.5) > self.errors * c.accuracy_error for c in lately):
             return None
-        return f"equilibrium: for {self.checks} checks D could not tell held-out real data from fakes (accuracy {lately[-1].accuracy:.2f})"
+        return f"equilibrium: for {self.checks} evaluations D could not tell held-out data from fakes (accuracy {lately[-1].accuracy:.2f})"
 
 
 @dataclass(frozen=True)
 class Faded:
     """Stop if the generator's gradient has vanished: it stays far below its usual norm.
 
-    The vanishing gradient of the minimax loss when D wins (Goodfellow et al. 2014, section 3; Arjovsky & Bottou 2017,
-    arXiv:1701.04862, theorem 2.4). Opt-in: it ends failed runs and does not apply to good ones, since the gradient of a
-    game does not vanish when its samples stop improving.
+    The vanishing gradient of the minimax loss when D wins (Goodfellow et al. 2014, section 3;
+    Arjovsky & Bottou 2017, arXiv:1701.04862, theorem 2.4). Opt-in: it ends failed runs and does not
+    apply to good ones, since the gradient of a game does not vanish when its samples stop
+    improving.
 
     Args:
         checks: number of consecutive evaluations that must agree.
-        share: fraction of the median of all earlier evaluations below which the gradient counts as vanished.
+        share: fraction of the median of all earlier evaluations below which the gradient counts as
+            vanished.
     """
 
     kind: ClassVar[str] = "faded"
@@ -148,6 +158,6 @@ class Faded:
         if max(lately) >= self.share * usual:
             return None
         return (
-            f"vanished gradient: for {self.checks} checks that of the generator was {max(lately):.1e} or less, "
-            f"where {usual:.1e} was usual"
+            f"vanished gradient: for {self.checks} evaluations the norm of the generator's gradient was at most {max(lately):.1e}; "
+            f"{usual:.1e} was usual"
         )

@@ -1,8 +1,10 @@
-"""Files from strangers or other programs: opened with care, limited in size, and displayed without harm.
+"""Files from strangers or other programs: opened with care, limited in size, and displayed without
+harm.
 
 Every file of a run, a cache or a data set is read through this module. It opens regular files only
-(a pipe would block, a device may never end), reads no more bytes than expected, and runs nothing. JSON may have no duplicate
-keys and no numbers out of range. Control characters in text are spelt out: see `printable`.
+(a pipe would block, a device may never end), reads no more bytes than expected, and runs nothing.
+JSON may have no duplicate keys and no numbers out of range. Control characters in text are spelt
+out: see `printable`.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
         inside: folder that must contain the file after all links are followed; None allows any.
 
     Raises:
-        Refused: if it is not a regular file, is larger than `most`, or is a link that leads out of `inside`.
+        Refused: if it is not a regular file, is larger than `most`, or is a link that leads out of
+            `inside`.
         OSError: for any system error.
 
     >>> import tempfile; file = Path(tempfile.mkdtemp()) / "a"; _ = file.write_bytes(b"abc")
@@ -114,9 +117,11 @@ def require_inside(path: str | Path, folder: Path) -> None:
 
 
 def is_trusted(path: str | Path, folder: Path | None = None) -> bool:
-    """Return True if a file or folder belongs to this user, to the system, or to the owner of the folder that contains it.
+    """Return True if a file or folder belongs to this user, to the system, or to the owner of the
+    folder that contains it.
 
-    In a cache that several users share, another user's file can have any content and any digest. Windows keeps caches apart.
+    In a cache that several users share, another user's file can have any content and any digest.
+    Windows keeps caches apart.
 
     Args:
         path: file or folder to check; a link is checked itself.
@@ -142,7 +147,8 @@ def read_json(path: str | Path, inside: Path | None = None, most: int = JSON_BYT
         most: largest allowed size in bytes.
 
     Raises:
-        ValueError: if it is not JSON in UTF-8, is nested too deeply, has a duplicate key, or a number out of range.
+        ValueError: if it is not JSON in UTF-8, is nested too deeply, has a duplicate key, or a
+            number out of range.
         OSError: as in `read_bytes`.
     """
     return parse_json(read_bytes(path, most, inside))
@@ -165,12 +171,14 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def read_lines(path: str | Path, inside: Path | None = None, most: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the tables of a .jsonl file, with strings made `printable`; skip lines that are malformed or cut short by a kill.
+    """Yield the tables of a .jsonl file, with strings made `printable`; skip lines that are
+    malformed or cut short by a kill.
 
     Args:
         path: file to read.
         inside: folder that must contain it: see `read_bytes`.
-        most: largest number of lines to read, evenly spaced with the last one if there are more. None reads all.
+        most: largest number of lines to read, evenly spaced with the last one if there are more.
+            None reads all.
 
     Raises:
         OSError: as in `read_bytes`. A missing file gives no lines.
@@ -199,7 +207,8 @@ def read_lines(path: str | Path, inside: Path | None = None, most: int | None = 
 
 
 def printable(text: str) -> str:
-    r"""Return text that is safe to show: line breaks, control characters, escape sequences and invalid bytes are spelt out.
+    r"""Return text that is safe to show: line breaks, control characters, escape sequences and
+    invalid bytes are spelt out.
 
     >>> print(printable("two\nlines.png"), printable("\x1b[2J"))
     two\nlines.png \x1b[2J

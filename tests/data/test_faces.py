@@ -133,7 +133,7 @@ def test_mistakes(tmp_path: Path, twelve: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UserError, match=r"There is no style adventure. Did you mean adventurer?"):
         render_faces(tmp_path / "a", count=1, style="adventure")
     for count, size in ((0, 64), (1, 4), (-3, 64), (1, 9999)):
-        with pytest.raises(UserError, match="the count must be at least 1"):
+        with pytest.raises(UserError, match="count must be at least 1"):
             render_faces(tmp_path / "a", count=count, size=size)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")

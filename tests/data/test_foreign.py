@@ -232,7 +232,7 @@ def test_the_first_page_is_taken_and_said_or_all_are(tmp_path: Path, format: str
     photo().save(folder / "one.png")
     first = open_data(folder, size=SIZE, channels=3, cache=tmp_path / "cache")
     assert list(first.names) == ["many.tif", "one.png"]
-    assert first.notes == ("1 file has several pages or frames; the first is taken; --pages all takes each",)
+    assert first.notes == ("1 file has several pages or frames; the first is used; --pages all uses each",)
     every = open_data(folder, size=SIZE, channels=3, pages="all", cache=tmp_path / "cache")
     assert list(every.names) == ["many.tif#1", "many.tif#2", "one.png"]
     assert "each is an image" in every.notes[0]

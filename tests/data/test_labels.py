@@ -260,7 +260,7 @@ def test_folders_of_splits_are_no_classes(splits: tuple[str, ...], tmp_path: Pat
     assert data.labels.fields[0].values == ("cat", "dog")
     assert data.known.argmax(1).tolist() == [k % 8 // 4 for k in range(len(names))]
     (note,) = data.notes
-    assert "are taken for splits of one data set, not for classes" in note
+    assert "are treated as splits of one data set, not as classes" in note
     assert f"all {len(names)} images are used: give {tmp_path / 'set' / splits[0]} to leave the rest out" in note
     assert Images(Source(tmp_path, size=16)).notes == (note,)
     assert not tiny(tmp_path / "set" / splits[0]).notes
@@ -269,17 +269,17 @@ def test_folders_of_splits_are_no_classes(splits: tuple[str, ...], tmp_path: Pat
 def test_splits_without_classes_below_are_told_and_one_word_among_others_is_a_class(tmp_path: Path):
     flat = small(tmp_path / "flat", [f"{split}/{k}.png" for split in ("train", "test") for k in range(4)])
     with pytest.raises(
-        UserError, match=r"There are no labels for the images in .*test/ and train/ are taken for splits"
+        UserError, match=r"There are no labels for the images in .*test/ and train/ are treated as splits"
     ):
         tiny(flat)
     mixed = small(tmp_path / "mixed", [f"{kind}/{k}.png" for kind in ("train", "bus") for k in range(4)])
     assert tiny(mixed).labels.fields[0].values == ("bus", "train")
     assert not tiny(mixed).notes
     kaggle = small(tmp_path / "kaggle", ["train/cat/1.png", "train/dog/2.png", "test/3.png"])
-    with pytest.raises(UserError, match=r"1 of 3 images, for example test/3\.png, in .*taken for splits"):
+    with pytest.raises(UserError, match=r"1 of 3 images, for example test/3\.png, in .*treated as splits"):
         tiny(kaggle)
     unlabelled = small(tmp_path / "unlabelled", ["train/cat/1.png", "train/dog/2.png", "unlabeled/3.png"])
-    with pytest.raises(UserError, match=r"1 of 3 images, for example unlabeled/3\.png, in .*taken for splits"):
+    with pytest.raises(UserError, match=r"1 of 3 images, for example unlabeled/3\.png, in .*treated as splits"):
         tiny(unlabelled)
 
 

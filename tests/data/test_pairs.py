@@ -203,7 +203,7 @@ def test_folders_of_pairs_may_have_splits(folder: Path):
     data = sides(folder)
     assert negatives(data.at(range(40)), 0)
     assert data.notes == (
-        "test/ and train/ are taken for splits of one data set, not for classes; the images of all are used",
+        "test/ and train/ are treated as splits of one data set, not as classes; the images of all are used",
     )
 
 

@@ -118,7 +118,7 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
     with pytest.raises(UserError, match="one usable volume"):
         opened(tmp_path / "one.npy")
     np.save(tmp_path / "same.npy", np.stack([table(0, 16)] * 3))
-    with pytest.raises(UserError, match="all alike"):
+    with pytest.raises(UserError, match="all equal"):
         opened(tmp_path / "same.npy")
     with pytest.raises(UserError, match=r"no volumes in .* no .npy"):
         opened(pictures)

@@ -131,7 +131,7 @@ def test_other_arrays_are_refused_in_words(images: np.ndarray, word: str, extrac
 
 
 def test_resolution_must_be_seen():
-    with pytest.raises(UserError, match="32 or more"):
+    with pytest.raises(UserError, match="at least 32"):
         offline_extractor(16)
 
 

@@ -58,7 +58,7 @@ def test_a_set_against_itself():
 
 
 def test_one_row_has_no_covariance():
-    with pytest.raises(UserError, match="needs 2"):
+    with pytest.raises(UserError, match="needs at least 2"):
         frechet_distance(torch.zeros(1, 3), torch.zeros(5, 3))
 
 
@@ -85,5 +85,5 @@ def test_the_extrapolation_removes_the_bias_and_the_errors_are_the_errors():
 
 
 def test_ten_rows_are_needed_for_errors():
-    with pytest.raises(UserError, match="needs 10"):
+    with pytest.raises(UserError, match="needs at least 10"):
         frechet(draw(9, 3, 0), draw(50, 3, 1))

@@ -68,7 +68,7 @@ def test_wrong_fakes_lower_precision_and_density_only():
     assert scores.recall.value > 0.9
 
 
-@pytest.mark.parametrize(("count", "k", "word"), [(5, 5, "needs 6"), (9, 0, "k = 0")])
+@pytest.mark.parametrize(("count", "k", "word"), [(5, 5, "needs at least 6"), (9, 0, "k is 0")])
 def test_too_few_for_k(count: int, k: int, word: str):
     with pytest.raises(UserError, match=word):
         precision_recall_density_coverage(draw(count, 0), draw(50, 1), k)

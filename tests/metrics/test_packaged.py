@@ -110,7 +110,7 @@ def test_missing_package_and_missing_file_are_told_in_words(
 def test_a_cache_that_cannot_be_written_costs_time_only(source: Source, tmp_path: Path):
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")
-    with pytest.warns(UserWarning, match="could not be kept"):
+    with pytest.warns(UserWarning, match="could not be cached"):
         assert isinstance(pretrained(*source, blocked / "cache"), nn.Module)
 
 

@@ -84,7 +84,7 @@ def test_faithfulness_takes_a_few_pairs_at_a_time_and_knows_its_error(monkeypatc
 
 
 def test_pairs_of_unlike_shapes_and_no_pairs_are_refused():
-    with pytest.raises(UserError, match="of one shape"):
+    with pytest.raises(UserError, match="the same shape"):
         faithfulness(torch.zeros(1, 8, 8, 1, dtype=torch.uint8), torch.zeros(1, 8, 8, 3, dtype=torch.uint8))
     with pytest.raises(UserError, match="no pairs"):
         faithfulness(*(torch.zeros(0, 8, 8, 1, dtype=torch.uint8) for _ in "ab"))

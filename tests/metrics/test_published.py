@@ -112,7 +112,7 @@ def test_what_may_be_fetched_is_checked_and_kept(served: tuple[str, list[str]], 
     wrong = replace(told(address=address), sha256="0" * 64)
     with pytest.raises(UserError, match="is not what was published"):
         wrong.state(download=True, cache=tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="cannot be fetched"):
+    with pytest.raises(UserError, match="cannot be downloaded"):
         told().state(download=True, cache=tmp_path / "elsewhere")
 
 

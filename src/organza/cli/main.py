@@ -1,4 +1,5 @@
-"""Entry point of the command line: exit codes, signals and error messages. Imports nothing heavy, so that signals are handled early.
+"""Entry point of the command line: exit codes, signals and error messages. Imports nothing heavy,
+so that signals are handled early.
 
 The commands are in the other files of this package; `parsing` selects one.
 """
@@ -30,9 +31,11 @@ PLACES = DISKS | {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit: 0 for success, 2 for a user's mistake, 1 for a bug or a lack of memory.
+    """Run a command and exit: 0 for success, 2 for a user's mistake, 1 for a bug or a lack of
+    memory.
 
-    A signal that ends a command gives 128 plus its number (130 after Ctrl-C); a closed output pipe gives 141.
+    A signal that ends a command gives 128 plus its number (130 after Ctrl-C); a closed output pipe
+    gives 141.
 
     Args:
         arguments: words of the command; those of this process by default.
@@ -58,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 class Interruption:
-    """Signal handler while a command runs: the first signal ends the command, later ones are ignored while it cleans up."""
+    """Signal handler while a command runs: the first signal ends the command, later ones are
+    ignored while it cleans up.
+    """
 
     name = ""
     count = 0
@@ -71,7 +76,9 @@ class Interruption:
 
     @contextmanager
     def seen_everywhere(self) -> Iterator[None]:
-        """Re-raise an interruption that Python would only print, such as one during an object's finalization."""
+        """Re-raise an interruption that Python would only print, such as one during an object's
+        finalization.
+        """
         before = sys.unraisablehook
 
         def hook(unraisable: sys.UnraisableHookArgs) -> None:

@@ -70,7 +70,9 @@ def parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Check data, or create example data: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
+    """Check data, or create example data: check, digits, faces, furniture, pairs, styles,
+    fashion-mnist.
+    """
     return 0
 
 

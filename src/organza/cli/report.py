@@ -58,7 +58,8 @@ def quiz(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Write RUN/quiz.html: tell real images from generated ones, one at a time, and see your error rate.
+    """Write RUN/quiz.html: tell real images from generated ones, one at a time, and see your error
+    rate.
 
     Args:
         run: run folder.

@@ -1,7 +1,8 @@
-"""Standard output and error: text in any encoding, and one error if output can no longer be written.
+"""Standard output and error: text in any encoding, and one error if output can no longer be
+written.
 
-A terminal, pipe or file may support ASCII only, or a code page of Windows. Characters that it lacks are replaced by
-equivalent ones, or spelt out.
+A terminal, pipe or file may support ASCII only, or a code page of Windows. Characters that it lacks
+are replaced by equivalent ones, or spelt out.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class OutputLost(Exception):
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    r"""Replace characters that an encoding lacks, and return the position after them: an error handler of codecs.
+    r"""Replace characters that an encoding lacks, and return the position after them: an error
+    handler of codecs.
 
     >>> "5 ± 1 \u4e2d".encode("ascii", ERRORS)
     b'5 +- 1 \\u4e2d'
@@ -55,9 +57,11 @@ codecs.register_error(ERRORS, in_ascii)
 
 
 def prepare_streams() -> bool:
-    """Make standard output and error accept every character. Return False if there is no standard output.
+    """Make standard output and error accept every character. Return False if there is no standard
+    output.
 
-    Streams that are closed at the start are opened to the null device: a run's file must not receive their number.
+    Streams that are closed at the start are opened to the null device: a run's file must not
+    receive their number.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -79,7 +83,8 @@ class Stream:
 
     Args:
         stream: standard output or error.
-        needed: True to raise `OutputLost` if it cannot be written; False to drop the output silently.
+        needed: True to raise `OutputLost` if it cannot be written; False to drop the output
+            silently.
     """
 
     def __init__(self, stream: TextIO, needed: bool = True):

@@ -1,6 +1,7 @@
 """Terminal output of training: one live display, or plain lines if the output is not a terminal.
 
-A `Screen` holds the state to display, folded from the trainer's events; drawing is a function of it alone.
+A `Screen` holds the state to display, folded from the trainer's events; drawing is a function of it
+alone.
 """
 
 from __future__ import annotations
@@ -102,9 +103,11 @@ class Screen:
 
 
 def display(first: Event, events: Iterable[Event], run: Path, console: Console | None = None) -> int:
-    """Display a run from its first event to its end. Return the exit code: 0, or 128 + the signal that ended it, or 1.
+    """Display a run from its first event to its end. Return the exit code: 0, or 128 + the signal
+    that ended it, or 1.
 
-    If the output's reader goes away, the run is asked to stop; it saves and reports that in its events.
+    If the output's reader goes away, the run is asked to stop; it saves and reports that in its
+    events.
     """
     console = console or Console(highlight=False)
     show = _live if console.is_terminal and not console.is_dumb_terminal else _plain
@@ -126,7 +129,8 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
 
 
 class Console(rich.console.Console):
-    """Standard output or error for tables and images. Text is shown literally, without markup; control characters are spelt out.
+    """Standard output or error for tables and images. Text is shown literally, without markup;
+    control characters are spelt out.
 
     Args:
         stderr: use standard error instead of standard output.
@@ -149,7 +153,9 @@ class Console(rich.console.Console):
 
 @contextmanager
 def preparing() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a progress callback for work before training, on standard error: a bar, or plain lines if it is no terminal."""
+    """Yield a progress callback for work before training, on standard error: a bar, or plain lines
+    if it is no terminal.
+    """
     console = Console(stderr=True, highlight=False)
     if console.is_terminal and not console.is_dumb_terminal:
         with Progress(
@@ -183,7 +189,9 @@ def draw(picture: np.ndarray, console: Console | None = None, width: int | None 
 
 
 def blocks(picture: np.ndarray) -> Text:
-    """Return an image of even height as coloured half-block characters, one cell for each pixel of a row."""
+    """Return an image of even height as coloured half-block characters, one cell for each pixel of
+    a row.
+    """
     lines = []
     for row in half_blocks(picture):
         cells = [("▀", f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})") for (r, g, b), (r2, g2, b2) in row]
@@ -312,7 +320,9 @@ def _extractor(line: Mapping[str, Any]) -> str:
 
 
 def _share(tick: Tick) -> float:
-    """Return the share of the run that is done, by time if the clock decides, since planned images are then an estimate."""
+    """Return the share of the run that is done, by time if the clock decides, since planned images
+    are then an estimate.
+    """
     whole = tick.seconds + tick.seconds_left
     return min(1.0, tick.seconds / whole if whole > 0 else tick.images / max(tick.planned, 1))
 

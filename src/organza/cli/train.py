@@ -37,16 +37,19 @@ def train(
     Args:
         data: folder of images, zip or array file.
         run: run folder.
-        recipe: auto chooses by the data, the budget and the machine; or a name (see `organza recipes`), or my_module:my_recipe.
+        recipe: auto chooses by the data, the budget and the machine; or a name (see
+            `organza recipes`), or my_module:my_recipe.
         budget: time (10m, 1h30m), images (500kimg) or passes (20epochs).
         settings: changes to the recipe, such as batch=32 generator.width=48.
         size: image size in pixels, 64 or 96x64 (width x height).
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        labels: labels for conditional recipes: hair,year:class of labels.csv beside the images, or my.csv, or my.csv:hair.
+        labels: labels for conditional recipes: hair,year:class of labels.csv beside the images, or
+            my.csv, or my.csv:hair.
         seed: random seed.
         stop: rule that may end a run early: plateau, equilibrium, gradient; or budget for none.
         device: auto, cpu, cuda, cuda:1 or mps.
-        on_collapse: action on mode collapse or divergence: rollback (then another recipe), stop, or continue.
+        on_collapse: action on mode collapse or divergence: rollback (then another recipe), stop, or
+            continue.
         pages: first page or frame of a file as an image, or all of them.
         follow_links: follow links in the data folder that lead outside of it.
         start: run or exported folder to begin with: its weights, recipe and size.

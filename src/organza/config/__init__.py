@@ -1,4 +1,6 @@
-"""Configuration: partials (constructors with settings), their JSON form, and the types of their values."""
+"""Configuration: partials (constructors with settings), their JSON form, and the types of their
+values.
+"""
 
 from organza.config.partial import Partial as Partial
 from organza.config.partial import decode as decode

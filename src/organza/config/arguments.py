@@ -1,7 +1,8 @@
-"""Checks of arguments of the Python interface: ambiguous values are refused, with the code that converts them.
+"""Checks of arguments of the Python interface: ambiguous values are refused, with the code that
+converts them.
 
-Images are uint8 [N, H, W, C]. Numbers from 0 to 1 look like very dark bytes, and another layout like other images, if only the
-numbers are considered; so nothing is guessed.
+Images are uint8 [N, H, W, C]. Numbers from 0 to 1 look like very dark bytes, and another layout
+like other images, if only the numbers are considered; so nothing is guessed.
 """
 
 from __future__ import annotations
@@ -28,15 +29,18 @@ Sides = tuple[int | None, ...]
 
 
 def as_bytes(images: Any, shape: Sides, who: str) -> np.ndarray:
-    """Return images as uint8 [N, *shape] from an array, a tensor, a Pillow image, or a list of those.
+    """Return images as uint8 [N, *shape] from an array, a tensor, a Pillow image, or a list of
+    those.
 
     Args:
-        images: uint8 [N, *shape]; Pillow images of the right mode and size. Volumes may be bool, too.
+        images: uint8 [N, *shape]; Pillow images of the right mode and size. Volumes may be bool,
+            too.
         shape: shape of one image, (H, W, C) or (D, H, W, C); None for a side of any length.
         who: name of the calling function.
 
     Raises:
-        UserError: if type, layout, size or number of channels are different, or there are no images; the message gives the remedy.
+        UserError: if type, layout, size or number of channels are different, or there are no
+            images; the message gives the remedy.
 
     >>> as_bytes([np.zeros((4, 6, 3), np.uint8)], (4, 6, 3), "judge").shape
     (1, 4, 6, 3)
@@ -220,7 +224,9 @@ def _require_dense(values: Tensor, name: str) -> None:
 
 
 def _from_pillow(image: Image.Image, shape: Sides, who: str) -> np.ndarray:
-    """Return a Pillow image as uint8 [H, W, C], if its bytes are pixel values, unlike those of a palette image."""
+    """Return a Pillow image as uint8 [H, W, C], if its bytes are pixel values, unlike those of a
+    palette image.
+    """
     mode = MODES.get(shape[-1] or 0, "RGB")
     if image.mode != mode or len(shape) != 3:
         raise UserError(

@@ -1,7 +1,7 @@
 """Types of settings: checks of values against the annotations of a signature.
 
-Settings from a file are checked before they are used: a network given a list for its width fails with one sentence, and one
-given a huge number is not built at all.
+Settings from a file are checked before they are used: a network given a list for its width fails
+with one sentence, and one given a huge number is not built at all.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def require_kinds(make: Callable[..., Any], settings: Mapping[str, Any]) -> None
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Return True if a value has the type of an annotation; annotations of unknown forms are not checked.
+    """Return True if a value has the type of an annotation; annotations of unknown forms are not
+    checked.
 
     >>> fits((3, 64, 64), tuple[int, ...]), fits(True, int), fits(1, float), fits("b", typing.Literal["a"])
     (True, False, True, False)
@@ -98,7 +99,9 @@ def _is_dataclass(make: Any) -> bool:
 
 @cache
 def _hints(make: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
-    """Return the annotations of a signature, and that of its `**settings`; none if an import for type checkers is missing."""
+    """Return the annotations of a signature, and that of its `**settings`; none if an import for
+    type checkers is missing.
+    """
     try:
         hints = typing.get_type_hints(make.__init__ if inspect.isclass(make) else make)
         named = inspect.signature(make).parameters.values()

@@ -1,4 +1,6 @@
-"""Networks in outline: built without memory for their weights, and abandoned if they grow beyond a limit."""
+"""Networks in outline: built without memory for their weights, and abandoned if they grow beyond a
+limit.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ DRAWS = {
 
 
 class _Undrawn(TorchFunctionMode):
-    """A mode that skips the initialisation of weights: there is no memory for it, and an attempt imports a compiler (1 s)."""
+    """A mode that skips the initialisation of weights: there is no memory for it, and an attempt
+    imports a compiler (1 s).
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -42,9 +46,11 @@ class TooLarge(Exception):
 
 @contextmanager
 def outlined(most: int = 20_000) -> Iterator[None]:
-    """Build networks on torch's meta device inside the block: names and shapes are right, and no memory is used.
+    """Build networks on torch's meta device inside the block: names and shapes are right, and no
+    memory is used.
 
-    Building takes time, which the author of a file could waste with a network of millions of layers; it is abandoned beyond a limit.
+    Building takes time, which the author of a file could waste with a network of millions of
+    layers; it is abandoned beyond a limit.
 
     Args:
         most: largest number of weight tensors; of modules, ten times as many.

@@ -1,8 +1,9 @@
 """Partials: a constructor with its settings, not yet called; and the JSON form of recipe values.
 
-A recipe consists of numbers, functions, dataclasses and partials, so that it can be printed, compared, changed field by field and
-stored. In JSON a name stands for an object only at the edge: `{"part": "organza.networks.dcgan:Generator", "width": 64}`.
-Reading runs nothing that a file names: see `references`.
+A recipe consists of numbers, functions, dataclasses and partials, so that it can be printed,
+compared, changed field by field and stored. In JSON a name stands for an object only at the edge:
+`{"part": "organza.networks.dcgan:Generator", "width": 64}`. Reading runs nothing that a file names:
+see `references`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from organza.config.references import reference, resolve
 from organza.errors import UserError, nearest, told
 
 DEEPEST, MOST, TABLES, LONGEST = 32, 200_000, 2_000, 10_000
-"""Limits of a recipe file: levels, values, tables, and letters of a string; the classes of a data set are the most that one has."""
+"""Limits of a recipe file: levels, values, tables, and letters of a string; the classes of a data
+set are the most that one has."""
 
 
 class Partial:
@@ -72,7 +74,9 @@ def describe(value: Any) -> str:
 
 
 def settings_of(value: Any) -> dict[str, Any] | None:
-    """Return the named fields of a partial or dataclass, with a partial's unset defaults; None for values without any."""
+    """Return the named fields of a partial or dataclass, with a partial's unset defaults; None for
+    values without any.
+    """
     if isinstance(value, Partial):
         parameters = inspect.signature(value.make).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty} | value.settings
@@ -98,14 +102,16 @@ def encode(value: Any) -> Any:
 
 
 def decode(form: Any, own: Collection[str] = ()) -> Any:
-    """Return the recipe value of a form written by `encode`. Lists become tuples; only recipe values are called.
+    """Return the recipe value of a form written by `encode`. Lists become tuples; only recipe
+    values are called.
 
     Args:
         form: JSON, perhaps a stranger's.
         own: names of the user's own modules that it may name: see `references.resolve`.
 
     Raises:
-        UserError: if it is not a recipe value, or its settings do not have the types of its signature.
+        UserError: if it is not a recipe value, or its settings do not have the types of its
+            signature.
     """
     _require_bounded(form)
     return _decoded(form, own)
@@ -163,7 +169,8 @@ def own_modules(form: Any) -> frozenset[str]:
 
 
 def trust_hint(content: Mapping[str, Any]) -> str:
-    """Return the option that a command on a run needs: --recipe with the recipe to trust, if the run's is not organza's own.
+    """Return the option that a command on a run needs: --recipe with the recipe to trust, if the
+    run's is not organza's own.
 
     Args:
         content: contents of recipe.json.

@@ -1,8 +1,9 @@
 """Names of recipe values: `module:name` for an object, and the object for its name.
 
-A recipe file names classes, functions and losses. It may come from a stranger, so a name is looked up, never followed: it stands
-for a value of the types in a recipe, defined under this name in one of the modules for such values, or in a module
-of the user's that the user named in this call. Nothing else is imported, and nothing is reached through another object.
+A recipe file names classes, functions and losses. It may come from a stranger, so a name is looked
+up, never followed: it stands for a value of the types in a recipe, defined under this name in one
+of the modules for such values, or in a module of the user's that the user named in this call.
+Nothing else is imported, and nothing is reached through another object.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ MODULES: dict[str, tuple[Kind, ...]] = {
     "organza.data.pairs": (_is_layout,),
     "organza.data.volumes": (_is_layout,),
 }
-"""Modules that define recipe values, with the types of their values. Their functions are pure mathematics on tensors."""
+"""Modules that define recipe values, with the types of their values. Their functions are pure
+mathematics on tensors."""
 PACKAGES: dict[str, tuple[Kind, ...]] = {
     "organza.networks": (_is_network, _is_function, _is_dataclass),
     "organza.games": (_is_network, _is_function, _is_adversarial),
@@ -75,11 +77,13 @@ MOVED: dict[str, str] = {
     "organza.games.coded:Coded": "organza.games.latent:LatentGAN",
     "organza.networks.coded": "organza.networks.latent",
 }
-"""Names of earlier versions with their current ones, as module:name or as modules. Old files must always load, so no line is removed."""
+"""Names of earlier versions with their current ones, as module:name or as modules. Old files must
+always load, so no line is removed."""
 
 
 def reference(value: Any) -> str:
-    """Return the name of a function, class or module-level value as module:name: that of its definition, whatever is imported.
+    """Return the name of a function, class or module-level value as module:name: that of its
+    definition, whatever is imported.
 
     >>> from organza import losses; reference(losses.hinge)
     'organza.losses:hinge'
@@ -156,7 +160,9 @@ def _loaded() -> list[ModuleType]:
 
 
 def _defines(module: ModuleType, name: str) -> bool:
-    """Return True if a module's source defines a name, rather than importing it; False if there is no source to read."""
+    """Return True if a module's source defines a name, rather than importing it; False if there is
+    no source to read.
+    """
     return name in _assigned(module)
 
 

@@ -1,4 +1,6 @@
-"""Zips of images, read in memory one member at a time: nothing is unpacked to disk, and no header is trusted."""
+"""Zips of images, read in memory one member at a time: nothing is unpacked to disk, and no header
+is trusted.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +87,8 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
 def member_name(info: zipfile.ZipInfo) -> tuple[str, bool]:
     """Return the name of a member, and False if its encoding was guessed.
 
-    A zip declares that a name is UTF-8 by a flag, or in an extra field; many systems write UTF-8 without either, and then Python
-    decodes the bytes as code page 437 of DOS.
+    A zip declares that a name is UTF-8 by a flag, or in an extra field; many systems write UTF-8
+    without either, and then Python decodes the bytes as code page 437 of DOS.
     """
     raw = info.filename
     if raw.isascii() or info.flag_bits & UTF8:
@@ -102,7 +104,9 @@ def member_name(info: zipfile.ZipInfo) -> tuple[str, bool]:
 
 
 def _unicode_path(info: zipfile.ZipInfo, content: bytes) -> str | None:
-    """Return the name in the field that Info-ZIP writes for a name that is not ASCII; None if there is none for this name."""
+    """Return the name in the field that Info-ZIP writes for a name that is not ASCII; None if there
+    is none for this name.
+    """
     extra = info.extra
     while len(extra) >= 4:
         kind, length = struct.unpack("<HH", extra[:4])

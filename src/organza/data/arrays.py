@@ -1,6 +1,8 @@
-"""Array files (.npy, .npz), read by their headers: nothing is unpickled or mapped, and memory is allocated only for existing data.
+"""Array files (.npy, .npz), read by their headers: nothing is unpickled or mapped, and memory is
+allocated only for existing data.
 
-If another program truncates a memory-mapped file, the process that reads it is killed; a file that is read raises an error.
+If another program truncates a memory-mapped file, the process that reads it is killed; a file that
+is read raises an error.
 """
 
 from __future__ import annotations
@@ -53,9 +55,11 @@ class Header(NamedTuple):
 
 
 class Rows:
-    """An array in a file, whose rows are read from the file at each access: a memory-mapped array without the map.
+    """An array in a file, whose rows are read from the file at each access: a memory-mapped array
+    without the map.
 
-    It supports the use of an array: `rows[3]`, `rows[2:9]`, `rows[[5, 1]]`, `len(rows)`, `np.array(rows)`. Results are copies.
+    It supports the use of an array: `rows[3]`, `rows[2:9]`, `rows[[5, 1]]`, `len(rows)`,
+    `np.array(rows)`. Results are copies.
 
     Args:
         path: array file.
@@ -64,7 +68,8 @@ class Rows:
         dtype: type of the values.
 
     Raises:
-        OSError: if requested rows no longer exist; a UserError with the text of `lost`, if that is set.
+        OSError: if requested rows no longer exist; a UserError with the text of `lost`, if that is
+            set.
     """
 
     lost = ""
@@ -111,7 +116,9 @@ class Rows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def reshaped(self, *shape: int) -> Rows:
-        """Return the same values with axes of length one added or removed; other axes must not change."""
+        """Return the same values with axes of length one added or removed; other axes must not
+        change.
+        """
         other = copy.copy(self)
         other.shape = shape
         return other
@@ -164,10 +171,12 @@ class _File:
 
 
 def open_array(path: str | Path) -> Rows | np.ndarray:
-    """Return the array of a .npy file, or of a .npz file that holds one; a .npy file's rows are read at each access.
+    """Return the array of a .npy file, or of a .npz file that holds one; a .npy file's rows are
+    read at each access.
 
     Raises:
-        ValueError and the other `Failures`: if it is not an array file, is cut short, holds objects, or exceeds the memory.
+        ValueError and the other `Failures`: if it is not an array file, is cut short, holds
+            objects, or exceeds the memory.
     """
     if Path(path).suffix.lower() == ".npz":
         descriptor = open_regular(path)

@@ -1,7 +1,8 @@
-"""Batches of training data: the held-out split, the order of the other items, and batches as tensors.
+"""Batches of training data: the held-out split, the order of the other items, and batches as
+tensors.
 
-Everything is a function of (seed, position): the k-th image of a run is the same for any batch size and number of processes,
-and a resumed run continues with the same images.
+Everything is a function of (seed, position): the k-th image of a run is the same for any batch size
+and number of processes, and a resumed run continues with the same images.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class Split:
 def split(length: int, most: int = 1000, share: float = 0.1, least: int = 100) -> Split:
     """Hold out a tenth of the items, at most `most`; nothing if there are fewer than `least`.
 
-    The split has a fixed seed, so that every run on the same data is evaluated against the same images. The held-out items are in
-    random order, so that the first of them represent all, even if the data is sorted by class.
+    The split has a fixed seed, so that every run on the same data is evaluated against the same
+    images. The held-out items are in random order, so that the first of them represent all, even if
+    the data is sorted by class.
     >>> [len(part) for part in (split(20_000).held_out, split(500).held_out, split(99).held_out)]
     [1000, 50, 0]
     """
@@ -44,7 +46,9 @@ def split(length: int, most: int = 1000, share: float = 0.1, least: int = 100) -
 
 
 def to_float(images: np.ndarray | Tensor) -> Tensor:
-    """Convert uint8 [N, ..., C] to float [-1, 1], [N, C, ...], in channels-last memory, at no extra cost."""
+    """Convert uint8 [N, ..., C] to float [-1, 1], [N, C, ...], in channels-last memory, at no extra
+    cost.
+    """
     values = torch.as_tensor(np.ascontiguousarray(images)) if isinstance(images, np.ndarray) else images
     return (values.float() / 127.5 - 1).movedim(-1, 1)
 
@@ -55,7 +59,8 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 class Order:
-    """An endless sequence over `items`: a new shuffle for each pass, with direct access to any position.
+    """An endless sequence over `items`: a new shuffle for each pass, with direct access to any
+    position.
 
     Args:
         items: indices to go through, [n].
@@ -83,9 +88,11 @@ def reference(parts: Split) -> np.ndarray:
 
 
 class Batches(ABC):
-    """Data as a trainer uses it: batches by position, reference items by number, and facts about the data.
+    """Data as a trainer uses it: batches by position, reference items by number, and facts about
+    the data.
 
-    Each layout (single images, labelled images, pairs, volumes ...) is a subclass in this folder, opened from a `Source`.
+    Each layout (single images, labelled images, pairs, volumes ...) is a subclass in this folder,
+    opened from a `Source`.
 
     Args:
         count: number of items.
@@ -108,7 +115,9 @@ class Batches(ABC):
 
     @abstractmethod
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """Return the training batch at these positions of the run: float [-1, 1] [N, C, ...] by the names that games use."""
+        """Return the training batch at these positions of the run: float [-1, 1] [N, C, ...] by the
+        names that games use.
+        """
 
     @abstractmethod
     def referenced(self, positions: Sequence[int]) -> dict[str, Tensor]:
@@ -119,12 +128,16 @@ class Batches(ABC):
         """Return the reference items to compare with the generator's output, uint8 [N, ..., C]."""
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """Return the batch for sample grids: reference items, unless a layout has a better order for display."""
+        """Return the batch for sample grids: reference items, unless a layout has a better order
+        for display.
+        """
         return self.referenced(positions)
 
     @property
     def reference(self) -> np.ndarray:
-        """Items that the generator is evaluated against: the held-out ones, or training items for very small data."""
+        """Items that the generator is evaluated against: the held-out ones, or training items for
+        very small data.
+        """
         return reference(self.parts)
 
     @property
@@ -134,7 +147,9 @@ class Batches(ABC):
 
     @property
     def inputs(self) -> int:
-        """Number of different reference batches of one item, as inputs for a translator without repetition."""
+        """Number of different reference batches of one item, as inputs for a translator without
+        repetition.
+        """
         return len(self.reference)
 
     def is_same(self, fingerprint: str) -> bool:
@@ -142,7 +157,9 @@ class Batches(ABC):
         return fingerprint == self.fingerprint or fingerprint in self.former_fingerprints
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts for recipe.json, for inference and for comparison when a run resumes. JSON."""
+        """Return the facts for recipe.json, for inference and for comparison when a run resumes.
+        JSON.
+        """
         return {
             "count": self.count,
             "held_out": len(self.parts.held_out),
@@ -206,7 +223,9 @@ def round_robin(items: np.ndarray, positions: Sequence[int]) -> np.ndarray:
 
 
 def flips(seed: int, positions: Sequence[int], side: str = "") -> list[int]:
-    """Return the rows of a batch to mirror: a random choice for each position of the run, and each side of it."""
+    """Return the rows of a batch to mirror: a random choice for each position of the run, and each
+    side of it.
+    """
     return [row for row, k in enumerate(positions) if torch.rand((), generator=stream(seed, f"mirror{side}", k)) < 0.5]
 
 

@@ -1,11 +1,12 @@
-"""The cache on disk: packs, each complete or absent, and notes that record which listing became which pack.
+"""The cache on disk: packs, each complete or absent, and notes that record which listing became
+which pack.
 
 packs/<fingerprint>/images.npy, names.json, manifest.json    written to a temporary folder and renamed; never changed afterwards
 packs/<listing>.seen                  the name of a pack, its file's size and date when it was last verified, and the notes on the
                                       listing; an unchanged folder is not read again
 
-Names are not trusted: the manifest holds a digest of itself and of the other two files, and so does a note.
-Damaged files are made again.
+Names are not trusted: the manifest holds a digest of itself and of the other two files, and so does
+a note. Damaged files are made again.
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
     Args:
         packs: folder for packs.
         shape: [N, H, W, C]; fewer than N images may be written.
-        fill: function that writes the images and their names and returns the manifest, with a fingerprint; and with a "pack" name,
-            if packs of the same images differ in the files that were left out.
+        fill: function that writes the images and their names and returns the manifest, with a
+            fingerprint; and with a "pack" name, if packs of the same images differ in the files
+            that were left out.
 
     Raises:
         UserError: if the disk is full or cannot be written.
@@ -104,10 +106,12 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
 
 
 class PackFiles:
-    """The images and the names of a new pack, written one after the other, so that a million take no memory.
+    """The images and the names of a new pack, written one after the other, so that a million take
+    no memory.
 
-    Uses plain writes instead of a memory map: a full disk then raises an error, while a map kills the process, and broken
-    images leave no gaps. The header is written again at the end, with the true count; numpy reserves space for that.
+    Uses plain writes instead of a memory map: a full disk then raises an error, while a map kills
+    the process, and broken images leave no gaps. The header is written again at the end, with the
+    true count; numpy reserves space for that.
 
     Args:
         directory: folder of the files.
@@ -159,7 +163,8 @@ class PackFiles:
 
 
 class Names(Sequence[str]):
-    """The names of a pack's images, read at first access: training needs none of them, and a million take 100 MB.
+    """The names of a pack's images, read at first access: training needs none of them, and a
+    million take 100 MB.
 
     Args:
         path: file of the names.
@@ -198,7 +203,9 @@ class Names(Sequence[str]):
 
 
 def load(directory: Path) -> tuple[Rows, dict[str, Any]]:
-    """Return the images of a pack, read at each access, and its manifest with their `Names`. Raises one of `Damage` if it is damaged."""
+    """Return the images of a pack, read at each access, and its manifest with their `Names`. Raises
+    one of `Damage` if it is damaged.
+    """
     packs = directory.parent
     if directory.is_symlink() or (directory / "images.npy").is_symlink():
         raise ValueError("it is a link")
@@ -217,13 +224,17 @@ def load(directory: Path) -> tuple[Rows, dict[str, Any]]:
 
 
 def in_use(images: Rows, directory: Path) -> Rows:
-    """Return the images of a pack that a run reads, with an error message in case the file is removed or truncated meanwhile."""
+    """Return the images of a pack that a run reads, with an error message in case the file is
+    removed or truncated meanwhile.
+    """
     images.lost = f"The pack {directory} was removed or cut short while it was read; run the same command again."
     return images
 
 
 def whole(directory: Path) -> bool:
-    """Return True if a pack is exactly as it was written. Reads all of it: about a second for a gigabyte."""
+    """Return True if a pack is exactly as it was written. Reads all of it: about a second for a
+    gigabyte.
+    """
     try:
         images, manifest = load(directory)
         names = _checked(read_json(directory / "manifest.json", directory.parent, JSON))["names"]
@@ -262,7 +273,9 @@ def sha256_of(parts: Iterable[Any]) -> str:
 
 
 class Recalled(NamedTuple):
-    """The pack that a listing became before, and the notes on the listing, which are not part of the pack."""
+    """The pack that a listing became before, and the notes on the listing, which are not part of
+    the pack.
+    """
 
     directory: Path
     told: dict[str, Any]
@@ -282,9 +295,9 @@ def remember(packs: Path, seen: str, directory: Path, told: dict[str, Any]) -> N
 def recall(packs: Path, seen: str) -> Recalled | None:
     """Return the pack that a listing became, if it still exists and is intact.
 
-    A small pack is read at each start, so that a flipped bit is noticed. A large one is read only if its file's size or date differ from
-    the last reading: a second for each gigabyte at each start would only detect bits that the disk itself flipped, in images that
-    can be packed again.
+    A small pack is read at each start, so that a flipped bit is noticed. A large one is read only
+    if its file's size or date differ from the last reading: a second for each gigabyte at each
+    start would only detect bits that the disk itself flipped, in images that can be packed again.
     """
     try:
         if not is_trusted(packs / f"{seen[:24]}.seen", packs):  # another user's note could lead to any images
@@ -315,7 +328,9 @@ def _stamp(directory: Path) -> str:
 
 
 def _placed(aside: Path, final: Path) -> Path:
-    """Rename a finished pack into place, unless another process was faster or the same content was packed before."""
+    """Rename a finished pack into place, unless another process was faster or the same content was
+    packed before.
+    """
     if final.exists():
         if whole(final) and _says(final) == _says(aside):  # another user may have written it
             return final

@@ -118,7 +118,8 @@ def check(
         size: training size, if it is chosen already.
         workers: number of decoding threads; one for each core by default.
         progress: callback (task, done, total).
-        pages: see `open_data`; with "all", files with several pages are counted, and their first page is checked.
+        pages: see `open_data`; with "all", files with several pages are counted, and their first
+            page is checked.
         follow_links: see `open_data`.
 
     Raises:
@@ -169,7 +170,8 @@ def check(
 
 
 def difference_hash(picture: np.ndarray) -> tuple[int, int]:
-    """Return two 64-bit hashes of a small grey version: where it gets brighter to the right, and downwards. Equal for most near-duplicates.
+    """Return two 64-bit hashes of a small grey version: its increases to the right, and downwards.
+    Equal for most near-duplicates.
 
     >>> difference_hash(np.zeros((32, 32, 3), np.uint8))
     (0, 0)
@@ -315,7 +317,9 @@ def _rows(found: Check) -> list[tuple[str, str]]:
 
 
 def _nearer(found: Check) -> Size:
-    """Return a size of about the same cost with sides in steps of 16, nearer to the aspect of the images."""
+    """Return a size of about the same cost with sides in steps of 16, nearer to the aspect of the
+    images.
+    """
     short = min(found.size)
     long = max(16, round(short * max(found.aspect, 1 / found.aspect) / 16) * 16)
     return Size(long, short) if found.aspect > 1 else Size(short, long)

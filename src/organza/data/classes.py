@@ -25,7 +25,8 @@ class Folders(NamedTuple):
 
     Args:
         places: folder of each image, as an index into `paths`.
-        paths: parts of each folder, below the common folder and the splits; empty for an image above the classes.
+        paths: parts of each folder, below the common folder and the splits; empty for an image
+            above the classes.
         splits: folders that are splits of one data set, such as train and test.
     """
 
@@ -63,10 +64,12 @@ def folders_of(names: Iterable[str]) -> Folders:
 
 
 def classes_of(names: Iterable[str]) -> tuple[list[int] | None, list[str]]:
-    """Return the class of each name and the names of the classes, `spelt`: the top folders in `folders_of`.
+    """Return the class of each name and the names of the classes, `spelt`: the top folders in
+    `folders_of`.
 
     Args:
-        names: names of the images, relative to the source. Without at least two classes that contain all images, there are no classes.
+        names: names of the images, relative to the source. Without at least two classes that
+            contain all images, there are no classes.
 
     >>> classes_of(["set/cat/1.png", "set/cat/2.png", "set/dog/1.png"])
     ([0, 0, 1], ['cat', 'dog'])
@@ -113,9 +116,9 @@ def split_words(splits: Sequence[str]) -> str:
     """Describe the interpretation of splits in words.
 
     >>> split_words(("test", "train"))
-    'test/ and train/ are taken for splits of one data set, not for classes'
+    'test/ and train/ are treated as splits of one data set, not as classes'
     """
     folders = [f"{spelt(name)}/" for name in splits[:6]]
     if len(splits) > len(folders):
         folders.append("...")
-    return f"{', '.join(folders[:-1])} and {folders[-1]} are taken for splits of one data set, not for classes"
+    return f"{', '.join(folders[:-1])} and {folders[-1]} are treated as splits of one data set, not as classes"

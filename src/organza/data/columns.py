@@ -63,7 +63,8 @@ def column(
 
     Raises:
         TooMany: if almost every image has a distinct value.
-        UserError: if some numbers are missing (names them) or out of range, or two values look the same.
+        UserError: if some numbers are missing (names them) or out of range, or two values look the
+            same.
     """
     numbers = [number_of(cell, decimal_comma) for cell in cells]
     given = [number for number in numbers if number is not None]
@@ -101,10 +102,12 @@ def number_of(cell: str, decimal_comma: bool = False) -> float | None:
 
 
 def is_quantity(name: str, cells: Sequence[str], numbers: Sequence[float]) -> bool:
-    """Return True if a column of many numbers is a quantity; False if they are names of classes or of the images themselves.
+    """Return True if a column of many numbers is a quantity; False if they are names of classes or
+    of the images themselves.
 
-    Whole numbers are class names if most occur several times and they have leading zeros, or are consecutive from 0 or 1, or
-    the column's name says so. (Ages do not begin at 0 in most sets; if they do, use --labels age:number.)
+    Whole numbers are class names if most occur several times and they have leading zeros, or are
+    consecutive from 0 or 1, or the column's name says so. (Ages do not begin at 0 in most sets; if
+    they do, use --labels age:number.)
 
     Args:
         name: name of the column.
@@ -186,7 +189,8 @@ def tags_of(cell: str) -> list[str]:
 
 
 def shown_as(name: str, values: Iterable[str]) -> dict[str, str]:
-    """Return each value as it is `spelt` from now on; values that differ only by their Unicode form become one.
+    """Return each value as it is `spelt` from now on; values that differ only by their Unicode form
+    become one.
 
     Args:
         name: name of the column or of the classes, for the message.

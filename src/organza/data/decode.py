@@ -72,7 +72,8 @@ class Pages(NamedTuple):
     """The images of a file.
 
     Args:
-        images: uint8 [H, W, C], or the reason why a page cannot be used: the first page, or all of them.
+        images: uint8 [H, W, C], or the reason why a page cannot be used: the first page, or all of
+            them.
         several: True if the file has more than one page or frame.
     """
 
@@ -83,19 +84,22 @@ class Pages(NamedTuple):
 def decode(content: Content, size: Size, channels: int, fit: str = "crop", scaling: Scaling = alone) -> np.ndarray:
     """Decode an image to uint8 [H, W, C].
 
-    The image is rotated upright by its orientation; the first frame or page is used; colour profiles are not applied. Deep values are
-    scaled by `scaling`. Transparency is composited on white, or kept with 4 channels, with black where a pixel is invisible.
+    The image is rotated upright by its orientation; the first frame or page is used; colour
+    profiles are not applied. Deep values are scaled by `scaling`. Transparency is composited on
+    white, or kept with 4 channels, with black where a pixel is invisible.
 
     Args:
         content: bytes of a file, or pixels.
         size: size of the result, resampled with antialiasing (Lanczos); small images are enlarged.
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        fit: "crop" crops the middle to the aspect; "pad" shows the whole image on white, or on transparency with 4 channels;
-            "left" and "right" take one half of an image of two, and crop that.
+        fit: "crop" crops the middle to the aspect; "pad" shows the whole image on white, or on
+            transparency with 4 channels; "left" and "right" take one half of an image of two, and
+            crop that.
         scaling: scale of deep values; by the type of the file if no data set is known.
 
     Raises:
-        Unreadable: if it is damaged, cut short, too large, not an image, or has values that are not finite.
+        Unreadable: if it is damaged, cut short, too large, not an image, or has values that are not
+            finite.
     """
     with reasons():
         image = opened(content)
@@ -167,7 +171,8 @@ def glance(content: Content) -> tuple[Facts, np.ndarray]:
 
 
 def extents(content: Content, pages: str = "first") -> tuple[str, Extent] | None:
-    """Return the kind and the range of a file's deep values, of its first page or of all; None if it has none.
+    """Return the kind and the range of a file's deep values, of its first page or of all; None if
+    it has none.
 
     Raises:
         Unreadable: as in `decode`.
@@ -208,7 +213,9 @@ def _fitted(image: Image.Image, turn: int, size: Size, channels: int, fit: str, 
 
 
 def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Image.Image:
-    """Return the current frame as L, RGB or RGBA, upright; a JPEG is shrunk while decoding, to no less than `size`."""
+    """Return the current frame as L, RGB or RGBA, upright; a JPEG is shrunk while decoding, to no
+    less than `size`.
+    """
     if isinstance(image, JpegImageFile):  # the decoder can shrink by 2, 4 or 8: several times faster for photographs
         width, height = size if turn < 5 else (size.height, size.width)
         image.draft(None, (2 * width, 2 * height))  # type: ignore[arg-type]  # None: the file's own mode
@@ -218,7 +225,9 @@ def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Ima
 
 
 def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
-    """Convert any mode to L, RGB or RGBA: scale deep images, resolve palettes, key colours and CMYK."""
+    """Convert any mode to L, RGB or RGBA: scale deep images, resolve palettes, key colours and
+    CMYK.
+    """
     if kind := kind_of(image.mode):
         values = _finite(image)
         black, white = scaling(kind, values)
@@ -279,7 +288,9 @@ def half(image: Image.Image, side: str) -> Image.Image:
 
 
 def cropped(image: Image.Image, size: Size) -> Image.Image:
-    """Crop the largest middle part with the aspect of `size`, and resize it. A mode with alpha must be premultiplied (RGBa)."""
+    """Crop the largest middle part with the aspect of `size`, and resize it. A mode with alpha must
+    be premultiplied (RGBa).
+    """
     scale = max(size.width / image.width, size.height / image.height)
     width, height = min(size.width / scale, image.width), min(size.height / scale, image.height)
     left, top = (image.width - width) / 2, (image.height - height) / 2
@@ -287,7 +298,9 @@ def cropped(image: Image.Image, size: Size) -> Image.Image:
 
 
 def padded(image: Image.Image, size: Size) -> Image.Image:
-    """Centre the whole image in `size`, on white, or on transparency if it has alpha (premultiplied, RGBa)."""
+    """Centre the whole image in `size`, on white, or on transparency if it has alpha
+    (premultiplied, RGBa).
+    """
     scale = min(size.width / image.width, size.height / image.height)
     inner = Size(max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     ground = Image.new(image.mode, size, (0, 0, 0, 0) if image.mode == "RGBa" else "white")
@@ -304,7 +317,9 @@ def _resized(image: Image.Image, size: Size, box: tuple[float, float, float, flo
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Return True if no pixel is coloured: its channels differ by at most 4 of 255, to allow for JPEG."""
+    """Return True if no pixel is coloured: its channels differ by at most 4 of 255, to allow for
+    JPEG.
+    """
     if image.mode == "L":
         return True
     red, green, blue = image.split()

@@ -1,7 +1,9 @@
-"""Deep images, of 16 or 32 bits or of floats: one scale to 8 bits for a whole data set, as separate scales would change the images.
+"""Deep images, of 16 or 32 bits or of floats: one scale to 8 bits for a whole data set, as separate
+scales would change the images.
 
-Files do not declare their white value: a 12-bit sensor writes 16-bit values, and floats range to 1, to 255 or beyond. A single file
-is scaled by its type; a data set by a first pass over all of its deep files.
+Files do not declare their white value: a 12-bit sensor writes 16-bit values, and floats range to 1,
+to 255 or beyond. A single file is scaled by its type; a data set by a first pass over all of its
+deep files.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Scale(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """Range of the values of one file: its extremes, and its 0.001 and 0.999 quantiles, which outliers do not affect."""
+    """Range of the values of one file: its extremes, and its 0.001 and 0.999 quantiles, which
+    outliers do not affect.
+    """
 
     low: float
     high: float
@@ -34,7 +38,8 @@ class Extent(NamedTuple):
 
 
 Scaling = Callable[[str, np.ndarray], Scale]
-"""Function that returns the scale of the values of an image, by its kind: "16-bit", "32-bit" or "float"."""
+"""Function that returns the scale of the values of an image, by its kind: "16-bit", "32-bit" or
+"float"."""
 
 
 class Unscaled(Exception):
@@ -80,7 +85,8 @@ def unknown(kind: str, values: np.ndarray) -> Scale:
 
 
 def of_data_set(extents: Mapping[str, Sequence[Extent]]) -> dict[str, Scale]:
-    """Return the scale of each kind of deep values, from all files of a data set that hold such values.
+    """Return the scale of each kind of deep values, from all files of a data set that hold such
+    values.
 
     >>> of_data_set({"16-bit": [Extent(0, 4000, 10, 3900), Extent(5, 900, 10, 800)]})
     {'16-bit': Scale(black=0.0, white=4095.0)}
@@ -138,7 +144,9 @@ def _of_floats(files: Sequence[Extent]) -> Scale:
 
 
 def _robust(files: Sequence[Extent]) -> tuple[float, float]:
-    """Return the range of nearly all values in nearly all files; one file in a hundred may be an outlier."""
+    """Return the range of nearly all values in nearly all files; one file in a hundred may be an
+    outlier.
+    """
     dark = np.quantile([file.dark for file in files], 0.01, method="lower")
     bright = np.quantile([file.bright for file in files], 0.99, method="higher")
     return float(dark), float(bright)

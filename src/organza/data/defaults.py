@@ -13,7 +13,9 @@ SAMPLE = 200  # images; 200 photographs of 12 megapixels take 5 seconds to check
 
 
 def sampled(found: Listing, most: int = SAMPLE) -> list[Facts]:
-    """Return the properties of a sample of images, evenly spread over the list, without unreadable ones."""
+    """Return the properties of a sample of images, evenly spread over the list, without unreadable
+    ones.
+    """
     step = max(1, len(found.entries) // most)
     facts = []
     for entry in found.entries[::step]:

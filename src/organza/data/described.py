@@ -58,7 +58,8 @@ class Described:
 
 
 def wish(labels: str | None) -> tuple[str | None, str]:
-    """Split a user's --labels into the table and the columns: hair, my.csv, my.csv:hair, C:/my.csv:year:class,hair.
+    """Split a user's --labels into the table and the columns: hair, my.csv, my.csv:hair,
+    C:/my.csv:year:class,hair.
 
     >>> wish("C:/my.csv:year:class,hair"), wish("year:class"), wish(None)
     (('C:/my.csv', 'year:class,hair'), (None, 'year:class'), (None, ''))
@@ -70,7 +71,8 @@ def wish(labels: str | None) -> tuple[str | None, str]:
 
 
 def from_anywhere(labels: str) -> str:
-    """Return the labels with the path of the table made absolute if it is relative to the working directory, for later use elsewhere.
+    """Return the labels with the path of the table made absolute if it is relative to the working
+    directory, for later use elsewhere.
 
     >>> from_anywhere("hair,year:class")
     'hair,year:class'
@@ -87,10 +89,12 @@ def described(source: str | Path, names: Sequence[str], table: str | None) -> De
     Args:
         source: data of the run, a folder, a zip or an array file.
         names: names of its images, relative to it.
-        table: path of the table, relative to the working directory or else to the source; None searches for one of `TABLES`.
+        table: path of the table, relative to the working directory or else to the source; None
+            searches for one of `TABLES`.
 
     Raises:
-        UserError: if the table cannot be read, lacks images (names them), or has contradictory lines for one.
+        UserError: if the table cannot be read, lacks images (names them), or has contradictory
+            lines for one.
     """
     if table is not None:
         return _joined(source, names, _read(_named(source, names, table)))
@@ -121,7 +125,9 @@ def described(source: str | Path, names: Sequence[str], table: str | None) -> De
 
 
 def tables_near(source: str | Path) -> list[Path]:
-    """Return the tables in a folder, or else those beside it or beside a file, judged by their names alone."""
+    """Return the tables in a folder, or else those beside it or beside a file, judged by their
+    names alone.
+    """
     for folder in (Path(source), Path(source).absolute().parent):
         try:
             found = sorted(place for place in folder.iterdir() if place.suffix.lower() in (".csv", ".tsv", ".jsonl"))
@@ -145,7 +151,9 @@ def _named(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
 
 
 def _inside(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
-    """Return the topmost tables of this name in a folder or a zip; none if some images lie neither beside nor below one."""
+    """Return the topmost tables of this name in a folder or a zip; none if some images lie neither
+    beside nor below one.
+    """
     folders = ancestors(names)[:MOST_FOLDERS]
     root = Path(source)
     if root.is_dir():
@@ -277,7 +285,8 @@ def _repetitions(
 
 
 def _keys(file: str, home: str, roots: Sequence[str]) -> list[str]:
-    """Return the names relative to the source that a cell may mean: from the table's folder, from the source, and as written.
+    """Return the names relative to the source that a cell may mean: from the table's folder, from
+    the source, and as written.
 
     >>> _keys("data\\\\cat.png", "/home/me", ["/home/me/data"])
     ['data\\\\cat.png', 'cat.png', 'data/cat.png']

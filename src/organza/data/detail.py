@@ -1,9 +1,10 @@
 """Loss of detail when images are reduced in size, from their own pixels alone.
 
-Symbols: x [N, C, H, W] in [-1, 1]; y is x reduced f times and enlarged again, by bicubic interpolation; c the median colour of all pixels.
+Symbols: x [N, C, H, W] in [-1, 1]; y is x reduced f times and enlarged again, by bicubic
+interpolation; c the median colour of all pixels.
     kept = mean |grad y| / mean |grad x|        lost = mean |x - y| / mean |x - c|
-Photographs and pixel art keep little of the contrast between neighbours, drawings with plain areas half of it; thin lines and single
-dots lose almost everything.
+Photographs and pixel art keep little of the contrast between neighbours, drawings with plain areas
+half of it; thin lines and single dots lose almost everything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Difference between the data that a run began with and the current data, in words, if the cache still holds the former."""
+"""Difference between the data that a run began with and the current data, in words, if the cache
+still holds the former.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ MOST = 2**30  # bytes of images to compare: a second or two
 
 
 def difference(known: Mapping[str, Any], now: Batches) -> str:
-    """Describe the items that were added to data, removed from it or changed, as a part of a sentence.
+    """Describe the items that were added to data, removed from it or changed, as a part of a
+    sentence.
 
     Args:
         known: facts on the data in recipe.json.
@@ -37,7 +40,9 @@ def difference(known: Mapping[str, Any], now: Batches) -> str:
 
 
 def _packs(packs: Path, fingerprint: str) -> Iterator[Path]:
-    """Yield the packs that may hold data of this fingerprint: that of its name, and others with the same images."""
+    """Yield the packs that may hold data of this fingerprint: that of its name, and others with the
+    same images.
+    """
     yield packs / fingerprint[:24]
     for manifest in islice(packs.glob("*/manifest.json"), MANY):
         try:

@@ -1,4 +1,6 @@
-"""Sources of images: a folder, a zip, or an array file, as a list of entries that are read one by one, and never written."""
+"""Sources of images: a folder, a zip, or an array file, as a list of entries that are read one by
+one, and never written.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # image folders of a run th
 
 
 def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = False) -> Listing:
-    """List the files of a kind in a folder (any depth) or a zip, or the images of an array file; hidden files are skipped.
+    """List the files of a kind in a folder (any depth) or a zip, or the images of an array file;
+    hidden files are skipped.
 
     Args:
         source: folder, zip or array file.
@@ -136,7 +139,9 @@ def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
 
 
 class _Walk:
-    """A traversal of a folder and everything in it, with a list of pending folders, as a tree may be thousands deep."""
+    """A traversal of a folder and everything in it, with a list of pending folders, as a tree may
+    be thousands deep.
+    """
 
     def __init__(self, root: Path, kind: Kind, follow_links: bool):
         self.root, self.home, self.kind, self.follow_links = os.fspath(root), root.resolve(), kind, follow_links
@@ -152,7 +157,9 @@ class _Walk:
         return (f"{min(self.runs)} is a run and is not used as data{more}",)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the candidates, in no particular order. Linked folders come last, so that a file keeps its own name."""
+        """Yield the candidates, in no particular order. Linked folders come last, so that a file
+        keeps its own name.
+        """
         waiting, linked, seen = [""], list[str](), set[tuple[int, int]]()
         while waiting or linked:
             folder = waiting.pop() if waiting else linked.pop(linked.index(min(linked)))
@@ -171,7 +178,9 @@ class _Walk:
                     self._cannot(name, f"it cannot be opened ({error.strerror or error})")
 
     def _items(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Yield the items of a folder, unless it was visited (a link to a parent would loop forever) or belongs to a run."""
+        """Yield the items of a folder, unless it was visited (a link to a parent would loop
+        forever) or belongs to a run.
+        """
         place = os.path.join(self.root, folder)  # noqa: PTH118
         try:
             status = os.stat(place)  # noqa: PTH116
@@ -192,7 +201,9 @@ class _Walk:
                 yield f"{folder}/{item.name}" if folder else item.name, item
 
     def _file(self, name: str, item: os.DirEntry[str]) -> Entry | None:
-        """Return a file as an entry, or record it elsewhere and return None. Pipes, sockets and devices are never opened."""
+        """Return a file as an entry, or record it elsewhere and return None. Pipes, sockets and
+        devices are never opened.
+        """
         if not item.is_file():
             return self._cannot(name, "it is no regular file (a pipe, a socket or a device)")
         if not self.gathered.wanted(item.name, printable(name), lambda: _head(item.path)):
@@ -230,7 +241,9 @@ class _Walk:
 
 
 def _is_run(names: set[str]) -> bool:
-    """Return True if a folder with these names in it is a run, whose sample grids must not become training data."""
+    """Return True if a folder with these names in it is a run, whose sample grids must not become
+    training data.
+    """
     return ("recipe.json" in names and bool(names & {"checkpoints", "lock"})) or {"lock", "samples"} <= names
 
 
@@ -274,7 +287,9 @@ class _RowEntries(Sequence[Entry]):
 
 
 def _remedy(images: Rows | np.ndarray) -> str:
-    """Return advice to convert an array to a supported one, as the end of a sentence; "" if it is not clear."""
+    """Return advice to convert an array to a supported one, as the end of a sentence; "" if it is
+    not clear.
+    """
     steps, shape = "array", images.shape
     if len(shape) == 4 and shape[3] not in (1, 3, 4):
         if shape[1] in (1, 3, 4):

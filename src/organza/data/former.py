@@ -1,4 +1,6 @@
-"""Fingerprints in the form of earlier versions, so that a run that began with one resumes with the same images."""
+"""Fingerprints in the form of earlier versions, so that a run that began with one resumes with the
+same images.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,13 @@ FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".
 def former_fingerprints(
     content: Mapping[str, str], broken: Sequence[tuple[str, str]], settings: Mapping[str, Any]
 ) -> list[str]:
-    """Return the fingerprints of a pack by version 0.1, which included the skipped files, each with its reason.
+    """Return the fingerprints of a pack by version 0.1, which included the skipped files, each with
+    its reason.
 
     Args:
         content: digests of the names and of the pixels.
-        broken: files that are skipped now, including those skipped then. A run without skipped files also resumes if its folder has
-            such files now.
+        broken: files that are skipped now, including those skipped then. A run without skipped
+            files also resumes if its folder has such files now.
         settings: size, channels and fit.
     """
     listed, decoded = list[tuple[str, str]](), list[tuple[str, str]]()

@@ -1,4 +1,6 @@
-"""Label columns of a run: those of a table that the user chose or that are suitable, else the classes of folders."""
+"""Label columns of a run: those of a table that the user chose or that are suitable, else the
+classes of folders.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ CLASS = "class"  # the column of folder names
 
 
 class Known(NamedTuple):
-    """The label columns of all images, by name, and notes on the interpretation of folders and tables."""
+    """The label columns of all images, by name, and notes on the interpretation of folders and
+    tables.
+    """
 
     columns: list[tuple[str, Column]]
     notes: tuple[str, ...]
@@ -116,7 +120,8 @@ def _chosen(wanted: str, known: Sequence[str], told: Described) -> list[tuple[st
 def _usable(
     told: Described, cells: Mapping[str, Sequence[str]], names: Sequence[str], captions: bool
 ) -> tuple[list[tuple[str, Column]], list[str]]:
-    """Return the columns of a table that distinguish images and are not captions, and notes about the others.
+    """Return the columns of a table that distinguish images and are not captions, and notes about
+    the others.
 
     Args:
         told: contents of the table.
@@ -159,7 +164,9 @@ def _merged(names: Sequence[str]) -> list[str]:
 
 
 def _numbered(classes: Sequence[str]) -> list[str]:
-    """Return a note for class folders named 00000, 01000 and so on, like the parts of a large data set."""
+    """Return a note for class folders named 00000, 01000 and so on, like the parts of a large data
+    set.
+    """
     if not all(len(name) >= 5 and name.isdecimal() and int(name) % 1000 == 0 for name in classes) or int(classes[0]):
         return []
     return [

@@ -1,7 +1,8 @@
 """Labels: the known properties of each image, as one row of numbers.
 
-A class from a subfolder is one field; a table adds more: categories, several tags in one cell (glasses;hat), numbers. A categorical field
-has one number for each of its values (1 or 0), a numeric field its distance from the mean in standard deviations.
+A class from a subfolder is one field; a table adds more: categories, several tags in one cell
+(glasses;hat), numbers. A categorical field has one number for each of its values (1 or 0), a
+numeric field its distance from the mean in standard deviations.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Field:
         [0.0, 1.0]
 
         Raises:
-            UserError: if a value is unknown (names the nearest), is not a number, or is far from all numbers in the data.
+            UserError: if a value is unknown (names the nearest), is not a number, or is far from
+                all numbers in the data.
         """
         if not self.values:
             return np.array([self._standardised(cell)], np.float32)
@@ -133,7 +135,8 @@ class Labels:
     """The fields of a data set, side by side in a row of `width` numbers.
 
     Raises:
-        UserError: if there is no field, two have the same name, or a row would be wider than `WIDEST`.
+        UserError: if there is no field, two have the same name, or a row would be wider than
+            `WIDEST`.
     """
 
     fields: tuple[Field, ...]
@@ -171,7 +174,8 @@ class Labels:
         return np.concatenate([field.encode(cells[field.name]) for field in self.fields])
 
     def draw(self, source: torch.Generator, wanted: Mapping[str, str] | None = None) -> Tensor:
-        """Draw a row from a stream, [width]: each field with its frequencies in the data, except for the requested values.
+        """Draw a row from a stream, [width]: each field with its frequencies in the data, except
+        for the requested values.
 
         Raises:
             UserError: if a field or value does not exist (names the nearest).
@@ -185,14 +189,16 @@ class Labels:
         )
 
     def fitting(self, wanted: Mapping[str, str] | None = None) -> tuple[Tensor, list[str]]:
-        """Return every row that matches the requested values, [K, width], and the values of the other fields in each row.
+        """Return every row that matches the requested values, [K, width], and the values of the
+        other fields in each row.
 
         >>> Labels((Field("class", ("cat", "dog"), (0.5, 0.5)),)).fitting()
         (tensor([[1., 0.],
                 [0., 1.]]), ['cat', 'dog'])
 
         Raises:
-            UserError: if a field or value does not exist, a number or tags are not given, or more than MOST rows match.
+            UserError: if a field or value does not exist, a number or tags are not given, or more
+                than MOST rows match.
         """
         wanted = self._checked(wanted)
         open_ = [field for field in self.fields if field.name not in wanted]
@@ -229,7 +235,8 @@ class Labels:
 
     @classmethod
     def of(cls, facts: Any) -> Labels:
-        """Return the labels from their `facts`; names are made `printable`, as a stranger may have written them.
+        """Return the labels from their `facts`; names are made `printable`, as a stranger may have
+        written them.
 
         Raises:
             UserError: if the facts are malformed.
@@ -253,8 +260,9 @@ def _is_finite(value: Any) -> bool:
 class Labelled(Images):
     """Labelled images, {"image", "label"}, for conditional games.
 
-    Classes come from subfolders, from a table beside the images (labels.csv with a column `file`, or one that the data set includes:
-    metadata.csv, metadata.jsonl, dataset.json), or from `source.labels`.
+    Classes come from subfolders, from a table beside the images (labels.csv with a column `file`,
+    or one that the data set includes: metadata.csv, metadata.jsonl, dataset.json), or from
+    `source.labels`.
 
     Args:
         source: data of the run.
@@ -283,7 +291,9 @@ class Labelled(Images):
         return super().items(which, flipped) | {"label": torch.from_numpy(self.known[which])}
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """Return one row of the grid for each class if the label is one class, else the reference items with their own labels."""
+        """Return one row of the grid for each class if the label is one class, else the reference
+        items with their own labels.
+        """
         if not self.labels.one_class:
             return self.referenced(positions)
         return self.items(np.array([self._in_row(*divmod(position, self.columns)) for position in positions]))
@@ -294,7 +304,9 @@ class Labelled(Images):
 
     @cached_property
     def _by_class(self) -> list[np.ndarray]:
-        """Items of each class, held-out ones first: at least one, since classes are named by their items."""
+        """Items of each class, held-out ones first: at least one, since classes are named by their
+        items.
+        """
         items = np.concatenate([self.parts.held_out, self.parts.train])
         kinds = self.known[items].argmax(1)
         return [items[kinds == kind][:64] for kind in range(self.labels.width)]

@@ -1,4 +1,6 @@
-"""Listings of a data source: entries that are read one by one, and skipped files with their reasons."""
+"""Listings of a data source: entries that are read one by one, and skipped files with their
+reasons.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ SYSTEM = frozenset(
 
 
 class Kind(NamedTuple):
-    """A kind of input: accepted file extensions, and known extensions that are skipped with a message.
+    """A kind of input: accepted file extensions, and known extensions that are skipped with a
+    message.
 
     Args:
         name: plural name of the items.
@@ -93,7 +96,8 @@ class Listing:
     Args:
         entries: candidates in the order of their names.
         problems: names of files that should be images but cannot be used, each with the reason.
-        read: function that returns the bytes of an entry, or the pixels of a row of an array file; from any thread. Raises `Unreadable`.
+        read: function that returns the bytes of an entry, or the pixels of a row of an array file;
+            from any thread. Raises `Unreadable`.
         passed_over: names of files of other kinds, each with its kind.
         companions: number of tables, texts and notes beside them.
         apart: hidden files and folders, those of systems, and runs, which are not searched.
@@ -128,7 +132,9 @@ class Listing:
 
 
 class Gathered:
-    """A listing in progress: sorts each file of a source by its name and, if that is not enough, by its first bytes."""
+    """A listing in progress: sorts each file of a source by its name and, if that is not enough, by
+    its first bytes.
+    """
 
     def __init__(self, kind: Kind):
         self.kind = kind
@@ -183,7 +189,8 @@ class Gathered:
 
 
 def suffix(name: str) -> str:
-    """Return the extension of a file's name in lower case, at a tenth of the cost of a path object, for millions of names.
+    """Return the extension of a file's name in lower case, at a tenth of the cost of a path object,
+    for millions of names.
 
     >>> suffix("a.tar.GZ"), suffix("README"), suffix(".hidden")
     ('.gz', '', '')

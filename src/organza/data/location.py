@@ -1,12 +1,14 @@
-"""Location of a run's data: found from any working directory, and again after the data or the run was moved.
+"""Location of a run's data: found from any working directory, and again after the data or the run
+was moved.
 
-recipe.json travels with a run, so it names the data as the user did, and an absolute path by its last part only. The note
-RUN/data.json holds the location where this machine last read it, as an absolute path and relative to the run folder. Neither is trusted:
-the data's fingerprint is compared when it is opened.
+recipe.json travels with a run, so it names the data as the user did, and an absolute path by its
+last part only. The note RUN/data.json holds the location where this machine last read it, as an
+absolute path and relative to the run folder. Neither is trusted: the data's fingerprint is compared
+when it is opened.
 
-A run may be a stranger's, who could name any folder to be searched, or any file as its label table. So a note carries a mark that
-only this user can make, with a key that stays in the cache. Without a mark, data is searched near the run only, and read without following
-links that lead elsewhere.
+A run may be a stranger's, who could name any folder to be searched, or any file as its label table.
+So a note carries a mark that only this user can make, with a key that stays in the cache. Without a
+mark, data is searched near the run only, and read without following links that lead elsewhere.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ KEY_BYTES = 32
 
 
 def shared_name(data: str | Path) -> str:
-    """Return the name of data for recipe.json: as the user gave it, without the folders of an absolute path.
+    """Return the name of data for recipe.json: as the user gave it, without the folders of an
+    absolute path.
 
     >>> shared_name("sets/photos"), shared_name("/home/ada/photos")
     ('sets/photos', 'photos')
@@ -138,9 +141,11 @@ def is_own(content: Mapping[str, Any], run: str | Path) -> bool:
 
 
 def asked_of(content: Mapping[str, Any], run: str | Path, data: str | Path) -> dict[str, Any]:
-    """Return the data settings in recipe.json, for the data at a place; unchanged for a run that `is_own`.
+    """Return the data settings in recipe.json, for the data at a place; unchanged for a run that
+    `is_own`.
 
-    For any other run, a label table is used only if it lies in the data or beside a file of it; links out of a folder are not followed.
+    For any other run, a label table is used only if it lies in the data or beside a file of it;
+    links out of a folder are not followed.
 
     Args:
         content: contents of recipe.json.
@@ -178,12 +183,16 @@ def _table_near(table: str, data: Path, run: Path) -> str:
 
 
 def _is_absolute(path: str) -> bool:
-    """Return True if a path is absolute on any system; on Windows, probing a network path contacts its server."""
+    """Return True if a path is absolute on any system; on Windows, probing a network path contacts
+    its server.
+    """
     return path.startswith(("/", "\\")) or path[1:2] == ":" or Path(path).is_absolute()
 
 
 def _is_near(place: Path, folder: Path) -> bool:
-    """Return True if a place lies in the folder of a run or one of those above it, up to the user's home, which is excluded."""
+    """Return True if a place lies in the folder of a run or one of those above it, up to the user's
+    home, which is excluded.
+    """
     try:
         home: Path | None = Path.home().resolve()
     except (RuntimeError, KeyError):

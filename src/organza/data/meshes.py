@@ -1,4 +1,6 @@
-"""Meshes to volumes: a surface of triangles becomes a cube of voxels, resting on its floor, centred and filled."""
+"""Meshes to volumes: a surface of triangles becomes a cube of voxels, resting on its floor, centred
+and filled.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ class Mesh(NamedTuple):
 
 
 def read_mesh(content: bytes, ending: str) -> Mesh:
-    """Parse the mesh of an OBJ or STL file. In OBJ files y points up; in STL files, those of 3-D printers, z does.
+    """Parse the mesh of an OBJ or STL file. In OBJ files y points up; in STL files, those of 3-D
+    printers, z does.
 
     Raises:
         Unreadable: if it is damaged, or holds no surface.
@@ -73,10 +76,11 @@ def read_mesh(content: bytes, ending: str) -> Mesh:
 
 
 def voxelised(mesh: Mesh, side: int) -> np.ndarray:
-    """Convert a mesh to a cube of voxels, bool [side, side, side]: depth from front to back, height from top to bottom, width.
+    """Convert a mesh to a cube of voxels, bool [side, side, side]: depth from front to back, height
+    from top to bottom, width.
 
-    Its longest side fills the cube except for an empty voxel at each end; it rests on the floor, centred. Every voxel that the surface
-    crosses is solid, and so are enclosed cavities.
+    Its longest side fills the cube except for an empty voxel at each end; it rests on the floor,
+    centred. Every voxel that the surface crosses is solid, and so are enclosed cavities.
 
     >>> box = Mesh(np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1.0]]), np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]))
     >>> grid = voxelised(box, 16); grid.shape, bool(grid[:, -1].any()), bool(grid[:, 0].any())
@@ -102,7 +106,9 @@ def voxelised(mesh: Mesh, side: int) -> np.ndarray:
 
 
 def _points(corners: np.ndarray):
-    """Yield points all over triangles [T, 3, 3], no further apart than `STEP`, in parts: [n, 3] each."""
+    """Yield points all over triangles [T, 3, 3], no further apart than `STEP`, in parts: [n, 3]
+    each.
+    """
     edges = corners - np.roll(corners, 1, axis=1)
     cuts = np.maximum(1, np.ceil(np.sqrt((edges**2).sum(2)).max(1) / STEP)).astype(np.int64)
     if int(((cuts + 1) * (cuts + 2) // 2).sum()) > MOST_POINTS:

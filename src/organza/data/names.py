@@ -17,7 +17,8 @@ Form = Callable[[str], str]
 
 
 def spelt(text: str) -> str:
-    r"""Return text as it is displayed and compared: composed (NFC, as most systems write it; a Mac may not), and `printable`.
+    r"""Return text as it is displayed and compared: composed (NFC, as most systems write it; a Mac
+    may not), and `printable`.
 
     >>> spelt("u\u0308ber") == "\u00fcber"
     True
@@ -46,7 +47,8 @@ def without_ending(name: str) -> str:
 
 
 def unpadded(name: str) -> str:
-    """Return a name, folded, without an extension and without the leading zeros that spreadsheets remove from numbers.
+    """Return a name, folded, without an extension and without the leading zeros that spreadsheets
+    remove from numbers.
 
     >>> unpadded("cats/0007.png")
     'cats/7'
@@ -56,7 +58,8 @@ def unpadded(name: str) -> str:
 
 
 FORMS: tuple[Form, ...] = (str, composed, folded, without_ending, unpadded)
-"""Forms in which names are compared, the strictest first: names that differ in one form can be equal in the next."""
+"""Forms in which names are compared, the strictest first: names that differ in one form can be
+equal in the next."""
 
 
 class Ambiguous(UserError):
@@ -66,12 +69,14 @@ class Ambiguous(UserError):
 def matched(names: Sequence[str], keys: Sequence[Sequence[str]], home: str) -> list[list[int]]:
     """Return the lines of a table that name each image: none, one, or more.
 
-    A name is searched in its exact form, then in each of the looser `FORMS`, then as the end of a longer path: C:/sets/cats/1.png for
-    cats/1.png, or 1.png for cats/1.png if no other folder has one. A matched image or line is not matched again.
+    A name is searched in its exact form, then in each of the looser `FORMS`, then as the end of a
+    longer path: C:/sets/cats/1.png for cats/1.png, or 1.png for cats/1.png if no other folder has
+    one. A matched image or line is not matched again.
 
     Args:
         names: names of the images, relative to the source.
-        keys: names that each line may mean, relative to the source; the last of them as written, for the comparison of ends.
+        keys: names that each line may mean, relative to the source; the last of them as written,
+            for the comparison of ends.
         home: name of the source's folder, which counts if a table names several folders.
 
     >>> matched(["a.png", "x/b.png"], [["b.png"], ["A.PNG"]], "set")
@@ -123,7 +128,9 @@ class _Search:
         return {line: images for line, images in hits if images}
 
     def longer(self, form: Form) -> dict[int, list[int]]:
-        """Return the images whose name is the end of the line's. If several folders match, the lines of one folder are used."""
+        """Return the images whose name is the end of the line's. If several folders match, the
+        lines of one folder are used.
+        """
         if not self.images:
             return {}
         index: dict[str, list[int]] = defaultdict(list)
@@ -169,7 +176,8 @@ class _Search:
 def partners(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
     """Return matching names of two folders, each at most once, in the order of the left ones.
 
-    Equal names match first, then names that differ only by Unicode form, then by case, if each side has only one.
+    Equal names match first, then names that differ only by Unicode form, then by case, if each side
+    has only one.
 
     >>> partners(["a", "B"], ["b", "a", "c"])
     [('B', 'b'), ('a', 'a')]
@@ -188,7 +196,8 @@ def partners(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]
 
 
 def ancestors(names: Sequence[str]) -> list[str]:
-    """Return every folder that contains some of these names, at any depth, the topmost first; "" is the source itself.
+    """Return every folder that contains some of these names, at any depth, the topmost first; "" is
+    the source itself.
 
     >>> ancestors(["x/a/1.png", "2.png"])
     ['', 'x', 'x/a']

@@ -1,4 +1,6 @@
-"""Opening of image files without decoding: by the decoder for their first bytes, within limits, or refused with a reason."""
+"""Opening of image files without decoding: by the decoder for their first bytes, within limits, or
+refused with a reason.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def _identified(content: bytes, known: Known) -> Image.Image:
 
 
 def _heif(file: io.BytesIO) -> Image.Image:
-    """Open a HEIC image, which libheif turns upright. Its opener is not registered, as that would change Pillow globally."""
+    """Open a HEIC image, which libheif turns upright. Its opener is not registered, as that would
+    change Pillow globally.
+    """
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
@@ -91,7 +95,8 @@ def require_size(image: Image.Image) -> None:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation that remains to be applied, 1 to 8; 1 (upright) if there is none or the EXIF block is damaged.
+    """Return the EXIF orientation that remains to be applied, 1 to 8; 1 (upright) if there is none
+    or the EXIF block is damaged.
 
     Pillow rotates TIFF images itself when it loads them, and libheif rotates HEIC images.
     """
@@ -152,7 +157,9 @@ def reasons() -> Iterator[None]:
 
 
 def _mend_key(image: Image.Image, depth: int) -> None:
-    """Convert the key colour of a PNG to the 8 bits of Pillow's image, as Pillow keeps the key as deep as in the file."""
+    """Convert the key colour of a PNG to the 8 bits of Pillow's image, as Pillow keeps the key as
+    deep as in the file.
+    """
     key = image.info["transparency"]
     if image.mode == "L" and isinstance(key, int) and depth < 8:
         image.info["transparency"] = key * 255 // (2**depth - 1)
@@ -171,10 +178,11 @@ _LONGEST_TEXT = 2**19  # largest such text in bytes; Pillow refuses an image wit
 
 
 def _checked_png(content: bytes) -> bytes:
-    """Check the checksums of a PNG's pixel data, which Pillow does not: otherwise a flipped bit can pass as an image.
+    """Check the checksums of a PNG's pixel data, which Pillow does not: otherwise a flipped bit can
+    pass as an image.
 
-    Metadata chunks (comments, dates, colour profiles, generation workflows) are removed, since Pillow
-    refuses an image if one of them is damaged or long. The orientation stays.
+    Metadata chunks (comments, dates, colour profiles, generation workflows) are removed, since
+    Pillow refuses an image if one of them is damaged or long. The orientation stays.
     """
     place, kept, begin = 8, [], 0
     while place + 12 <= len(content):
@@ -199,7 +207,9 @@ def _checked_png(content: bytes) -> bytes:
 
 
 def _tells_orientation(kind: bytes, content: bytes, begin: int, end: int) -> bool:
-    """Return True if a chunk of a PNG may hold the orientation, and is short enough for Pillow to read."""
+    """Return True if a chunk of a PNG may hold the orientation, and is short enough for Pillow to
+    read.
+    """
     if kind == b"eXIf":
         return True
     if kind not in _TEXTS or not content.startswith(_TURNED, begin) or end - begin > _LONGEST_TEXT:

@@ -1,4 +1,6 @@
-"""Packs: the images of a source, decoded once into one array of bytes in the cache, whose rows are read at each access."""
+"""Packs: the images of a source, decoded once into one array of bytes in the cache, whose rows are
+read at each access.
+"""
 
 from __future__ import annotations
 
@@ -90,21 +92,25 @@ def open_data(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Pack:
-    """Pack the images of a folder, a zip or an array file, or return the pack in the cache if nothing changed.
+    """Pack the images of a folder, a zip or an array file, or return the pack in the cache if
+    nothing changed.
 
     Args:
         source: folder, zip or array file; it is only read.
         size: size of the packed images; None chooses 32 or 64 by their own sizes.
         channels: 1, 3 or 4; None decides by a sample of the images.
-        fit: "crop" the middle, "pad" the whole image, or take the "left" or the "right" half of images that are two.
-        pages: "first" uses the first page or frame of a file that has several, "all" uses each as an image: scan.tif#3.
+        fit: "crop" the middle, "pad" the whole image, or take the "left" or the "right" half of
+            images that are two.
+        pages: "first" uses the first page or frame of a file that has several, "all" uses each as
+            an image: scan.tif#3.
         follow_links: True to follow links that lead out of a folder.
         cache: folder for packs.
         workers: number of decoding threads; one for each core by default.
         progress: callback (task, done, total).
 
     Raises:
-        UserError: if the source does not exist, holds no readable images, or there is no room for the pack.
+        UserError: if the source does not exist, holds no readable images, or there is no room for
+            the pack.
 
     >>> open_data("photos", size=Size(96, 64)).images.shape    # doctest: +SKIP
     (5000, 64, 96, 3)
@@ -166,7 +172,8 @@ class _Work:
     def packed(self, packs: Path) -> tuple[Path, dict[str, Any]]:
         """Return the folder of the pack, and the notes on the listing.
 
-        Most data sets have no deep images, so the first pass that these need is made only when one is met.
+        Most data sets have no deep images, so the first pass that these need is made only when one
+        is met.
         """
         try:
             return self._stored(packs, deep.unknown, {}, {})
@@ -235,12 +242,12 @@ def pages_in_words(several: int, pages: str) -> list[str]:
     """Return a note on files with several pages or frames.
 
     >>> pages_in_words(12, "first")
-    ['12 files have several pages or frames; the first is taken; --pages all takes each']
+    ['12 files have several pages or frames; the first is used; --pages all uses each']
     """
     if not several:
         return []
     files = "1 file has" if several == 1 else f"{several:,} files have"
-    rest = "the first is taken; --pages all takes each" if pages == "first" else "each is an image"
+    rest = "the first is used; --pages all uses each" if pages == "first" else "each is an image"
     return [f"{files} several pages or frames; {rest}"]
 
 

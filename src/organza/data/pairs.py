@@ -47,7 +47,9 @@ SOME = 20  # pairs whose proportions are compared
 
 
 class Packs(NamedTuple):
-    """One domain: its images, and enlarged ones for random crops in training; the same pack if there is no jitter."""
+    """One domain: its images, and enlarged ones for random crops in training; the same pack if
+    there is no jitter.
+    """
 
     plain: Pack
     grown: Pack
@@ -56,13 +58,15 @@ class Packs(NamedTuple):
 class Domains(Batches):
     """Base of pairs and unpaired domains: two sets of images, a to be translated to b, {"a", "b"}.
 
-    Training uses random crops of enlarged images, everything else the images themselves, as `translate` does.
+    Training uses random crops of enlarged images, everything else the images themselves, as
+    `translate` does.
 
     Args:
         source: folder with the subfolders a and b.
         packs: packs of a and of b.
         count: number of items.
-        jitter: pixels by which training images are enlarged and randomly cropped, differently in each pass.
+        jitter: pixels by which training images are enlarged and randomly cropped, differently in
+            each pass.
         mirror: True to flip each training image left to right with probability one half.
     """
 
@@ -93,7 +97,9 @@ class Domains(Batches):
         return super().facts() | {"source_shape": list(self.source_shape)}
 
     def shown(self, images: np.ndarray, positions: Sequence[int], side: str = "") -> Tensor:
-        """Return enlarged images as used in training at these positions: cropped, and possibly mirrored."""
+        """Return enlarged images as used in training at these positions: cropped, and possibly
+        mirrored.
+        """
         images = mirrored(images, flips(self.seed, positions, side) if self.mirror else ())
         if self.jitter:
             height, width = images.shape[1] - self.jitter, images.shape[2] - self.jitter
@@ -108,7 +114,8 @@ class Domains(Batches):
 class Pairs(Domains):
     """Pairs of images that belong together, {"a", "b"} of the same item, for Pix2Pix.
 
-    The source is either two folders a/ and b/ with matching names, or a folder of images with two halves side by side, a on the left.
+    The source is either two folders a/ and b/ with matching names, or a folder of images with two
+    halves side by side, a on the left.
 
     Args:
         source: location and settings of the data.
@@ -146,7 +153,9 @@ class Pairs(Domains):
             self.notes = (*self.notes, *self._cut_otherwise(a, b, packs))
 
     def _cut_otherwise(self, a: Source, b: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
-        """Return a note if the images of a pair have different proportions, so that they are cropped differently and do not match."""
+        """Return a note if the images of a pair have different proportions, so that they are
+        cropped differently and do not match.
+        """
         count = len(self.matched[0])
         for item in range(0, count, max(1, count // SOME)):
             names = [side.plain.names[int(rows[item])] for side, rows in zip(packs, self.matched, strict=True)]
@@ -231,7 +240,9 @@ class Unpaired(Domains):
 
 
 def _size_in(source: Source, name: str) -> Size | None:
-    """Return the size of an image of a folder, or of the first page of its file; None if it can no longer be read."""
+    """Return the size of an image of a folder, or of the first page of its file; None if it can no
+    longer be read.
+    """
     for file in (name, name.rpartition("#")[0]):
         try:
             return size_of(read_bytes(Path(source.path) / file, LARGEST))
@@ -307,7 +318,9 @@ def _one_of(place: Path, taken: Sequence[str | Path]) -> bool:
 
 
 def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of two packs that belong together by their names without extensions: see `partners`. Broken halves are left out."""
+    """Return the rows of two packs that belong together by their names without extensions: see
+    `partners`. Broken halves are left out.
+    """
     left, right = _by_stem(a, f"{where}/a"), _by_stem(b, f"{where}/b")
     both = partners(list(left), list(right))
     excused = {folded(_stem(name)) for pack in (a, b) for name, _ in pack.broken}

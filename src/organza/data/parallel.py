@@ -19,8 +19,8 @@ def in_order(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item with its result. Memory stays constant for any number of items.
 
-    Uses threads, since Pillow decodes without the interpreter lock; unlike processes they need no guard in the caller's script, start
-    at once and copy nothing.
+    Uses threads, since Pillow decodes without the interpreter lock; unlike processes they need no
+    guard in the caller's script, start at once and copy nothing.
 
     >>> list(in_order(abs, [-1, 2, -3], workers=2))
     [(-1, 1), (2, 2), (-3, 3)]

@@ -1,4 +1,6 @@
-"""File signatures: the content of a file by its first bytes, a supported format or another one with advice."""
+"""File signatures: the content of a file by its first bytes, a supported format or another one with
+advice.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ CONVERT = "convert it to PNG or JPEG"
 NOT_AN_IMAGE = "it is no image"
 
 READ = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
-"""Supported formats, by Pillow's names, and HEIF by pillow-heif. Each has a decoder inside the process: none starts a program, as the
-one for EPS does, and none is a container for other formats."""
+"""Supported formats, by Pillow's names, and HEIF by pillow-heif. Each has a decoder inside the
+process: none starts a program, as the one for EPS does, and none is a container for other formats."""
 
 
 class Content(NamedTuple):
@@ -183,7 +185,9 @@ def _text(head: bytes) -> Content | None:
 
 
 def _is_raw(head: bytes) -> bool:
-    """Return True if a TIFF is a camera's raw file: it is marked as DNG, or its first image is a thumbnail and the others lie deeper."""
+    """Return True if a TIFF is a camera's raw file: it is marked as DNG, or its first image is a
+    thumbnail and the others lie deeper.
+    """
     order = "<" if head[:2] == b"II" else ">"
     if len(head) < 8 or head[2:4] not in (b"*\0", b"\0*"):
         return False

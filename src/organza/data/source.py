@@ -24,8 +24,9 @@ class Source:
         path: folder, zip or array file.
         size: pixels, width x height; None decides by the data.
         channels: 1, 3 or 4; None decides by the data.
-        labels: columns of labels.csv (hair,year:class), or another table (my.csv, my.csv:hair); :class, :number or :tags after
-            a column gives its kind. None uses all columns of a table if there is one, else the folders as classes.
+        labels: columns of labels.csv (hair,year:class), or another table (my.csv, my.csv:hair);
+            :class, :number or :tags after a column gives its kind. None uses all columns of a table
+            if there is one, else the folders as classes.
         seed: random seed of the order of items.
         progress: callback (task, done, total).
         pages: "first" or "all" pages and frames of a file: see `open_data`.

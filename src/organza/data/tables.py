@@ -1,6 +1,8 @@
-"""Label tables: labels.csv, and those that data sets include (metadata.csv, metadata.jsonl, dataset.json).
+"""Label tables: labels.csv, and those that data sets include (metadata.csv, metadata.jsonl,
+dataset.json).
 
-A table may come from a stranger: it is read within limits, through `organza.untrusted`, and refused if it is ambiguous.
+A table may come from a stranger: it is read within limits, through `organza.untrusted`, and refused
+if it is ambiguous.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ FILE_COLUMNS = (
     ("path", "filepath", "image", "imagefile", "imagefilename", "imagename", "imagepath", "img", "imgname", "imgpath"),
     ("imageid", "imgid", "id"),
 )
-"""Names of the column with the images' names, in lower case without punctuation; the first that a table has is used."""
+"""Names of the column with the images' names, in lower case without punctuation; the first that a
+table has is used."""
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is a prefix of it
@@ -84,7 +87,8 @@ class Table:
 
 
 def read_table(content: bytes, name: str) -> Table:
-    """Parse a table: CSV with any separator, JSON lines for a .jsonl file, StyleGAN's labels for a .json file.
+    """Parse a table: CSV with any separator, JSON lines for a .jsonl file, StyleGAN's labels for a
+    .json file.
 
     Args:
         content: bytes of the file.
@@ -159,7 +163,8 @@ def _csv(text: str, name: str) -> Table:
 
 
 def _aligned(text: str) -> str:
-    """Convert CelebA's format to tabs: a line with the number of images, one with the columns, then names and cells.
+    """Convert CelebA's format to tabs: a line with the number of images, one with the columns, then
+    names and cells.
 
     Returns "" for other formats. Neither names nor cells contain spaces.
     """
@@ -201,7 +206,9 @@ def _rows(text: str, separator: str, strict: bool) -> Iterator[tuple[int, list[s
 
 
 def _header(text: str, name: str) -> tuple[list[str], str]:
-    """Return the names of the columns and the separator: the first one that gives a column of files."""
+    """Return the names of the columns and the separator: the first one that gives a column of
+    files.
+    """
     for separator in SEPARATORS:
         try:
             _, header = next(_rows(text, separator, strict=False), (0, []))
@@ -295,7 +302,9 @@ def _reason(error: ValueError) -> str:
 
 
 def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> Table:
-    """Return the table of JSON objects, one for each image; a list of strings is a cell of tags, other structures are ignored."""
+    """Return the table of JSON objects, one for each image; a list of strings is a cell of tags,
+    other structures are ignored.
+    """
     objects = [(number, {column.strip(): cell for column, cell in row.items()}) for number, row in objects]
     header = list(dict.fromkeys(column for _, row in objects for column in row))
     if not any(_plain(column) in group for column in header for group in FILE_COLUMNS):
@@ -335,7 +344,9 @@ def _cell(value: Any) -> str | None:
 
 
 def _labels_json(text: str, name: str) -> Table:
-    """Return the table of a StyleGAN data set, {"labels": [["00000/1.png", 3], ...]}: a class, or a vector of numbers, for each file."""
+    """Return the table of a StyleGAN data set, {"labels": [["00000/1.png", 3], ...]}: a class, or a
+    vector of numbers, for each file.
+    """
     try:
         content = parse_json(text)
     except ValueError as error:

@@ -1,4 +1,6 @@
-"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in batches like images."""
+"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in
+batches like images.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +40,21 @@ class Volume(NamedTuple):
 
 
 class Volumes(Batches):
-    """Cubes of voxels, {"volume"}: uint8 [N, D, H, W, 1], 0 or 255, served as float [-1, 1] [N, 1, D, H, W].
+    """Cubes of voxels, {"volume"}: uint8 [N, D, H, W, 1], 0 or 255, served as float [-1, 1]
+    [N, 1, D, H, W].
 
-    The axes of a volume are depth from front to back, height from top to bottom, width from left to right, like a stack of images.
-    The source is a folder or zip with array files (one volume each) or meshes (.obj, .stl), or one array file [N, D, H, W]. Meshes are
-    voxelised at the requested size, 32 by default; arrays of that size stay unchanged and others are fitted to it.
+    The axes of a volume are depth from front to back, height from top to bottom, width from left to
+    right, like a stack of images. The source is a folder or zip with array files (one volume each)
+    or meshes (.obj, .stl), or one array file [N, D, H, W]. Meshes are voxelised at the requested
+    size, 32 by default; arrays of that size stay unchanged and others are fitted to it.
 
     Args:
         source: location and settings of the data.
         mirror: True to flip each training volume left to right with probability one half.
 
     Raises:
-        UserError: if there are fewer than two, all are equal, or volumes differ in size and no size is given (names two of them).
+        UserError: if there are fewer than two, all are equal, or volumes differ in size and no size
+            is given (names two of them).
 
     >>> data = Volumes(Source("furniture", size=32))      # doctest: +SKIP
     >>> data.at(range(8))["volume"].shape                 # doctest: +SKIP
@@ -144,7 +149,8 @@ def solid(values: np.ndarray) -> np.ndarray:
 
 
 def fitted(volume: np.ndarray, side: int | None) -> np.ndarray:
-    """Fit a volume into a cube of this side: scaled to its longest side, on the floor, centred. A volume that fits stays unchanged.
+    """Fit a volume into a cube of this side: scaled to its longest side, on the floor, centred. A
+    volume that fits stays unchanged.
 
     >>> fitted(np.ones((2, 4, 2), bool), 8)[:, :, 4].any(1).astype(int).tolist()
     [0, 0, 1, 1, 1, 1, 0, 0]

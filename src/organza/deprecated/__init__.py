@@ -1,6 +1,8 @@
-"""Module names of the previous version, kept for one more version: each forwards what moved, with a DeprecationWarning.
+"""Module names of the previous version, kept for one more version: each forwards what moved, with a
+DeprecationWarning.
 
-`organza.__path__` ends with this folder, so that `organza.infer` is found here. The next version removes it.
+`organza.__path__` ends with this folder, so that `organza.infer` is found here. The next version
+removes it.
 """
 
 from __future__ import annotations

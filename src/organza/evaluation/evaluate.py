@@ -1,4 +1,5 @@
-"""Evaluation: images of a run or a folder against real ones, by one or several feature extractors, with the conditions of the numbers.
+"""Evaluation: images of a run or a folder against real ones, by one or several feature extractors,
+with the conditions of the numbers.
 
 >>> first, second = evaluate("runs/faces")                      # doctest: +SKIP
 >>> first.metrics["mmd"]                                        # doctest: +SKIP
@@ -123,8 +124,10 @@ def evaluate(
     Args:
         target: run folder, or folder, zip or array file of images.
         against: real images; a run's own held-out images by default.
-        count: number of images to generate, or to take from a folder; 1,000, or all up to 10,000, by default.
-        extractors: feature extractors; by default EfficientNet-Lite0, and MobileNetV2 if its weights are installed.
+        count: number of images to generate, or to take from a folder; 1,000, or all up to 10,000,
+            by default.
+        extractors: feature extractors; by default EfficientNet-Lite0, and MobileNetV2 if its
+            weights are installed.
         seed: random seed of the latents.
         checkpoint: checkpoint of a run: best, latest, or its name.
         progress: callback (task, done, total).
@@ -132,7 +135,8 @@ def evaluate(
         recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: if there is no such run or folder, nothing to compare with, too few images, or images that no extractor supports.
+        UserError: if there is no such run or folder, nothing to compare with, too few images, or
+            images that no extractor supports.
     """
     for name, place in (("target", target), ("against", against)):
         if not isinstance(place, str | PathLike | None):
@@ -172,7 +176,8 @@ class _Sides:
         fake: images to evaluate.
         real: real images to compare with.
         training: images that may have been copied; None if they are not known.
-        unseen: real images that were not trained on, as a reference; without them, `training` is compared with itself.
+        unseen: real images that were not trained on, as a reference; without them, `training` is
+            compared with itself.
         notes: notes for the reader.
     """
 
@@ -260,7 +265,9 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
 
 
 def _pixels(sides: _Sides) -> dict[str, Estimate]:
-    """Measure the distance to training images in pixels: features can miss a copy, and pixels a shifted one."""
+    """Measure the distance to training images in pixels: features can miss a copy, and pixels a
+    shifted one.
+    """
     if (
         sides.training is None
         or sides.fake.images.ndim != 4
@@ -273,7 +280,9 @@ def _pixels(sides: _Sides) -> dict[str, Estimate]:
 
 
 def _membership(trained: RunWithData, sides: _Sides) -> dict[str, Estimate]:
-    """Measure how well D's scores separate training images from unseen ones; {} if D cannot judge images alone, or none were held out."""
+    """Measure how well D's scores separate training images from unseen ones; {} if D cannot judge
+    images alone, or none were held out.
+    """
     if sides.training is None or sides.unseen is None:
         return {}
     try:
@@ -317,7 +326,9 @@ def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Su
 
 
 def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
-    """Measure how well images match their labels: the accuracy, for each field, of a classifier trained on real images."""
+    """Measure how well images match their labels: the accuracy, for each field, of a classifier
+    trained on real images.
+    """
     if sides.training is None:
         return {}
     known, wanted, found = sides.training.classes(), sides.fake.classes(), {}
@@ -329,7 +340,8 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
 
 
 def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
-    """Return the extractors of these names for images of this kind, or all whose weights are installed if no name is given.
+    """Return the extractors of these names for images of this kind, or all whose weights are
+    installed if no name is given.
 
     Raises:
         UserError: as in `named_extractor`.
@@ -346,14 +358,16 @@ def named_extractor(
     """Return an extractor by its name.
 
     Args:
-        name: lite0 or mobilenet, whose weights come inside packages; inception, clip or dinov2, whose weights are published; or
-            my_module:my_extractor, a function of yours that returns an `Extractor`.
+        name: lite0 or mobilenet, whose weights come inside packages; inception, clip or dinov2,
+            whose weights are published; or my_module:my_extractor, a function of yours that returns
+            an `Extractor`.
         files: files that may hold published weights.
         download: True to permit their download.
         progress: callback for a download.
 
     Raises:
-        UserError: if the name is unknown (names the nearest), or weights are missing (gives their size and address).
+        UserError: if the name is unknown (names the nearest), or weights are missing (gives their
+            size and address).
     """
     if ":" in name:
         made = imported(name, "--extractor")()

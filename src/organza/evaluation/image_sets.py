@@ -41,7 +41,8 @@ MOST = 10_000
 MOST_TRAINING = 20_000
 """Largest number of training images to search for copies."""
 FIRST = 1_000_000
-"""Index of the first latent for evaluations, beyond those of the sample grids; training uses the same latents."""
+"""Index of the first latent for evaluations, beyond those of the sample grids; training uses the
+same latents."""
 LARGEST = Size(256, 256)
 COMMON = Size(96, 96)
 
@@ -83,7 +84,9 @@ class ImageSet:
         return "x".join(str(side) for side in (*reversed(self.images.shape[1:-1]), self.images.shape[-1]))
 
     def classes(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-        """Return the categorical fields with the index of each image's value: {field: (values, int [N])}."""
+        """Return the categorical fields with the index of each image's value: {field: (values, int
+        [N])}.
+        """
         if self.fields is None or self.labels is None:
             return {}
         where = self.fields.slices()
@@ -105,8 +108,9 @@ def image_set_from_folder(
 
     Args:
         path: folder, zip or array file.
-        size: size of the results, as a run resizes its data. By default images of one size stay unchanged (up to 256x256), and images
-            of many sizes are cropped to the middle square, at 96x96: the extractor scales them to its own resolution.
+        size: size of the results, as a run resizes its data. By default images of one size stay
+            unchanged (up to 256x256), and images of many sizes are cropped to the middle square, at
+            96x96: the extractor scales them to its own resolution.
         channels: channels of the results; by default those of the images.
         most: largest number of images, evenly spaced.
         progress: callback (task, done, total).
@@ -213,14 +217,18 @@ class RunWithData:
         raise first from None
 
     def _untold(self, place: Path) -> UserError:
-        """Return the error for data that a stranger's run names: it reveals nothing of the data, as a page with it may be shared."""
+        """Return the error for data that a stranger's run names: it reveals nothing of the data, as
+        a page with it may be shared.
+        """
         return UserError(
             f"{printable(str(place))} is not the data that {self.run.path} was trained on, or cannot be read as it was then; "
             "give the location of its data with --data."
         )
 
     def _opened(self, place: Path) -> Batches:
-        """Open the data at a place. Raises UserError if there is none, or it is not the data of the run."""
+        """Open the data at a place. Raises UserError if there is none, or it is not the data of the
+        run.
+        """
         known: Mapping[str, Any] = self.run.content["data"]
         asked = self.run.content.get("asked")
         if asked is None:
@@ -282,7 +290,8 @@ class RunWithData:
 
     @torch.no_grad()
     def made(self, count: int, seed: int) -> ImageSet:
-        """Generate images with the averaged generator, from latents of a series and the labels and inputs of the held-out items.
+        """Generate images with the averaged generator, from latents of a series and the labels and
+        inputs of the held-out items.
 
         If the generator uses no random numbers, each input is translated once.
 
@@ -354,7 +363,9 @@ def _chunks(count: int, first: int = 0) -> list[range]:
 
 
 def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
-    """Return the rows whose input has not come before; indices of reference items repeat after the last."""
+    """Return the rows whose input has not come before; indices of reference items repeat after the
+    last.
+    """
     inputs = [value.flatten(1) for name, value in batch.items() if name != output]
     rows = torch.cat(inputs, 1).numpy() if inputs else np.empty((0, 0))
     keep = []
@@ -367,7 +378,9 @@ def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
 
 
 def _widths(fact: Any) -> Any:
-    """Return a shape, or for labels the number of values of each: the facts that later arithmetic relies on."""
+    """Return a shape, or for labels the number of values of each: the facts that later arithmetic
+    relies on.
+    """
     if isinstance(fact, list | tuple):
         return [len(one.get("values", ())) if isinstance(one, Mapping) else one for one in fact]
     return fact

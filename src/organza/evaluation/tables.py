@@ -40,12 +40,16 @@ SURE = 3.0  # standard errors
 
 
 def as_json(evaluations: Sequence[Evaluation]) -> str:
-    """Return evaluations as JSON: a list, one for each target and extractor. Values that are not finite are null."""
+    """Return evaluations as JSON: a list, one for each target and extractor. Values that are not
+    finite are null.
+    """
     return json.dumps([_finite(evaluation.as_dict()) for evaluation in evaluations], indent=1)
 
 
 def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
-    """Return evaluations as a table: metrics in rows, a column for each evaluation; with warnings about different conditions."""
+    """Return evaluations as a table: metrics in rows, a column for each evaluation; with warnings
+    about different conditions.
+    """
     parts: list[RenderableType] = [_metrics(evaluations)]
     parts += [_classes(evaluations)] if any(evaluation.classes for evaluation in evaluations) else []
     parts += [Text(f"warning: {text}", style="bold red") for text in warnings(evaluations)]

@@ -3,7 +3,7 @@
     README.md                   the card
     config.json                 recipe.json without what tells of the machine or of where the data was
     manifest.json               sha256 of the weights and of config.json: a checkpoint's, so that it is read with a checkpoint's care
-    generator.safetensors       the averaged generator, byte for byte the run's: pictures name its sha256
+    generator.safetensors       the averaged generator, byte for byte the run's: images name its sha256
     discriminator.safetensors   where it was asked for: it can tell members of the training set from others
     preview.png                 the first samples of seed 0, never chosen by hand
 

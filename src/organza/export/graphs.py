@@ -132,7 +132,7 @@ class Encoded(nn.Module):
 
 
 class Judged(nn.Module):
-    """Bytes of images, with labels or the pictures that they translate where D wants them, to probabilities of authenticity [N].
+    """Bytes of images, with labels or the images that they translate where D wants them, to probabilities of authenticity [N].
 
     Args:
         discriminator: D.

@@ -1,8 +1,10 @@
-"""Adversarial autoencoder: a reconstruction term makes the code complete, and a discriminator shapes the codes like a prior.
+"""Adversarial autoencoder: a reconstruction term makes the code complete, and a discriminator
+shapes the codes like a prior.
 
 Makhzani et al. 2015, Adversarial Autoencoders, arXiv:1511.05644, section 2:
     min_{G,E} max_D  E_z log D(z) + E_x log(1 - D(E(x))) + reconstruction * E_x |x - G(E(x))|^2 / dim x
-The paper takes two phases in a step, each with its own learning rate; here both are terms of one turn, with a weight between them.
+The paper takes two phases in a step, each with its own learning rate; here both are terms of one
+turn, with a weight between them.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class AAE(Encoding):
         return {"reconstruction": self.reconstruction * mse_loss(made["image"], batch["image"])}
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
-        """Return the original, its reconstruction, and a sample of the prior; in the grid of real images, the original only."""
+        """Return the original, its reconstruction, and a sample of the prior; in the grid of real
+        images, the original only.
+        """
         real = batch["image"]
         return [output] if output is real else [real, self.play(batch)["image"], output]

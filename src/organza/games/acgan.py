@@ -1,4 +1,5 @@
-"""AC-GAN: D does not receive the label but classifies it, and G has to generate images of the right class.
+"""AC-GAN: D does not receive the label but classifies it, and G has to generate images of the right
+class.
 
 L_S = E log P(real | x) + E log P(fake | G(z, y)),   L_C = E log P(y | x) + E log P(y | G(z, y)):
 D maximises L_S + L_C, G maximises L_C - L_S.  Odena, Olah and Shlens 2017, arXiv:1610.09585, eqs. 2 and 3.
@@ -19,7 +20,8 @@ from organza.penalties import Penalty
 
 
 class AuxiliaryClassifier(Conditional):
-    """A game with an auxiliary classifier: noise and a label to data; D sees no label, and its classification counts on both sides.
+    """A game with an auxiliary classifier: noise and a label to data; D sees no label, and its
+    classification counts on both sides.
 
     Args:
         G: generator of noise and a label.
@@ -67,7 +69,8 @@ class AuxiliaryClassifier(Conditional):
 def misread(labels: Any, guesses: Tensor, rows: Tensor) -> Tensor:
     """Compute the classification loss: -log P(y | x), summed over the fields, mean over the batch.
 
-    Cross entropy for a class, binary cross entropy for each tag of several, half the squared error for a number (a Gaussian's).
+    Cross entropy for a class, binary cross entropy for each tag of several, half the squared error
+    for a number (a Gaussian's).
 
     Args:
         labels: label fields, a `Labels`.

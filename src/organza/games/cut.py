@@ -1,7 +1,9 @@
-"""CUT, contrastive unpaired translation: one translator in one direction. Park et al. 2020, arXiv:2007.15651.
+"""CUT, contrastive unpaired translation: one translator in one direction. Park et al. 2020,
+arXiv:2007.15651.
 
-Symbols: a, b images of the two domains; G: a -> b with encoder features f_l of layer l; H_l a small MLP; v = H_l(f_l) at a position of the
-image, of length 1. Each patch of G(a) should resemble the patch of a at the same position more than other patches of a (eqs. 3 and 5):
+Symbols: a, b images of the two domains; G: a -> b with encoder features f_l of layer l; H_l a small
+MLP; v = H_l(f_l) at a position of the image, of length 1. Each patch of G(a) should resemble the
+patch of a at the same position more than other patches of a (eqs. 3 and 5):
 
     L_patch(a, G(a)) = mean over l, s of -log [ exp(q_s . k_s / tau) / sum_t exp(q_s . k_t / tau) ],  q of G(a), k of a, at positions s, t
     L_G = adversarial + nce L_patch(a, G(a)) + identity L_patch(b, G(b))        eq. 8
@@ -35,7 +37,8 @@ class CUT(Game):
         identity: weight of L_patch on b, which G should not change; 0 for none.
         tau: temperature.
         patches: positions of each layer to compare.
-        flip: probability that a is mirrored before G, and the features of G(a) mirrored back: FastCUT has 0.5.
+        flip: probability that a is mirrored before G, and the features of G(a) mirrored back:
+            FastCUT has 0.5.
 
     Raises:
         UserError: if the domains differ in channels, as one encoder processes both.
@@ -94,7 +97,9 @@ class CUT(Game):
         return terms
 
     def patch_loss(self, given: Tensor, made: Tensor, turned: bool = False) -> Tensor:
-        """Compute L_patch between inputs and outputs of G, a scalar. No gradient reaches the features of the inputs."""
+        """Compute L_patch between inputs and outputs of G, a scalar. No gradient reaches the
+        features of the inputs.
+        """
         G, heads = self.G["b"], self.G["heads"]
         with torch.no_grad():
             keys = G.features(given)
@@ -107,7 +112,8 @@ class CUT(Game):
 
 
 def contrast(query: Tensor, key: Tensor, tau: float) -> Tensor:
-    """Compute the mean of -log of the probability that each query selects its own key among all keys of its image: [N, S, D] twice.
+    """Compute the mean of -log of the probability that each query selects its own key among all
+    keys of its image: [N, S, D] twice.
 
     >>> one = torch.eye(4)[None]; round(contrast(one, one, 1.0).item(), 4)      # log(1 + 3 / e)
     0.7437

@@ -1,12 +1,15 @@
-"""CycleGAN: two domains without pairs, translated in both directions. Zhu et al. 2017, arXiv:1703.10593.
+"""CycleGAN: two domains without pairs, translated in both directions. Zhu et al. 2017,
+arXiv:1703.10593.
 
-Symbols: a, b images of the two domains; G_b: a -> b and G_a: b -> a; D_a, D_b. A translation there and back should return the input:
+Symbols: a, b images of the two domains; G_b: a -> b and G_a: b -> a; D_a, D_b. A translation there
+and back should return the input:
 
     L_cycle = |G_a(G_b(a)) - a| + |G_b(G_a(b)) - b|        eq. 2
     L_identity = |G_b(b) - b| + |G_a(a) - a|               section 5.2, which keeps colours
     L_G = adversarial(b) + adversarial(a) + cycle (L_cycle + identity L_identity)
 
-|.| is the mean absolute difference. Each D is shown fakes from a pool, not only the latest ones (section 4).
+|.| is the mean absolute difference. Each D is shown fakes from a pool, not only the latest ones
+(section 4).
 """
 
 from __future__ import annotations

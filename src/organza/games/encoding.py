@@ -1,4 +1,6 @@
-"""Base of games with an encoder: the player G is a generator and an encoder, z -> x and x -> z, trained together."""
+"""Base of games with an encoder: the player G is a generator and an encoder, z -> x and x -> z,
+trained together.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from organza.game import Batch, Game
 
 
 class Encoding(Game):
-    """A game whose G is `layers.Several(generator=..., encoder=...)`; the generator determines the size of the latent."""
+    """A game whose G is `layers.Several(generator=..., encoder=...)`; the generator determines the
+    size of the latent.
+    """
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:

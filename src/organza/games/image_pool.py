@@ -1,6 +1,8 @@
-"""A pool of earlier fakes: D also sees older outputs of G, so that neither forgets earlier stages of the game.
+"""A pool of earlier fakes: D also sees older outputs of G, so that neither forgets earlier stages
+of the game.
 
-Shrivastava et al. 2017, arXiv:1612.07828, section 2.3 (SimGAN); with 50 fakes for CycleGAN, Zhu et al. 2017, arXiv:1703.10593, section 4.
+Shrivastava et al. 2017, arXiv:1612.07828, section 2.3 (SimGAN); with 50 fakes for CycleGAN, Zhu et
+al. 2017, arXiv:1703.10593, section 4.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from torch import Tensor, nn
 
 
 class Pool(nn.Module):
-    """A pool of `size` earlier fakes, stored in buffers, so that it is saved and restored with its game.
+    """A pool of `size` earlier fakes, stored in buffers, so that it is saved and restored with its
+    game.
 
     Args:
         size: number of fakes to keep; with 0, each fake is returned unchanged.
@@ -31,7 +34,9 @@ class Pool(nn.Module):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Pool:
-        """Move the fakes to a device, but keep their count on the CPU, where it is read: reading it from a GPU would wait each time."""
+        """Move the fakes to a device, but keep their count on the CPU, where it is read: reading it
+        from a GPU would wait each time.
+        """
         filled = self.get_buffer("filled")
         super()._apply(fn, recurse)
         self.register_buffer("filled", filled)
@@ -39,10 +44,12 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def exchange(self, fakes: Tensor) -> Tensor:
-        """Return the fakes, [N, *shape], each replaced with probability one half by an earlier one, whose place it takes.
+        """Return the fakes, [N, *shape], each replaced with probability one half by an earlier one,
+        whose place it takes.
 
-        While the pool is not full, a fake is stored and returned as well. Random numbers come from torch's global generator, which the
-        trainer seeds for each step. The result has no gradient: it is meant for D's turn.
+        While the pool is not full, a fake is stored and returned as well. Random numbers come from
+        torch's global generator, which the trainer seeds for each step. The result has no gradient:
+        it is meant for D's turn.
         """
         items, shown = self.get_buffer("items"), fakes.detach().clone()
         filled = int(self.get_buffer("filled"))
@@ -60,9 +67,11 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def half(self, fakes: Tensor) -> Tensor:
-        """Return the first half of the fakes, [N, *shape], and earlier ones instead of the others, once there are any.
+        """Return the first half of the fakes, [N, *shape], and earlier ones instead of the others,
+        once there are any.
 
-        Then N / 2 of the new ones fill the pool, or replace earlier ones at random. The result has no gradient.
+        Then N / 2 of the new ones fill the pool, or replace earlier ones at random. The result has
+        no gradient.
         """
         items, filled = self.get_buffer("items"), int(self.get_buffer("filled"))
         some = len(fakes) // 2

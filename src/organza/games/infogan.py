@@ -1,12 +1,15 @@
-"""InfoGAN: a generator with interpretable codes, learned without labels. Chen et al. 2016, arXiv:1606.03657.
+"""InfoGAN: a generator with interpretable codes, learned without labels. Chen et al. 2016,
+arXiv:1606.03657.
 
-The latent is noise and codes, z = [noise, c]. Left alone, G may ignore c; so G and the recogniser Q also maximise a lower bound of the
-mutual information between the codes and the image (eq. 5): L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
+The latent is noise and codes, z = [noise, c]. Left alone, G may ignore c; so G and the recogniser Q
+also maximise a lower bound of the mutual information between the codes and the image (eq. 5): L_I =
+E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
 
     min over G, Q  max over D   V(D, G) - lambda L_I(G, Q).
 
-For a categorical code -log Q is the cross entropy; for a continuous one Q is a Gaussian of variance 1, so that -log Q = (c - mu)^2 / 2 and
-a constant. Q is a second head on D's layers and learns in D's turn, on fakes only, as only their codes are known.
+For a categorical code -log Q is the cross entropy; for a continuous one Q is a Gaussian of variance
+1, so that -log Q = (c - mu)^2 / 2 and a constant. Q is a second head on D's layers and learns in
+D's turn, on fakes only, as only their codes are known.
 """
 
 from __future__ import annotations
@@ -60,7 +63,9 @@ class InfoGAN(Unconditional):
         return [Duel(self.judge, batch["image"], made["image"])]
 
     def judge(self, x: Tensor) -> Tensor:
-        """Compute D's logits, and keep the features for Q, which mostly needs those of the same fakes next: saves a third of the time."""
+        """Compute D's logits, and keep the features for Q, which mostly needs those of the same
+        fakes next: saves a third of the time.
+        """
         features = self.D.trunk(x)  # type: ignore[operator]
         self._judged = x, features
         return self.D.decide(features)  # type: ignore[operator]
@@ -72,7 +77,9 @@ class InfoGAN(Unconditional):
         return self.D.recogniser(features)  # type: ignore[operator]
 
     def unread(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """Compute -lambda log Q(c | x), the information about each kind of code that Q does not find in x: nats, up to a constant."""
+        """Compute -lambda log Q(c | x), the information about each kind of code that Q does not
+        find in x: nats, up to a constant.
+        """
         codes = self.G.codes
         guesses, means = codes.split(self.recognise(made["image"]))  # type: ignore[operator,union-attr]
         chosen, values = codes.split(codes.of(batch["z"]))  # type: ignore[operator,union-attr]

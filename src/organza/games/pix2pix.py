@@ -1,5 +1,5 @@
-"""Pix2Pix: images translated from pairs of examples. Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
-Networks, arXiv:1611.07004.
+"""Pix2Pix: images translated from pairs of examples. Isola et al. 2017, Image-to-Image Translation
+with Conditional Adversarial Networks, arXiv:1611.07004.
 
     L_cGAN(G, D) = E log D(a, b) + E log(1 - D(a, G(a)))      eq. 1: D sees the image a beside the true or the made b
     L_L1(G)      = E |b - G(a)|                               eq. 3
@@ -19,9 +19,11 @@ from organza.losses import Adversarial, nonsaturating
 from organza.penalties import Penalty
 
 halved = nonsaturating._replace(discriminator=lambda real, fake: nonsaturating.discriminator(real, fake) / 2)
-"""Nonsaturating game with D's objective divided by two, "which slows down the rate at which D learns" (section 3.3).
+"""Nonsaturating game with D's objective divided by two, "which slows down the rate at which D
+learns" (section 3.3).
 
-With Adam, whose steps do not depend on the scale of a loss, this has little effect: use discriminator_optimizer.rate to slow D down.
+With Adam, whose steps do not depend on the scale of a loss, this has little effect: use
+discriminator_optimizer.rate to slow D down.
 """
 
 

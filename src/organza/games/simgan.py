@@ -1,12 +1,15 @@
-"""SimGAN: a refiner R makes synthetic images a look like real ones b, and keeps their annotation valid.
+"""SimGAN: a refiner R makes synthetic images a look like real ones b, and keeps their annotation
+valid.
 
-Shrivastava et al. 2017, Learning from Simulated and Unsupervised Images through Adversarial Training, arXiv:1612.07828.
+Shrivastava et al. 2017, Learning from Simulated and Unsupervised Images through Adversarial
+Training, arXiv:1612.07828.
 
     L_R = -log D(R(a)) + lambda |R(a) - a|_1                  eq. 4: realism and self-regularisation
     L_D = -log D(b) - log(1 - D(R(a) or an earlier R(a)))     eq. 2: half of D's fakes come from a pool (section 2.3)
 
-D returns a map of logits, one for each patch (section 2.2). The paper's D gives the probability of being refined, here it is that of being
-real. Its sums over pixels and patches are means here: lambda = (the paper's) x pixels / patches.
+D returns a map of logits, one for each patch (section 2.2). The paper's D gives the probability of
+being refined, here it is that of being real. Its sums over pixels and patches are means here:
+lambda = (the paper's) x pixels / patches.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from organza.penalties import Penalty
 
 
 class SimGAN(Game):
-    """A game from synthetic images a to refined ones: R(a) faces the real images b before a local D.
+    """A game from synthetic images a to refined ones: R(a) faces the real images b before a local
+    D.
 
     Args:
         G: refiner R.

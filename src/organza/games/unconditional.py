@@ -1,4 +1,5 @@
-"""The original game: a generator maps a latent z to data, and one discriminator distinguishes it from real data.
+"""The original game: a generator maps a latent z to data, and one discriminator distinguishes it
+from real data.
 
 Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661.
 """

@@ -1,4 +1,6 @@
-"""Encoding of image files as latents, and files with latents and reconstructions for other programs and for people."""
+"""Encoding of image files as latents, and files with latents and reconstructions for other programs
+and for people.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def encode_files(run: Run, paths: Sequence[Path]) -> Encoded:
 
 
 def write(run: Run, encoded: Encoded, folder: Path) -> None:
-    """Write latents.npz with `names` and `latents`, and reconstructions.png with original | reconstruction of the first images."""
+    """Write latents.npz with `names` and `latents`, and reconstructions.png with original |
+    reconstruction of the first images.
+    """
     content = io.BytesIO()
     np.savez(content, names=np.array(encoded.names), latents=encoded.latents)
     write_aside(folder / "latents.npz", content.getvalue())

@@ -1,4 +1,6 @@
-"""Discriminator scores of image files: every image of the given files and folders, least authentic first."""
+"""Discriminator scores of image files: every image of the given files and folders, least authentic
+first.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +51,11 @@ def judge_files(
     labels: Mapping[str, str] | None = None,
     recipe: Recipe | str | None = None,
 ) -> tuple[list[Verdict], tuple[str, ...]]:
-    """Return scores of every image of files and folders, least authentic first, and notes for the user.
+    """Return scores of every image of files and folders, least authentic first, and notes for the
+    user.
 
-    Images of another size are cropped and scaled as the training images were, with a note: D has never seen another
-    scale.
+    Images of another size are cropped and scaled as the training images were, with a note: D has
+    never seen another scale.
 
     Args:
         run: run folder.
@@ -97,14 +100,16 @@ def judge_files(
 def pictures_at(
     paths: Sequence[Path], size: Size, channels: int, notes: list[str], data: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Yield every image of files and folders, cropped and scaled as training images are: name, uint8 [H, W, C], changes.
+    """Yield every image of files and folders, cropped and scaled as training images are: name,
+    uint8 [H, W, C], changes.
 
     Args:
         paths: image files, and folders or zips of images.
         size: size of the results.
         channels: channels of the results.
         notes: list that receives a line for each skipped image.
-        data: facts of the data that a run was trained on; deep images are scaled as its images were.
+        data: facts of the data that a run was trained on; deep images are scaled as its images
+            were.
 
     Raises:
         UserError: if a path does not exist.

@@ -50,7 +50,8 @@ SEEDS = 2**64
 FARTHEST = 1000
 """Largest value of a code, which was trained on [-1, 1]."""
 LARGE = 2**24
-"""Values of an image above which it is first tried without memory, since recipe.json may give any size."""
+"""Values of an image above which it is first tried without memory, since recipe.json may give any
+size."""
 
 
 class Run:
@@ -114,7 +115,9 @@ class Run:
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The averaged generator: z [N, z_dim] to data [N, C, ...] in [-1, 1]. If there are several networks, the main one."""
+        """The averaged generator: z [N, z_dim] to data [N, C, ...] in [-1, 1]. If there are several
+        networks, the main one.
+        """
         return main_network(self.player)
 
     @cached_property
@@ -132,22 +135,27 @@ class Run:
 
     @cached_property
     def discriminator(self) -> nn.Module:
-        """The discriminator: images [N, C, H, W] in [-1, 1] to logits. If there are several networks, the main one."""
+        """The discriminator: images [N, C, H, W] in [-1, 1] to logits. If there are several
+        networks, the main one.
+        """
         return main_network(self._network("discriminator"))
 
     def sample(
         self, count: int = 16, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
     ) -> np.ndarray:
-        """Generate images, uint8 [count, H, W, C], or volumes. Image k of a seed is the same in every batch.
+        """Generate images, uint8 [count, H, W, C], or volumes. Image k of a seed is the same in
+        every batch.
 
         Args:
             count: number of images.
             seed: random seed of the series.
             first: index of the first image in the series.
-            labels: labels for a conditional generator, by field: {"class": "dress"}; others are drawn with their frequencies in the data.
+            labels: labels for a conditional generator, by field: {"class": "dress"}; others are
+                drawn with their frequencies in the data.
 
         Raises:
-            UserError: if count is not positive, the run does not generate from noise, or there is no such label.
+            UserError: if count is not positive, the run does not generate from noise, or there is
+                no such label.
         """
         count = whole(count, "count", least=1)
         parts = self.sampled(count, seed, first, labels)
@@ -184,7 +192,8 @@ class Run:
             yield to_uint8(made)[: first + count - start].numpy()
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
-        """Return the labels of images of these indices of a series, [N, width]: the given ones, the others drawn.
+        """Return the labels of images of these indices of a series, [N, width]: the given ones, the
+        others drawn.
 
         Raises:
             UserError: if the run has no labels, or no such label.
@@ -195,13 +204,15 @@ class Run:
         return torch.stack([self.labels.draw(stream(seed, "label", item), wanted) for item in series])
 
     def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> np.ndarray:
-        """Generate a latent traversal of an InfoGAN: a row for each category, columns along a continuous code.
+        """Generate a latent traversal of an InfoGAN: a row for each category, columns along a
+        continuous code.
 
         Args:
             along: index of the continuous code, from 0.
             steps: number of columns.
             seed: random seed of the noise, which is the same in all cells.
-            reach: range of the code, from -reach to reach; it was trained on [-1, 1], so G extrapolates beyond that.
+            reach: range of the code, from -reach to reach; it was trained on [-1, 1], so G
+                extrapolates beyond that.
 
         Returns:
             uint8 [rows * steps, H, W, C], row by row.
@@ -233,10 +244,12 @@ class Run:
 
     @torch.no_grad()
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Compute G(z) or G(z, label) for given latents and label rows, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1].
+        """Compute G(z) or G(z, label) for given latents and label rows, [N, z_dim], [N, width] to
+        [N, C, ...] in [-1, 1].
 
         Raises:
-            UserError: if latents or labels have a wrong shape, type or number, are not finite, or labels are missing or unexpected.
+            UserError: if latents or labels have a wrong shape, type or number, are not finite, or
+                labels are missing or unexpected.
         """
         if not hasattr(self.generator, "latent"):
             raise UserError(f"{self.path} translates images and generates none from noise.")
@@ -291,14 +304,16 @@ class Run:
     def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
         """Translate images, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
 
-        The translation of an image does not depend on the others in the batch: it has the same bytes as in the samples of the training.
+        The translation of an image does not depend on the others in the batch: it has the same
+        bytes as in the samples of the training.
 
         Args:
             pictures: images with the channels of the training images.
             to: "b", as trained; "a" for the reverse direction, in runs that learned both.
 
         Raises:
-            UserError: if the run does not translate, or not in this direction, or channels are different.
+            UserError: if the run does not translate, or not in this direction, or channels are
+                different.
         """
         network = self.translator(to)
         channels = self.source_channels(to)
@@ -315,7 +330,8 @@ class Run:
         return torch.cat(made).numpy()
 
     def require_room(self, height: int, width: int, to: str = "b") -> None:
-        """Check that there is memory to translate an image before allocating any; images up to the training size are always allowed.
+        """Check that there is memory to translate an image before allocating any; images up to the
+        training size are always allowed.
 
         Raises:
             UserError: if there is not.
@@ -326,7 +342,9 @@ class Run:
 
     @torch.no_grad()
     def _room_by_pixel(self, to: str) -> int:
-        """Return the bytes that a translation needs for each pixel, at least: those of the largest layer with its input and output."""
+        """Return the bytes that a translation needs for each pixel, at least: those of the largest
+        layer with its input and output.
+        """
         if to not in self._rooms:
             largest = 0
 
@@ -367,25 +385,30 @@ class Run:
     def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
         """Return the probability that each image is authentic (1 = real, 0 = fake), float [N].
 
-        sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
-        Wasserstein) the middle between held-out real and generated images, measured when the checkpoint was saved.
-        A discriminator of pairs judges (x, E(x)); one of latents or codes judges E(x), against the prior or the codes of G.
+        sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses
+        that only compare (relativistic, Wasserstein) the middle between held-out real and generated
+        images, measured when the checkpoint was saved. A discriminator of pairs judges (x, E(x));
+        one of latents or codes judges E(x), against the prior or the codes of G.
 
-        A conditional discriminator judges whether an image is authentic for its label. If a class is not given, each class is
-        tried and the highest probability is returned. As a maximum it is biased towards 1; compare it only with others of its kind.
+        A conditional discriminator judges whether an image is authentic for its label. If a class
+        is not given, each class is tried and the highest probability is returned. As a maximum it
+        is biased towards 1; compare it only with others of its kind.
 
         Args:
             pictures: uint8 [N, H, W, C], or volumes [N, D, H, W, C], of the training size.
-            labels: labels of all images, by field: {"class": "dress"}; for conditional discriminators.
+            labels: labels of all images, by field: {"class": "dress"}; for conditional
+                discriminators.
 
         Raises:
-            UserError: if size or channels are different, labels are unknown, or numbers or tags that D needs are missing.
+            UserError: if size or channels are different, labels are unknown, or numbers or tags
+                that D needs are missing.
         """
         return self.verdicts(pictures, labels)[0]
 
     @torch.no_grad()
     def verdicts(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> tuple[np.ndarray, list[str]]:
-        """Return the probabilities of `judge`, and for each image the classes with the highest probability, "" if they were given.
+        """Return the probabilities of `judge`, and for each image the classes with the highest
+        probability, "" if they were given.
 
         Raises:
             UserError: as in `judge`, or if D judges pairs.
@@ -402,7 +425,9 @@ class Run:
 
     @torch.no_grad()
     def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> np.ndarray:
-        """Judge images of a conditional run, each with its own label row: uint8 [N, H, W, C], [N, width] to float [N]."""
+        """Judge images of a conditional run, each with its own label row: uint8 [N, H, W, C],
+        [N, width] to float [N].
+        """
         pictures = as_bytes(pictures, (*self.shape[1:], self.channels), "judge_labelled")
         width = getattr(self.discriminator, "labels", 0)
         if not width:
@@ -427,7 +452,9 @@ class Run:
         return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
-        """Run a network on images in batches of one size, so that each result does not depend on the other images."""
+        """Run a network on images in batches of one size, so that each result does not depend on
+        the other images.
+        """
         pictures = as_bytes(pictures, (*self.shape[1:], self.channels), who)
         found = []
         for start in range(0, len(pictures), MICROBATCH):
@@ -439,7 +466,9 @@ class Run:
 
     @contextmanager
     def _fitted(self) -> Iterator[None]:
-        """Turn errors of networks that do not match recipe.json, which a stranger may have written, into a UserError."""
+        """Turn errors of networks that do not match recipe.json, which a stranger may have written,
+        into a UserError.
+        """
         try:
             yield
         except RuntimeError as error:
@@ -451,7 +480,8 @@ class Run:
 
     @torch.no_grad()
     def require_judging(self, labels: Mapping[str, str] | None = None) -> None:
-        """Check that the discriminator can judge images as recipe.json describes them, before any is read.
+        """Check that the discriminator can judge images as recipe.json describes them, before any
+        is read.
 
         Args:
             labels: labels that the images should show.
@@ -503,15 +533,19 @@ class Run:
 def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = None) -> Run:
     """Load a trained run.
 
-    Loading runs no code that its files name: networks are organza's own, or from the modules of `recipe`.
+    Loading runs no code that its files name: networks are organza's own, or from the modules of
+    `recipe`.
 
     Args:
         path: run folder.
-        which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint such as 00012000.
-        recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe; its modules are trusted.
+        which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint
+            such as 00012000.
+        recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe;
+            its modules are trusted.
 
     Raises:
-        UserError: if there is no run, no such checkpoint, no intact one, or its networks are from modules that are not named here.
+        UserError: if there is no run, no such checkpoint, no intact one, or its networks are from
+            modules that are not named here.
     """
     require_path(path, "path")
     require_text(which, "which", "best")
@@ -557,7 +591,9 @@ def _exported(folder: ExportedFolder, which: str, own: Collection[str]) -> Run:
 
 
 def _checked(saved: Checkpoint) -> Checkpoint:
-    """Return a checkpoint after a check of the facts that sampling and judging need. Raises Damaged."""
+    """Return a checkpoint after a check of the facts that sampling and judging need. Raises
+    Damaged.
+    """
     try:
         require_form(saved.facts, FACTS)
     except ValueError as error:
@@ -578,7 +614,9 @@ def _named(folder: RunFolder, which: str) -> str:
 
 
 def _outline(network: nn.Module) -> nn.Module:
-    """Return a copy of a network on torch's meta device, which accepts images of any size without memory."""
+    """Return a copy of a network on torch's meta device, which accepts images of any size without
+    memory.
+    """
     parts = (*network.parameters(), *network.buffers())
     return copy.deepcopy(network, {id(part): torch.empty_like(part, device="meta") for part in parts})
 

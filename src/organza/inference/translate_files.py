@@ -53,10 +53,12 @@ def translate_files(
     metadata: bool = True,
     recipe: Recipe | str | None = None,
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """Translate an image, or all in a folder or zip, to PNG files of the same names; return the files and notes for the user.
+    """Translate an image, or all in a folder or zip, to PNG files of the same names; return the
+    files and notes for the user.
 
-    Images are converted to the channels of the training images: transparency is composited on white, and colours become grey if
-    the run was trained on grey. Each keeps its size; images that need too much memory are skipped.
+    Images are converted to the channels of the training images: transparency is composited on
+    white, and colours become grey if the run was trained on grey. Each keeps its size; images that
+    need too much memory are skipped.
 
     Args:
         run: run folder.
@@ -74,7 +76,8 @@ def translate_files(
         Paths of the files written, and notes on skipped images.
 
     Raises:
-        UserError: if there is no run, no readable image, or results exist already or would replace originals.
+        UserError: if there is no run, no readable image, or results exist already or would replace
+            originals.
     """
     trained = load(run, checkpoint, recipe)
     channels = trained.source_channels(to)
@@ -169,7 +172,9 @@ def _stem(name: str) -> str:
 
 
 def _require_free(jobs: list[Job], overwrite: bool) -> None:
-    """Refuse to replace an original, to replace a result without permission, and to write two results to one file."""
+    """Refuse to replace an original, to replace a result without permission, and to write two
+    results to one file.
+    """
     if jobs and folds_case(jobs[0].result.parent):
         names: dict[str, Job] = {}
         for job in jobs:

@@ -1,1 +1,1 @@
-"""What latents mean: directions in which images change."""
+"""Interpretation of latents: directions in which images change."""

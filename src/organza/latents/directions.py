@@ -1,8 +1,10 @@
-"""Directions without labels: the axes along which a generator's images change most, those of its Jacobian.
+"""Directions without labels: the axes along which a generator's images change most, those of its
+Jacobian.
 
-Ramesh, Choi and LeCun 2018, A Spectral Regularizer for Unsupervised Disentanglement, arXiv:1812.01161, section 2: the right singular
-vectors of J = dG/dz at a latent are the directions of most change there. Here J^T J is averaged over several latents, so that an axis
-holds for all of them and not for one.
+Ramesh, Choi and LeCun 2018, A Spectral Regularizer for Unsupervised Disentanglement,
+arXiv:1812.01161, section 2: the right singular vectors of J = dG/dz at a latent are the directions
+of most change there. Here J^T J is averaged over several latents, so that an axis holds for all of
+them and not for one.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import torch
 from torch import Tensor
 
 STEP = 0.25
-"""Of the central differences, in deviations: far enough that rounding is no matter, near enough that faces stay the same face."""
+"""Step of the central differences, in deviations: beyond rounding errors, but small enough to keep
+the same face."""
 STRONGER = 1.5
-"""An axis is kept where images that it was not found on change so many times as much along it as along a random one."""
+"""Least strength of an axis to keep, on images that it was not found on."""
 AT_ONCE = 64
 
 
@@ -24,8 +27,9 @@ class Direction(NamedTuple):
     """An axis in the space of latents.
 
     Args:
-        axis: of length 1, [z_dim].
-        strength: the change of images along it, over that along a random direction, on latents that it was not found on.
+        axis: unit vector, [z_dim].
+        strength: the change of images along it, over that along a random direction, on latents that
+            it was not found on.
     """
 
     axis: Tensor
@@ -40,9 +44,10 @@ def jacobian_axes(
 
     Args:
         generate: G, [N, z_dim] to [N, ...].
-        z: latents to look from, [2 k, z_dim]; the axes are found on the first half and tried on the other.
+        z: latents to look from, [2 k, z_dim]; the axes are found on the first half and tried on the
+            other.
         free: the numbers of a latent that may change, bool [z_dim]: not those of a category.
-        deviation: of these numbers.
+        deviation: standard deviation of these numbers.
         most: axes to return.
 
     >>> A = torch.diag(torch.tensor([9.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
@@ -78,5 +83,7 @@ def _change(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, step
 
 
 def _size(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, deviation: float) -> float:
-    """Return the mean square of the change along directions. Along a random direction it is the mean over an orthonormal basis."""
+    """Return the mean square of the change along directions. Along a random direction it is the
+    mean over an orthonormal basis.
+    """
     return _change(generate, z, along, STEP * deviation).double().square().flatten(1).sum(1).mean().item()

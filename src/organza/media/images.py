@@ -42,7 +42,8 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: 
 
 
 def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Join the parts of each item side by side: uint8 [N, H, W, C], also of different channels and heights.
+    """Join the parts of each item side by side: uint8 [N, H, W, C], also of different channels and
+    heights.
 
     >>> side_by_side([np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)]).shape
     (2, 8, 16, 3)
@@ -104,7 +105,8 @@ def write_aside(path: Path, content: bytes) -> None:
 
 
 def shrunk(pictures: np.ndarray, width: int) -> np.ndarray:
-    """Shrink images for a terminal: RGB on white, `width` pixels wide and of an even height, [N, h, width, 3].
+    """Shrink images for a terminal: RGB on white, `width` pixels wide and of an even height,
+    [N, h, width, 3].
 
     >>> shrunk(np.zeros((2, 64, 48, 1), np.uint8), 20).shape
     (2, 26, 20, 3)
@@ -121,7 +123,9 @@ def _small(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def half_blocks(picture: np.ndarray) -> list[list[tuple[Colour, Colour]]]:
-    """Return an image, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each character cell of a terminal."""
+    """Return an image, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each
+    character cell of a terminal.
+    """
     pairs = picture.reshape(-1, 2, picture.shape[1], 3)
     return [[(_colour(upper), _colour(lower)) for upper, lower in row.transpose(1, 0, 2)] for row in pairs]
 

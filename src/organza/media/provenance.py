@@ -1,7 +1,9 @@
-"""Provenance of a generated image, recorded in its file: that it is synthetic, with its weights and seed.
+"""Provenance of a generated image, recorded in its file: that it is synthetic, with its weights and
+seed.
 
-The statement is IPTC's DigitalSourceType, as XMP, https://iptc.org/standards/photo-metadata/; programs and platforms that mark generated
-images read it. It is in the file, not in the pixels: saving the image again can lose it.
+The statement is IPTC's DigitalSourceType, as XMP, https://iptc.org/standards/photo-metadata/;
+programs and platforms that mark generated images read it. It is in the file, not in the pixels:
+saving the image again can lose it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Volumes on disk: an array of all, an image of each, a grid, a turntable of the first few, and surfaces for printers."""
+"""Volumes on disk: an array of all, an image of each, a grid, a turntable of the first few, and
+surfaces for printers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ PICTURE = 192  # pixels of a single image; those in the grid have half as many
 def write_volumes(
     folder: Path, volumes: np.ndarray, singly: bool = True, surfaces: bool = False, made_by: Provenance | None = None
 ) -> list[str]:
-    """Write volumes.npz, grid.png, turntable.gif, and an image and a surface of each volume; return a summary of the files.
+    """Write volumes.npz, grid.png, turntable.gif, and an image and a surface of each volume; return
+    a summary of the files.
 
     Args:
         folder: output folder.

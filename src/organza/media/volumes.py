@@ -1,6 +1,8 @@
-"""Volumes as images: rendered with light, as turntables, and as surfaces of triangles for printers and viewers.
+"""Volumes as images: rendered with light, as turntables, and as surfaces of triangles for printers
+and viewers.
 
-A volume is [D, H, W]: depth from front to back, height from top to bottom, width from left to right. Values of 128 or more are solid.
+A volume is [D, H, W]: depth from front to back, height from top to bottom, width from left to
+right. Values of 128 or more are solid.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ ASIDE = View()
 def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarray:
     """Render volumes in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
 
-    A ray for each pixel passes through the volume until it meets a solid voxel, whose slope determines the shading. Takes a hundredth of
-    a second for each volume.
+    A ray for each pixel passes through the volume until it meets a solid voxel, whose slope
+    determines the shading. Takes a hundredth of a second for each volume.
 
     Args:
         volumes: values of 128 or more are solid.
@@ -80,7 +82,9 @@ def _seen(volume: np.ndarray, size: int, view: View) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _rays(shape: tuple[int, ...], size: int, view: View) -> np.ndarray:
-    """Return the cells along the ray of each pixel, front to back: indices into the flat volume, int32 [steps, size * size]."""
+    """Return the cells along the ray of each pixel, front to back: indices into the flat volume,
+    int32 [steps, size * size].
+    """
     radius = (
         max(shape) / 2 * 1.42
     )  # half the width of the image, so that the corners of a cube on its floor stay inside
@@ -101,7 +105,9 @@ def _rays(shape: tuple[int, ...], size: int, view: View) -> np.ndarray:
 
 
 def _smoothed(volume: np.ndarray, factor: int) -> np.ndarray:
-    """Divide each voxel into `factor` along each axis, with linear interpolation between the centres."""
+    """Divide each voxel into `factor` along each axis, with linear interpolation between the
+    centres.
+    """
     for axis in range(3):
         places = (np.arange(volume.shape[axis] * factor) + 0.5) / factor - 0.5
         low = np.floor(places).astype(int)
@@ -112,7 +118,9 @@ def _smoothed(volume: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _slope(fine: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Return the outward direction at some cells, [n, 3] as x, y, z, from the mean of the cells around."""
+    """Return the outward direction at some cells, [n, 3] as x, y, z, from the mean of the cells
+    around.
+    """
     soft = fine
     for axis in range(3):
         for _ in range(2):
@@ -124,10 +132,12 @@ def _slope(fine: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the surface of a volume [D, H, W] at value 127.5: vertices [V, 3] as x right, y up, z to the viewer; triangles [T, 3].
+    """Return the surface of a volume [D, H, W] at value 127.5: vertices [V, 3] as x right, y up, z
+    to the viewer; triangles [T, 3].
 
-    Naive surface nets: a vertex for each cell of 2x2x2 voxels that the surface crosses, at the mean of its edge crossings; two
-    triangles for each crossed edge, between the four cells around it.  Gibson 1998, Constrained Elastic Surface Nets, MICCAI.
+    Naive surface nets: a vertex for each cell of 2x2x2 voxels that the surface crosses, at the mean
+    of its edge crossings; two triangles for each crossed edge, between the four cells around it.
+    Gibson 1998, Constrained Elastic Surface Nets, MICCAI.
 
     >>> cube = np.zeros((4, 4, 4), np.uint8); cube[1:3, 1:3, 1:3] = 255
     >>> vertices, triangles = surface(cube); len(vertices), len(triangles)
@@ -176,7 +186,8 @@ def _from(at: np.ndarray, order: list[int]) -> np.ndarray:
 
 
 def stl(volume: np.ndarray) -> bytes:
-    """Return the surface of a volume [D, H, W] as a binary STL file, z up as in printers, one unit for each voxel.
+    """Return the surface of a volume [D, H, W] as a binary STL file, z up as in printers, one unit
+    for each voxel.
 
     >>> cube = np.zeros((4, 4, 4), np.uint8); cube[1:3, 1:3, 1:3] = 255
     >>> len(stl(cube)) == 84 + 50 * 48

@@ -1,8 +1,9 @@
-"""Visible damage as a unit of distances: the distance of real images from themselves in pieces, and blurred.
+"""Visible damage as a unit of distances: the distance of real images from themselves in pieces, and
+blurred.
 
-A distance of 0.08 is a face with a smudged mouth for one data set, and debris for another. Damage of one kind is equally visible in
-both: three by three pieces of nine different images keep colours, surfaces and layout, but no object; a blur of a sixteenth
-of the side keeps only the layout.
+A distance of 0.08 is a face with a smudged mouth for one data set, and debris for another. Damage
+of one kind is equally visible in both: three by three pieces of nine different images keep colours,
+surfaces and layout, but no object; a blur of a sixteenth of the side keeps only the layout.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ class Damage(NamedTuple):
 
     @property
     def unit(self) -> float:
-        """Smaller of the two distances; samples beyond it are further from real images than damaged real images are.
+        """Smaller of the two distances; samples beyond it are further from real images than damaged
+        real images are.
 
-        Damage that leaves images unchanged does not count: noise in pieces is noise, and flat colours blurred are flat colours.
+        Damage that leaves images unchanged does not count: noise in pieces is noise, and flat
+        colours blurred are flat colours.
         """
         return min((one for one in self if one > HARMLESS), default=UNIT)
 
@@ -76,7 +79,8 @@ def damage(extractor: Extractor, images: np.ndarray, features: Tensor, key: str,
 
 
 def pieces(images: np.ndarray, cuts: int = CUTS, seed: int = 0) -> np.ndarray:
-    """Compose images of pieces, cuts x cuts, each from another image at the same place: uint8 [N, H, W, C] to the same.
+    """Compose images of pieces, cuts x cuts, each from another image at the same place: uint8
+    [N, H, W, C] to the same.
 
     >>> a = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((4, 6, 6, 1), np.uint8)
     >>> sorted(np.unique(pieces(a)[:, 0, 0, 0]).tolist())

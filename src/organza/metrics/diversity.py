@@ -12,11 +12,13 @@ from organza.metrics.memorisation import RARE, nearest
 
 
 def diversity(real: Tensor, fake: Tensor) -> Estimate:
-    """Compute the mean perceptual distance of two fakes over that of two reals: 1 = as varied, 0 = all alike, above 1 = more varied.
+    """Compute the mean perceptual distance of two fakes over that of two reals: 1 = as varied, 0 =
+    all alike, above 1 = more varied.
 
-    mean over i != j of 1 - cos(y_i, y_j), divided by the same of the reals; the perceptual distance of `paired.perceptual`, in the
-    spirit of the LPIPS between samples of Zhu et al. 2017 (BicycleGAN), arXiv:1711.11586. All pairs are used, at the cost of a sum. Noise
-    counts as diversity: consider precision as well.
+    mean over i != j of 1 - cos(y_i, y_j), divided by the same of the reals; the perceptual distance
+    of `paired.perceptual`, in the spirit of the LPIPS between samples of Zhu et al. 2017
+    (BicycleGAN), arXiv:1711.11586. All pairs are used, at the cost of a sum. Noise counts as
+    diversity: consider precision as well.
 
     Args:
         real: features [m, d], m >= 3.
@@ -38,7 +40,8 @@ def diversity(real: Tensor, fake: Tensor) -> Estimate:
 
 
 def pairwise(x: Tensor) -> Estimate:
-    """Compute the mean of 1 - cos(x_i, x_j) over pairs i != j of rows [n, d], and its jackknife error.
+    """Compute the mean of 1 - cos(x_i, x_j) over pairs i != j of rows [n, d], and its jackknife
+    error.
 
     >>> import torch
     >>> pairwise(torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 3.0]])).value
@@ -54,10 +57,11 @@ def pairwise(x: Tensor) -> Estimate:
 
 
 def repeats(real: Tensor, fake: Tensor) -> Estimate:
-    """Compute the share of fakes as near to another fake as only RARE of the reals are to another real: about RARE without repeats.
+    """Compute the share of fakes as near to another fake as only RARE of the reals are to another
+    real: about RARE without repeats.
 
-    It detects a case that the spread of a set does not: a generator that repeats three different images. Equal counts are used, since
-    more neighbours are nearer.
+    It detects a case that the spread of a set does not: a generator that repeats three different
+    images. Equal counts are used, since more neighbours are nearer.
 
     Args:
         real: features [m, d], m >= 3.
@@ -81,7 +85,8 @@ def repeats(real: Tensor, fake: Tensor) -> Estimate:
 
 
 def between(x: Tensor) -> float:
-    """Compute the share of the variance that lies between images: near 1 if they have nothing in common, near 0 for copies of one.
+    """Compute the share of the variance that lies between images: near 1 if they have nothing in
+    common, near 0 for copies of one.
 
     between = mean_p Var_n x[n, p] / Var_np x[n, p]
 
@@ -97,7 +102,8 @@ def between(x: Tensor) -> float:
 
 
 def apart(x: Tensor, y: Tensor) -> float:
-    """Compute the squared distance of the mean images of two sets, in units of the first's variance.
+    """Compute the squared distance of the mean images of two sets, in units of the first's
+    variance.
 
     apart = mean_p (mean_n x[n, p] - mean_n y[n, p])^2 / Var_np x[n, p]
 

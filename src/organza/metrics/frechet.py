@@ -1,4 +1,6 @@
-"""Fréchet distance of two sets of features, each approximated by a Gaussian, and its extrapolation to infinitely many images."""
+"""Fréchet distance of two sets of features, each approximated by a Gaussian, and its extrapolation
+to infinitely many images.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,16 @@ class Frechet(NamedTuple):
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """Compute |mu_x - mu_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), the squared Wasserstein-2 distance of two Gaussians.
+    """Compute |mu_x - mu_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)), the squared Wasserstein-2
+    distance of two Gaussians.
 
-    With Inception features this is the FID of Heusel et al. 2017, arXiv:1706.08500, equation 6; with others it has another scale: state
-    the extractor with the number. Its upward bias falls with the counts: compare equal counts only.
+    With Inception features this is the FID of Heusel et al. 2017, arXiv:1706.08500, equation 6;
+    with others it has another scale: state the extractor with the number. Its upward bias falls
+    with the counts: compare equal counts only.
 
-    The trace of the square root is the sum of the singular values of A B^T, where S_x = A^T A and S_y = B^T B. This needs no matrix
-    square root and no clamping, and also holds with fewer rows than dimensions.
+    The trace of the square root is the sum of the singular values of A B^T, where S_x = A^T A and
+    S_y = B^T B. This needs no matrix square root and no clamping, and also holds with fewer rows
+    than dimensions.
 
     Args:
         real: features [m, d], m >= 2.
@@ -51,12 +56,14 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def frechet(real: Tensor, fake: Tensor) -> Frechet:
-    """Compute the distance and its extrapolation to infinitely many images on both sides, with jackknife errors.
+    """Compute the distance and its extrapolation to infinitely many images on both sides, with
+    jackknife errors.
 
-    The bias of the distance is nearly b / n on each side: Chong & Forsyth 2020, "Effectively unbiased FID and Inception Score",
-    arXiv:1911.07023, who fit a line to distances of parts of the fakes. Here reals are few as well, so each side has its line,
-    through the whole and the mean of its two halves; smaller parts are outside of the linear range. Below about
-    1,000 images a side the curve is not linear yet, and `infinite` stays too large.
+    The bias of the distance is nearly b / n on each side: Chong & Forsyth 2020, "Effectively
+    unbiased FID and Inception Score", arXiv:1911.07023, who fit a line to distances of parts of the
+    fakes. Here reals are few as well, so each side has its line, through the whole and the mean of
+    its two halves; smaller parts are outside of the linear range. Below about 1,000 images a side
+    the curve is not linear yet, and `infinite` stays too large.
 
     The errors are jackknife errors from leaving out a tenth of a side at a time.
 
@@ -84,14 +91,18 @@ def frechet(real: Tensor, fake: Tensor) -> Frechet:
 
 
 def _factor(x: Tensor) -> Tensor:
-    """Return a matrix A of at most d rows, whose A^T A is the (unbiased) covariance of the rows of x."""
+    """Return a matrix A of at most d rows, whose A^T A is the (unbiased) covariance of the rows of
+    x.
+    """
     centred = (x - x.mean(0)) / math.sqrt(len(x) - 1)
     # With many rows, the triangle of a QR decomposition has the same A^T A and is smaller.
     return centred if len(x) <= x.shape[1] else torch.linalg.qr(centred, mode="r").R
 
 
 def _jackknifed(fixed: Tensor, varying: Tensor) -> tuple[Tensor, Tensor]:
-    """Return distances and their bias from the count of `varying`: of the whole, and without one block at a time, [1 + BLOCKS] each."""
+    """Return distances and their bias from the count of `varying`: of the whole, and without one
+    block at a time, [1 + BLOCKS] each.
+    """
     parts = _Parts(fixed, varying)
     every = list(range(BLOCKS))
     halves = [every[::2], every[1::2]]
@@ -116,7 +127,9 @@ def _deviation(without_one: Tensor) -> float:
 
 
 class _Parts:
-    """Distances of parts of a set from a fixed one. The moments of each block are computed once, and added for a part."""
+    """Distances of parts of a set from a fixed one. The moments of each block are computed once,
+    and added for a part.
+    """
 
     def __init__(self, fixed: Tensor, varying: Tensor):
         a, centre = _factor(fixed), varying.mean(0)

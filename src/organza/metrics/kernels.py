@@ -1,11 +1,14 @@
-"""Kernel distances between two sets of features: maximum mean discrepancies, unbiased, with their standard errors.
+"""Kernel distances between two sets of features: maximum mean discrepancies, unbiased, with their
+standard errors.
 
-Gretton et al. 2012, "A kernel two-sample test", JMLR 13. For a kernel k, reals x_1..x_m and fakes y_1..y_n,
+Gretton et al. 2012, "A kernel two-sample test", JMLR 13. For a kernel k, reals x_1..x_m and fakes
+y_1..y_n,
 
     MMD^2 = mean of k(x_i, x_j) over i != j  +  mean of k(y_i, y_j) over i != j  -  2 mean of k(x_i, y_j)
 
-is zero on average if both come from one distribution (a little below zero as often as above), and positive otherwise.
-All sums use float64 on the CPU, by blocks of rows: memory grows with m + n, time with (m + n)^2.
+is zero on average if both come from one distribution (a little below zero as often as above), and
+positive otherwise. All sums use float64 on the CPU, by blocks of rows: memory grows with m + n,
+time with (m + n)^2.
 """
 
 from __future__ import annotations
@@ -36,18 +39,21 @@ class Estimate(NamedTuple):
 def gaussian_mmd(real: Tensor, fake: Tensor, bandwidth: float | None = None) -> Estimate:
     """Compute the squared MMD with a Gaussian kernel: k(x, y) = exp(-|x - y|^2 / bandwidth^2).
 
-    The kernel is bounded, so that a few outliers do not dominate: it orders early training as the eye does, while `kid` does not.
-    From 0 (alike) to about 1; a single image repeated, far from the reals, comes near 1 + the mean of k over the reals.
-    Used for images by Jayasumana et al. 2024 (CMMD), arXiv:2401.09603, with other features and bandwidth.
+    The kernel is bounded, so that a few outliers do not dominate: it orders early training as the
+    eye does, while `kid` does not. From 0 (alike) to about 1; a single image repeated, far from the
+    reals, comes near 1 + the mean of k over the reals. Used for images by Jayasumana et al. 2024
+    (CMMD), arXiv:2401.09603, with other features and bandwidth.
 
     Args:
         real: features [m, d], m >= 3.
         fake: features [n, d], n >= 3.
-        bandwidth: bandwidth of the kernel; by default the median distance among the reals, so that runs on the same reals compare. Equal
-            to sqrt(2) sigma in papers that write exp(-|x - y|^2 / (2 sigma^2)).
+        bandwidth: bandwidth of the kernel; by default the median distance among the reals, so that
+            runs on the same reals compare. Equal to sqrt(2) sigma in papers that write
+            exp(-|x - y|^2 / (2 sigma^2)).
 
     Raises:
-        UserError: if there are too few rows, features differ in dimension or are not finite, or (without a bandwidth) all reals are equal.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or
+            (without a bandwidth) all reals are equal.
 
     >>> draw = torch.Generator().manual_seed(0)
     >>> x, y = torch.randn(200, 8, generator=draw), torch.randn(200, 8, generator=draw)
@@ -61,10 +67,12 @@ def gaussian_mmd(real: Tensor, fake: Tensor, bandwidth: float | None = None) -> 
 
 
 def kid(real: Tensor, fake: Tensor) -> Estimate:
-    """Compute the kernel distance with the cubic kernel k(x, y) = (x.y / d + 1)^3, over all pairs rather than subsets.
+    """Compute the kernel distance with the cubic kernel k(x, y) = (x.y / d + 1)^3, over all pairs
+    rather than subsets.
 
-    With Inception features this is the KID of Bińkowski et al. 2018, arXiv:1801.01401, section 4; with others it has another scale:
-    state the extractor with the number. The kernel is unbounded and dominated by the length of the features.
+    With Inception features this is the KID of Bińkowski et al. 2018, arXiv:1801.01401, section 4;
+    with others it has another scale: state the extractor with the number. The kernel is unbounded
+    and dominated by the length of the features.
 
     Args:
         real: features [m, d], m >= 3.
@@ -83,10 +91,11 @@ def kid(real: Tensor, fake: Tensor) -> Estimate:
 def mmd(real: Tensor, fake: Tensor, kernel: Kernel) -> Estimate:
     """Compute the unbiased squared MMD with any kernel, and its jackknife error.
 
-    The error is from leaving out one row at a time, on both sides: sqrt((m-1)/m sum (U_-i - mean)^2 + the same for the fakes).
-    Each U_-i is a closed form of the rows' sums, so it costs nothing beyond the kernel's values. It tends to be too large rather than
-    too small: if both sets come from one distribution, by a factor of up to sqrt(2). It includes the sampling error of both sides;
-    two numbers against the same reals differ by less.
+    The error is from leaving out one row at a time, on both sides: sqrt((m-1)/m sum (U_-i - mean)^2
+    + the same for the fakes). Each U_-i is a closed form of the rows' sums, so it costs nothing
+    beyond the kernel's values. It tends to be too large rather than too small: if both sets come
+    from one distribution, by a factor of up to sqrt(2). It includes the sampling error of both
+    sides; two numbers against the same reals differ by less.
 
     Args:
         real: features [m, d], m >= 3.
@@ -112,7 +121,8 @@ def mmd(real: Tensor, fake: Tensor, kernel: Kernel) -> Estimate:
 
 
 def checked(real: Tensor, fake: Tensor, least: int = 3) -> tuple[Tensor, Tensor]:
-    """Return both sets as finite float64 on the CPU, of one dimension and with at least `least` rows.
+    """Return both sets as finite float64 on the CPU, of one dimension and with at least `least`
+    rows.
 
     Raises:
         UserError: if this is not possible.
@@ -143,11 +153,13 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def median_distance(real: Tensor, most: int = 10_000) -> float:
-    """Compute the median of |x_i - x_j| over pairs i < j; the mean distance if most pairs are copies.
+    """Compute the median of |x_i - x_j| over pairs i < j; the mean distance if most pairs are
+    copies.
 
     Args:
         real: features [m, d], m >= 2.
-        most: largest number of rows; if there are more, evenly spaced ones are used, so that the pairs fit in memory.
+        most: largest number of rows; if there are more, evenly spaced ones are used, so that the
+            pairs fit in memory.
 
     Raises:
         UserError: if all rows are equal.
@@ -179,7 +191,9 @@ def _blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _sums_of_others(x: Tensor, kernel: Kernel) -> Tensor:
-    """Return the sums over j != i of k(x_i, x_j), [m]. The diagonal is removed before adding, as it may dominate."""
+    """Return the sums over j != i of k(x_i, x_j), [m]. The diagonal is removed before adding, as it
+    may dominate.
+    """
     return torch.cat(
         [
             kernel(block, x).diagonal_scatter(torch.zeros(len(block), dtype=x.dtype), start).sum(1)

@@ -1,8 +1,10 @@
-"""Agreement of generated images with their labels, by a small classifier trained on the real images.
+"""Agreement of generated images with their labels, by a small classifier trained on the real
+images.
 
-The metric is the share of generated images that the classifier assigns to their class: near its accuracy on real
-held-out images, labels are followed; near 1 / classes, they are ignored. It does not measure diversity: one perfect
-image of each class would suffice. Compare Ravuri and Vinyals 2019, arXiv:1905.10887, for the converse (trained on generated images).
+The metric is the share of generated images that the classifier assigns to their class: near its
+accuracy on real held-out images, labels are followed; near 1 / classes, they are ignored. It does
+not measure diversity: one perfect image of each class would suffice. Compare Ravuri and Vinyals
+2019, arXiv:1905.10887, for the converse (trained on generated images).
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ def label_accuracy(
 ) -> dict[str, Estimate]:
     """Compute the classifier's accuracy on generated images, and on held-out real images.
 
-    The classifier is trained on nine tenths of the real images and tested on the rest; the same arrays give the same numbers. The errors
-    include the sampling of the images, not the randomness of the training.
+    The classifier is trained on nine tenths of the real images and tested on the rest; the same
+    arrays give the same numbers. The errors include the sampling of the images, not the randomness
+    of the training.
 
     Args:
         real: real images, uint8 [N, H, W, C].
@@ -42,7 +45,8 @@ def label_accuracy(
         fake_labels: requested class of each generated image, int [N].
 
     Raises:
-        UserError: if sizes differ, numbers of labels do not match, or there are fewer than two classes or ten real images.
+        UserError: if sizes differ, numbers of labels do not match, or there are fewer than two
+            classes or ten real images.
 
     >>> dark, light = np.zeros((40, 8, 8, 1), np.uint8), np.full((40, 8, 8, 1), 255, np.uint8)
     >>> real, labels = np.concatenate([dark, light]), np.repeat([0, 1], 40)
@@ -82,7 +86,9 @@ def _check(real: np.ndarray, real_labels: np.ndarray, fake: np.ndarray, fake_lab
 
 
 class _Classifier(nn.Sequential):
-    """A classifier of 3x3 convolutions that halve the image three times, a mean over each remaining quarter, and one linear layer."""
+    """A classifier of 3x3 convolutions that halve the image three times, a mean over each remaining
+    quarter, and one linear layer.
+    """
 
     def __init__(self, channels: int, classes: int, width: int = 24):
         maps = [channels, width, 2 * width, 4 * width]

@@ -1,7 +1,9 @@
-"""Quality and diversity separately: the share of fakes among the reals, and the share of the reals covered by fakes.
+"""Quality and diversity separately: the share of fakes among the reals, and the share of the reals
+covered by fakes.
 
-The manifold of a set is approximated by balls around its points, up to their k-th nearest neighbour.
-Precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991. Density and coverage: Naeem et al. 2020, arXiv:2002.09797.
+The manifold of a set is approximated by balls around its points, up to their k-th nearest
+neighbour. Precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991. Density and coverage:
+Naeem et al. 2020, arXiv:2002.09797.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
 
 
 class Manifold(NamedTuple):
-    """Shares from 0 to 1, except for density, which has no upper bound; if fakes and reals are alike, all are near 1.
+    """Shares from 0 to 1, except for density, which has no upper bound; if fakes and reals are
+    alike, all are near 1.
 
-    For equal distributions and counts, density is 1 and coverage 1 - 2^-k on average. The errors are those of a mean over the fakes
-    (precision, density) or the reals (recall, coverage), for given balls: they do not include the sampling of the balls' centres.
+    For equal distributions and counts, density is 1 and coverage 1 - 2^-k on average. The errors
+    are those of a mean over the fakes (precision, density) or the reals (recall, coverage), for
+    given balls: they do not include the sampling of the balls' centres.
     """
 
     precision: Estimate
@@ -30,12 +34,15 @@ class Manifold(NamedTuple):
 
 
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
-    """Compute precision, recall, density and coverage; r_k(p) is the distance from p to its k-th neighbour within its own set.
+    """Compute precision, recall, density and coverage; r_k(p) is the distance from p to its k-th
+    neighbour within its own set.
 
     precision = share of fakes in some real's ball;  recall = share of reals in some fake's ball;
-    density = mean number of reals' balls around a fake, over k;  coverage = share of reals with a fake in their ball.
+    density = mean number of reals' balls around a fake, over k;  coverage = share of reals with a
+    fake in their ball.
 
-    All depend on k and on both counts: compare equal counts only. Time grows with (m + n)^2, memory with m + n.
+    All depend on k and on both counts: compare equal counts only. Time grows with (m + n)^2, memory
+    with m + n.
 
     Args:
         real: features [m, d], m > k.
@@ -43,7 +50,8 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
         k: index of the neighbour that gives a ball its radius; a point is not its own neighbour.
 
     Raises:
-        UserError: if there are too few rows for k, or features differ in dimension or are not finite.
+        UserError: if there are too few rows for k, or features differ in dimension or are not
+            finite.
 
     >>> x = torch.arange(10.0)[:, None]
     >>> [share.value for share in precision_recall_density_coverage(x, x + 100, k=3)]
@@ -73,7 +81,9 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
 
 
 def _share(yes: Tensor) -> Estimate:
-    """Return a share and its binomial error, with half a success and half a failure added, so that it is never 0."""
+    """Return a share and its binomial error, with half a success and half a failure added, so that
+    it is never 0.
+    """
     near = (yes.sum().item() + 0.5) / (len(yes) + 1)
     return Estimate(yes.double().mean().item(), math.sqrt(near * (1 - near) / len(yes)))
 

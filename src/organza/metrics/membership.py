@@ -1,6 +1,8 @@
-"""Membership test: the degree to which a discriminator's scores separate training images from unseen real ones.
+"""Membership test: the degree to which a discriminator's scores separate training images from
+unseen real ones.
 
-Hayes et al. 2019, LOGAN, arXiv:1705.07663: the training images of a GAN that memorised them are those that its D finds most real.
+Hayes et al. 2019, LOGAN, arXiv:1705.07663: the training images of a GAN that memorised them are
+those that its D finds most real.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from organza.metrics.kernels import Estimate
 
 
 def membership(members: Tensor, others: Tensor) -> Estimate:
-    """Compute the probability that a training image scores higher than an unseen one (area under the ROC curve), and its standard error.
+    """Compute the probability that a training image scores higher than an unseen one (area under
+    the ROC curve), and its standard error.
 
     A value of 1/2 reveals nothing. The error is that of Hanley and McNeil 1982, Radiology 143(1).
 

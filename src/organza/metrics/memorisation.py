@@ -1,7 +1,9 @@
-"""Memorisation: distances of samples to their nearest training images, relative to those of unseen real images.
+"""Memorisation: distances of samples to their nearest training images, relative to those of unseen
+real images.
 
-In the spirit of Meehan et al. 2020, "A non-parametric test to detect data-copying in generative models", arXiv:2004.05675: the samples of
-a generator that learned the data are as far from the training images as new data is; copies are nearer.
+In the spirit of Meehan et al. 2020, "A non-parametric test to detect data-copying in generative
+models", arXiv:2004.05675: the samples of a generator that learned the data are as far from the
+training images as new data is; copies are nearer.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ class Memorisation(NamedTuple):
     """Nearness of samples to training images.
 
     Args:
-        nearness: median distance of fakes to their nearest training image, over that of unseen reals: 1 = learned, below = copies.
-        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE without copies. Its error includes
-            the sampling of the fakes, and of the few unseen reals that determine the threshold.
+        nearness: median distance of fakes to their nearest training image, over that of unseen
+            reals: 1 = learned, below = copies.
+        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE
+            without copies. Its error includes the sampling of the fakes, and of the few unseen
+            reals that determine the threshold.
         nearest: index of the nearest training image of each fake, [n].
         distances: distance of each fake to it, [n].
     """
@@ -39,15 +43,18 @@ class Memorisation(NamedTuple):
 
 
 def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -> Memorisation:
-    """Measure the nearness of fakes to the training images, relative to that of real images that were not trained on.
+    """Measure the nearness of fakes to the training images, relative to that of real images that
+    were not trained on.
 
-    Poor samples are far from everything, copies or not: only for a good generator is this evidence against copying. Images that
-    are in the data twice, once on each side of the split, make the measure lenient.
+    Poor samples are far from everything, copies or not: only for a good generator is this evidence
+    against copying. Images that are in the data twice, once on each side of the split, make the
+    measure lenient.
 
     Args:
         training: features [t, d], t >= 3.
         fake: features [n, d], n >= 3.
-        unseen: features of held-out reals [m, d]; without them, each training image is compared with the others.
+        unseen: features of held-out reals [m, d]; without them, each training image is compared
+            with the others.
 
     Raises:
         UserError: if there are too few rows, or features differ in dimension or are not finite.
@@ -76,7 +83,8 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
 
 
 def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
-    """Return images or volumes as vectors of [0, 1], averaged down to 16x16 or 8x8x8, so that a shift of a pixel changes little.
+    """Return images or volumes as vectors of [0, 1], averaged down to 16x16 or 8x8x8, so that a
+    shift of a pixel changes little.
 
     Args:
         items: uint8 [N, H, W, C], or [N, D, H, W, C].
@@ -100,7 +108,8 @@ def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
 
 
 def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """Return each row's distance to its nearest row among others, and the index of that: [n, d], [m, d] -> [n], [n].
+    """Return each row's distance to its nearest row among others, and the index of that: [n, d],
+    [m, d] -> [n], [n].
 
     With `itself`, the rows are among the others, and each is not compared with itself.
 

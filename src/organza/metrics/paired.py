@@ -18,7 +18,8 @@ AT_ONCE = 16  # images as doubles in memory at a time
 
 
 def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = None) -> dict[str, Estimate]:
-    """Compute the mean and standard error over pairs of L1, PSNR and SSIM, and of a perceptual distance if an extractor is given.
+    """Compute the mean and standard error over pairs of L1, PSNR and SSIM, and of a perceptual
+    distance if an extractor is given.
 
     Args:
         made: generated images, uint8 [N, H, W, C].
@@ -54,7 +55,8 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Compute the peak signal-to-noise ratio, 10 log10(1 / MSE) in dB for pixels in [0, 1], at most 100: [N, ...], [N, ...] -> [N].
+    """Compute the peak signal-to-noise ratio, 10 log10(1 / MSE) in dB for pixels in [0, 1], at most
+    100: [N, ...], [N, ...] -> [N].
 
     >>> psnr(torch.zeros(1, 4), torch.full((1, 4), 0.1))
     tensor([20.])
@@ -63,11 +65,12 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
-    """Compute the structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W] -> [N].
+    """Compute the structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W]
+    -> [N].
 
-    (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)) in Gaussian windows, averaged over those inside
-    the image and over its channels. The window shrinks for images that are smaller than it.
-    Wang et al. 2004, IEEE TIP 13(4), eq. 13, with c1 = 0.01^2, c2 = 0.03^2.
+    (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)) in Gaussian windows,
+    averaged over those inside the image and over its channels. The window shrinks for images that
+    are smaller than it. Wang et al. 2004, IEEE TIP 13(4), eq. 13, with c1 = 0.01^2, c2 = 0.03^2.
     """
     window = min(window, (min(x.shape[-2:]) - 1) // 2 * 2 + 1)
     place = torch.arange(window, dtype=x.dtype) - window // 2
@@ -89,9 +92,11 @@ def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
 
 
 def perceptual(x: Tensor, y: Tensor) -> Tensor:
-    """Compute one minus the cosine of the features of two images: [N, d], [N, d] -> [N], from 0 (alike) to 2.
+    """Compute one minus the cosine of the features of two images: [N, d], [N, d] -> [N], from 0
+    (alike) to 2.
 
-    In the spirit of LPIPS (Zhang et al. 2018, arXiv:1801.03924), on pooled features without learned weights; state the extractor.
+    In the spirit of LPIPS (Zhang et al. 2018, arXiv:1801.03924), on pooled features without learned
+    weights; state the extractor.
     """
     return 1 - F.cosine_similarity(x.double(), y.double(), dim=1)
 

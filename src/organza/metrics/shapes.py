@@ -1,4 +1,6 @@
-"""Features of volumes: shape statistics without a trained network, so that distances are the same on every machine."""
+"""Features of volumes: shape statistics without a trained network, so that distances are the same
+on every machine.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,11 @@ DEVIATIONS = {  # root mean square distance of two of 218 pieces of furniture at
 class ShapeStatistics:
     """Shape statistics of volumes: seven blocks of numbers, scaled to equal weights.
 
-    occupancy: the solid share of each of 4x4x4 blocks. profiles: the solid share of slices along each axis. outlines: the projections
-    along each axis, 8x8. distances: the histogram of distances between random pairs of its voxels (D2: Osada et al. 2002, Shape
-    Distributions, ACM TOG 21(4)). symmetry: the agreement with its mirror images. parts: the number of its pieces, the share of the
-    largest, and its surface. extent: its bounding box, volume and footprint.
+    occupancy: the solid share of each of 4x4x4 blocks. profiles: the solid share of slices along
+    each axis. outlines: the projections along each axis, 8x8. distances: the histogram of distances
+    between random pairs of its voxels (D2: Osada et al. 2002, Shape Distributions, ACM TOG 21(4)).
+    symmetry: the agreement with its mirror images. parts: the number of its pieces, the share of
+    the largest, and its surface. extent: its bounding box, volume and footprint.
 
     >>> ball = np.zeros((2, 16, 16, 16, 1), np.uint8); ball[:, 4:12, 4:12, 4:12] = 255
     >>> ShapeStatistics()(ball).shape
@@ -47,7 +50,8 @@ class ShapeStatistics:
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """Compute the features of volumes, uint8 [N, D, H, W, 1] to float32 [N, 331]; 128 or more is solid.
+        """Compute the features of volumes, uint8 [N, D, H, W, 1] to float32 [N, 331]; 128 or more
+        is solid.
 
         Raises:
             UserError: if the items are not volumes.
@@ -62,7 +66,9 @@ class ShapeStatistics:
 
 
 def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
-    """Compute the statistics of volumes, uint8 [N, D, H, W, 1], by block, [N, ...] each, before scaling."""
+    """Compute the statistics of volumes, uint8 [N, D, H, W, 1], by block, [N, ...] each, before
+    scaling.
+    """
     x = (torch.as_tensor(np.array(volumes))[..., 0] >= 128).float()  # [N, D, H, W]
     slices = [x.mean([a for a in (1, 2, 3) if a != axis]) for axis in (1, 2, 3)]
     shadows = [F.adaptive_avg_pool2d(x.amax(axis)[:, None], 8).flatten(1) for axis in (1, 2, 3)]
@@ -78,7 +84,8 @@ def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
 
 
 def distances(x: Tensor) -> Tensor:
-    """Compute D2: the shares of random pairs of solid voxels whose distance, over the diagonal, is in each bin: [N, D, H, W] to [N, 16].
+    """Compute D2: the shares of random pairs of solid voxels whose distance, over the diagonal, is
+    in each bin: [N, D, H, W] to [N, 16].
 
     The pairs are the same for every volume: the same indices in the list of its solid voxels.
     """
@@ -96,7 +103,8 @@ def distances(x: Tensor) -> Tensor:
 
 
 def pieces(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the pieces of each volume, and compute the share of its voxels in the largest: [N, D, H, W] of 0 and 1 to [N], [N].
+    """Count the pieces of each volume, and compute the share of its voxels in the largest:
+    [N, D, H, W] of 0 and 1 to [N], [N].
 
     Voxels that share a face are connected.
 
@@ -121,10 +129,11 @@ def pieces(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def variety(real: Tensor, fake: Tensor) -> Estimate:
-    """Compute the variety of the fakes over that of the reals: 0 if all are equal, 1 if they vary as the reals do.
+    """Compute the variety of the fakes over that of the reals: 0 if all are equal, 1 if they vary
+    as the reals do.
 
-    The ratio of the root mean square distances between two items of a set, features [m, d] and [n, d]; its error is the jackknife's,
-    leaving out one fake at a time.
+    The ratio of the root mean square distances between two items of a set, features [m, d] and
+    [n, d]; its error is the jackknife's, leaving out one fake at a time.
 
     >>> x = torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
     >>> round(variety(x, x / 2).value, 2), variety(x, x[:1].repeat(9, 1)).value

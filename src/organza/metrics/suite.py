@@ -1,4 +1,6 @@
-"""The metrics of one evaluation: samples against real images, in features, with the conditions of the numbers."""
+"""The metrics of one evaluation: samples against real images, in features, with the conditions of
+the numbers.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ HARMLESS = {"seed"}
 
 @dataclass(frozen=True)
 class Card:
-    """Conditions of the numbers of an evaluation; numbers with different cards must not be compared. JSON: `dataclasses.asdict`.
+    """Conditions of the numbers of an evaluation; numbers with different cards must not be
+    compared. JSON: `dataclasses.asdict`.
 
     >>> from dataclasses import asdict
     >>> asdict(Card({"name": "lite0"}, real=1000, fake=500, split="held-out", seed=7, version="0.1.0"))["split"]
@@ -47,7 +50,8 @@ class Card:
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """List the differences of two cards that make their numbers incomparable; empty if they may be compared.
+    """List the differences of two cards that make their numbers incomparable; empty if they may be
+    compared.
 
     >>> unlike({"real": 500, "seed": 1}, {"real": 1000, "seed": 2})
     ['real (500 and 1000)']
@@ -70,16 +74,19 @@ def _short(value: Any) -> str:
 
 
 def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
-    """Compute the squared Gaussian-kernel MMD, which selects the best checkpoint, and the cubic-kernel distance. Not rounded.
+    """Compute the squared Gaussian-kernel MMD, which selects the best checkpoint, and the
+    cubic-kernel distance. Not rounded.
 
-    The MMD is the mean over the scales of the features; all other numbers are for the first scale, the images at full size.
+    The MMD is the mean over the scales of the features; all other numbers are for the first scale,
+    the images at full size.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 3.
         fake_features: [n, d] or [n, looks, d], n >= 3, of the same extractor.
 
     Raises:
-        UserError: if there are too few rows, features differ in dimension or are not finite, or all reals are equal.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or all
+            reals are equal.
 
     >>> import torch
     >>> sorted(evaluate(torch.eye(4), torch.eye(4)))
@@ -92,15 +99,18 @@ def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
 
 
 def distance(real_features: Tensor, fake_features: Tensor, widths: Sequence[float] | None = None) -> Estimate:
-    """Compute the mean over the scales of the squared Gaussian MMD. Its error is the mean of theirs, as the images are the same.
+    """Compute the mean over the scales of the squared Gaussian MMD. Its error is the mean of
+    theirs, as the images are the same.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 3.
         fake_features: [n, d] or [n, looks, d], n >= 3, of the same extractor.
-        widths: bandwidth of the kernel for each scale; by default the median distance among the reals.
+        widths: bandwidth of the kernel for each scale; by default the median distance among the
+            reals.
 
     Raises:
-        UserError: if there are too few rows, features differ in dimension or are not finite, or all reals are equal.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or all
+            reals are equal.
     """
     pairs = zip(looks_of(real_features), looks_of(fake_features), strict=True)
     found = [
@@ -110,17 +120,19 @@ def distance(real_features: Tensor, fake_features: Tensor, widths: Sequence[floa
 
 
 def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
-    """Compute all metrics of two sets of features: distances, quality and diversity, each with its standard error.
+    """Compute all metrics of two sets of features: distances, quality and diversity, each with its
+    standard error.
 
-    Precision, recall, density and coverage use the first images of the larger side, as many as the smaller has, since they
-    depend on the counts.
+    Precision, recall, density and coverage use the first images of the larger side, as many as the
+    smaller has, since they depend on the counts.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 10.
         fake_features: [n, d] or [n, looks, d], n >= 10, of the same extractor.
 
     Raises:
-        UserError: if there are too few rows, features differ in dimension or are not finite, or all reals are equal.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or all
+            reals are equal.
 
     >>> import torch
     >>> draw = torch.Generator().manual_seed(0)
@@ -147,7 +159,8 @@ def by_class(
     fake_classes: np.ndarray,
     names: Sequence[str],
 ) -> dict[str, dict[str, Estimate]]:
-    """Compute the MMD and diversity of each class, all with the bandwidth of the whole set; classes with few images are left out.
+    """Compute the MMD and diversity of each class, all with the bandwidth of the whole set; classes
+    with few images are left out.
 
     Args:
         real_features: [m, d] or [m, looks, d].

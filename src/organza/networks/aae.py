@@ -1,8 +1,11 @@
-"""The networks of the adversarial autoencoder: Makhzani et al. 2015, arXiv:1511.05644, appendix A.1.
+"""The networks of the adversarial autoencoder: Makhzani et al. 2015, arXiv:1511.05644, appendix
+A.1.
 
-Symbols: x [N, *shape] in [-1, 1], data of any shape, flattened inside; z [N, z_dim] ~ N(0, deviation^2). Each network has two hidden layers
-of rectified units and weights ~ N(0, 0.01^2). The paper's decoder ends in a sigmoid since its data is in [0, 1]; here a tanh, for data
-in [-1, 1]. With the convolutions of `bigan.Encoder` and `dcgan.Generator` instead, the same discriminator serves larger images.
+Symbols: x [N, *shape] in [-1, 1], data of any shape, flattened inside; z [N, z_dim] ~ N(0,
+deviation^2). Each network has two hidden layers of rectified units and weights ~ N(0, 0.01^2). The
+paper's decoder ends in a sigmoid since its data is in [0, 1]; here a tanh, for data in [-1, 1].
+With the convolutions of `bigan.Encoder` and `dcgan.Generator` instead, the same discriminator
+serves larger images.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ class Generator(layers.Generator):
         shape: shape of the data, any number of axes.
         z_dim: size of the latent.
         width: units in each hidden layer.
-        deviation: standard deviation of the prior: 5 in the paper's experiments on MNIST, 10 on faces.
+        deviation: standard deviation of the prior: 5 in the paper's experiments on MNIST, 10 on
+            faces.
 
     >>> Generator((1, 28, 28), width=16)(torch.zeros(2, 8)).shape
     torch.Size([2, 1, 28, 28])
@@ -93,6 +97,8 @@ class Discriminator(layers.Discriminator):
 
 
 def perceptron(inputs: int, width: int, outputs: int) -> nn.Module:
-    """Return a network of two hidden layers of rectified units, weights ~ N(0, 0.01^2): [N, inputs] to [N, outputs]."""
+    """Return a network of two hidden layers of rectified units, weights ~ N(0, 0.01^2): [N, inputs]
+    to [N, outputs].
+    """
     stack = [nn.Linear(inputs, width), nn.ReLU(True), nn.Linear(width, width), nn.ReLU(True), nn.Linear(width, outputs)]
     return normal(nn.Sequential(*stack), 0.01)

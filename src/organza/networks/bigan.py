@@ -1,7 +1,9 @@
-"""The networks of BiGAN: Donahue, Krähenbühl and Darrell 2017, arXiv:1605.09782 (ALI: Dumoulin et al. 2017, arXiv:1606.00704).
+"""The networks of BiGAN: Donahue, Krähenbühl and Darrell 2017, arXiv:1605.09782 (ALI: Dumoulin et
+al. 2017, arXiv:1606.00704).
 
-Symbols: x [N, channels, H, W] in [-1, 1]; z [N, z_dim] ~ U(-1, 1); E(x) [N, z_dim]; a pair (x, z) is one point, [N, channels*H*W + z_dim].
-The generator is DCGAN's, as in the paper; the encoder is its mirror image (the paper uses an AlexNet, for its features).
+Symbols: x [N, channels, H, W] in [-1, 1]; z [N, z_dim] ~ U(-1, 1); E(x) [N, z_dim]; a pair (x, z)
+is one point, [N, channels*H*W + z_dim]. The generator is DCGAN's, as in the paper; the encoder is
+its mirror image (the paper uses an AlexNet, for its features).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from organza.networks.priors import Prior, Uniform
 
 
 def pair(x: Tensor, z: Tensor) -> Tensor:
-    """Return data and a latent as one point of the product space: [N, *shape], [N, z_dim] -> [N, prod(shape) + z_dim].
+    """Return data and a latent as one point of the product space: [N, *shape], [N, z_dim] ->
+    [N, prod(shape) + z_dim].
 
     Methods for discriminators of points, such as gradient penalties, thus apply to pairs as well.
 
@@ -73,8 +76,10 @@ class Discriminator(layers.Discriminator):
     Args:
         shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
-        width: feature maps of the first layer; doubled with each halving of the resolution. The other layers have 16 times as many units.
-        norm: normalisation after each convolution except the first. With `no_norm`, D scores each pair independently.
+        width: feature maps of the first layer; doubled with each halving of the resolution. The
+            other layers have 16 times as many units.
+        norm: normalisation after each convolution except the first. With `no_norm`, D scores each
+            pair independently.
 
     >>> D = Discriminator((3, 64, 64), z_dim=50, width=8); x, z = torch.zeros(2, 3, 64, 64), torch.zeros(2, 50)
     >>> D(pair(x, z)).shape

@@ -1,7 +1,9 @@
-"""Conditional networks: generators and discriminators that receive a label, built from unconditional ones.
+"""Conditional networks: generators and discriminators that receive a label, built from
+unconditional ones.
 
-Symbols: y [N, labels] rows of numbers that describe each item (a class as one-hot, tags, quantities); z [N, z_dim];
-x [N, channels, H, W] in [-1, 1]; phi(x) the last feature maps of DCGAN's discriminator, flattened.
+Symbols: y [N, labels] rows of numbers that describe each item (a class as one-hot, tags,
+quantities); z [N, z_dim]; x [N, channels, H, W] in [-1, 1]; phi(x) the last feature maps of DCGAN's
+discriminator, flattened.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from organza.networks.priors import Prior, shortened
 
 
 class Generator(layers.Generator):
-    """(z, y) -> x: the backbone's latent is z followed by y.  Mirza and Osindero 2014, arXiv:1411.1784, section 3.2.
+    """(z, y) -> x: the backbone's latent is z followed by y.  Mirza and Osindero 2014,
+    arXiv:1411.1784, section 3.2.
 
-    A one-hot row is weak beside a hundred numbers from N(0, 1), so y may pass through an embedding first: E y with
-    E ~ N(0, 1) makes each class as strong as z.
+    A one-hot row is weak beside a hundred numbers from N(0, 1), so y may pass through an embedding
+    first: E y with E ~ N(0, 1) makes each class as strong as z.
 
     Args:
         shape: shape of the images, (channels, height, width).
@@ -99,10 +102,12 @@ class Concatenation(layers.Discriminator):
 
 
 class Projection(layers.Discriminator):
-    """(x, y) -> <V y, phi(x)> + psi(phi(x)), psi linear: each class adds its own weights to those of the logit.
+    """(x, y) -> <V y, phi(x)> + psi(phi(x)), psi linear: each class adds its own weights to those
+    of the logit.
 
-    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the positions of the image; here each position of the
-    last feature map has its own weights, as in DCGAN's last layer.
+    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the positions of
+    the image; here each position of the last feature map has its own weights, as in DCGAN's last
+    layer.
 
     Args:
         shape: shape of the images, (channels, height, width).
@@ -163,5 +168,7 @@ class AuxiliaryClassifier(layers.Discriminator):
         return self.backbone.head(self.dropout(self.backbone.features(x))).flatten()
 
     def guesses(self, x: Tensor) -> Tensor:
-        """Predict the label of each item: [N, channels, H, W] to [N, fields.width]; logits for classes and tags."""
+        """Predict the label of each item: [N, channels, H, W] to [N, fields.width]; logits for
+        classes and tags.
+        """
         return self.classifier(self.dropout(self.backbone.features(x)).flatten(1))

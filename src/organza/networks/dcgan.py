@@ -1,8 +1,9 @@
 """DCGAN: Radford, Metz and Chintala 2016, arXiv:1511.06434.
 
-Symbols: z [N, z_dim]; h [N, C, H, W] feature maps; x [N, channels, H, W] in [-1, 1]; b the 4x4 (up to 7x7) base of the pyramid.
-At 64x64 these are the two networks of the PyTorch tutorial, layer for layer. Other sizes follow the same rule: the base is doubled
-until the size is reached, and the width halves (in D doubles) each time.
+Symbols: z [N, z_dim]; h [N, C, H, W] feature maps; x [N, channels, H, W] in [-1, 1]; b the 4x4 (up
+to 7x7) base of the pyramid. At 64x64 these are the two networks of the PyTorch tutorial, layer for
+layer. Other sizes follow the same rule: the base is doubled until the size is reached, and the
+width halves (in D doubles) each time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Generator(layers.Generator):
         shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps before the last layer; doubled with each halving of the resolution.
-        norm: normalisation after each layer except the last, a function of the number of feature maps.
+        norm: normalisation after each layer except the last, a function of the number of feature
+            maps.
 
     >>> import torch; Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
@@ -57,7 +59,8 @@ class Discriminator(layers.Discriminator):
     Args:
         shape: shape of the images, (channels, height, width).
         width: feature maps of the first layer; doubled with each halving of the resolution.
-        norm: normalisation after each layer except the first and the last. With `no_norm`, D scores each item independently.
+        norm: normalisation after each layer except the first and the last. With `no_norm`, D scores
+            each item independently.
         constraint: constraint on all weights, `free` or `spectral`.
 
     >>> import torch; D = Discriminator((3, 64, 64), width=8); x = torch.zeros(2, 3, 64, 64)
@@ -82,7 +85,8 @@ def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]
     Args:
         shape: shape of x, (channels, height, width).
         width: feature maps of the first layer; doubled with each halving.
-        norm: normalisation after each layer except the first, a function of the number of feature maps.
+        norm: normalisation after each layer except the first, a function of the number of feature
+            maps.
 
     >>> pyramid((3, 64, 64), 8, batch_norm)[1]
     (64, 4, 4)

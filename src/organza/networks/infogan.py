@@ -1,8 +1,10 @@
-"""InfoGAN's networks: Chen et al. 2016, arXiv:1606.03657, appendix C.1; the sizes are those of the authors' MNIST experiment.
+"""InfoGAN's networks: Chen et al. 2016, arXiv:1606.03657, appendix C.1; the sizes are those of the
+authors' MNIST experiment.
 
-Symbols: z [N, z_dim] = noise and codes in one row; h [N, C, H, W] feature maps; x [N, channels, H, W] in [-1, 1]; Q(c|x) the output of
-D's second head for the codes. At 28x28 these are the paper's networks, layer for layer; other sizes follow the rule of DCGAN: the image is
-halved until its shorter side is 4 to 7, and the feature maps double each time.
+Symbols: z [N, z_dim] = noise and codes in one row; h [N, C, H, W] feature maps; x
+[N, channels, H, W] in [-1, 1]; Q(c|x) the output of D's second head for the codes. At 28x28 these
+are the paper's networks, layer for layer; other sizes follow the rule of DCGAN: the image is halved
+until its shorter side is 4 to 7, and the feature maps double each time.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from organza.networks.priors import OneHot, Prior, Uniform
 
 @dataclass(frozen=True)
 class Codes:
-    """Parts of a latent: z = [noise, one-hot of each categorical code, continuous codes], in one row.
+    """Parts of a latent: z = [noise, one-hot of each categorical code, continuous codes], in one
+    row.
 
     Args:
         noise: number of noise values, each ~ U(-1, 1).
@@ -68,7 +71,8 @@ class Codes:
         return tuple(part for part in parts if part.size)
 
     def split(self, codes: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Split codes, or Q's output for them, [N, width], by kind: each categorical one [N, values], the continuous [N, continuous].
+        """Split codes, or Q's output for them, [N, width], by kind: each categorical one
+        [N, values], the continuous [N, continuous].
 
         >>> [part.shape[1] for part in Codes(categories=(3, 4)).split(torch.zeros(1, 9))[0]]
         [3, 4]
@@ -81,7 +85,8 @@ class Codes:
         return z[:, self.noise :]
 
     def traversal(self, z: Tensor, along: int, steps: int, reach: float) -> Tensor:
-        """Return latents for a grid: a row for each value of the first categorical code, columns along a continuous one.
+        """Return latents for a grid: a row for each value of the first categorical code, columns
+        along a continuous one.
 
         Args:
             z: latent, [z_dim], whose other values are the same in all cells.
@@ -184,11 +189,15 @@ class Discriminator(layers.Discriminator):
         return self.verdict(features).flatten()
 
     def recognise(self, x: Tensor) -> Tensor:
-        """Compute Q's output for x, [N, codes.width]: logits for each categorical code, the means of the continuous ones."""
+        """Compute Q's output for x, [N, codes.width]: logits for each categorical code, the means
+        of the continuous ones.
+        """
         return self.recogniser(self.trunk(x))
 
 
 def _dense(inputs: int, units: int, norm: Norm) -> list[nn.Module]:
-    """Return a dense layer of D. Its units have the form of feature maps of one pixel for the normalisation, so that any `norm` fits."""
+    """Return a dense layer of D. Its units have the form of feature maps of one pixel for the
+    normalisation, so that any `norm` fits.
+    """
     linear = nn.Linear(inputs, units, bias=isinstance(norm(1), nn.Identity))
     return [linear, nn.Unflatten(1, (units, 1, 1)), norm(units), nn.LeakyReLU(0.1, True), nn.Flatten()]

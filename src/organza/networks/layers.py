@@ -18,7 +18,9 @@ Constraint = Callable[[nn.Module], nn.Module]  # constraint on all weights of a 
 
 
 class Generator(nn.Module):
-    """Base of generators: latent z [N, z_dim] to data in [-1, 1], [N, *shape]; conditional ones map z and a row of labels [N, labels]."""
+    """Base of generators: latent z [N, z_dim] to data in [-1, 1], [N, *shape]; conditional ones map
+    z and a row of labels [N, labels].
+    """
 
     z_dim: int
     labels: int = 0
@@ -34,9 +36,11 @@ class Generator(nn.Module):
 
 
 class Translator(nn.Module):
-    """Base of translators: data [N, C, H, W] in [-1, 1] to other data of the same height and width; convolutional, for any size.
+    """Base of translators: data [N, C, H, W] in [-1, 1] to other data of the same height and width;
+    convolutional, for any size.
 
-    Sides that are not multiples of `stride`, or less than `least`, are padded by reflection before, and cropped afterwards.
+    Sides that are not multiples of `stride`, or less than `least`, are padded by reflection before,
+    and cropped afterwards.
     """
 
     stride: int = 1
@@ -54,13 +58,16 @@ class Translator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Base of encoders: data [N, C, ...] in [-1, 1] to latents [N, z_dim], approximately the generator's inverse."""
+    """Base of encoders: data [N, C, ...] in [-1, 1] to latents [N, z_dim], approximately the
+    generator's inverse.
+    """
 
     z_dim: int
 
 
 class Several(nn.ModuleDict):
-    """A player of several networks, by name. The first is the main one, which samples or translates.
+    """A player of several networks, by name. The first is the main one, which samples or
+    translates.
 
     Args:
         networks: partials or functions that build them.
@@ -84,16 +91,21 @@ def networks_of(player: nn.Module) -> list[nn.Module]:
 
 
 class Discriminator(nn.Module):
-    """Base of discriminators: data [N, *shape] in [-1, 1] to logits [N, ...]; conditional ones take data and its labels [N, labels]."""
+    """Base of discriminators: data [N, *shape] in [-1, 1] to logits [N, ...]; conditional ones take
+    data and its labels [N, labels].
+    """
 
     labels: int = 0
 
     def probability(self, x: Tensor, condition: Tensor | None = None, neutral: float = 0.0) -> Tensor:
-        """Return the probability that each item is authentic (1 = real, 0 = fake): sigmoid(D(x) - neutral), mean over a logit map, [N]."""
+        """Return the probability that each item is authentic (1 = real, 0 = fake): sigmoid(D(x) -
+        neutral), mean over a logit map, [N].
+        """
         return probability(self(x) if condition is None else self(x, condition), neutral)
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the input of the discriminator for data x: x itself, or its latent, or both, for discriminators of latents or pairs.
+        """Return the input of the discriminator for data x: x itself, or its latent, or both, for
+        discriminators of latents or pairs.
 
         Args:
             x: data, [N, *shape].
@@ -103,7 +115,9 @@ class Discriminator(nn.Module):
 
 
 def channels_last(network: Module) -> Module:
-    """Convert a network's weights to channels-last memory, in which convolutions on a CPU are faster, and return the network."""
+    """Convert a network's weights to channels-last memory, in which convolutions on a CPU are
+    faster, and return the network.
+    """
     for weight in network.parameters():
         if weight.ndim in (4, 5):
             weight.data = weight.data.contiguous(
@@ -113,7 +127,9 @@ def channels_last(network: Module) -> Module:
 
 
 def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
-    """Initialise weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2), as in Radford et al. 2016."""
+    """Initialise weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2), as in
+    Radford et al. 2016.
+    """
     for module in layer.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             nn.init.normal_(module.weight, 1.0, deviation)
@@ -131,10 +147,11 @@ def batch_norm(channels: int) -> nn.Module:
 
 
 class OneScale(nn.Module):
-    """h -> (h - m) / s: m the mean of each map, s one deviation for all maps, of the batch; running ones in evaluation mode.
+    """h -> (h - m) / s: m the mean of each map, s one deviation for all maps, of the batch; running
+    ones in evaluation mode.
 
-    Batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167) without gain and shift, and with one scale: the relative strength of the maps
-    does not change.
+    Batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167) without gain and shift, and with one
+    scale: the relative strength of the maps does not change.
 
     Args:
         channels: number of maps of h [N, C, H, W].
@@ -179,7 +196,8 @@ def free(network: nn.Module) -> nn.Module:
 
 
 def spectral(network: nn.Module) -> nn.Module:
-    """Divide every convolution and linear map by its largest singular value, estimated by one power iteration in each pass.
+    """Divide every convolution and linear map by its largest singular value, estimated by one power
+    iteration in each pass.
 
     Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
 
@@ -198,9 +216,11 @@ LARGEST_BASE = 32
 
 
 def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
-    """Return the number of halvings of an image until its shorter side is 4 to 7, and the remaining size.
+    """Return the number of halvings of an image until its shorter side is 4 to 7, and the remaining
+    size.
 
-    Sides without so many factors of 2 are halved as often as possible, with at most 32 pixels of the shorter one remaining.
+    Sides without so many factors of 2 are halved as often as possible, with at most 32 pixels of
+    the shorter one remaining.
 
     >>> halvings(64, 64), halvings(64, 96), halvings(48, 48), halvings(100, 100)
     ((4, (4, 4)), (4, (4, 6)), (3, (6, 6)), (2, (25, 25)))

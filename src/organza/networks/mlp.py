@@ -1,7 +1,7 @@
 """The networks of the first GAN: Goodfellow et al. 2014, arXiv:1406.2661.
 
-Symbols: z [N, z_dim]; x [N, *shape] in [-1, 1], data of any shape, flattened inside. The paper's generator ends in a sigmoid since its
-data is in [0, 1]; here a tanh, for data in [-1, 1].
+Symbols: z [N, z_dim]; x [N, *shape] in [-1, 1], data of any shape, flattened inside. The paper's
+generator ends in a sigmoid since its data is in [0, 1]; here a tanh, for data in [-1, 1].
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Generator(layers.Generator):
 
 
 class Maxout(nn.Module):
-    """Maxout: the maximum of several linear maps, for each unit.  Goodfellow et al. 2013, arXiv:1302.4389.
+    """Maxout: the maximum of several linear maps, for each unit.  Goodfellow et al. 2013,
+    arXiv:1302.4389.
 
     >>> Maxout(4, 3, pieces=2)(torch.zeros(5, 4)).shape
     torch.Size([5, 3])

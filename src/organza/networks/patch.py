@@ -1,7 +1,9 @@
-"""PatchGAN: a discriminator that judges every patch of an image independently. Isola et al. 2017, arXiv:1611.07004, section 3.2.2.
+"""PatchGAN: a discriminator that judges every patch of an image independently. Isola et al. 2017,
+arXiv:1611.07004, section 3.2.2.
 
-Symbols: x [N, channels, H, W] in [-1, 1]; the result is a map of logits [N, 1, h, w], one for each patch. With three layers of stride 2 a
-patch is 70x70 pixels, with two 34x34, with one 16x16; with none each pixel is judged alone.
+Symbols: x [N, channels, H, W] in [-1, 1]; the result is a map of logits [N, 1, h, w], one for each
+patch. With three layers of stride 2 a patch is 70x70 pixels, with two 34x34, with one 16x16; with
+none each pixel is judged alone.
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ from organza.networks.layers import Shape, normal
 
 
 def instance_norm(channels: int) -> nn.Module:
-    """Return instance normalisation without weights, equal to batch norm for a batch of one, in training and evaluation."""
+    """Return instance normalisation without weights, equal to batch norm for a batch of one, in
+    training and evaluation.
+    """
     return nn.InstanceNorm2d(channels)
 
 
 class Discriminator(layers.Discriminator):
-    """x (and the condition, as further channels) -> 4x4 convolutions with stride 2, two with stride 1 -> a map of logits.
+    """x (and the condition, as further channels) -> 4x4 convolutions with stride 2, two with stride
+    1 -> a map of logits.
 
     Args:
         shape: shape of the images, (channels, height, width).

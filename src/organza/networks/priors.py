@@ -1,7 +1,8 @@
-"""Priors: the laws that latents are drawn from, as values that another program can read.
+"""Priors: distributions of latents, as values that another program can read.
 
-A latent z [N, z_dim] is a row of independent parts. A generator draws them itself, from a stream (`latent`); its `prior` says the same in
-words and numbers, for programs that have no torch. A contract test compares the two.
+A latent z [N, z_dim] is a row of independent parts. A generator draws them from a stream
+(`latent`); its `prior` describes the same distribution, for programs without torch. A contract test
+compares the two.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ class Normal:
     """Numbers from N(0, deviation^2).
 
     Args:
-        size: how many.
-        deviation: of each.
+        size: number of values.
+        deviation: standard deviation of each.
 
     >>> Normal(100).facts()
     {'law': 'normal', 'size': 100, 'mean': 0.0, 'deviation': 1.0}
@@ -26,7 +27,7 @@ class Normal:
     deviation: float = 1.0
 
     def facts(self) -> dict[str, Any]:
-        """Return the law for a file."""
+        """Return the distribution for a file."""
         return {"law": "normal", "size": self.size, "mean": 0.0, "deviation": self.deviation}
 
 
@@ -35,8 +36,9 @@ class Uniform:
     """Numbers from U(low, high).
 
     Args:
-        size: how many.
-        low, high: of each.
+        size: number of values.
+        low: lower end of each.
+        high: upper end of each.
     """
 
     size: int
@@ -44,7 +46,7 @@ class Uniform:
     high: float = 1.0
 
     def facts(self) -> dict[str, Any]:
-        """Return the law for a file."""
+        """Return the distribution for a file."""
         return {"law": "uniform", "size": self.size, "low": self.low, "high": self.high}
 
 
@@ -59,7 +61,7 @@ class OneHot:
     size: int
 
     def facts(self) -> dict[str, Any]:
-        """Return the law for a file."""
+        """Return the distribution for a file."""
         return {"law": "one-hot", "size": self.size}
 
 

@@ -1,4 +1,6 @@
-"""The MLPs with which CUT compares patches, one of two layers for each feature layer. Park et al. 2020, arXiv:2007.15651, section 3."""
+"""The MLPs with which CUT compares patches, one of two layers for each feature layer. Park et al.
+2020, arXiv:2007.15651, section 3.
+"""
 
 from __future__ import annotations
 

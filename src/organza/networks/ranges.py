@@ -1,10 +1,13 @@
-"""Ranges of images: scaling of a network's input from [-1, 1], and of its last layer's output to [-1, 1].
+"""Ranges of images: scaling of a network's input from [-1, 1], and of its last layer's output to
+[-1, 1].
 
-Symbols: x [N, C, H, W] images; h [N, C, H, W] output of the last layer; m, s the data's mean colour and standard deviation.
+Symbols: x [N, C, H, W] images; h [N, C, H, W] output of the last layer; m, s the data's mean colour
+and standard deviation.
 
-tanh has no gradient near 1. If one extreme colour fills most images, an absolute error drives the last layer there
-within fifty steps, and nothing is learned afterwards (docs/lab-log.md, 61). With `standard` the data has mean 0 and deviation 1, and every
-pixel keeps a gradient. So it would with a clamp; but tanh keeps plain areas plain, as it suppresses noise near its ends.
+tanh has no gradient near 1. If one extreme colour fills most images, an absolute error drives the
+last layer there within fifty steps, and nothing is learned afterwards (docs/lab-log.md, 61). With
+`standard` the data has mean 0 and deviation 1, and every pixel keeps a gradient. So it would with a
+clamp; but tanh keeps plain areas plain, as it suppresses noise near its ends.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from torch import Tensor, nn
 LEAST = 1 / 127.5
 """Deviation of one level of 8 bits: data that varies less is not amplified further."""
 LEAK = 0.05
-"""Least derivative of `leaky_tanh`: that of tanh at 0.975, about three levels of 8 bits from the end."""
+"""Least derivative of `leaky_tanh`: that of tanh at 0.975, about three levels of 8 bits from the
+end."""
 MOST = 0.9
 """Largest absolute value of the mean after tanh: g grows without bounds towards 1."""
 
@@ -38,10 +42,12 @@ class Range(nn.Module):
 
 
 class Standard(Range):
-    """x -> (x - m) / s and h -> tanh(atanh(m) + g h), g = s / (1 - m^2), with a gradient that never vanishes: `leaky_tanh`.
+    """x -> (x - m) / s and h -> tanh(atanh(m) + g h), g = s / (1 - m^2), with a gradient that never
+    vanishes: `leaky_tanh`.
 
-    m is a colour, s one number for the colours and one for the opacity, so that colours keep their angles. At h = 0 an image is m, and
-    varies with h as the data does. Transparent pixels have the colour m, so that invisible colours are not learned.
+    m is a colour, s one number for the colours and one for the opacity, so that colours keep their
+    angles. At h = 0 an image is m, and varies with h as the data does. Transparent pixels have the
+    colour m, so that invisible colours are not learned.
 
     Args:
         channels: number of channels C; the fourth is opacity.
@@ -115,7 +121,9 @@ class _LeakyTanh(torch.autograd.Function):
 
 
 def opacity(x: Tensor) -> Tensor:
-    """Return the opacity of each pixel, [N, 1, H, W] in [0, 1]; 1 for images without a fourth channel."""
+    """Return the opacity of each pixel, [N, 1, H, W] in [0, 1]; 1 for images without a fourth
+    channel.
+    """
     return (x[:, 3:4] + 1) / 2 if x.shape[1] == 4 else torch.ones_like(x[:, :1])
 
 
@@ -132,7 +140,8 @@ def visible(x: Tensor, ground: Tensor) -> Tensor:
 
 
 def covered(y: Tensor, x: Tensor) -> Tensor:
-    """Fade colours of y by the opacity of x, for images with opacity; return other images unchanged. [N, C, H, W] each.
+    """Fade colours of y by the opacity of x, for images with opacity; return other images
+    unchanged. [N, C, H, W] each.
 
     >>> y, x = torch.ones(1, 4, 1, 1), -torch.ones(1, 4, 1, 1)
     >>> covered(y, x).flatten()

@@ -1,7 +1,9 @@
-"""The refiner of synthetic images and its local discriminator: Shrivastava et al. 2017, arXiv:1612.07828, sections 2 and 3.
+"""The refiner of synthetic images and its local discriminator: Shrivastava et al. 2017,
+arXiv:1612.07828, sections 2 and 3.
 
-Symbols: a [N, channels, H, W] synthetic images in [-1, 1]; h [N, width, H, W] feature maps; R(a) of the same shape as a. Nothing changes
-the resolution, so R edits pixels and cannot move objects; D returns a map of logits [N, 1, H/4, W/4], each for a patch of 23x23 pixels.
+Symbols: a [N, channels, H, W] synthetic images in [-1, 1]; h [N, width, H, W] feature maps; R(a) of
+the same shape as a. Nothing changes the resolution, so R edits pixels and cannot move objects; D
+returns a map of logits [N, 1, H/4, W/4], each for a patch of 23x23 pixels.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from organza.networks.layers import Shape
 
 
 def he(layer: nn.Conv2d, share: float = 1.0) -> nn.Conv2d:
-    """Initialise weights ~ N(0, share^2 2 / fan_in), biases 0. With 1, signals keep their size through a ReLU.
+    """Initialise weights ~ N(0, share^2 2 / fan_in), biases 0. With 1, signals keep their size
+    through a ReLU.
 
     He et al. 2015, arXiv:1502.01852.
     """
@@ -27,7 +30,9 @@ def he(layer: nn.Conv2d, share: float = 1.0) -> nn.Conv2d:
 
 
 class Block(nn.Module):
-    """h -> relu(h + conv(relu(conv(h)))), 3x3 convolutions at full resolution. Initially close to the identity."""
+    """h -> relu(h + conv(relu(conv(h)))), 3x3 convolutions at full resolution. Initially close to
+    the identity.
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -70,12 +75,14 @@ class Refiner(layers.Translator):
 class Discriminator(layers.Discriminator):
     """x -> two 3x3 convolutions with stride 2 -> 3x3 maximum -> 3x3 and 1x1 convolutions -> a map of logits.
 
-    The paper's five convolutions with 96, 64, 32, 32 and 2 maps; of its two-channel softmax only the difference matters, which is the
-    single logit here. The paper does not name the activation; LeakyReLU 0.2 is used.
+    The paper's five convolutions with 96, 64, 32, 32 and 2 maps; of its two-channel softmax only
+    the difference matters, which is the single logit here. The paper does not name the activation;
+    LeakyReLU 0.2 is used.
 
     Args:
         shape: shape of the images, (channels, height, width).
-        width: feature maps of the second layer; the first has half as many more, the others half as many.
+        width: feature maps of the second layer; the first has half as many more, the others half as
+            many.
 
     >>> import torch; Discriminator((1, 35, 55), width=8)(torch.zeros(2, 1, 35, 55)).shape
     torch.Size([2, 1, 9, 14])

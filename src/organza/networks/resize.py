@@ -1,7 +1,9 @@
-"""DCGAN's generator with resize-convolutions: every layer doubles by copying pixels, then convolves. Odena et al. 2016, Distill 1(10).
+"""DCGAN's generator with resize-convolutions: every layer doubles by copying pixels, then
+convolves. Odena et al. 2016, Distill 1(10).
 
-Symbols: as in `dcgan`. The kernel of a transposed convolution overlaps unevenly and draws checkerboards that a young network has to
-unlearn first; resizing before the convolution avoids this pattern. It costs about twice the arithmetic in G.
+Symbols: as in `dcgan`. The kernel of a transposed convolution overlaps unevenly and draws
+checkerboards that a young network has to unlearn first; resizing before the convolution avoids this
+pattern. It costs about twice the arithmetic in G.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ class Generator(layers.Generator):
         shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps before the last layer; doubled with each halving of the resolution.
-        norm: normalisation after each layer except the last, a function of the number of feature maps.
+        norm: normalisation after each layer except the last, a function of the number of feature
+            maps.
 
     >>> import torch; Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])

@@ -1,10 +1,11 @@
-"""A discriminator at two scales: of the image, and of a reduced copy.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
+"""A discriminator at two scales: of the image, and of a reduced copy.  Wang et al. 2018,
+arXiv:1711.11585, section 3.2.
 
-Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) = (d(M x), d'(M x')), two logits a
-image, M of `colours`.
+Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) =
+(d(M x), d'(M x')), two logits an image, M of `colours`.
 
-A single network soon relies on the strongest cue, outlines, and ignores colours and layout. The second
-network sees nothing else, and costs little.
+A single network soon relies on the strongest cue, outlines, and ignores colours and layout. The
+second network sees nothing else, and costs little.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from organza.networks.layers import Shape, no_norm
 
 
 class Discriminator(layers.Discriminator):
-    """Two of DCGAN's discriminators, for x and x'; the logits are a map of two, so that a loss is computed for each.
+    """Two of DCGAN's discriminators, for x and x'; the logits are a map of two, so that a loss is
+    computed for each.
 
     Args:
         shape: shape of the images, (channels, height, width).
         width: feature maps of the first layer for x; the network for x' begins with twice as many.
-        norm: normalisation, a function of the number of feature maps. With `no_norm`, D scores each item independently.
+        norm: normalisation, a function of the number of feature maps. With `no_norm`, D scores each
+            item independently.
         eye: function that builds the network for one scale, from (shape, width=..., norm=...).
-        chroma: factor of the chromas before either network: `colours.seen`. 1 keeps red, green and blue.
+        chroma: factor of the chromas before either network: `colours.seen`. 1 keeps red, green and
+            blue.
 
     >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 3, 64, 64)).shape
     torch.Size([5, 2])
@@ -58,7 +62,8 @@ class Discriminator(layers.Discriminator):
 
 
 class Projection(Discriminator):
-    """The same with labels: (x, y) -> two logits an image, each by projection, `organza.networks.conditional.Projection`.
+    """The same with labels: (x, y) -> two logits an image, each by projection,
+    `organza.networks.conditional.Projection`.
 
     Args:
         shape: shape of the images, (channels, height, width).
@@ -80,5 +85,7 @@ class Projection(Discriminator):
 
 
 def _fits(side: int, factor: int) -> bool:
-    """Return True if a network can process a side reduced by this factor: it halves it until at least 4 pixels remain."""
+    """Return True if a network can process a side reduced by this factor: it halves it until at
+    least 4 pixels remain.
+    """
     return side % (2 * factor) == 0 and side // factor >= 8

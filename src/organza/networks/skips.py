@@ -1,13 +1,14 @@
-"""Resize-convolutions with output skips and self-modulation: an image is drawn at each size, and z modulates every layer.
+"""Resize-convolutions with output skips and self-modulation: an image is drawn at each size, and z
+modulates every layer.
 
-Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1; self-modulation is of Chen et al. 2019,
-arXiv:1810.01365, section 2; convolutions as in `resize`.
-Symbols: z [N, z_dim]; w [N, hidden] the modulations' input from z; h [N, C, H, W] feature maps; y [N, channels, H, W] the image so far,
-before tanh.
+Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1;
+self-modulation is of Chen et al. 2019, arXiv:1810.01365, section 2; convolutions as in `resize`.
+Symbols: z [N, z_dim]; w [N, hidden] the modulations' input from z; h [N, C, H, W] feature maps; y
+[N, channels, H, W] the image so far, before tanh.
 
-In `resize` the colour of a large area passes through every layer, each of which can disturb it. Here the small images determine it
-first, and z directly determines the strength of each feature map: the maps draw shapes, z colours them. Both cost almost
-nothing.
+In `resize` the colour of a large area passes through every layer, each of which can disturb it.
+Here the small images determine it first, and z directly determines the strength of each feature
+map: the maps draw shapes, z colours them. Both cost almost nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from organza.networks.layers import Shape, batch_norm, halvings, normal
 
 
 class Generator(layers.Generator):
-    """w = relu(W z); at each size y <- y + 1x1 convolution of h, doubled, h <- `Modulated`(h, w); x = tanh(M^T (y + 3x3 convolution of h)).
+    """w = relu(W z); at each size y <- y + 1x1 convolution of h, doubled, h <- `Modulated`(h, w); x
+    = tanh(M^T (y + 3x3 convolution of h)).
 
     Args:
         shape: shape of the images, (channels, height, width).
@@ -33,7 +35,8 @@ class Generator(layers.Generator):
         width: feature maps at the full size, and at half of it; doubled with each further halving.
         hidden: size of w.
         norm: normalisation after each layer of h, a function of the number of feature maps.
-        chroma: factor of the chromas of y, if it has lightness and chromas: `colours.drawn`. With 1, y is red, green and blue.
+        chroma: factor of the chromas of y, if it has lightness and chromas: `colours.drawn`. With
+            1, y is red, green and blue.
 
     >>> Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
@@ -77,7 +80,8 @@ class Generator(layers.Generator):
 
 
 class Modulated(nn.Module):
-    """h -> relu((1 + a) norm(h') + b), h' the doubling of h, (a, b) = A w + c a number for each map.  Chen et al. 2019, eq. 2.
+    """h -> relu((1 + a) norm(h') + b), h' the doubling of h, (a, b) = A w + c a number for each
+    map.  Chen et al. 2019, eq. 2.
 
     Args:
         wide: number of input feature maps.
@@ -101,10 +105,12 @@ class Modulated(nn.Module):
 
 
 class Doubling(nn.Module):
-    """Nearest-neighbour doubling and a 3x3 convolution in one: the transposed convolution whose kernel is K, stride 2.
+    """Nearest-neighbour doubling and a 3x3 convolution in one: the transposed convolution whose
+    kernel is K, stride 2.
 
-    K = w * ones(2, 2), 4x4, flipped: of the nine pixels under the kernel, three times three share their value with a neighbour, so that
-    four products a pixel suffice instead of nine. Gradients reach w through K.
+    K = w * ones(2, 2), 4x4, flipped: of the nine pixels under the kernel, three times three share
+    their value with a neighbour, so that four products a pixel suffice instead of nine. Gradients
+    reach w through K.
 
     Args:
         wide: number of input feature maps.

@@ -1,7 +1,9 @@
-"""The residual translator of CycleGAN and CUT. Zhu et al. 2017, arXiv:1703.10593, section 4, after Johnson et al. 2016, arXiv:1603.08155.
+"""The residual translator of CycleGAN and CUT. Zhu et al. 2017, arXiv:1703.10593, section 4, after
+Johnson et al. 2016, arXiv:1603.08155.
 
-Symbols: x [N, source, H, W] in [-1, 1]; h feature maps; y [N, channels, H, W] in [-1, 1]. With w the width and R the number of blocks:
-7x7 to w maps, two 3x3 with stride 2 to 2w and 4w, R residual blocks of two 3x3, two upsamplings to 2w and w, 7x7 to y.
+Symbols: x [N, source, H, W] in [-1, 1]; h feature maps; y [N, channels, H, W] in [-1, 1]. With w
+the width and R the number of blocks: 7x7 to w maps, two 3x3 with stride 2 to 2w and 4w, R residual
+blocks of two 3x3, two upsamplings to 2w and w, 7x7 to y.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ Upsampling = Callable[[int, int], nn.Module]
 
 
 def transposed(wide: int, narrow: int) -> nn.Module:
-    """Return the paper's upsampling: a transposed 3x3 convolution with stride 2. Its uneven coverage gives a checkerboard."""
+    """Return the paper's upsampling: a transposed 3x3 convolution with stride 2. Its uneven
+    coverage gives a checkerboard.
+    """
     return nn.ConvTranspose2d(wide, narrow, 3, 2, 1, output_padding=1, bias=False)
 
 
 def resized(wide: int, narrow: int) -> nn.Module:
-    """Return nearest-neighbour doubling with a 3x3 convolution: four times the work, no checkerboard.
+    """Return nearest-neighbour doubling with a 3x3 convolution: four times the work, no
+    checkerboard.
 
     Odena et al. 2016, distill.pub/2016/deconv-checkerboard.
     """
@@ -32,7 +37,9 @@ def resized(wide: int, narrow: int) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """h + f(h) with f two 3x3 convolutions, each normalised, the first with a ReLU; nothing after the sum."""
+    """h + f(h) with f two 3x3 convolutions, each normalised, the first with a ReLU; nothing after
+    the sum.
+    """
 
     def __init__(self, maps: int, norm: Norm):
         super().__init__()
@@ -43,13 +50,15 @@ class Residual(nn.Module):
 
 
 class Generator(layers.Translator):
-    """x -> y of the same size; tanh at the end. The sides must be multiples of 4; `translate` accepts any.
+    """x -> y of the same size; tanh at the end. The sides must be multiples of 4; `translate`
+    accepts any.
 
     Args:
         shape: shape of the output, (channels, height, width).
         source: channels of the input; 0 for as many as the output has.
         width: feature maps of the first layer; four times as many in the middle.
-        blocks: number of residual blocks; the paper has 9 for images of 256x256, 6 for smaller ones.
+        blocks: number of residual blocks; the paper has 9 for images of 256x256, 6 for smaller
+            ones.
         norm: normalisation after each layer except the last.
         up: function of the feature maps before and after that builds each of the two upsamplings.
 
@@ -94,7 +103,9 @@ class Generator(layers.Translator):
         return self.decoder(self.blocks(self.encoder(x)))
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Return the encoder's features, fine to coarse: x itself, both downsamplings, the first and the middle block, [N, maps, h, w]."""
+        """Return the encoder's features, fine to coarse: x itself, both downsamplings, the first
+        and the middle block, [N, maps, h, w].
+        """
         stem, *downs = self.encoder
         h, found = stem(x), [x]
         for down in downs:

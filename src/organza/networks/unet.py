@@ -1,8 +1,10 @@
-"""U-Net: an encoder and a decoder with a skip between every two layers of one size. Isola et al. 2017, arXiv:1611.07004, section 6.1.
+"""U-Net: an encoder and a decoder with a skip between every two layers of one size. Isola et al.
+2017, arXiv:1611.07004, section 6.1.
 
-Symbols: a [N, source, H, W] in [-1, 1], the image to translate; b [N, channels, H, W], its translation. Each of `depth` layers halves the
-image; a layer of the decoder doubles it again and receives the encoder's features of that size, so lines need not pass the bottleneck.
-At 256x256 these are the paper's eight layers each way, with 64 to 512 feature maps; smaller images have fewer.
+Symbols: a [N, source, H, W] in [-1, 1], the image to translate; b [N, channels, H, W], its
+translation. Each of `depth` layers halves the image; a layer of the decoder doubles it again and
+receives the encoder's features of that size, so lines need not pass the bottleneck. At 256x256
+these are the paper's eight layers each way, with 64 to 512 feature maps; smaller images have fewer.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ DEEPEST = 8  # number of layers in the paper, at 256x256
 class Generator(layers.Translator):
     """a -> H/2 -> ... -> H/2^depth -> ... -> H/2 -> b: 4x4 convolutions with stride 2, LeakyReLU 0.2 down and ReLU up, tanh at the end.
 
-    As in the paper there is no normalisation on the first and on the innermost layer of the encoder (one value has no deviation), nor on
-    the last of the decoder; dropout is on the innermost layers of the decoder: three of them at a depth of 8, one at 6 and below.
+    As in the paper there is no normalisation on the first and on the innermost layer of the encoder
+    (one value has no deviation), nor on the last of the decoder; dropout is on the innermost layers
+    of the decoder: three of them at a depth of 8, one at 6 and below.
 
     Args:
         shape: shape of the translation, (channels, height, width).
@@ -34,8 +37,10 @@ class Generator(layers.Translator):
         width: feature maps of the first layer; doubled with each further one, up to eight times.
         depth: number of layers that halve the image; 0 for as many as its size allows, up to 8.
         dropout: share of the inner features to drop in training.
-        noise: share to drop in evaluation, too. One draw for all images: equal images have equal translations.
-        norm: normalisation, a function of the number of feature maps. Instance norm is batch norm for a batch of one.
+        noise: share to drop in evaluation, too. One draw for all images: equal images have equal
+            translations.
+        norm: normalisation, a function of the number of feature maps. Instance norm is batch norm
+            for a batch of one.
 
     Raises:
         UserError: if the sides cannot be halved that often.
@@ -82,7 +87,9 @@ class Generator(layers.Translator):
         self.up = normal(nn.ModuleList(up(i, *step) for i, step in reversed(steps)))
 
     def forward(self, a: Tensor) -> Tensor:
-        """Encode to the innermost features, and decode with the skips of each level: [N, source, H, W] to [N, C, H, W]."""
+        """Encode to the innermost features, and decode with the skips of each level:
+        [N, source, H, W] to [N, C, H, W].
+        """
         seen = []
         x = a
         for layer in self.down:  # type: ignore[union-attr]
@@ -96,9 +103,11 @@ class Generator(layers.Translator):
 
 
 class Dropout(nn.Module):
-    """Dropout in training, and of another share in evaluation as well: the only noise in the generator of Isola et al.
+    """Dropout in training, and of another share in evaluation as well: the only noise in the
+    generator of Isola et al.
 
-    In evaluation its draw depends on the layer and the size only, so that a translation is the same in every batch.
+    In evaluation its draw depends on the layer and the size only, so that a translation is the same
+    in every batch.
 
     Args:
         training: share to drop in training.

@@ -1,10 +1,12 @@
-"""3D-GAN: Wu et al. 2016, Learning a Probabilistic Latent Space of Object Shapes via 3D Generative-Adversarial Modeling, arXiv:1610.07584.
+"""3D-GAN: Wu et al. 2016, Learning a Probabilistic Latent Space of Object Shapes via 3D
+Generative-Adversarial Modeling, arXiv:1610.07584.
 
-Symbols: z [N, z_dim], each number from U(0, 1); h [N, C, D, H, W] feature maps; x [N, channels, D, H, W] in [-1, 1].
-At 64x64x64 these are the paper's networks: five volumetric convolutions with kernels of 4x4x4, 512, 256, 128, 64 and 1 feature maps in G
-and the mirror image in D, no pooling, no linear layers. Other cubes follow the same rule: the 4x4x4 base is doubled until the side is
-reached, and the width halves (in D doubles) each time. The paper's generator ends in a sigmoid since its data is in [0, 1]; here a tanh,
-for data in [-1, 1].
+Symbols: z [N, z_dim], each number from U(0, 1); h [N, C, D, H, W] feature maps; x
+[N, channels, D, H, W] in [-1, 1]. At 64x64x64 these are the paper's networks: five volumetric
+convolutions with kernels of 4x4x4, 512, 256, 128, 64 and 1 feature maps in G and the mirror image
+in D, no pooling, no linear layers. Other cubes follow the same rule: the 4x4x4 base is doubled
+until the side is reached, and the width halves (in D doubles) each time. The paper's generator ends
+in a sigmoid since its data is in [0, 1]; here a tanh, for data in [-1, 1].
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def batch_norm(channels: int) -> nn.Module:
 
 
 def layer_norm(channels: int) -> nn.Module:
-    """Return a normalisation of each item over all feature maps: without batch statistics, which are costly for volumes."""
+    """Return a normalisation of each item over all feature maps: without batch statistics, which
+    are costly for volumes.
+    """
     return nn.GroupNorm(1, channels)
 
 
@@ -60,9 +64,11 @@ class Generator(layers.Generator):
     Args:
         shape: shape of the volumes, (channels, depth, height, width), a cube.
         z_dim: size of the latent.
-        low: lower end of z ~ U(low, 1): 0 as in the paper; with -1 all samples do not share a mean of z.
+        low: lower end of z ~ U(low, 1): 0 as in the paper; with -1 all samples do not share a mean
+            of z.
         width: feature maps before the last layer; doubled with each halving of the side.
-        norm: normalisation after each layer except the last, a function of the number of feature maps.
+        norm: normalisation after each layer except the last, a function of the number of feature
+            maps.
 
     >>> Generator((1, 32, 32, 32), width=4)(torch.rand(2, 200)).shape
     torch.Size([2, 1, 32, 32, 32])
@@ -100,7 +106,8 @@ class Discriminator(layers.Discriminator):
     Args:
         shape: shape of the volumes, (channels, depth, height, width), a cube.
         width: feature maps of the first layer; doubled with each halving of the side.
-        norm: normalisation after each layer except the first and the last. With `no_norm`, D scores each item independently.
+        norm: normalisation after each layer except the first and the last. With `no_norm`, D scores
+            each item independently.
 
     >>> Discriminator((1, 32, 32, 32), width=4)(torch.zeros(2, 1, 32, 32, 32)).shape
     torch.Size([2])

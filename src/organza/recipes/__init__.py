@@ -1,4 +1,6 @@
-"""Recipes: functions that return a `Recipe`, in the files of this package, and their catalogue: all of them, and one by its name."""
+"""Recipes: functions that return a `Recipe`, in the files of this package, and their catalogue: all
+of them, and one by its name.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def current(name: str) -> str:
 
 
 def get(name: str) -> Recipe:
-    """Return a recipe by its name: one of organza's, or the result of your function `my_package.my_module:my_recipe`.
+    """Return a recipe by its name: one of organza's, or the result of your function
+    `my_package.my_module:my_recipe`.
 
     >>> get("coded") == get("latent")
     True
@@ -52,7 +55,8 @@ def get(name: str) -> Recipe:
 
 
 def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
-    """Return the names of the user's own modules that define a recipe's values; a name imports its module.
+    """Return the names of the user's own modules that define a recipe's values; a name imports its
+    module.
 
     >>> modules_of("dcgan"), modules_of(None)
     (frozenset(), frozenset())
@@ -69,7 +73,9 @@ def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
 
 
 def everything() -> dict[str, Callable[[], Recipe]]:
-    """Return every recipe of organza by its name: the functions of `organza.recipes` that return one."""
+    """Return every recipe of organza by its name: the functions of `organza.recipes` that return
+    one.
+    """
     found = {}
     for module in walk(sys.modules[__name__]):
         for name, candidate in vars(module).items():
@@ -98,7 +104,8 @@ def imported(name: str, option: str) -> Callable[..., Any]:
         option: command line option, for errors.
 
     Raises:
-        UserError: if there is no such module or name, or no function that can be called without arguments.
+        UserError: if there is no such module or name, or no function that can be called without
+            arguments.
     """
     module_name, _, function = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), function)):

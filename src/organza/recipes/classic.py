@@ -62,7 +62,9 @@ def dcgan_r1() -> Recipe:
 
 
 def resize_r1() -> Recipe:
-    """Return `dcgan_r1` without transposed convolutions, narrower, and with a falling learning rate."""
+    """Return `dcgan_r1` without transposed convolutions, narrower, and with a falling learning
+    rate.
+    """
     falling = Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99)
     plain = dcgan_r1()
     return replace(

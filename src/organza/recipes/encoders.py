@@ -64,7 +64,9 @@ def bigan_light() -> Recipe:
 
 
 def aae() -> Recipe:
-    """Return the recipe of the paper's adversarial autoencoder: fully connected, eight numbers for an image."""
+    """Return the recipe of the paper's adversarial autoencoder: fully connected, eight numbers for
+    an image.
+    """
     return Recipe(
         name="aae",
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
@@ -84,7 +86,9 @@ def aae() -> Recipe:
 
 
 def aae_light() -> Recipe:
-    """Return the adversarial autoencoder with DCGAN's convolutions: larger images, sharper reconstructions."""
+    """Return the adversarial autoencoder with DCGAN's convolutions: larger images, sharper
+    reconstructions.
+    """
     return replace(
         aae(),
         name="aae-light",

@@ -20,7 +20,8 @@ from organza.recipes.classic import dcgan
 from organza.schedule import Cosine
 
 PLAIN = Partial(networks.Discriminator, norm=no_norm)
-"""Discriminator without batch norm, as a gradient penalty needs one that scores each item independently."""
+"""Discriminator without batch norm, as a gradient penalty needs one that scores each item
+independently."""
 SPECTRAL = Partial(networks.Discriminator, norm=no_norm, constraint=spectral)
 FALLING = Cosine(2.0, 0.2, end=0.2)
 

@@ -1,4 +1,6 @@
-"""Recipes that `auto` sizes: thin networks, small batches and large steps, for many turns of the players in little time."""
+"""Recipes that `auto` sizes: thin networks, small batches and large steps, for many turns of the
+players in little time.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +22,28 @@ from organza.recipe import Recipe
 from organza.schedule import Cosine
 
 EASING = Cosine(1.0, 0.1, end=0.7)
-"""Weight of the penalties: strict at first, then weaker, as G would otherwise never have to learn fine lines."""
+"""Weight of the penalties: strict at first, then weaker, as G would otherwise never have to learn
+fine lines."""
 
 STRICTER = Cosine(3.0, 0.3, end=0.7)
 """The same for codes, which have a sixth of the numbers (docs/lab-log.md, 51)."""
 
 QUIET, LOUD = 0.35, 2.5
-"""Factors of the chromas in G's output and in D's input, which give plain colours sooner (docs/lab-log.md, 43)."""
+"""Factors of the chromas in G's output and in D's input, which give plain colours sooner
+(docs/lab-log.md, 43)."""
 
 JITTER = Augment(0.0, (translation, cutout), always=(jitter,))
-"""Augmentation: D's input is always shifted by a pixel or two, as D's strides would leave a grid in G's images (docs/lab-log.md, 46). The
-rest is for runs that show D the same images often."""
+"""Augmentation: D's input is always shifted by a pixel or two, as D's strides would leave a grid in
+G's images (docs/lab-log.md, 46). The rest is for runs that show D the same images often."""
 
 
 def falling(width: int) -> Adam:
-    """Return Adam with a learning rate that falls tenfold, in inverse proportion to the width: 2e-3 for 16 maps, and no more for fewer.
+    """Return Adam with a learning rate that falls tenfold, in inverse proportion to the width: 2e-3
+    for 16 maps, and no more for fewer.
 
-    A step of Adam changes each weight by about the rate, so a layer's output by the rate times its inputs: Yang et al. 2022,
-    arXiv:2203.03466, table 3. At width 24 the rate of width 16 makes D diverge in the first minute (docs/lab-log.md, 28).
+    A step of Adam changes each weight by about the rate, so a layer's output by the rate times its
+    inputs: Yang et al. 2022, arXiv:2203.03466, table 3. At width 24 the rate of width 16 makes D
+    diverge in the first minute (docs/lab-log.md, 28).
     """
     rate = 2e-3 * min(16 / width, 1.0)
     return Adam(Cosine(rate, rate / 10, begin=0.3), 0.0, 0.99)
@@ -85,7 +91,7 @@ def latent() -> Recipe:
         swift(),
         name="latent",
         source="Two stages as in Esser et al. 2021, arXiv:2012.09841: an autoencoder with noise on its codes (Ghosh et al. 2020, "
-        "arXiv:1903.12436) and absolute error, which goes on learning beside swift on codes of a fourth of the size, with penalties "
+        "arXiv:1903.12436) and absolute error, which keeps learning beside swift on codes of a fourth of the size, with penalties "
         "three times as strict.",
         expect="Faces at 64x64: round heads with eyes after 10,000 images, half a minute of one core, plain skin and closed outlines after "
         "20,000; after 230,000 at width 24, 20 minutes of 2 cores, faces of many looks with plain hair and smudged mouths. "

@@ -22,7 +22,8 @@ def _towards_one(real: Tensor, fake: Tensor) -> Tensor:
 
 
 whole_lsgan = lsgan._replace(generator=_towards_one)
-"""Least squares with the weights of CycleGAN and CUT: D's objective is halved, G's is not.  Zhu et al. 2017, sections 4 and 7."""
+"""Least squares with the weights of CycleGAN and CUT: D's objective is halved, G's is not.  Zhu et
+al. 2017, sections 4 and 7."""
 
 LATE = Linear(2e-4, 0.0, begin=0.5)  # constant for one half of the run, then linear to 0
 

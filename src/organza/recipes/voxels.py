@@ -35,7 +35,9 @@ def gan3d() -> Recipe:
 
 
 def gan3d_light() -> Recipe:
-    """Return 3D-GAN's convolutions, narrower, with the loss and penalties of `dcgan-r1`: shapes in minutes."""
+    """Return 3D-GAN's convolutions, narrower, with the loss and penalties of `dcgan-r1`: shapes in
+    minutes.
+    """
     falling = Adam(Cosine(1e-3, 1e-4, begin=0.5), 0.0, 0.99)
     # Real volumes and first samples are far apart, and D would win at once; later it must see thin legs.
     fading = Cosine(10.0, 1.0, end=0.4)

@@ -15,7 +15,8 @@ from organza.shell import quoted
 def reported(
     events: Iterable[Event], folder: RunFolder, data: Batches, recipe: Recipe | None = None
 ) -> Iterator[Event]:
-    """Yield the events of a run and write its report before the last one. After a signal, no report is written.
+    """Yield the events of a run and write its report before the last one. After a signal, no report
+    is written.
 
     Args:
         events: events of the trainer.

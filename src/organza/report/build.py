@@ -35,7 +35,8 @@ def write_report(
         recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: if there is no run, the data is not at the given location, or the page cannot be written.
+        UserError: if there is no run, the data is not at the given location, or the page cannot be
+            written.
     """
     return conclude(path, data, recipe).path
 

@@ -1,4 +1,6 @@
-"""Line charts as hand-written SVG: no library, no network, readable by screen readers, in the colours of the page."""
+"""Line charts as hand-written SVG: no library, no network, readable by screen readers, in the
+colours of the page.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,8 @@ class Chart:
 
 
 def figure(chart: Chart, name: str) -> str:
-    """Return a chart with its title, legend and table of numbers as HTML, or "" if it has no points; `name` is unique on the page.
+    """Return a chart with its title, legend and table of numbers as HTML, or "" if it has no
+    points; `name` is unique on the page.
 
     >>> figure(Chart("Loss", "", (Line("D", [(0, 1.0), (100, 0.5)]),)), "loss").count("<polyline")
     1
@@ -204,7 +207,9 @@ def at_images(clock: Points, images: float) -> float:
 
 
 def _range(lines: Sequence[Line], levels: Sequence[float]) -> tuple[float, float]:
-    """Return the range of the curves without outliers: 1 % of the values on each side may lie outside."""
+    """Return the range of the curves without outliers: 1 % of the values on each side may lie
+    outside.
+    """
     values = sorted(
         value
         for line in lines

@@ -1,4 +1,6 @@
-"""Comparison of runs: a table and curves, on a page and in the terminal. Runs whose numbers are not comparable are kept apart."""
+"""Comparison of runs: a table and curves, on a page and in the terminal. Runs whose numbers are not
+comparable are kept apart.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def records(paths: Sequence[str | Path]) -> list[Record]:
 
 
 def groups(runs: Sequence[Record]) -> list[list[Record]]:
-    """Group the runs whose numbers may be compared with each other; a run without an evaluation is a group of its own."""
+    """Group the runs whose numbers may be compared with each other; a run without an evaluation is
+    a group of its own.
+    """
     found: list[list[Record]] = []
     for run in runs:
         group = next(
@@ -73,7 +77,9 @@ def groups(runs: Sequence[Record]) -> list[list[Record]]:
 
 
 def warnings(runs: Sequence[Record]) -> list[str]:
-    """List reasons why numbers in the table must not be compared: the differences of each further group from the first."""
+    """List reasons why numbers in the table must not be compared: the differences of each further
+    group from the first.
+    """
     names = dict(zip(map(id, runs), labels(runs), strict=True))
     first, *others = groups(runs)
     found = []
@@ -97,7 +103,9 @@ def labels(runs: Sequence[Record]) -> list[str]:
 
 
 def verdicts(runs: Sequence[Record], recipe: Recipe | str | None = None) -> list[Verdict]:
-    """Return the verdict of each run's report. Takes a few seconds for each run, to search for copies."""
+    """Return the verdict of each run's report. Takes a few seconds for each run, to search for
+    copies.
+    """
     return [verdict_of(run, seen_of(run.path, recipe=recipe)[0]) for run in runs]
 
 

@@ -20,7 +20,8 @@ WIDEST = 720
 """Width of a sample grid on a page, in pixels."""
 QUALITY = 80
 MOST_BYTES, MOST_PIXELS = 2**28, 2**27
-"""Limits of a sample grid's file, in bytes and in pixels; 64 images of 1024x1024 have half as many pixels."""
+"""Limits of a sample grid's file, in bytes and in pixels; 64 images of 1024x1024 have half as many
+pixels."""
 
 
 def uri(content: bytes, kind: str) -> str:
@@ -33,7 +34,9 @@ def uri(content: bytes, kind: str) -> str:
 
 
 def encoded(image: Image.Image, quality: int = QUALITY) -> str:
-    """Return an image as a data URI: small ones as PNG, since each pixel counts; large ones as WebP."""
+    """Return an image as a data URI: small ones as PNG, since each pixel counts; large ones as
+    WebP.
+    """
     content = io.BytesIO()
     if image.width * image.height <= 128 * 128 * 2:
         image.save(content, "png")
@@ -51,7 +54,8 @@ def sheet_of(path: Path, run: Path, widest: int = WIDEST) -> Image.Image:
         widest: largest width in pixels.
 
     Raises:
-        OSError: if it is missing, not a PNG file, damaged, or larger than any sample grid; the message gives the reason.
+        OSError: if it is missing, not a PNG file, damaged, or larger than any sample grid; the
+            message gives the reason.
     """
     content = read_bytes(path, MOST_BYTES, inside=run)
     try:
@@ -73,7 +77,9 @@ def sheet_of(path: Path, run: Path, widest: int = WIDEST) -> Image.Image:
 
 
 def img(picture: np.ndarray, alt: str, scale: int = 96) -> str:
-    """Return a uint8 [H, W, C] image as an img element, about `scale` pixels wide: see the page's style."""
+    """Return a uint8 [H, W, C] image as an img element, about `scale` pixels wide: see the page's
+    style.
+    """
     image = to_image(picture)
     if max(image.size) > 2 * scale:
         image.thumbnail((2 * scale, 2 * scale), Image.Resampling.LANCZOS)

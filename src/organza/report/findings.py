@@ -215,7 +215,7 @@ def new(seen: Evidence) -> Finding | None:
             question,
             "bad",
             "Copies",
-            f"{part} nearer to a image it was trained on than new images ever come by chance: "
+            f"{part} nearer to an image it was trained on than new images ever come by chance: "
             "it has learned them by heart. The pairs below show which.",
             numbers,
         )

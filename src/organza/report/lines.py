@@ -1,6 +1,8 @@
-"""Lines of a run's files, checked for the report: a stranger may have written them, so malformed ones are left out.
+"""Lines of a run's files, checked for the report: a stranger may have written them, so malformed
+ones are left out.
 
-Numbers are finite and within what a chart can draw; the sizes of texts and tables, and their counts, are bounded.
+Numbers are finite and within what a chart can draw; the sizes of texts and tables, and their
+counts, are bounded.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ LARGEST = 1e15
 IMAGES = 2**53
 SECONDS = 1e10
 MOST, MOST_CHECKS = 20_000, 2_000
-"""Largest numbers of lines read from stats.jsonl and evaluations.jsonl, evenly spaced if there are more. A night writes a tenth."""
+"""Largest numbers of lines read from stats.jsonl and evaluations.jsonl, evenly spaced if there are
+more. A night writes a tenth."""
 LAST = 5_000
 """Number of events kept, the latest ones."""
 PARTS = 5_000
@@ -35,7 +38,8 @@ class _TooMuch(ValueError):
 
 
 def stats_lines(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the valid lines of stats.jsonl: images, and if present seconds and rate; terms as {"mean": number, ...}.
+    """Return the valid lines of stats.jsonl: images, and if present seconds and rate; terms as
+    {"mean": number, ...}.
 
     Raises:
         UserError: if the file cannot be read.
@@ -44,7 +48,8 @@ def stats_lines(file: Path) -> tuple[dict[str, Any], ...]:
 
 
 def evaluation_lines(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the valid lines of evaluations.jsonl: as `stats_lines`, with health and card as tables.
+    """Return the valid lines of evaluations.jsonl: as `stats_lines`, with health and card as
+    tables.
 
     Raises:
         UserError: if the file cannot be read.
@@ -53,7 +58,8 @@ def evaluation_lines(file: Path) -> tuple[dict[str, Any], ...]:
 
 
 def event_lines(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the latest valid lines of events.jsonl: event, text, time and kind are texts, images a number.
+    """Return the latest valid lines of events.jsonl: event, text, time and kind are texts, images a
+    number.
 
     Raises:
         UserError: if the file cannot be read.
@@ -82,7 +88,9 @@ def _formed(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _form(value: Any, depth: int, parts: int) -> tuple[Any, int]:
-    """Return a JSON value without invalid numbers and with its texts cut short, and the number of its parts so far."""
+    """Return a JSON value without invalid numbers and with its texts cut short, and the number of
+    its parts so far.
+    """
     parts += 1
     if parts > PARTS or depth > DEEPEST:
         raise _TooMuch

@@ -24,7 +24,8 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 
     Args:
         title: plain text.
-        body: parts of HTML; empty parts are left out. A browser accepts no style attributes and no handlers in them.
+        body: parts of HTML; empty parts are left out. A browser accepts no style attributes and no
+            handlers in them.
         script: JavaScript.
     """
     style = asset("style.css")
@@ -42,7 +43,9 @@ def page(title: str, body: Iterable[str], script: str = "") -> str:
 
 
 def section(title: str, about: str, *parts: str) -> str:
-    """Return a part of a page under a heading, or "" if it would be empty. Title and about are plain text."""
+    """Return a part of a page under a heading, or "" if it would be empty. Title and about are
+    plain text.
+    """
     content = "".join(parts)
     lead = f'<p class="lead">{html(about)}</p>' if about else ""
     return f"<section><h2>{html(title)}</h2>{lead}{content}</section>" if content else ""

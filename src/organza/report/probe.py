@@ -1,7 +1,9 @@
-"""Observations of a run's generator and discriminator for the report, limited to what takes seconds.
+"""Observations of a run's generator and discriminator for the report, limited to what takes
+seconds.
 
-Copies and repeats are searched in thumbnails, without a feature network: 6,000 training images take less than a second, and
-the blur removes noise under which a copy could hide. `organza evaluate` uses feature networks.
+Copies and repeats are searched in thumbnails, without a feature network: 6,000 training images take
+less than a second, and the blur removes noise under which a copy could hide. `organza evaluate`
+uses feature networks.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class Pair:
     Args:
         sample, training: uint8 [H, W, C].
         name: name of the training image.
-        distance: distance between their thumbnails, relative to that of an unseen real image to its nearest: 1 = usual.
+        distance: distance between their thumbnails, relative to that of an unseen real image to its
+            nearest: 1 = usual.
     """
 
     sample: np.ndarray
@@ -62,7 +65,8 @@ class Copies:
     Args:
         nearness, share: estimates from thumbnails.
         pairs: most suspicious pairs, nearest first.
-        against: reference of the measure: "held-out" images, or "training" images without themselves.
+        against: reference of the measure: "held-out" images, or "training" images without
+            themselves.
     """
 
     nearness: Estimate
@@ -77,7 +81,8 @@ class Judged:
 
     Args:
         most, least: the most and the least authentic samples: images with their probabilities.
-        samples, held_out, training: share of each that the discriminator takes for real; None if there are none.
+        samples, held_out, training: share of each that the discriminator takes for real; None if
+            there are none.
     """
 
     most: tuple[np.ndarray, np.ndarray]
@@ -89,15 +94,18 @@ class Judged:
 
 @dataclass(frozen=True)
 class Look:
-    """Observations of one checkpoint. A field is None if it does not apply to the run, or is not available.
+    """Observations of one checkpoint. A field is None if it does not apply to the run, or is not
+    available.
 
     Args:
         images: images seen when the checkpoint was written.
         real: a few real images, and `made`: a few generated ones, uint8 [N, H, W, C].
-        variety, repeats: estimates from thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
-        between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean
-            image, both of thumbnails: see `metrics.diversity`.
-        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
+        variety, repeats: estimates from thumbnails: see `metrics.shapes.variety` and
+            `metrics.diversity.repeats`.
+        between, apart: share of the variance that lies between real images, and distance of the
+            mean sample from the mean image, both of thumbnails: see `metrics.diversity`.
+        kept: share of the contrast between neighbours that real images keep at a quarter of their
+            size: see `data.detail`.
         copies, judged: see there.
         ways: rows of interpolated images, uint8 [rows, STEPS, H, W, C].
         encoded: real images and their reconstructions.
@@ -125,7 +133,8 @@ def look(
     data: Batches | str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> Look:
-    """Generate images, judge them with the discriminator, and compare them with the data if it is available.
+    """Generate images, judge them with the discriminator, and compare them with the data if it is
+    available.
 
     Args:
         path: run folder.
@@ -134,7 +143,8 @@ def look(
         recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: if there is no intact checkpoint, or the given location does not hold the run's data.
+        UserError: if there is no intact checkpoint, or the given location does not hold the run's
+            data.
     """
     if isinstance(data, Batches):
         trained = RunWithData(str(path), which, recipe=recipe)
@@ -240,7 +250,9 @@ def _judged(run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet 
 
 
 def _chances(run: Run, side: ImageSet, most: int = SAMPLES) -> np.ndarray:
-    """Return the probability that each image is authentic; if D is conditional, given the image's label."""
+    """Return the probability that each image is authentic; if D is conditional, given the image's
+    label.
+    """
     images = _spaced(side.images, most)
     if getattr(run.discriminator, "labels", 0) and side.labels is not None:
         return run.judge_labelled(images, _spaced(side.labels, most))

@@ -1,7 +1,7 @@
 """The human test: real and generated images one at a time, and how often the player is wrong.
 
-The page does not reveal the answers: all images are encoded alike and have the same length, their order is random, and the
-truth can only be computed from their bytes.
+The page does not reveal the answers: all images are encoded alike and have the same length, their
+order is random, and the truth can only be computed from their bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Interval(NamedTuple):
 
 
 def wilson(wrong: int, count: int, z: float = NORMAL) -> Interval:
-    """Compute the Wilson interval of a share observed `wrong` times in `count`: accurate for few and for extreme answers, too.
+    """Compute the Wilson interval of a share observed `wrong` times in `count`: accurate for few
+    and for extreme answers, too.
 
     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).  Wilson 1927, JASA 22, 209-212.
 
@@ -73,7 +74,8 @@ def write_quiz(
     Args:
         path: run folder.
         count: number of images, half of them real.
-        seed: random seed of choice and order; None uses a new one each time, so that nobody has seen the images.
+        seed: random seed of choice and order; None uses a new one each time, so that nobody has
+            seen the images.
         checkpoint: best, latest, or a checkpoint's name.
         data: new location of the run's data, if it was moved.
         recipe: recipe of your own that the run was trained with: see `load`.
@@ -146,7 +148,9 @@ def quiz(pictures: np.ndarray, real: np.ndarray, name: str, split: str = "held-o
 
 
 def alike(pictures: list[np.ndarray]) -> list[str]:
-    """Return images as base64 PNG, all of one length, since the noise of generated images would make their files longer."""
+    """Return images as base64 PNG, all of one length, since the noise of generated images would
+    make their files longer.
+    """
     files = []
     for picture in pictures:
         content, image = io.BytesIO(), to_image(picture)

@@ -16,7 +16,8 @@ class Entry(NamedTuple):
     Args:
         name: label of the run.
         least: its best evaluation.
-        trouble: main fault in its verdict, such as "It copies"; "" if none. Mentioned for the nearest runs only.
+        trouble: main fault in its verdict, such as "It copies"; "" if none. Mentioned for the
+            nearest runs only.
     """
 
     name: str
@@ -31,11 +32,12 @@ def apart(one: Check, other: Check) -> float:
 
 
 def better(entries: Sequence[Entry]) -> str:
-    """Return a sentence that names the run nearest to the real images, runs equal within error, and runs behind it.
+    """Return a sentence that names the run nearest to the real images, runs equal within error, and
+    runs behind it.
 
     Args:
-        entries: two or more runs whose numbers may be compared. Their errors are treated as independent, although they
-            share the same real images; this is conservative.
+        entries: two or more runs whose numbers may be compared. Their errors are treated as
+            independent, although they share the same real images; this is conservative.
 
     >>> one, two = Check(9000, 0.21, 0.01, 0.8, 0.1), Check(8000, 0.30, 0.01, 0.8, 0.1)
     >>> better([Entry("a", two), Entry("b", one)])

@@ -114,7 +114,9 @@ class Record:
 
     @cached_property
     def vitals(self) -> tuple[Vitals, ...]:
-        """Diagnostics at each evaluation; for runs of earlier versions, those that the files contain."""
+        """Diagnostics at each evaluation; for runs of earlier versions, those that the files
+        contain.
+        """
         found = []
         for check in self.checks:
             line = next(line for line in self.evaluations if line["images"] == check.images)
@@ -150,7 +152,9 @@ class Record:
             return []
 
     def card(self) -> dict[str, Any]:
-        """Return the conditions of the run's numbers, with the data and the image size: see `metrics.suite.unlike`."""
+        """Return the conditions of the run's numbers, with the data and the image size: see
+        `metrics.suite.unlike`.
+        """
         last = self.evaluations[-1]["card"] if self.evaluations else {}
         return last | {
             "data": self.content["data"].get("fingerprint", ""),

@@ -46,7 +46,9 @@ def opening(record: Record, seen: Look | None, found: Verdict) -> str:
 
 
 def _beside(record: Record, seen: Look, found: Verdict) -> str:
-    """Return real and generated images; if the run copies, also the samples that show it and the images they repeat."""
+    """Return real and generated images; if the run copies, also the samples that show it and the
+    images they repeat.
+    """
     rows = [("Real", "A real one", seen.real), ("Generated", "A generated one", seen.made)]
     if found.title.startswith(COPIES) and seen.copies is not None:
         pairs = seen.copies.pairs
@@ -272,7 +274,9 @@ def next_commands(record: Record) -> list[tuple[str, str]]:
 
 
 def _typed_data(record: Record) -> str:
-    """Return the data's path for a command: as the user gave it, if it still leads to the data, since a page may be shared."""
+    """Return the data's path for a command: as the user gave it, if it still leads to the data,
+    since a page may be shared.
+    """
     source, found = record.content["data"]["source"], places(record.content, record.path)
     if not found or Path(source).resolve() == found[0].resolve():
         return quoted(source)

@@ -1,6 +1,8 @@
-"""Checkpoints that are complete or absent: safetensors and a manifest with the sha256 of each file, written aside and renamed.
+"""Checkpoints that are complete or absent: safetensors and a manifest with the sha256 of each file,
+written aside and renamed.
 
-A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its digest is verified.
+A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its
+digest is verified.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from organza.run.unsupported import HEADER
 from organza.untrusted import JSON_BYTES, open_regular, parse_json, read_bytes, require_inside
 
 FORMAT = 2
-"""Version 2 writes evaluations by the names of their fields, version 1 wrote them as rows. Both must always load."""
+"""Version 2 writes evaluations by the names of their fields, version 1 wrote them as rows. Both
+must always load."""
 MANIFEST = "manifest.json"
 
 
@@ -49,7 +52,8 @@ class Checkpoint(NamedTuple):
 
 
 def name_for(images: int) -> str:
-    """Return a checkpoint's name: images seen, so that the order of names is chronological (clocks can jump).
+    """Return a checkpoint's name: images seen, so that the order of names is chronological (clocks
+    can jump).
 
     >>> name_for(12000)
     '00012000'
@@ -77,7 +81,8 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
         facts: JSON values for the manifest.
 
     Raises:
-        UserError: if the disk is full or the folder cannot be written; older checkpoints are intact.
+        UserError: if the disk is full or the folder cannot be written; older checkpoints are
+            intact.
     """
     name = name_for(images)
     final, aside, before = parent / name, parent / f".{name}.{os.getpid()}", parent / f".{name}.before"
@@ -135,7 +140,8 @@ def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
 
     Args:
         directory: folder of the checkpoint.
-        files: names of the weight files to read (without extension); None reads all. Only these are verified.
+        files: names of the weight files to read (without extension); None reads all. Only these are
+            verified.
 
     Raises:
         Damaged: if a file is missing, its digest differs, or its content is invalid.
@@ -157,7 +163,9 @@ def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
 
 
 def verify(directory: Path) -> dict[str, Any]:
-    """Verify every file of a checkpoint by its digest, without creating tensors; return its facts. Raises as in `load`."""
+    """Verify every file of a checkpoint by its digest, without creating tensors; return its facts.
+    Raises as in `load`.
+    """
     manifest = _manifest(directory)
     for file in manifest["sha256"]:
         _verified(directory, file, manifest)
@@ -165,7 +173,9 @@ def verify(directory: Path) -> dict[str, Any]:
 
 
 def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
-    """Return the content of a file of a checkpoint, after a comparison of its digest with the manifest."""
+    """Return the content of a file of a checkpoint, after a comparison of its digest with the
+    manifest.
+    """
     _require_length(directory / file)
     content = _content(directory / file, memory() // 2)  # the tensors need as much again
     if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
@@ -174,7 +184,8 @@ def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
 
 
 def _require_length(path: Path) -> None:
-    """Check that a large weight file is as long as its header says, before reading it: a sparse file of a terabyte is easily made.
+    """Check that a large weight file is as long as its header says, before reading it: a sparse
+    file of a terabyte is easily made.
 
     Raises:
         Damaged: if it is not.
@@ -259,7 +270,9 @@ def newest_good(
 
 
 def tidy(parent: Path) -> None:
-    """Remove temporary folders of killed writers. A checkpoint that was moved away and not replaced is restored."""
+    """Remove temporary folders of killed writers. A checkpoint that was moved away and not replaced
+    is restored.
+    """
     for before in parent.glob(".[0-9]*.before"):
         if not (final := parent / before.name.split(".")[1]).exists():
             rename(before, final)
@@ -268,9 +281,11 @@ def tidy(parent: Path) -> None:
 
 
 def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
-    """Remove checkpoints older than the newest intact ones, except those named in `keep`; and temporary folders of killed writers.
+    """Remove checkpoints older than the newest intact ones, except those named in `keep`; and
+    temporary folders of killed writers.
 
-    Digests are verified each time, so that nothing is removed on the strength of a checkpoint that the disk has damaged since.
+    Digests are verified each time, so that nothing is removed on the strength of a checkpoint that
+    the disk has damaged since.
     """
     good = 0
     for directory in reversed(existing(parent)):
@@ -282,7 +297,9 @@ def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Remove a checkpoint. It is renamed first: a kill during the removal must not leave a partial checkpoint under its name."""
+    """Remove a checkpoint. It is renamed first: a kill during the removal must not leave a partial
+    checkpoint under its name.
+    """
     doomed = directory.with_name(f".{directory.name}.old")
     remove_tree(doomed)
     rename(directory, doomed)
@@ -310,7 +327,8 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str = "optimizer"
 ) -> None:
-    """Restore an optimizer from `optimizer_tensors`; moments get the device and memory layout of their weight, like new ones.
+    """Restore an optimizer from `optimizer_tensors`; moments get the device and memory layout of
+    their weight, like new ones.
 
     Raises:
         Damaged: as in `check_optimizer`.
@@ -335,8 +353,8 @@ def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tens
     A fused step trusts their shapes and types: with wrong ones it writes to memory outside of them.
 
     Raises:
-        Damaged: if one belongs to no weight, is unknown or missing, has a wrong shape or type, is not finite, or is negative
-            although it cannot be.
+        Damaged: if one belongs to no weight, is unknown or missing, has a wrong shape or type, is
+            not finite, or is negative although it cannot be.
     """
     weights, usual = list(_weights(optimizer)), _usual_moments(optimizer)
     moments: dict[int, set[str]] = {}
@@ -366,7 +384,9 @@ def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tens
 
 
 def _usual_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the moments that an optimizer of this kind keeps for a weight with two values; empty if this cannot be determined."""
+    """Return the moments that an optimizer of this kind keeps for a weight with two values; empty
+    if this cannot be determined.
+    """
     weight = nn.Parameter(torch.zeros(2))
     try:
         probe = type(optimizer)([weight], **optimizer.defaults)
@@ -388,7 +408,8 @@ def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: s
 
 
 def fitting_network(part: Partial, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
-    """Build the network of a checkpoint and load its weights, with no more memory than the file's tensors need.
+    """Build the network of a checkpoint and load its weights, with no more memory than the file's
+    tensors need.
 
     Args:
         part: network, which can be called without arguments.

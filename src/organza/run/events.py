@@ -1,4 +1,6 @@
-"""Events of a training run: the trainer yields them, and a display, a log or a web page consumes them."""
+"""Events of a training run: the trainer yields them, and a display, a log or a web page consumes
+them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 OUTPUT_CLOSED = "SIGPIPE"
 """Name of the stop request of a run whose output is no longer read; it is not a real signal."""
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149, OUTPUT_CLOSED: 141}
-"""Exit code of each requested end: 128 plus the number of the signal, as in shells, on every system."""
+"""Exit code of each requested end: 128 plus the number of the signal, as in shells, on every
+system."""
 NAMES = tuple(EXIT_CODES)
 
 

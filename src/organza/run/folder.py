@@ -1,4 +1,6 @@
-"""The run folder: the files that the trainer writes, and that the command line, the report and the studio read."""
+"""The run folder: the files that the trainer writes, and that the command line, the report and the
+studio read.
+"""
 
 from __future__ import annotations
 
@@ -90,18 +92,24 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """True if a run has begun here, even if its recipe.json is a link or a device, which `read` reports."""
+        """True if a run has begun here, even if its recipe.json is a link or a device, which `read`
+        reports.
+        """
         return os.path.lexists(self.recipe)
 
     @property
     def is_free(self) -> bool:
-        """True if a run can begin here: the folder is absent, or holds only traces of a run that was killed at its start."""
+        """True if a run can begin here: the folder is absent, or holds only traces of a run that
+        was killed at its start.
+        """
         return not (self.path.exists() and not self.path.is_dir()) and not self.remains()
 
     def remains(self) -> str:
-        """Return the name of a file that a run killed at its start would not leave in the folder; "" if there is none.
+        """Return the name of a file that a run killed at its start would not leave in the folder;
+        "" if there is none.
 
-        recipe.json counts as well: a folder is still a run if its recipe.json comes and goes, or is not a file.
+        recipe.json counts as well: a folder is still a run if its recipe.json comes and goes, or is
+        not a file.
         """
         if not self.path.is_dir():
             return ""
@@ -133,7 +141,8 @@ class RunFolder:
             anew: True if a new run begins in it.
 
         Raises:
-            UserError: if it cannot be created, is not a run, or is a run although a new one should begin.
+            UserError: if it cannot be created, is not a run, or is a run although a new one should
+                begin.
         """
         if anew:
             self.require_free()
@@ -196,7 +205,8 @@ class RunFolder:
         self._remember()
 
     def append(self, file: Path, line: Mapping[str, Any]) -> None:
-        """Append one line to a .jsonl file in one write, so that a kill leaves a complete line or an ignored fragment.
+        """Append one line to a .jsonl file in one write, so that a kill leaves a complete line or
+        an ignored fragment.
 
         Raises:
             UserError: if the disk is full or the file cannot be written; a partial line is removed.
@@ -232,7 +242,8 @@ class RunFolder:
         """Lock the run while this process trains it. The lock ends with the process.
 
         Raises:
-            UserError: if another process holds it (gives its number), or the folder cannot be written.
+            UserError: if another process holds it (gives its number), or the folder cannot be
+                written.
         """
         path = self.path / "lock"
         with ExitStack() as stack:
@@ -283,7 +294,9 @@ class RunFolder:
 
 
 def _printable(content: dict[str, Any]) -> dict[str, Any]:
-    """Return recipe.json with all displayed texts made `printable`; paths stay unchanged, since they are used."""
+    """Return recipe.json with all displayed texts made `printable`; paths stay unchanged, since
+    they are used.
+    """
     shown = printable_form(content)
     for table, name in (("data", "source"), ("asked", "labels")):
         shown[table][name] = content[table][name]

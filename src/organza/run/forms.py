@@ -1,7 +1,8 @@
 """Forms of JSON: the names that a table must hold, and the types of their values.
 
-A form is a table of names with forms, an annotation as in `kinds.fits`, or a function that returns True for a valid value. A
-name that ends in a question mark is optional. Names outside the form are ignored: a later version may have written them.
+A form is a table of names with forms, an annotation as in `kinds.fits`, or a function that returns
+True for a valid value. A name that ends in a question mark is optional. Names outside the form are
+ignored: a later version may have written them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def sides(value: Any) -> bool:
 
 
 def named(record: Any, fields: Sequence[str]) -> dict[str, Any]:
-    """Return a record by the names of its fields. Earlier versions wrote records as rows; unknown names are left out.
+    """Return a record by the names of its fields. Earlier versions wrote records as rows; unknown
+    names are left out.
 
     >>> named([1, 2], ("a", "b", "c")), named({"b": 2, "later": 3}, ("a", "b", "c"))
     ({'a': 1, 'b': 2}, {'b': 2})

@@ -1,7 +1,8 @@
-"""Health of a run: measurements at each evaluation, and their interpretation, as pure functions of numbers, without torch.
+"""Health of a run: measurements at each evaluation, and their interpretation, as pure functions of
+numbers, without torch.
 
-Training acts on these findings, and the report shows them. Thresholds were set on healthy runs of every
-recipe and on forced failures: `make faults` prints both.
+Training acts on these findings, and the report shows them. Thresholds were set on healthy runs of
+every recipe and on forced failures: `make faults` prints both.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 ALIKE = 0.25
-"""Variety relative to real data below which samples have collapsed. Of 68 recorded runs, after their first 2,000 images, those that
-drew one image again and again had 0 to 0.19 and all others at least 0.28."""
+"""Variety relative to real data below which samples have collapsed. Of 68 recorded runs, after
+their first 2,000 images, those that drew one image again and again had 0 to 0.19 and all others at
+least 0.28."""
 BEGINNING = 2_000
-"""Images seen before which samples without variety are no mode collapse: young healthy runs have 0 to 0.5."""
+"""Images seen before which samples without variety are no mode collapse: young healthy runs have 0
+to 0.5."""
 REPEATED = 0.3
-"""Share of samples that repeat another, beyond three of its errors, above which a few images return. By chance it is 0.01, for 24
-memorised images 0.38, for a collapsed run 1."""
+"""Share of samples that repeat another, beyond three of its errors, above which a few images
+return. By chance it is 0.01, for 24 memorised images 0.38, for a collapsed run 1."""
 DISTINCT = 0.9  # share of samples without an exact copy
 MANY = (
     0.5  # the same, below which the run has collapsed: at most 15 % of young images of small bright objects were empty
@@ -34,10 +37,11 @@ KNOWN = 0.1  # excess share of training images that D takes for real over unseen
 LAG = 0.9  # distance of the averaged weights from the trained ones over their norm
 WORSE = 1.4  # times the best distance
 BLIND = 3e-4
-"""Difference of D(x) and D(G(z)) in one batch, mean of some steps, below which D sees no difference. With identical codes it was
-0.0001 to 0.0007; in healthy runs it never fell below 0.001."""
+"""Difference of D(x) and D(G(z)) in one batch, mean of some steps, below which D sees no
+difference. With identical codes it was 0.0001 to 0.0007; in healthy runs it never fell below 0.001."""
 GLANCES = 3
-"""Consecutive checks that must find an illness before it is treated: 1.5 % of a run, so that a single batch does not count."""
+"""Consecutive checks that must find an illness before it is treated: 1.5 % of a run, so that a
+single batch does not count."""
 SWINGS = 5  # evaluations that alternate between up and down
 
 
@@ -51,15 +55,19 @@ class Vitals(NamedTuple):
         variety: variety of samples, relative to real data.
         distinct: share of samples that differ from every other.
         spread: deviation of G's output for a training batch, relative to that of its reals.
-        overfitting: (D(training) - D(unseen)) / (D(training) - D(fake)): 0 if unseen reals look as real as training reals, 1 if as fakes.
+        overfitting: (D(training) - D(unseen)) / (D(training) - D(fake)): 0 if unseen reals look as
+            real as training reals, 1 if as fakes.
         accuracy: accuracy of D on unseen reals and fakes.
-        generator_step, discriminator_step: change of the weights over their norm, mean of the steps since the last evaluation.
+        generator_step, discriminator_step: change of the weights over their norm, mean of the steps
+            since the last evaluation.
         generator_last: change in the last step alone.
         generator_jump, discriminator_jump: largest change in one step.
         gradient: norm of G's gradient, mean of the steps since the last evaluation.
         lag: distance of the averaged generator's weights from the trained ones, over their norm.
-        repeats: share of samples that nearly repeat another, less three of its errors; if there are unseen reals to compare with.
-        apart: absolute difference of D(x) and D(G(z)) of one batch, mean of the steps since the last evaluation.
+        repeats: share of samples that nearly repeat another, less three of its errors; if there are
+            unseen reals to compare with.
+        apart: absolute difference of D(x) and D(G(z)) of one batch, mean of the steps since the
+            last evaluation.
     """
 
     images: int
@@ -98,7 +106,8 @@ class Finding(NamedTuple):
 
 
 class Pulse:
-    """Readings of each step, aggregated for the next evaluation: count, sum, largest and last, by name.
+    """Readings of each step, aggregated for the next evaluation: count, sum, largest and last, by
+    name.
 
     >>> pulse = Pulse(); pulse.beat({"G step": 0.5}); pulse.beat({"G step": 0.25})
     >>> pulse.mean("G step"), pulse.largest("G step"), pulse.last("G step"), pulse.mean("D step")
@@ -172,7 +181,9 @@ def at_a_glance(now: Vitals, before: Sequence[Vitals]) -> list[Finding]:
 
 
 def blind(now: Vitals) -> Finding | None:
-    """Return a finding if D cannot tell real from generated images, so that G learns nothing from it."""
+    """Return a finding if D cannot tell real from generated images, so that G learns nothing from
+    it.
+    """
     if now.apart is None or now.apart > BLIND or now.images < BEGINNING:
         return None
     return Finding(
@@ -206,7 +217,8 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
 
 
 def copied(now: Vitals) -> Finding | None:
-    """Return a finding if some samples are exact copies of another, but too few for a mode collapse.
+    """Return a finding if some samples are exact copies of another, but too few for a mode
+    collapse.
 
     Some samples are empty early in the training of a generator of nearly empty images.
     """
@@ -277,7 +289,8 @@ def overfit(now: Vitals) -> Finding | None:
 
 
 def recognised(known: float, unseen: float, error: float) -> bool:
-    """Return True if D has memorised its training images, by the shares of them, and of unseen ones, that it takes for real.
+    """Return True if D has memorised its training images, by the shares of them, and of unseen
+    ones, that it takes for real.
 
     For runs whose evaluations did not measure `Vitals.overfitting`.
 

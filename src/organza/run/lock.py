@@ -37,7 +37,8 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises:
         Held: if another process holds it, or this one already does.
-        OSError: if the file cannot be opened or written, is a link or a hard link to another file, or is not a regular file.
+        OSError: if the file cannot be opened or written, is a link or a hard link to another file,
+            or is not a regular file.
     """
     descriptor = _opened(path)
     try:
@@ -51,7 +52,9 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _opened(path: Path) -> int:
-    """Open the file of a lock without following a link or waiting for a pipe, and without changing it."""
+    """Open the file of a lock without following a link or waiting for a pipe, and without changing
+    it.
+    """
     with suppress(FileNotFoundError):
         _require_plain(path, os.lstat(path))
     flags = os.O_RDWR | os.O_CREAT | NO_LINK | BINARY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)

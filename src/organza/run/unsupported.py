@@ -1,4 +1,6 @@
-"""Model files that are not runs: recognized by their names and first bytes, and refused with advice. None is ever loaded."""
+"""Model files that are not runs: recognized by their names and first bytes, and refused with
+advice. None is ever loaded.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ HEADER = 100_000_000  # largest safetensors header in bytes
 
 
 def refusal(path: Path) -> str:
-    """Return the reason why a file cannot be used as a run, with advice. A pickle is not even opened: its name is enough.
+    """Return the reason why a file cannot be used as a run, with advice. A pickle is not even
+    opened: its name is enough.
 
     >>> refusal(Path("stylegan2-ffhq.pkl"))
     'stylegan2-ffhq.pkl is or may be a pickle: opening one runs whatever program it holds, so organza never does. Give the folder of a run.'

@@ -1,1 +1,3 @@
-"""Training: the state, the step, the loop, and the launch of a run from data, recipe, plan and folder."""
+"""Training: the state, the step, the loop, and the launch of a run from data, recipe, plan and
+folder.
+"""

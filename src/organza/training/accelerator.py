@@ -1,7 +1,8 @@
 """The accelerator of a run: device, precision, and compiled or plain networks.
 
-Data and latents are drawn on the CPU, from streams that are the same everywhere, and copied to the device; images for display and
-evaluation are returned as bytes. So only the players' arithmetic depends on the machine.
+Data and latents are drawn on the CPU, from streams that are the same everywhere, and copied to the
+device; images for display and evaluation are returned as bytes. So only the players' arithmetic
+depends on the machine.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Accelerator:
 
     Args:
         device: device of their weights.
-        precision: type of convolutions and matrix products in forward passes, torch.float32 or torch.bfloat16; weights are float32.
+        precision: type of convolutions and matrix products in forward passes, torch.float32 or
+            torch.bfloat16; weights are float32.
         compiled: True if the networks' forward passes are compiled.
 
     >>> print(Accelerator(torch.device("cuda:1"), torch.bfloat16, compiled=True))
@@ -56,7 +58,9 @@ class Accelerator:
 
     @property
     def exact(self) -> Accelerator:
-        """The same accelerator in float32, for a turn with a penalty, which may be a difference of two nearly equal logits."""
+        """The same accelerator in float32, for a turn with a penalty, which may be a difference of
+        two nearly equal logits.
+        """
         # A finite difference divides D(x + sigma n) - D(x) by sigma = 0.01. bfloat16 rounds the inputs and the output of each layer
         # to 8 bits: the error is as large as the difference, and one layer in float32 at the end does not undo it. So all of D is in
         # float32 then, and its backward pass too. TF32 keeps 11 bits, and its error is small beside the variance of n. docs/lab-log.md
@@ -64,7 +68,9 @@ class Accelerator:
         return replace(self, precision=torch.float32)
 
     def forward(self, function: Callable[..., R], *arguments: Any) -> R:
-        """Call function(*arguments), with its convolutions and matrix products in this accelerator's precision."""
+        """Call function(*arguments), with its convolutions and matrix products in this
+        accelerator's precision.
+        """
         if self.precision is torch.float32:
             return function(*arguments)
         with torch.autocast(self.device.type, self.precision):
@@ -90,7 +96,9 @@ class Accelerator:
         game.to(self.device)
 
     def compile(self, *networks: nn.Module) -> None:
-        """Compile the forward passes of networks, in place, if this accelerator does; names in the state do not change."""
+        """Compile the forward passes of networks, in place, if this accelerator does; names in the
+        state do not change.
+        """
         if self.compiled:
             for network in networks:
                 network.compile()
@@ -117,10 +125,12 @@ def choose(asked: str = AUTO) -> Accelerator:
 
 
 def halves(device: torch.device) -> bool:
-    """Return True if the device trains in bfloat16: GPUs with instructions for it; elsewhere it is emulated, and slower than float32.
+    """Return True if the device trains in bfloat16: GPUs with instructions for it; elsewhere it is
+    emulated, and slower than float32.
 
-    False for CPUs, although some have them: they make thick networks twice as fast and thin ones no faster, and a small SimGAN that learns
-    in float32 turned black with two seeds of three (docs/lab-log.md, 33 and 38).
+    False for CPUs, although some have them: they make thick networks twice as fast and thin ones no
+    faster, and a small SimGAN that learns in float32 turned black with two seeds of three
+    (docs/lab-log.md, 33 and 38).
 
     >>> halves(torch.device("mps")), halves(torch.device("cpu"))
     (False, False)
@@ -170,7 +180,9 @@ def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    """Return the processor's name, and the instructions that torch uses on it: other processors may round differently."""
+    """Return the processor's name, and the instructions that torch uses on it: other processors may
+    round differently.
+    """
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,6 +1,7 @@
 """Default run folder of data: one that belongs to this data, or else the first free one.
 
-runs/NAME, then runs/NAME-2 and so on: faces.v1 and faces.v2, data and data.zip, x/pics and y/pics never share one by accident.
+runs/NAME, then runs/NAME-2 and so on: faces.v1 and faces.v2, data and data.zip, x/pics and y/pics
+never share one by accident.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ MOST = 1000  # largest number of runs of one name
 
 
 class DefaultRun(NamedTuple):
-    """A run folder, and a note if its name differs from the data's; "" if it does not, or the run has begun."""
+    """A run folder, and a note if its name differs from the data's; "" if it does not, or the run
+    has begun.
+    """
 
     folder: RunFolder
     note: str = ""
@@ -55,7 +58,8 @@ def default_run(data: str | Path) -> DefaultRun:
 
 
 def name_of(data: str | Path) -> str:
-    """Return the name of a run on data: that of its folder, or of its file without the extension, valid on every system.
+    """Return the name of a run on data: that of its folder, or of its file without the extension,
+    valid on every system.
 
     >>> [name_of(name) for name in ("sets/faces.v1", "photos.zip", "a: b?", "con")]
     ['faces.v1', 'photos', 'a_ b_', 'con_']
@@ -68,7 +72,9 @@ def name_of(data: str | Path) -> str:
 
 
 def _existing(name: str, data: str | Path) -> list[Path]:
-    """Return the folders in which a run on this data may have begun, those with names by earlier versions last."""
+    """Return the folders in which a run on this data may have begun, those with names by earlier
+    versions last.
+    """
     path = Path(data).resolve()
     numbered = []
     for place in (
@@ -88,7 +94,9 @@ def _content(folder: RunFolder) -> dict | None:
 
 
 def _is_of(run: Path, content: dict, data: str | Path) -> bool:
-    """Return True if a run was trained on the content of this data, at any location: it is opened as the run opened its own."""
+    """Return True if a run was trained on the content of this data, at any location: it is opened
+    as the run opened its own.
+    """
     try:
         with told("another recipe"):
             source = Source.remembered(data, asked_of(content, run, data))

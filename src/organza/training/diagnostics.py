@@ -32,9 +32,11 @@ def distinct(made: Tensor) -> float:
 
 
 def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple[Tensor, Tensor]]) -> float | None:
-    """Compute the position of unseen reals between training reals (0) and fakes (1), by D's median logits; None if D sees no difference.
+    """Compute the position of unseen reals between training reals (0) and fakes (1), by D's median
+    logits; None if D sees no difference.
 
-    (D(training) - D(unseen)) / (D(training) - D(fake)): Karras et al. 2020, arXiv:2006.06676, equation 1.
+    (D(training) - D(unseen)) / (D(training) - D(fake)): Karras et al. 2020, arXiv:2006.06676,
+    equation 1.
 
     Args:
         trained: D's logits of training reals and fakes, [N, ...] each, for every duel.
@@ -52,7 +54,8 @@ def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple
 
 
 def repeating(real: np.ndarray, made: Tensor) -> float | None:
-    """Return the share of samples that nearly repeat another, less three of its errors; None for too few samples.
+    """Return the share of samples that nearly repeat another, less three of its errors; None for
+    too few samples.
 
     Args:
         real: real images, uint8 [N, ...], compared by thumbnails.
@@ -115,7 +118,9 @@ def examined(
 
 
 def glanced(state: TrainState) -> Vitals:
-    """Return the health measurements of the steps since the last line of stats, without an evaluation."""
+    """Return the health measurements of the steps since the last line of stats, without an
+    evaluation.
+    """
     sums = state.sums
     apart = [abs(real - fake) for real, fake in zip(sums.get("D(x)", ()), sums.get("D(G(z))", ()), strict=True)]
     return Vitals(

@@ -71,7 +71,9 @@ def cost(recipe: Recipe, data: Batches) -> float:
 
 
 class Counter(TorchDispatchMode):
-    """Counter of floating-point operations. torch's own FlopCounterMode also hooks every module, which gradient penalties forbid."""
+    """Counter of floating-point operations. torch's own FlopCounterMode also hooks every module,
+    which gradient penalties forbid.
+    """
 
     def __init__(self) -> None:
         super().__init__()

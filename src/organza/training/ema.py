@@ -1,6 +1,7 @@
 """Exponential moving average of the generator, which is used for samples, evaluations and sharing.
 
-Yazici et al. 2019, arXiv:1806.04498: averaging over the last updates removes the circling of the game around its equilibrium.
+Yazici et al. 2019, arXiv:1806.04498: averaging over the last updates removes the circling of the
+game around its equilibrium.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from torch import Tensor, nn
 
 
 def half_life(images: int, longest: float, share: float = 0.05) -> float:
-    """Return the half-life in images, which grows with the images seen: min(longest, share * images seen).
+    """Return the half-life in images, which grows with the images seen: min(longest, share * images
+    seen).
 
-    Early weights are poor, so a young run must forget them fast.  Karras et al. 2020, arXiv:2006.06676 (the ramp-up rule).
+    Early weights are poor, so a young run must forget them fast.  Karras et al. 2020,
+    arXiv:2006.06676 (the ramp-up rule).
 
     >>> half_life(10_000, 20_000), half_life(1_000_000, 20_000)
     (500.0, 20000)
@@ -25,7 +28,8 @@ def half_life(images: int, longest: float, share: float = 0.05) -> float:
 
 
 def decay(batch: int, half: float) -> float:
-    """Return the decay factor for which an average forgets half of its past in `half` images, with one update per `batch` images.
+    """Return the decay factor for which an average forgets half of its past in `half` images, with
+    one update per `batch` images.
 
     >>> decay(64, 64), decay(64, 0)
     (0.5, 0.0)
@@ -34,7 +38,8 @@ def decay(batch: int, half: float) -> float:
 
 
 class Average(nn.Module):
-    """A moving average of a network's weights: average <- beta average + (1 - beta) network, including float buffers.
+    """A moving average of a network's weights: average <- beta average + (1 - beta) network,
+    including float buffers.
 
     Args:
         network: network to average. The copy is in evaluation mode and requires no gradients.
@@ -58,15 +63,17 @@ def _floats(network: nn.Module) -> list[Tensor]:
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, forward: Callable[[int], Any], times: int = 4) -> None:
-    """Recompute the batch-norm statistics of averaged weights: averaged statistics are not those of the averaged weights.
+    """Recompute the batch-norm statistics of averaged weights: averaged statistics are not those of
+    the averaged weights.
 
     Without this a batch-normalised generator samples noise for the first thousands of images.
 
     Args:
         network: network to change in place; unchanged if it has no batch norm.
         forward: function that passes the batch of a given number through the network.
-        times: number of batches. On one late checkpoint of dcgan-r1, 1, 2, 4 and 8 of 64 gave distances from 0.4131 to 0.4165, each with
-            a standard error of 0.0054; early checkpoints, and other recipes, were not compared.
+        times: number of batches. On one late checkpoint of dcgan-r1, 1, 2, 4 and 8 of 64 gave
+            distances from 0.4131 to 0.4165, each with a standard error of 0.0054; early
+            checkpoints, and other recipes, were not compared.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms:

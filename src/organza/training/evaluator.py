@@ -57,7 +57,9 @@ class Evaluator:
 
     @cached_property
     def damage(self) -> dict[str, Estimate]:
-        """Return the distances of damaged real images from real ones, as units for other distances; empty for volumes."""
+        """Return the distances of damaged real images from real ones, as units for other distances;
+        empty for volumes.
+        """
         real, data = self.data.real(), self.data
         if real.ndim != 4 or min(real.shape[1:3]) < CUTS:
             return {}
@@ -65,11 +67,13 @@ class Evaluator:
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
     def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
-        """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real ones, and their variety.
+        """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real
+        ones, and their variety.
 
         Args:
             made: generated images or volumes.
-            target: targets, the same each time, if there are any: adds the distance of each image from its own.
+            target: targets, the same each time, if there are any: adds the distance of each image
+                from its own.
         """
         features = self.extractor(made.numpy())
         found = evaluate(self.features, features)
@@ -89,7 +93,9 @@ class Evaluator:
 
 @torch.no_grad()
 def tried(game: Game, batch: Batch) -> Duels:
-    """Return D's logits of a batch and of G's output for it; computed in small parts, since large translators fill the memory."""
+    """Return D's logits of a batch and of G's output for it; computed in small parts, since large
+    translators fill the memory.
+    """
     count = len(next(iter(batch.values())))
     some = [slice(start, min(start + MICROBATCH, count)) for start in range(0, count, MICROBATCH)]
     parts = [_logits(game, {name: value[part] for name, value in batch.items()}) for part in some]
@@ -100,7 +106,9 @@ def tried(game: Game, batch: Batch) -> Duels:
 
 
 def verdicts(state: TrainState) -> Duels:
-    """Return D's logits of reference items and of fakes, computed once at each position, for the evaluation and its checkpoint."""
+    """Return D's logits of reference items and of fakes, computed once at each position, for the
+    evaluation and its checkpoint.
+    """
     if state.tried_at != state.images:
         positions = range(JUDGED)
         with state.averaged():
@@ -110,13 +118,16 @@ def verdicts(state: TrainState) -> Duels:
 
 
 def neutral(state: TrainState) -> float:
-    """Return the logit of an even chance: the loss's own, or half-way between held-out reals and fakes if only differences count."""
+    """Return the logit of an even chance: the loss's own, or half-way between held-out reals and
+    fakes if only differences count.
+    """
     own = state.game.adversarial.neutral
     return middle(*verdicts(state)[0]) if own is None else own
 
 
 def accuracy(duels: Duels, neutral: float | None) -> tuple[float, float]:
-    """Compute the accuracy of D on reals and fakes, and its standard error: 1/2 at the equilibrium of the game.
+    """Compute the accuracy of D on reals and fakes, and its standard error: 1/2 at the equilibrium
+    of the game.
 
     Args:
         duels: D's logits.
@@ -134,7 +145,9 @@ def accuracy(duels: Duels, neutral: float | None) -> tuple[float, float]:
 
 
 def middle(real: Tensor, fake: Tensor) -> float:
-    """Return the logit of an even chance if only differences count: half-way between reals and fakes."""
+    """Return the logit of an even chance if only differences count: half-way between reals and
+    fakes.
+    """
     return (real.mean() + fake.mean()).item() / 2
 
 

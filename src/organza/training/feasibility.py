@@ -1,5 +1,5 @@
-"""Feasibility of a recipe on data. Its networks are built without memory; if a size does not suit them, the nearest suitable sizes
-are named.
+"""Feasibility of a recipe on data. Its networks are built without memory; if a size does not suit
+them, the nearest suitable sizes are named.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def feasible(recipe: Recipe, data: Batches) -> None:
     """Check that a recipe and its optimizers can be built for data.
 
     Raises:
-        UserError: if they cannot, or the weights need more memory than this machine has. If only the size is wrong, names the nearest
-            suitable ones.
+        UserError: if they cannot, or the weights need more memory than this machine has. If only
+            the size is wrong, names the nearest suitable ones.
     """
     try:
         needed = _built(recipe, data)
@@ -63,7 +63,9 @@ def _built(recipe: Recipe, data: Batches) -> int:
 
 
 def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
-    """Yield the nearest smaller size that suits a recipe, and the nearest larger one, if there are any."""
+    """Yield the nearest smaller size that suits a recipe, and the nearest larger one, if there are
+    any.
+    """
     for down in (True, False):
         for step in STEPS:
             sides = tuple(

@@ -1,4 +1,6 @@
-"""Launch of a run, new or resumed: brings data, recipe, plan and folder together, and reports what does not fit."""
+"""Launch of a run, new or resumed: brings data, recipe, plan and folder together, and reports what
+does not fit.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def train(
         data: folder, zip or array file of images.
         run: run folder; runs/<name of the data> by default.
         show: callback that receives each event; nothing is displayed by default.
-        request: other fields of `TrainArgs`: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device and more.
+        request: other fields of `TrainArgs`: recipe, budget, settings, size, channels, labels,
+            seed, stop, evaluate, device and more.
 
     Raises:
         UserError: for any mistake that the user can fix.
@@ -132,7 +135,9 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
 def _threads(
     asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, accelerator: Accelerator
 ) -> int:
-    """Return the run's own number of threads, as others round differently; for a new run with a time budget, the measured best."""
+    """Return the run's own number of threads, as others round differently; for a new run with a
+    time budget, the measured best.
+    """
     here = torch.get_num_threads()
     if before:
         return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
@@ -156,7 +161,8 @@ def _known_threads(before: dict[str, Any]) -> int | None:
 def resolve(
     asked: TrainArgs, accelerator: Accelerator, progress: Progress | None = None
 ) -> tuple[Choice, dict[str, Any] | None]:
-    """Return the recipe to train, with the reasons if it was chosen automatically, and the recipe.json of an earlier part of this run.
+    """Return the recipe to train, with the reasons if it was chosen automatically, and the
+    recipe.json of an earlier part of this run.
 
     Raises:
         UserError: if the folder holds a run of another recipe; names the first difference.
@@ -186,7 +192,8 @@ def open_data(
     """Open the data in the layout of the recipe, with the size and channels of the run so far.
 
     Raises:
-        UserError: if there is too little data, all items are equal, or the data changed since the run began.
+        UserError: if there is too little data, all items are equal, or the data changed since the
+            run began.
     """
     wishes = asked.wishes()
     if before:

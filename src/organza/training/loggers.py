@@ -1,4 +1,5 @@
-"""Loggers: consumers of a run's events that report to other programs. Their packages are extras, imported on demand.
+"""Loggers: consumers of a run's events that report to other programs. Their packages are extras,
+imported on demand.
 
 >>> import organza
 >>> organza.train("photos", "runs/photos", show=tensorboard("runs/photos"))    # doctest: +SKIP
@@ -87,7 +88,8 @@ def tensorboard(run: str | Path) -> Logger:
 
 
 def wandb(run: str | Path) -> Logger:
-    """Return a logger to Weights & Biases, with its own settings (WANDB_PROJECT, WANDB_MODE=offline, ...).
+    """Return a logger to Weights & Biases, with its own settings (WANDB_PROJECT,
+    WANDB_MODE=offline, ...).
 
     Raises:
         UserError: if the package wandb is missing.

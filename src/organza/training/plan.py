@@ -1,4 +1,6 @@
-"""The plan of a run: the images of its budget, and the intervals of samples, evaluations and checkpoints. Kept in recipe.json."""
+"""The plan of a run: the images of its budget, and the intervals of samples, evaluations and
+checkpoints. Kept in recipe.json.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,8 @@ class Plan:
         return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in INTERVALS})
 
     def corrected(self, images: int, seconds: float) -> Plan:
-        """Return the plan for the time that is left, if the estimated speed was wrong by more than `TOLERATED`.
+        """Return the plan for the time that is left, if the estimated speed was wrong by more than
+        `TOLERATED`.
 
         Args:
             images: images seen.
@@ -140,11 +143,14 @@ class Plan:
 
 
 def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
-    """Return a plan for a budget: about 20 evaluations and 40 sample grids, fewer if they would exceed their share of the time.
+    """Return a plan for a budget: about 20 evaluations and 40 sample grids, fewer if they would
+    exceed their share of the time.
 
-    Everything other than training should take less than a twentieth: evaluations with their checkpoints aim at 2 % of the time, sample
-    grids at 0.4 %, and cost as much again for theirs; the rest is for the start and the end. There are always two evaluations, the
-    second at the end, with a sample grid before each. Each evaluation coincides with a sample grid: both need the same preparation of G.
+    Everything other than training should take less than a twentieth: evaluations with their
+    checkpoints aim at 2 % of the time, sample grids at 0.4 %, and cost as much again for theirs;
+    the rest is for the start and the end. There are always two evaluations, the second at the end,
+    with a sample grid before each. Each evaluation coincides with a sample grid: both need the same
+    preparation of G.
 
     Args:
         budget: the user's budget.

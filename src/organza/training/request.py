@@ -27,12 +27,15 @@ TEXTS = {"budget": "10m", "labels": "labels.csv:class", "device": "cpu", "on_col
 
 @dataclass(frozen=True)
 class TrainArgs:
-    """Arguments of a training run, on the command line or in Python. None means the value of the run in the folder, else the default.
+    """Arguments of a training run, on the command line or in Python. None means the value of the
+    run in the folder, else the default.
 
     Args:
         data: folder, zip or array file of images.
-        run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that belongs to other data.
-        recipe: name of a recipe, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
+        run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that
+            belongs to other data.
+        recipe: name of a recipe, or a Recipe; None or "auto" chooses one by the data, the budget
+            and the machine.
         budget: time (10m), images (500kimg) or passes (20epochs).
         settings: field=value changes to the recipe.
         size: 64 or 96x64, width x height.
@@ -41,10 +44,12 @@ class TrainArgs:
         seed: random seed.
         stop: rules that may end the run before its budget; None uses the recipe's.
         evaluate: True to evaluate the samples during training.
-        device: auto, cpu, cuda, cuda:1 or mps: see `accelerator.choose`. Not remembered, as a run may resume on another device.
+        device: auto, cpu, cuda, cuda:1 or mps: see `accelerator.choose`. Not remembered, as a run
+            may resume on another device.
         report: True to write report.html at the end.
-        on_collapse: action on mode collapse or divergence: rollback (to the last good checkpoint with half the learning rate, then with
-            another recipe if auto chose this one, then the run ends), stop or continue. Not remembered.
+        on_collapse: action on mode collapse or divergence: rollback (to the last good checkpoint
+            with half the learning rate, then with another recipe if auto chose this one, then the
+            run ends), stop or continue. Not remembered.
         metadata: True to mark the files of sample grids as synthetic, with weights and seed.
         pages: "first" to use the first page or frame of a file as an image, "all" to use each.
         follow_links: True to follow links in the data folder that lead outside of it.
@@ -85,7 +90,9 @@ class TrainArgs:
 
     @cached_property
     def chosen(self) -> DefaultRun:
-        """Run folder, with a note if its name differs from the data's. Determined once, before anything is written."""
+        """Run folder, with a note if its name differs from the data's. Determined once, before
+        anything is written.
+        """
         return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.data)
 
     @property

@@ -90,7 +90,9 @@ def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, p
 
 
 def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
-    """Return the number of rollbacks before a checkpoint was written. Raises Damaged if its manifest has no valid number."""
+    """Return the number of rollbacks before a checkpoint was written. Raises Damaged if its
+    manifest has no valid number.
+    """
     known = saved.facts.get("rollbacks", 0)
     if not natural(known):
         raise Damaged(f"{saved.directory} has {str(known)[:40]} as its number of rollbacks, which is invalid")
@@ -98,7 +100,9 @@ def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
 
 
 def already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped | None:
-    """Return the end of a finished run, so that it is not trained further by accident; None for others."""
+    """Return the end of a finished run, so that it is not trained further by accident; None for
+    others.
+    """
     last = [line for line in lines_of(folder.events) if line.get("event") in ("stopped", "started", "resumed")][-1:]
     kind = last[0].get("kind") if last else None
     if not last or last[0]["event"] != "stopped" or last[0].get("images") != state.images:

@@ -1,11 +1,14 @@
-"""Rollback after mode collapse or divergence: to the last good checkpoint with one change; finally to the beginning with another recipe.
+"""Rollback after mode collapse or divergence: to the last good checkpoint with one change; finally
+to the beginning with another recipe.
 
-The first rollback halves the learning rates and, after mode collapse or with a blind D, makes the penalties three times as strict. The
-second restarts with the recipe that the trainer was given for this, or rolls back once more. After the third the run ends, saved, and
-reports the time that this spares.
+The first rollback halves the learning rates and, after mode collapse or with a blind D, makes the
+penalties three times as strict. The second restarts with the recipe that the trainer was given for
+this, or rolls back once more. After the third the run ends, saved, and reports the time that this
+spares.
 
-The changes are a function of the images seen and of the list in recipe.json, so a rolled-back run resumes exactly, from any of its
-checkpoints; an abandoned checkpoint is recognized by the number of rollbacks that it recorded.
+The changes are a function of the images seen and of the list in recipe.json, so a rolled-back run
+resumes exactly, from any of its checkpoints; an abandoned checkpoint is recognized by the number of
+rollbacks that it recorded.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ class Treatment:
     Args:
         folder: run folder.
         on_collapse: rollback, stop or continue.
-        fallback: function that returns another recipe to use, and its images a second; None for none.
+        fallback: function that returns another recipe to use, and its images a second; None for
+            none.
     """
 
     folder: RunFolder
@@ -54,8 +58,8 @@ def treated(state: TrainState, treatment: Treatment) -> Generator[Event, None, R
 def seen_ill(state: TrainState, before: int, stats: bool) -> list[Finding]:
     """Return the faults that the steps show without an evaluation, once they require a rollback.
 
-    An autoencoder that learned nothing is found at the end of its warm-up; a jump at once, since it is short but its damage remains;
-    all others after `GLANCES` consecutive checks.
+    An autoencoder that learned nothing is found at the end of its warm-up; a jump at once, since it
+    is short but its damage remains; all others after `GLANCES` consecutive checks.
 
     Args:
         state: training state of the run.
@@ -106,7 +110,8 @@ def taken_back(
     stricter: bool = False,
     advice: str = "",
 ) -> Generator[Event, None, Reason]:
-    """Roll back to the last good checkpoint with half the learning rate; the second time restart with another recipe; then stop.
+    """Roll back to the last good checkpoint with half the learning rate; the second time restart
+    with another recipe; then stop.
 
     Args:
         state: training state of the run.
@@ -156,7 +161,8 @@ def _spared(state: TrainState) -> str:
 
 
 def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: float, why: str) -> Rollback:
-    """Restart with another recipe for the remaining time. The checkpoints of the first are kept in a folder with its name.
+    """Restart with another recipe for the remaining time. The checkpoints of the first are kept in
+    a folder with its name.
 
     Args:
         state: training state, which is reset to the beginning; its clock continues.
@@ -193,7 +199,8 @@ def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: floa
 def _back(
     state: TrainState, folder: RunFolder, why: str, latest: int | None = None, stricter: bool = False
 ) -> Rollback:
-    """Roll a run back to its last good checkpoint, or to its beginning, and record it in recipe.json before anything is removed.
+    """Roll a run back to its last good checkpoint, or to its beginning, and record it in
+    recipe.json before anything is removed.
 
     Args:
         state: training state, which is restored there; its clock continues.

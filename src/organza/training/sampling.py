@@ -18,7 +18,9 @@ from organza.training.state import TrainState
 
 @torch.no_grad()
 def samples(state: TrainState, positions: range) -> Tensor:
-    """Generate samples with the averaged generator from the reference items and latents of these numbers: uint8 [N, ..., C]."""
+    """Generate samples with the averaged generator from the reference items and latents of these
+    numbers: uint8 [N, ..., C].
+    """
     found = []
     with state.averaged():
         for some in _parts(positions):
@@ -36,7 +38,9 @@ def targets(state: TrainState, positions: range) -> Tensor:
 
 @torch.no_grad()
 def gallery(state: TrainState, real: bool = False) -> np.ndarray:
-    """Return images for display, uint8 [N, H, W, C]: samples of fixed latents, or the real items instead."""
+    """Return images for display, uint8 [N, H, W, C]: samples of fixed latents, or the real items
+    instead.
+    """
     game, count = state.game, state.data.rows * state.data.columns
     sheets = []
     with state.averaged():
@@ -55,6 +59,8 @@ def _drawn(state: TrainState, batch: Batch) -> Tensor:
 
 
 def _parts(positions: range) -> Iterator[range]:
-    """Yield parts of equal size, including the last: each image is then the same to the bit, for any number of images."""
+    """Yield parts of equal size, including the last: each image is then the same to the bit, for
+    any number of images.
+    """
     for start in range(positions.start, positions.stop, MICROBATCH):
         yield range(start, start + MICROBATCH)

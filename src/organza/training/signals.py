@@ -16,7 +16,8 @@ from organza.run.events import NAMES, OUTPUT_CLOSED
 
 SIGNALS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__ and name != OUTPUT_CLOSED)
 SLIP = 1.0
-"""Seconds in which a second signal counts as the same request, so that a key pressed twice does not interrupt a save."""
+"""Seconds in which a second signal counts as the same request, so that a key pressed twice does not
+interrupt a save."""
 REASONS = {OUTPUT_CLOSED: "nothing more can be written to the output"}
 
 
@@ -81,7 +82,8 @@ def ask_to_stop(name: str = OUTPUT_CLOSED) -> None:
 
 @contextmanager
 def handling(handler: Callable[[int, Any], Any], numbers: Sequence[int] = SIGNALS, after: Any = None) -> Iterator[None]:
-    """Handle signals inside the block. Python handles them only in the main thread; those that `nohup` ignores stay ignored.
+    """Handle signals inside the block. Python handles them only in the main thread; those that
+    `nohup` ignores stay ignored.
 
     Args:
         handler: function of the signal's number and the frame.

@@ -26,23 +26,30 @@ from organza.training.plan import Plan
 from organza.training.state import TrainState
 
 LARGEST = 1e150
-"""Limit of measured values: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
+"""Limit of measured values: 32-bit floats and sums of them are smaller, and the squares of larger
+ones would be infinite."""
 
 
 def _measured(value: Any) -> bool:
-    """Return True for a number that a run can have measured, including infinity and NaN of diverged weights."""
+    """Return True for a number that a run can have measured, including infinity and NaN of diverged
+    weights.
+    """
     return number(value) and not LARGEST <= abs(value) < math.inf
 
 
 def _sums(value: Any) -> bool:
-    """Return True for the sums of a line of stats.jsonl. Losses are finite and norms positive, so none is minus infinity."""
+    """Return True for the sums of a line of stats.jsonl. Losses are finite and norms positive, so
+    none is minus infinity.
+    """
     return isinstance(value, dict) and all(
         isinstance(told, tuple) and all(_measured(one) and one != -math.inf for one in told) for told in value.values()
     )
 
 
 def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
-    """Return the form of records: an image count, a number of measured values, and others that may be None."""
+    """Return the form of records: an image count, a number of measured values, and others that may
+    be None.
+    """
     needed = fields[: measured + 1]
 
     def form(value: Any) -> bool:
@@ -62,7 +69,9 @@ def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
 
 
 def _pulse(value: Any) -> bool:
-    """Return True for the facts of `Pulse`: by name, the count of readings, their sum, the largest and the last."""
+    """Return True for the facts of `Pulse`: by name, the count of readings, their sum, the largest
+    and the last.
+    """
     try:
         rows = [named(kept, Pulse.FIELDS) for kept in value.values()]
     except (AttributeError, ValueError):
@@ -84,7 +93,9 @@ REMARKS = ("stop", "source", "expect")
 
 
 def save(state: TrainState, folder: RunFolder) -> Path:
-    """Write a checkpoint, update the pointers to the newest and the best, and remove checkpoints that are neither."""
+    """Write a checkpoint, update the pointers to the newest and the best, and remove checkpoints
+    that are neither.
+    """
     path = checkpoint.save(folder.checkpoints, state.images, tensors(state), facts(state))
     state.mark_saved()
     keep = {checkpoint.name_for(state.planned_at)}
@@ -116,13 +127,17 @@ def tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
 
 
 def made_by(state: TrainState) -> Provenance:
-    """Return the provenance of current samples. Its hash is that of the generator in a checkpoint of this position, saved or not."""
+    """Return the provenance of current samples. Its hash is that of the generator in a checkpoint
+    of this position, saved or not.
+    """
     model = checkpoint.digest(tensors(state)["generator"])
     return Provenance(model, checkpoint.name_for(state.images), state.recipe.name, state.seed)
 
 
 def weight(game: Game) -> int:
-    """Estimate the bytes of a checkpoint: two copies of the generator, one of the discriminator, two moments of each weight."""
+    """Estimate the bytes of a checkpoint: two copies of the generator, one of the discriminator,
+    two moments of each weight.
+    """
     G, D = (sum(value.nbytes for value in player.state_dict().values()) for player in (game.G, game.D))
     return 4 * G + 3 * D + sum(value.nbytes for value in memory(game).values())
 
@@ -133,7 +148,9 @@ def memory(game: Game) -> dict[str, Tensor]:
 
 
 def facts(state: TrainState) -> dict[str, Any]:
-    """Return the rest of the state, facts for sampling and judging, and conditions of the next step."""
+    """Return the rest of the state, facts for sampling and judging, and conditions of the next
+    step.
+    """
     return {
         "images": state.images,
         "steps": state.steps,
@@ -158,7 +175,8 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
 
     Raises:
         Damaged: if its weights do not match or are not finite, or a part is missing.
-        UserError: if it belongs to another recipe, other data or another seed; names the first difference.
+        UserError: if it belongs to another recipe, other data or another seed; names the first
+            difference.
     """
     try:
         require_form(saved.facts, FACTS)
@@ -202,7 +220,8 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
-    """Return the differences of two recipes in JSON that affect a step: "batch is 8, not 16". Compares values, not their names.
+    """Return the differences of two recipes in JSON that affect a step: "batch is 8, not 16".
+    Compares values, not their names.
 
     Args:
         old: recipe as written by `encode`.
@@ -232,7 +251,8 @@ def _value(field: str, form: Any, own: Collection[str]) -> Any:
 
 
 def canonical(form: Any, known: Any) -> Any:
-    """Return an encoded recipe in the form of this version, with moved names and later settings brought up to date.
+    """Return an encoded recipe in the form of this version, with moved names and later settings
+    brought up to date.
 
     Args:
         form: recipe of a manifest, perhaps by an earlier version.
@@ -281,7 +301,9 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
 
 
 def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
-    """Return the health records in a manifest, empty for an earlier version. Raises Damaged if they are invalid."""
+    """Return the health records in a manifest, empty for an earlier version. Raises Damaged if they
+    are invalid.
+    """
     try:
         vitals = [Vitals(**named(row, Vitals._fields)) for row in saved.facts.get("vitals", [])]
         return vitals, Pulse({name: named(kept, Pulse.FIELDS) for name, kept in saved.facts.get("pulse", {}).items()})
@@ -290,7 +312,9 @@ def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
 
 
 def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, list[float]]]:
-    """Return images, steps, seconds, history and sums in a manifest. Raises Damaged if they are invalid."""
+    """Return images, steps, seconds, history and sums in a manifest. Raises Damaged if they are
+    invalid.
+    """
     told = saved.facts
     try:
         images, steps, seconds = int(told["images"]), int(told["steps"]), float(told["seconds"])

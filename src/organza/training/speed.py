@@ -1,4 +1,6 @@
-"""Speed of this machine, measured before a run is planned: of a step, of sampling, and of compiled against plain networks."""
+"""Speed of this machine, measured before a run is planned: of a step, of sampling, and of compiled
+against plain networks.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ WORTHWHILE = 1.05
 """Least speed-up of compiled networks: less is noise, and compiling takes a minute of the budget."""
 
 AS_GOOD = 0.8
-"""Share of the best rate that the chosen number of threads must reach. Threads wait for one another by spinning, and one that shares its
-core delays all: beside one busy process `swift` is ten times slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
+"""Share of the best rate that the chosen number of threads must reach. Threads wait for one another
+by spinning, and one that shares its core delays all: beside one busy process `swift` is ten times
+slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
 
 
 def trial(recipe: Recipe, data: Batches, accelerator: Accelerator = CPU) -> TrainState:
@@ -41,8 +44,8 @@ def trial(recipe: Recipe, data: Batches, accelerator: Accelerator = CPU) -> Trai
 def measure(state: TrainState, seconds: float) -> float:
     """Measure the images a second of a throwaway state, as the median of short windows.
 
-    Uses at least three windows of a third of the time each, and more until the middle ones agree, at most `LONGEST` times as long, so that
-    a moment's noise in one window does not matter.
+    Uses at least three windows of a third of the time each, and more until the middle ones agree,
+    at most `LONGEST` times as long, so that a moment's noise in one window does not matter.
 
     Args:
         state: state of the game that takes the steps.
@@ -71,13 +74,17 @@ def _window(state: TrainState, seconds: float) -> float:
 
 
 def _agree(rates: Sequence[float]) -> bool:
-    """Return True if there are at least three rates, and most of them lie within a tenth of the median."""
+    """Return True if there are at least three rates, and most of them lie within a tenth of the
+    median.
+    """
     middle = median(rates)
     return len(rates) >= WINDOWS and 2 * sum(abs(rate - middle) <= 0.1 * middle for rate in rates) > len(rates)
 
 
 def rates(recipe: Recipe, data: Batches, accelerator: Accelerator, seconds: float = 0.3) -> dict[int, float]:
-    """Measure the images a second by threads: 1, 2, 4 ... and all; only the current number if the user set it or the device is no CPU."""
+    """Measure the images a second by threads: 1, 2, 4 ... and all; only the current number if the
+    user set it or the device is no CPU.
+    """
     most = torch.get_num_threads()
     chosen = accelerator.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ
     counts = [most] if chosen else sorted({*(2**n for n in range(most.bit_length()) if 2**n < most), most})
@@ -98,7 +105,8 @@ def fewest(found: dict[int, float]) -> int:
 
 
 class Pace:
-    """Measurement of recipes one after another: images a second, with the threads that were fastest for the first of them.
+    """Measurement of recipes one after another: images a second, with the threads that were fastest
+    for the first of them.
 
     Args:
         accelerator: accelerator to measure on.
@@ -130,7 +138,9 @@ def threaded(count: int) -> Iterator[None]:
 
 
 def costs(state: TrainState, rate: float, evaluator: Evaluator | None) -> Costs:
-    """Estimate the costs of samples and evaluations from a few images generated twice, as only the first time prepares the average."""
+    """Estimate the costs of samples and evaluations from a few images generated twice, as only the
+    first time prepares the average.
+    """
     first, again = (_seconds(lambda: samples(state, range(MICROBATCH))) for _ in range(2))
     picture = again / MICROBATCH
     sheet = max(first - again, 0.0) + state.data.rows * state.data.columns * picture
@@ -146,10 +156,11 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def faster(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Accelerator:
-    """Return the accelerator with compiled networks if a few steps with them are faster, else unchanged.
+    """Return the accelerator with compiled networks if a few steps with them are faster, else
+    unchanged.
 
-    Only on CUDA: on a CPU no gain was measured. Only if no penalty needs second derivatives, which compiled
-    networks do not support.
+    Only on CUDA: on a CPU no gain was measured. Only if no penalty needs second derivatives, which
+    compiled networks do not support.
     """
     if accelerator.device.type != "cuda" or not all(penalty.of in FIRST_ORDER for penalty in recipe.penalties):
         return accelerator

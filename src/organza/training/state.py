@@ -1,7 +1,8 @@
 """The training state: everything that a step changes and depends on.
 
-A step is a function of the weights, the optimizers' moments and the images seen, so a killed run resumes as if it had not been
-interrupted. Only this file assigns attributes of a `TrainState`: see `step` for the step, `snapshot` for checkpoints.
+A step is a function of the weights, the optimizers' moments and the images seen, so a killed run
+resumes as if it had not been interrupted. Only this file assigns attributes of a `TrainState`: see
+`step` for the step, `snapshot` for checkpoints.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ GLANCED = 4096  # weights of a player that are compared between steps: enough to
 PULSE = ("G step", "D step", "G gradient", "spread")
 """Readings of a step that the next evaluation uses."""
 STRICTER = 3.0
-"""Factor of the penalties' weights after mode collapse or a blind discriminator: one step of the usual grid of their weights."""
+"""Factor of the penalties' weights after mode collapse or a blind discriminator: one step of the
+usual grid of their weights."""
 
 
 class Rollback(NamedTuple):
@@ -51,14 +53,16 @@ class Rollback(NamedTuple):
 
 
 class TrainState:
-    """State of a game in training: networks, optimizers, average, counters, and the history of its evaluations and health.
+    """State of a game in training: networks, optimizers, average, counters, and the history of its
+    evaluations and health.
 
     Args:
         recipe: recipe of the run.
         data: training batches.
         plan: length of the run; schedules are fractions of it.
         seed: random seed.
-        accelerator: device of the players; weights, data and latents are drawn on the CPU, equal for every machine.
+        accelerator: device of the players; weights, data and latents are drawn on the CPU, equal
+            for every machine.
     """
 
     def __init__(self, recipe: Recipe, data: Batches, plan: Plan, seed: int, accelerator: Accelerator = CPU):
@@ -92,14 +96,15 @@ class TrainState:
         self.look()
 
     def begin_with(self, players: Mapping[str, Mapping[str, Tensor]], source: str) -> None:
-        """Take the weights of another run, of its averaged generator and, where it is there, of its discriminator.
+        """Take the weights of another run, of its averaged generator and, if available, of its
+        discriminator.
 
         Args:
             players: tensors by player and name.
-            source: where they are from, for the error.
+            source: origin of the weights, for the error.
 
         Raises:
-            Damaged: they are of other networks.
+            Damaged: if they belong to other networks.
         """
         networks = {"generator": self.game.G, "discriminator": self.game.D}
         for name, network in networks.items():
@@ -112,7 +117,9 @@ class TrainState:
 
     @property
     def rehearsing(self) -> bool:
-        """True during the autoencoder warm-up, before the game begins. Its samples are not evaluated."""
+        """True during the autoencoder warm-up, before the game begins. Its samples are not
+        evaluated.
+        """
         return not self.recipe.turns(self.images)[0]
 
     def batch(self, positions: range) -> Batch:
@@ -162,7 +169,9 @@ class TrainState:
         return {who: change(before[who], now) for who, now in self.glimpses.items()}
 
     def record(self, numbers: Mapping[str, float]) -> None:
-        """Record the losses and readings of a step, for the next line of statistics and the next evaluation."""
+        """Record the losses and readings of a step, for the next line of statistics and the next
+        evaluation.
+        """
         beats = {name: value for name, value in numbers.items() if name in PULSE}
         if "D(x)" in numbers:
             beats["apart"] = abs(numbers["D(x)"] - numbers["D(G(z))"])
@@ -183,7 +192,9 @@ class TrainState:
         self.plan = self.plan.corrected(self.images, self.seconds)
 
     def mark_planned(self) -> None:
-        """Record that this position is in the plan, and so a possible target of a rollback, unlike the position of a signal."""
+        """Record that this position is in the plan, and so a possible target of a rollback, unlike
+        the position of a signal.
+        """
         self.planned_at = self.images
 
     def mark_saved(self) -> None:
@@ -191,7 +202,9 @@ class TrainState:
         self.saved_at = self.images
 
     def mark_evaluated(self) -> None:
-        """Record that the steps so far are evaluated, which the checkpoint at this position does not know yet."""
+        """Record that the steps so far are evaluated, which the checkpoint at this position does
+        not know yet.
+        """
         self.pulse, self.saved_at = Pulse(), -1
 
     def keep_duels(self, duels: list[tuple[Tensor, Tensor]]) -> None:
@@ -240,7 +253,8 @@ def glimpse(player: nn.Module) -> Tensor:
 
 
 def change(before: Tensor, now: Tensor) -> Tensor:
-    """Return the distance of two glimpses relative to the norm of the first: after one step, the update-to-weight ratio.
+    """Return the distance of two glimpses relative to the norm of the first: after one step, the
+    update-to-weight ratio.
 
     >>> change(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])).item()
     0.10000000149011612

@@ -28,7 +28,8 @@ from organza.training.ema import decay, half_life
 from organza.training.state import TrainState, factor, strictness
 
 ASIDE = 1 << 40
-"""Offset of the data and latents for further turns of G in a step, beyond the positions that the run itself reaches."""
+"""Offset of the data and latents for further turns of G in a step, beyond the positions that the
+run itself reaches."""
 
 
 def train_step(state: TrainState) -> dict[str, float]:
@@ -80,7 +81,9 @@ def _turn(state: TrainState, who: str, loss: Callable[[], Turn], strongest: floa
 
 
 def played(state: TrainState, start: int, graph: bool) -> tuple[Batch, Batch]:
-    """Return the batch that begins at a position, and G's output for it; with a graph if G's turn needs one."""
+    """Return the batch that begins at a position, and G's output for it; with a graph if G's turn
+    needs one.
+    """
     game = state.game
     batch = state.batch(range(start, start + state.recipe.batch))
     game.G.requires_grad_(graph)

@@ -1,7 +1,8 @@
 """The trainer: the only training loop.
 
-`Trainer.events()` is an iterator: each `next` continues the training and yields an event, for a display or any other consumer. The next
-step is a function of the weights and of the images seen only, so a killed run resumes as if it had not been interrupted.
+`Trainer.events()` is an iterator: each `next` continues the training and yields an event, for a
+display or any other consumer. The next step is a function of the weights and of the images seen
+only, so a killed run resumes as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from organza.training.step import train_step
 
 
 class Trainer:
-    """The training loop of one run: steps, samples, evaluations, rollbacks, checkpoints, and stopping rules.
+    """The training loop of one run: steps, samples, evaluations, rollbacks, checkpoints, and
+    stopping rules.
 
     Args:
         state: training state of the run.
@@ -204,7 +206,9 @@ class Trainer:
         yield Evaluated(check, line, best(state.history) is check)
 
     def _measurable(self) -> int:
-        """Return the number of samples to evaluate: translations are unique for each reference input, so repeats would count twice."""
+        """Return the number of samples to evaluate: translations are unique for each reference
+        input, so repeats would count twice.
+        """
         state = self.state
         assert self.evaluator is not None
         drawn = state.game.latents([stream(state.seed, "drawn", 0)])

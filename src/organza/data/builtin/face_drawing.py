@@ -1,4 +1,6 @@
-"""Drawing of cartoon faces from vector artwork, in colour or with a line drawing, and the worker process that draws many of them."""
+"""Drawing of cartoon faces from vector artwork, in colour or with a line drawing, and the worker
+process that draws many of them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ SPARSE = 160  # pixels of one colour for each dab; a colour with less than a qua
 
 
 class Artist:
-    """A series of faces: face k is the same for the same (style, seed, k), in any process and order.
+    """A series of faces: face k is the same for the same (style, seed, k), in any process and
+    order.
 
     Args:
         style: name of the DiceBear style.
@@ -88,9 +91,9 @@ class PairArtist(Artist):
 
     Args:
         style, definition, seed, size: see `Artist`.
-        kind: "drawing" keeps the artwork's lines and makes its surfaces white, for styles that are drawn with dark lines;
-            "hints" adds a few dabs of each large colour, which a drawing cannot show;
-            "edges" computes lines from the colour image, for any style.
+        kind: "drawing" keeps the artwork's lines and makes its surfaces white, for styles that are
+            drawn with dark lines; "hints" adds a few dabs of each large colour, which a drawing
+            cannot show; "edges" computes lines from the colour image, for any style.
     """
 
     def __init__(self, style: str, definition: dict[str, Any], seed: int, size: int, kind: str):
@@ -132,7 +135,8 @@ def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Imag
 
     Args:
         drawing: grey image L.
-        coloured: image RGB of the same size; dabs are placed where the drawing is white and this image is not.
+        coloured: image RGB of the same size; dabs are placed where the drawing is white and this
+            image is not.
         seed: random seed of the positions.
     """
     colours, found = np.asarray(coloured), np.asarray(drawing.convert("RGB")).copy()
@@ -209,7 +213,9 @@ def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[t
 
 
 def work() -> None:
-    """Run a worker process: read an order from standard input, write a line of JSON to standard output for each face."""
+    """Run a worker process: read an order from standard input, write a line of JSON to standard
+    output for each face.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     try:
         order = json.load(sys.stdin)

@@ -37,12 +37,14 @@ def render_faces(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Render faces as 00000.png ..., with labels.csv (the parts of each) and ATTRIBUTION.txt (the artists of the artwork).
+    """Render faces as 00000.png ..., with labels.csv (the parts of each) and ATTRIBUTION.txt (the
+    artists of the artwork).
 
     Face k depends on (style, size, seed, k) only, not on the count or the number of workers.
 
     Args:
-        out: new or empty folder, or one of an interrupted rendering, which is completed or extended.
+        out: new or empty folder, or one of an interrupted rendering, which is completed or
+            extended.
         count: number of faces.
         size: pixels on each side, 8 to 4096.
         style: DiceBear style.
@@ -51,7 +53,8 @@ def render_faces(
         progress: callback (task, done, total).
 
     Raises:
-        UserError: if the style is unknown, packages are missing, the folder holds other files, or the count or size is out of range.
+        UserError: if the style is unknown, packages are missing, the folder holds other files, or
+            the count or size is out of range.
 
     >>> render_faces("faces", count=500, size=64)    # doctest: +SKIP
     PosixPath('faces')
@@ -69,14 +72,15 @@ def render_pairs(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Render faces twice: a/00000.png ... as line drawings without colours, b/00000.png ... in colour, as `render_faces` does.
+    """Render faces twice: a/00000.png ... as line drawings without colours, b/00000.png ... in
+    colour, as `render_faces` does.
 
     Args:
         out: output folder: see `render_faces`.
         count: number of pairs.
         size: pixels on each side: see `render_faces`.
-        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", with a few dabs of each large colour;
-            "edges", computed from the colours, for all styles.
+        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", with a
+            few dabs of each large colour; "edges", computed from the colours, for all styles.
         style: DiceBear style.
         seed: random seed; b/ holds the faces of `render_faces` with this seed.
         workers: number of processes; one for each core by default.
@@ -96,7 +100,9 @@ def render_pairs(
 
 
 def _rendered(folder: Path, order: dict[str, Any], count: int, workers: int | None, progress: Progress | None) -> Path:
-    """Render the faces of an order (style, seed, size, and for pairs their kind) and return the folder."""
+    """Render the faces of an order (style, seed, size, and for pairs their kind) and return the
+    folder.
+    """
     size, what = order["size"], "pairs" if "kind" in order else "faces"
     if count < 1 or not 8 <= size <= 4096:
         raise UserError(f"count is {count} and size {size}; count must be at least 1, and size from 8 to 4096.")
@@ -204,8 +210,9 @@ def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Ite
 def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess.Popen[str]:
     """Start a process that draws every step-th face.
 
-    Uses a plain command instead of multiprocessing, which would run a calling script without an `if __name__` guard again, and instead
-    of a thread, since the renderer holds the interpreter lock. Ctrl-C reaches only the parent, which ends its workers.
+    Uses a plain command instead of multiprocessing, which would run a calling script without an
+    `if __name__` guard again, and instead of a thread, since the renderer holds the interpreter
+    lock. Ctrl-C reaches only the parent, which ends its workers.
     """
     home = str(Path(__file__).parents[3])  # the folder that organza is imported from
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
@@ -243,7 +250,9 @@ def _write_labels(folder: Path, parts: list[str], rows: list[dict[str, str]]) ->
 
 
 def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
-    """Claim a folder that is new, empty, or begun with the same settings. Return True if nothing is left to do."""
+    """Claim a folder that is new, empty, or begun with the same settings. Return True if nothing is
+    left to do.
+    """
     what, places = ("pairs", ("a", "b")) if "kind" in order else ("faces", (".",))
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a folder for the {what}.")

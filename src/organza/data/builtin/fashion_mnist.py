@@ -1,6 +1,7 @@
 """Fashion-MNIST: 70,000 grey images of garments, 28x28, in ten classes.
 
-Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747, https://github.com/zalandoresearch/fashion-mnist; MIT licence.
+Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747, https://github.com/zalandoresearch/fashion-mnist;
+MIT licence.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Mac
 
 
 class Published(NamedTuple):
-    """A published file: bytes and md5 from the authors' README, sha256 of its unpacked content from Debian's package."""
+    """A published file: bytes and md5 from the authors' README, sha256 of its unpacked content from
+    Debian's package.
+    """
 
     bytes: int
     md5: str
@@ -71,15 +74,19 @@ def fashion_mnist(
     announce: Callable[[str], None] = print,
     address: str = ADDRESS,
 ) -> Path:
-    """Write Fashion-MNIST as PNG files in ten folders, one for each class, like any other folder of images.
+    """Write Fashion-MNIST as PNG files in ten folders, one for each class, like any other folder of
+    images.
 
-    The download was tested against a local server with the same files, not against the real address.
+    The download was tested against a local server with the same files, not against the real
+    address.
 
     Args:
         out: new or empty folder; it appears complete or not at all.
-        source: folder with the idx files, gzipped or not; None uses the location of Debian's dataset-fashion-mnist.
+        source: folder with the idx files, gzipped or not; None uses the location of Debian's
+            dataset-fashion-mnist.
         split: "train" (60,000) or "test" (10,000).
-        download: True to download missing files; sizes and checksums are announced first, and must be the published ones.
+        download: True to download missing files; sizes and checksums are announced first, and must
+            be the published ones.
         progress: callback (task, done, total).
         announce: function that receives a message before each download.
         address: URL of the files.
@@ -109,7 +116,8 @@ def fashion_mnist(
 
 
 def read_idx(content: bytes, name: str, axes: int) -> np.ndarray:
-    """Parse an idx file of bytes: 0 0 8 axes, the lengths as big-endian 32-bit numbers, then the values.
+    """Parse an idx file of bytes: 0 0 8 axes, the lengths as big-endian 32-bit numbers, then the
+    values.
 
     >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]), "labels", axes=1).tolist()
     [7, 9]

@@ -1,8 +1,10 @@
-"""Furniture: 920 meshes of chairs, tables, beds, lamps, cups, cars ... from Debian's packages sweethome3d and sweethome3d-furniture.
+"""Furniture: 920 meshes of chairs, tables, beds, lamps, cups, cars ... from Debian's packages
+sweethome3d and sweethome3d-furniture.
 
-The catalogues are zips with a table of properties and OBJ files. Licences: CC BY 3.0 (Scopia, Kator Legaz, Reallusion, BlendSwap-CC-BY),
-public domain (BlendSwap-CC-0), GPL 2 or later (the program's own hundred, Copyright (c) Emmanuel Puybaret / eTeks). Each is written beside
-the meshes. http://www.sweethome3d.com.
+The catalogues are zips with a table of properties and OBJ files. Licences: CC BY 3.0 (Scopia, Kator
+Legaz, Reallusion, BlendSwap-CC-BY), public domain (BlendSwap-CC-0), GPL 2 or later (the program's
+own hundred, Copyright (c) Emmanuel Puybaret / eTeks). Each is written beside the meshes.
+http://www.sweethome3d.com.
 """
 
 from __future__ import annotations
@@ -41,11 +43,13 @@ class Piece(NamedTuple):
 def furniture(
     out: str | Path, source: str | Path | None = None, only: Sequence[str] = (), progress: Progress | None = None
 ) -> int:
-    """Write the meshes as OBJ files in folders by category, upright and in centimetres, with a table and licences; return their number.
+    """Write the meshes as OBJ files in folders by category, upright and in centimetres, with a
+    table and licences; return their number.
 
     Args:
         out: new or empty folder; it appears complete or not at all.
-        source: folder with the catalogues (.sh3f, sweethome3d.jar), at any depth; None uses the location of Debian's packages.
+        source: folder with the catalogues (.sh3f, sweethome3d.jar), at any depth; None uses the
+            location of Debian's packages.
         only: words that select objects by name: chair, table ...; empty selects all.
         progress: callback (task, done, total).
 
@@ -115,7 +119,8 @@ def properties(text: str) -> dict[str, str]:
 
 
 def upright(obj: str, turned: np.ndarray, size: np.ndarray) -> str:
-    """Reduce an OBJ file to its surface: rotated, resting on y = 0, centred, stretched to a width, height and depth.
+    """Reduce an OBJ file to its surface: rotated, resting on y = 0, centred, stretched to a width,
+    height and depth.
 
     >>> upright("v 0 0 0\\nv 2 0 0\\nv 0 4 0\\nvn 0 0 1\\nf 1//1 2//1 3//1", np.eye(3), np.array([1, 1, 1])).splitlines()
     ['v -0.50 0.00 0.00', 'v 0.50 0.00 0.00', 'v -0.50 1.00 0.00', 'f 1 2 3']

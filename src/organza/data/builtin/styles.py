@@ -19,10 +19,12 @@ def render_styles(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Render faces of one style in out/a and others of another style in out/b, for `Unpaired`; each with its ATTRIBUTION.txt.
+    """Render faces of one style in out/a and others of another style in out/b, for `Unpaired`; each
+    with its ATTRIBUTION.txt.
 
     Args:
-        out: new or empty folder, or one of an interrupted rendering, which is completed or extended.
+        out: new or empty folder, or one of an interrupted rendering, which is completed or
+            extended.
         a: DiceBear style of domain a.
         b: DiceBear style of domain b.
         count: number of faces in each.

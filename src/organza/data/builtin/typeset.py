@@ -17,7 +17,8 @@ FAMILIES = (
     "dejavusans", "dejavuserif", "liberation", "freesans", "freeserif", "freemono", "nimbus", "notosans-", "notoserif-",
     "ubuntu", "roboto", "opensans", "arial", "times", "verdana", "georgia", "courier", "helvetica", "trebuc", "tahoma", "calibri",
 )  # fmt: skip
-"""Prefixes of the file names of common text fonts, without fonts of symbols and of scripts with other digits."""
+"""Prefixes of the file names of common text fonts, without fonts of symbols and of scripts with
+other digits."""
 FINE = 4  # factor of supersampling
 HEIGHT = 20 / 32  # height of a digit relative to its image, as in MNIST
 
@@ -45,7 +46,8 @@ class Look:
 
 
 def look(k: int, fonts: int, seed: int) -> Look:
-    """Return the appearance of digit k of a series; digits take turns, so that all are equally frequent.
+    """Return the appearance of digit k of a series; digits take turns, so that all are equally
+    frequent.
 
     >>> look(13, 21, seed=0).digit
     3
@@ -89,7 +91,9 @@ def _backwards(chosen: Look, side: int) -> tuple[float, ...]:
 
 
 def system_fonts(size: int) -> list[tuple[str, Font]]:
-    """Return the text fonts of this system by name, scaled so that a digit is HEIGHT of `size` pixels; Pillow's own if there are none."""
+    """Return the text fonts of this system by name, scaled so that a digit is HEIGHT of `size`
+    pixels; Pillow's own if there are none.
+    """
     found: dict[str, Font] = {}
     for path in sorted(
         (
@@ -115,7 +119,9 @@ def _folders() -> list[Path]:
 
 
 def _fitted(path: Path, size: int) -> Font | None:
-    """Return the font of a file at the right size, or None if it cannot be read or lacks any of the ten digits."""
+    """Return the font of a file at the right size, or None if it cannot be read or lacks any of the
+    ten digits.
+    """
     try:
         font = ImageFont.truetype(str(path), 100)
         pictures = {_shape(font, digit) for digit in DIGITS}

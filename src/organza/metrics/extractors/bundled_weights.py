@@ -1,7 +1,9 @@
-"""Networks whose ImageNet weights come inside a package: located, verified, converted once, and never run as code.
+"""Networks whose ImageNet weights come inside a package: located, verified, converted once, and
+never run as code.
 
-The published file is read with `weights_only=True` after a comparison of its sha256 with the one pinned here. Each batch norm is folded,
-exactly, into the convolution before it, and the result is cached as safetensors.
+The published file is read with `weights_only=True` after a comparison of its sha256 with the one
+pinned here. Each batch norm is folded, exactly, into the convolution before it, and the result is
+cached as safetensors.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from organza.errors import UserError
 from organza.metrics.extractors import weight_cache
 
 FORMAT = "1"
-"""Version of the converted weights, to be increased when names or the folding change, so that old caches are made again."""
+"""Version of the converted weights, to be increased when names or the folding change, so that old
+caches are made again."""
 
 
 class Seer(Protocol):
@@ -106,7 +109,8 @@ class Weights:
 def fold(
     weight: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float
 ) -> tuple[Tensor, Tensor]:
-    """Fold a batch norm into the convolution before it: w' = w s, b' = beta - mean s, s = gamma / sqrt(variance + epsilon).
+    """Fold a batch norm into the convolution before it: w' = w s, b' = beta - mean s, s = gamma /
+    sqrt(variance + epsilon).
 
     Args:
         weight: weight of a convolution without bias, [outputs, inputs, height, width].
@@ -127,11 +131,13 @@ def fold(
 
 
 def converted(network: nn.Module, published: Mapping[str, Tensor], epsilon: float) -> dict[str, Tensor]:
-    """Convert a published state dict to the network's own: both list the convolutions from the image to the head; batch norm is folded.
+    """Convert a published state dict to the network's own: both list the convolutions from the
+    image to the head; batch norm is folded.
 
     Args:
         network: network whose convolutions have biases, and whose last layer is named `classifier`.
-        published: state dict in which each weight [o, i, h, w] is followed by its batch norm's gamma, beta, mean and variance [o].
+        published: state dict in which each weight [o, i, h, w] is followed by its batch norm's
+            gamma, beta, mean and variance [o].
         epsilon: epsilon of the batch norms.
     """
     names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]

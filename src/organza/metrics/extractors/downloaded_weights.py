@@ -1,7 +1,9 @@
-"""Published weights: named with size, address and licence, and verified byte for byte before they are read.
+"""Published weights: named with size, address and licence, and verified byte for byte before they
+are read.
 
-Nothing is downloaded without permission: either the file is given (`--weights FILE`), or its download is permitted (`--download`). After
-the first use, the weights are cached as safetensors, with the published file's sha256 in the name, and neither is needed again.
+Nothing is downloaded without permission: either the file is given (`--weights FILE`), or its
+download is permitted (`--download`). After the first use, the weights are cached as safetensors,
+with the published file's sha256 in the name, and neither is needed again.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from organza.progress import Progress
 from organza.untrusted import open_regular
 
 FORMAT = "1"
-"""Version of the converted weights, to be increased when names or numbers change, so that old caches are made again."""
+"""Version of the converted weights, to be increased when names or numbers change, so that old
+caches are made again."""
 BLOCK = 1 << 20  # bytes
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -44,7 +47,8 @@ class Published:
         sha256: digest of the file.
         licence: licence of the weights.
         converted: function that converts the published state dict to that of our network.
-        read: function that reads the published state dict from the file's bytes; runs none of its code.
+        read: function that reads the published state dict from the file's bytes; runs none of its
+            code.
     """
 
     name: str
@@ -83,7 +87,8 @@ class Published:
             progress: callback (task, megabytes done, total) for a download.
 
         Raises:
-            UserError: if there are no weights and no permission to download, or they differ from the published ones.
+            UserError: if there are no weights and no permission to download, or they differ from
+                the published ones.
         """
         if (known := weight_cache.read(self.kept_at(cache), self.about())) is not None:
             return known
@@ -151,7 +156,9 @@ def state_dict(body: bytes) -> dict[str, Tensor]:
 
 
 def scripted(body: bytes) -> dict[str, Tensor]:
-    """Return the tensors of an archive by torch.jit.save. Its code is not called; its sha256 is that of the published one."""
+    """Return the tensors of an archive by torch.jit.save. Its code is not called; its sha256 is
+    that of the published one.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(io.BytesIO(body), map_location="cpu").state_dict()

@@ -1,12 +1,15 @@
-"""EfficientNet-Lite0, an ImageNet network used for features: inference only; its weights come inside a package.
+"""EfficientNet-Lite0, an ImageNet network used for features: inference only; its weights come
+inside a package.
 
-Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", https://arxiv.org/abs/1905.11946, table 1
-(B0), made of the inverted residuals of MobileNetV2, https://arxiv.org/abs/1801.04381. The Lite variant has no squeeze-and-excitation
-and ReLU6 instead of swish: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+https://arxiv.org/abs/1905.11946, table 1 (B0), made of the inverted residuals of MobileNetV2,
+https://arxiv.org/abs/1801.04381. The Lite variant has no squeeze-and-excitation and ReLU6 instead
+of swish: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 
     image [N, 3, H, W] -> stem /2 -> 16 /2 -> 24 /4 -> 40 /8 -> 80 /16 -> 112 /16 -> 192 /32 -> 320 /32 -> head 1280 -> mean -> 1000
 
-4.7 million weights. Batch norm is folded into the convolutions, exactly, when the weights are converted.
+4.7 million weights. Batch norm is folded into the convolutions, exactly, when the weights are
+converted.
 """
 
 from __future__ import annotations
@@ -49,9 +52,11 @@ TAPS = (1, 2, 4, 6)  # the last stages at strides 4, 8, 16 and 32, with 24, 40, 
 
 
 class Convolution(nn.Conv2d):
-    """A convolution whose output is ceil(input / stride) wide; odd padding has its larger half below and to the right.
+    """A convolution whose output is ceil(input / stride) wide; odd padding has its larger half
+    below and to the right.
 
-    This is TensorFlow's rule, with which the weights were trained. It differs from symmetric padding at stride 2.
+    This is TensorFlow's rule, with which the weights were trained. It differs from symmetric
+    padding at stride 2.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
@@ -71,7 +76,8 @@ class Convolution(nn.Conv2d):
 
 
 class Lite0(nn.Module):
-    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features. `pretrained()` loads its weights.
+    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features.
+    `pretrained()` loads its weights.
 
     >>> import torch
     >>> network = Lite0()
@@ -89,7 +95,9 @@ class Lite0(nn.Module):
         self.classifier = nn.Linear(1280, 1000)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Compute the features at strides 4, 8, 16 and 32: [N, 24, H/4, W/4], [N, 40, ..], [N, 112, ..], [N, 320, H/32, W/32]."""
+        """Compute the features at strides 4, 8, 16 and 32: [N, 24, H/4, W/4], [N, 40, ..],
+        [N, 112, ..], [N, 320, H/32, W/32].
+        """
         x, taps = F.relu6(self.stem(pixels), inplace=True), []
         for index, stage in enumerate(self.stages):
             x = stage(x)
@@ -98,7 +106,9 @@ class Lite0(nn.Module):
         return taps
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """Compute the head's features, averaged over the image, [N, 1280], as used by the classifier and the metrics."""
+        """Compute the head's features, averaged over the image, [N, 1280], as used by the
+        classifier and the metrics.
+        """
         return F.relu6(self.head(self(pixels)[-1]), inplace=True).mean((2, 3))
 
     def logits(self, pixels: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Features of images, on which distances between sets of images are computed. Any `Extractor` can be used."""
+"""Features of images, on which distances between sets of images are computed. Any `Extractor` can
+be used.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +21,38 @@ from organza.metrics.extractors import efficientnet_lite, mobilenet, weight_cach
 from organza.metrics.extractors.bundled_weights import Seer, Weights
 
 MICROBATCH = 16
-"""Images of 96x96 in one pass of the network: fast on a CPU (larger batches leave its caches), and the same for every caller."""
+"""Images of 96x96 in one pass of the network: fast on a CPU (larger batches leave its caches), and
+the same for every caller."""
 
 
 class Extractor(Protocol):
-    """A function from images to features, each image independently. Numbers with different cards must not be compared."""
+    """A function from images to features, each image independently. Numbers with different cards
+    must not be compared.
+    """
 
     name: str
     dimension: int
 
     def card(self) -> dict[str, Any]:
-        """Return the conditions of the features: at least name, weights (sha256), resolution and resizer; ready for JSON."""
+        """Return the conditions of the features: at least name, weights (sha256), resolution and
+        resizer; ready for JSON.
+        """
         ...
 
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """Compute float32 [N, dimension] on the CPU, or [N, looks, dimension] (see `Pyramid`), of uint8 [N, H, W, C], C in 1, 3, 4."""
+        """Compute float32 [N, dimension] on the CPU, or [N, looks, dimension] (see `Pyramid`), of
+        uint8 [N, H, W, C], C in 1, 3, 4.
+        """
         ...
 
 
 def pixels(images: Tensor, resolution: int) -> Tensor:
-    """Convert images for a network with square RGB input: float 0..255, [N, 3, resolution, resolution].
+    """Convert images for a network with square RGB input: float 0..255,
+    [N, 3, resolution, resolution].
 
-    Grey is repeated over the three channels. Transparent images are composited on white. Other sizes are resized to the resolution by
-    antialiased bicubic interpolation, clamped to 0..255; images that are not square are stretched, so that every pixel counts.
+    Grey is repeated over the three channels. Transparent images are composited on white. Other
+    sizes are resized to the resolution by antialiased bicubic interpolation, clamped to 0..255;
+    images that are not square are stretched, so that every pixel counts.
 
     Args:
         images: uint8 [N, H, W, C] with 1, 3 or 4 channels.
@@ -58,7 +69,8 @@ def pixels(images: Tensor, resolution: int) -> Tensor:
 
 
 def planes(images: Tensor) -> Tensor:
-    """Convert images for a network with RGB input: uint8 [N, H, W, C], C in 1, 3, 4, to float 0..255, [N, 3, H, W].
+    """Convert images for a network with RGB input: uint8 [N, H, W, C], C in 1, 3, 4, to float
+    0..255, [N, 3, H, W].
 
     Grey is repeated over the three channels. Transparent images are composited on white.
     """
@@ -87,7 +99,8 @@ def checked(images: np.ndarray | Tensor) -> Tensor:
 
 
 def at_once(resolution: int) -> int:
-    """Return the number of images of another resolution that need as much memory as `MICROBATCH` of 96x96: 16 of 48x48 are too few.
+    """Return the number of images of another resolution that need as much memory as `MICROBATCH` of
+    96x96: 16 of 48x48 are too few.
 
     >>> at_once(96), at_once(48), at_once(32), at_once(1024)
     (16, 64, 144, 1)
@@ -98,7 +111,8 @@ def at_once(resolution: int) -> int:
 def in_parts(
     images: np.ndarray | Tensor, dimension: int, see: Callable[[Tensor], Tensor], some: int = MICROBATCH
 ) -> Tensor:
-    """Compute the features of images, uint8 [N, H, W, C] to float32 [N, dimension], in parts: memory does not grow with N.
+    """Compute the features of images, uint8 [N, H, W, C] to float32 [N, dimension], in parts:
+    memory does not grow with N.
 
     Args:
         images: images to process.
@@ -117,7 +131,8 @@ def in_parts(
 
 
 class Pooled:
-    """Pooled head features of a network whose weights come inside a package. See `offline_extractor`, `second_opinion`.
+    """Pooled head features of a network whose weights come inside a package. See
+    `offline_extractor`, `second_opinion`.
 
     Args:
         weights: origin of the network's weights.
@@ -151,7 +166,8 @@ class Pooled:
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """Compute features of uint8 [N, H, W, C], float32 [N, 1280], in micro-batches: memory does not grow with N.
+        """Compute features of uint8 [N, H, W, C], float32 [N, 1280], in micro-batches: memory does
+        not grow with N.
 
         Raises:
             UserError: if they are not uint8 [N, H, W, C] with 1, 3 or 4 channels.
@@ -164,7 +180,8 @@ class Pooled:
 
 
 def offline_extractor(resolution: int = 96) -> Extractor:
-    """Return the extractor that needs no download: EfficientNet-Lite0, whose weights come inside a package.
+    """Return the extractor that needs no download: EfficientNet-Lite0, whose weights come inside a
+    package.
 
     Args:
         resolution: pixels a side to which images are resized; the cost grows with its square.
@@ -186,7 +203,8 @@ def offline_extractor(resolution: int = 96) -> Extractor:
 
 
 def second_opinion(resolution: int = 96) -> Extractor:
-    """Return a MobileNetV2 extractor, whose weights come inside another package and are unrelated to those of `offline_extractor`.
+    """Return a MobileNetV2 extractor, whose weights come inside another package and are unrelated
+    to those of `offline_extractor`.
 
     Args:
         resolution: pixels a side to which images are resized; the cost grows with its square.
@@ -198,7 +216,8 @@ def second_opinion(resolution: int = 96) -> Extractor:
 
 
 def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str, directory: Path) -> Tensor:
-    """Return the features of images that do not change, computed once and cached: float32 [N, dimension].
+    """Return the features of images that do not change, computed once and cached: float32
+    [N, dimension].
 
     Args:
         extractor: feature extractor; its card is part of the file's name.

@@ -1,12 +1,15 @@
-"""Inception-v3 in the variant of the Fréchet Inception distance: the features of published FIDs. Inference only.
+"""Inception-v3 in the variant of the Fréchet Inception distance: the features of published FIDs.
+Inference only.
 
-Szegedy et al. 2015, "Rethinking the Inception Architecture for Computer Vision", https://arxiv.org/abs/1512.00567, table 1 and figures 5
-to 7, with the departures of the network of 2015-12-05 that Heusel et al. 2017, https://arxiv.org/abs/1706.08500, use: averages
-that exclude the border, a maximum in the last block, 1008 classes. The weights are those of torch-fidelity.
+Szegedy et al. 2015, "Rethinking the Inception Architecture for Computer Vision",
+https://arxiv.org/abs/1512.00567, table 1 and figures 5 to 7, with the departures of the network of
+2015-12-05 that Heusel et al. 2017, https://arxiv.org/abs/1706.08500, use: averages that exclude the
+border, a maximum in the last block, 1008 classes. The weights are those of torch-fidelity.
 
     image [N, 3, H, W] -> 299x299 -> stem /8 -> A 288 /8 -> B 768 /16 -> C 768 /16 -> D 1280 /32 -> E 2048 /32 -> mean [N, 2048]
 
-22 million weights. Batch norm is folded into the convolutions, exactly, when the weights are converted.
+22 million weights. Batch norm is folded into the convolutions, exactly, when the weights are
+converted.
 """
 
 from __future__ import annotations
@@ -115,7 +118,9 @@ def block_e(c: int, pool: nn.Module) -> Beside:
 
 
 class Inception(nn.Module):
-    """The network: pixels 0..255, [N, 3, H, W], to features. Its convolutions are in the order of LAYERS."""
+    """The network: pixels 0..255, [N, 3, H, W], to features. Its convolutions are in the order of
+    LAYERS.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,14 +133,18 @@ class Inception(nn.Module):
         self.classifier = nn.Linear(2048, 1008)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """Compute the features averaged over the image, [N, 2048], which FID, KID and precision use."""
+        """Compute the features averaged over the image, [N, 2048], which FID, KID and precision
+        use.
+        """
         return self.body((resized(pixels, SIDE) - 128) / 128).mean((2, 3))
 
 
 def resized(pixels: Tensor, side: int) -> Tensor:
-    """Resize by TensorFlow 1's bilinear interpolation, [N, C, H, W] to [N, C, side, side]: pixel i of n comes from i * n / side.
+    """Resize by TensorFlow 1's bilinear interpolation, [N, C, H, W] to [N, C, side, side]: pixel i
+    of n comes from i * n / side.
 
-    Without a half-pixel offset and without averaging, so reductions are aliased: published FIDs depend on it.
+    Without a half-pixel offset and without averaging, so reductions are aliased: published FIDs
+    depend on it.
 
     >>> resized(torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]]), 4)[0, 0]
     tensor([[ 0.,  2.,  4.,  4.],

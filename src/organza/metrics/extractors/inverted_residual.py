@@ -1,6 +1,7 @@
 """Inverted residuals, the blocks of the feature networks.
 
-Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", https://arxiv.org/abs/1801.04381, table 1.
+Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+https://arxiv.org/abs/1801.04381, table 1.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Convolution = Callable[..., nn.Conv2d]
-"""Function of (inputs, outputs, kernel, stride, groups) that returns a convolution with its own padding rule."""
+"""Function of (inputs, outputs, kernel, stride, groups) that returns a convolution with its own
+padding rule."""
 
 
 class Stage(NamedTuple):
-    """One row of a paper's table: `repeats` blocks, of which the first changes resolution and channels."""
+    """One row of a paper's table: `repeats` blocks, of which the first changes resolution and
+    channels.
+    """
 
     expansion: int
     kernel: int
@@ -27,7 +31,9 @@ class Stage(NamedTuple):
 
 
 class InvertedResidual(nn.Module):
-    """A block that expands by a 1x1 convolution, filters each channel and projects back; with a residual if the shapes agree."""
+    """A block that expands by a 1x1 convolution, filters each channel and projects back; with a
+    residual if the shapes agree.
+    """
 
     def __init__(self, convolution: Convolution, expansion: int, kernel: int, stride: int, inputs: int, outputs: int):
         super().__init__()

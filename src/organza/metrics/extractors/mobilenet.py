@@ -1,10 +1,13 @@
-"""MobileNetV2, a second feature network: its weights are unrelated to those of the first, as a check on its results.
+"""MobileNetV2, a second feature network: its weights are unrelated to those of the first, as a
+check on its results.
 
-Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", https://arxiv.org/abs/1801.04381, table 2.
+Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+https://arxiv.org/abs/1801.04381, table 2.
 
     image [N, 3, H, W] -> stem /2 -> 16 /2 -> 24 /4 -> 32 /8 -> 64 /16 -> 96 /16 -> 160 /32 -> 320 /32 -> head 1280 -> mean -> 1000
 
-3.5 million weights. Batch norm is folded into the convolutions, exactly, when the weights are converted.
+3.5 million weights. Batch norm is folded into the convolutions, exactly, when the weights are
+converted.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ WEIGHTS = Weights(
     sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
     epsilon=1e-5,
 )
-"""State dict that torchvision publishes as mobilenet_v2-b0353104; the package's own code is not used."""
+"""State dict that torchvision publishes as mobilenet_v2-b0353104; the package's own code is not
+used."""
 
 MEAN = 255 * torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # normalisation of pixels 0..255 in its training
 DEVIATION = 255 * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -51,7 +55,8 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups:
 
 
 class MobileNetV2(nn.Module):
-    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features. `pretrained()` loads its weights.
+    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features.
+    `pretrained()` loads its weights.
 
     >>> MobileNetV2().pooled(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 1280])
@@ -65,7 +70,9 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Linear(1280, 1000)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """Compute the head's features, averaged over the image, [N, 1280], as used by the classifier and the metrics."""
+        """Compute the head's features, averaged over the image, [N, 1280], as used by the
+        classifier and the metrics.
+        """
         x = F.relu6(self.stem(pixels), inplace=True)
         for stage in self.stages:
             x = stage(x)

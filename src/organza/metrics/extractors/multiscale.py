@@ -1,11 +1,13 @@
-"""Features at several scales of each image: full size, half, and an eighth. The mean of their distances selects the best checkpoint.
+"""Features at several scales of each image: full size, half, and an eighth. The mean of their
+distances selects the best checkpoint.
 
     distance(P, Q) = mean over s of MMD^2(f_s(P / s), f_s(Q / s))        s = 1, 2, 8
 
-Symbols: f_s a network with an input of so many pixels, P / s the images reduced by averages over s x s pixels.
+Symbols: f_s a network with an input of so many pixels, P / s the images reduced by averages over s
+x s pixels.
 
-A network trained on photographs distinguishes outlines from blots, but hardly reacts to a green face. An image of 8x8 pixels
-contains only colours and layout (docs/lab-log.md, 23).
+A network trained on photographs distinguishes outlines from blots, but hardly reacts to a green
+face. An image of 8x8 pixels contains only colours and layout (docs/lab-log.md, 23).
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 from organza.metrics.extractors.features import Extractor, planes
 
 LOOKS = {1: 96, 2: 48, 8: 32}
-"""Reduction factors, with the pixels a side of the network's input. The small scales cost a third of the first."""
+"""Reduction factors, with the pixels a side of the network's input. The small scales cost a third
+of the first."""
 LEAST = 4
 """Least pixels a side of a reduced image."""
 
 
 class Pyramid:
-    """Features of an image at several scales: uint8 [N, H, W, C] to float32 [N, looks, dimension]. The first is the full size.
+    """Features of an image at several scales: uint8 [N, H, W, C] to float32 [N, looks, dimension].
+    The first is the full size.
 
     Args:
         network: function that returns an extractor for a resolution.
@@ -44,7 +48,9 @@ class Pyramid:
         self.name, self.dimension, self.about = first.name, first.dimension, first.card()
 
     def card(self) -> dict[str, Any]:
-        """Return the conditions of the features, ready for JSON: the card of the first scale, and the other factors and resolutions."""
+        """Return the conditions of the features, ready for JSON: the card of the first scale, and
+        the other factors and resolutions.
+        """
         smaller = {f"1/{by}": look.card().get("resolution") for by, look in self.looks.items() if by > 1}
         return self.about | {"also at": smaller}
 
@@ -58,7 +64,8 @@ class Pyramid:
 
 
 def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
-    """Reduce images by averages over areas, rounded: uint8 [N, H, W, C] to [N, max(H / by, 4), max(W / by, 4), C].
+    """Reduce images by averages over areas, rounded: uint8 [N, H, W, C] to
+    [N, max(H / by, 4), max(W / by, 4), C].
 
     Transparent images are composited on white first, and have three channels afterwards.
 
@@ -82,7 +89,8 @@ def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
 
 
 def looks_of(features: Tensor) -> tuple[Tensor, ...]:
-    """Return the features of each scale, [N, dimension] each; features without scales are a single one.
+    """Return the features of each scale, [N, dimension] each; features without scales are a single
+    one.
 
     >>> len(looks_of(torch.zeros(5, 3, 7))), len(looks_of(torch.zeros(5, 7)))
     (3, 1)

@@ -1,6 +1,8 @@
-"""Networks that papers evaluate with (Inception, CLIP, DINOv2), if their weights are available. See `downloaded_weights`.
+"""Networks that papers evaluate with (Inception, CLIP, DINOv2), if their weights are available. See
+`downloaded_weights`.
 
-Images are resized as in torch-fidelity: bilinear like TensorFlow 1, without averaging, so that numbers agree with its own.
+Images are resized as in torch-fidelity: bilinear like TensorFlow 1, without averaging, so that
+numbers agree with its own.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ class Kind:
         network: function that builds the network, without weights; it has `pooled`.
         side: pixels a side to which images are resized; 0 if the network resizes them itself.
         mean: mean of pixels 0..255 in its training; 0 if the network normalises them itself.
-        deviation: standard deviation of pixels 0..255 in its training; 1 if the network normalises them itself.
+        deviation: standard deviation of pixels 0..255 in its training; 1 if the network normalises
+            them itself.
         features: description of the features.
         dimension: dimension of the features.
     """
@@ -114,7 +117,8 @@ def known(
         progress: callback for a download.
 
     Raises:
-        UserError: if its weights are missing without permission to download, or differ from the published ones.
+        UserError: if its weights are missing without permission to download, or differ from the
+            published ones.
 
     >>> known("inception", [Path("weights-inception-2015-12-05-6726825d.pth")]).dimension    # doctest: +SKIP
     2048

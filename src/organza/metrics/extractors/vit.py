@@ -1,8 +1,10 @@
-"""Vision transformers for features: CLIP's and DINOv2's are one network with small differences. Inference only.
+"""Vision transformers for features: CLIP's and DINOv2's are one network with small differences.
+Inference only.
 
-Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", https://arxiv.org/abs/2010.11929, section 3.1. Radford et al. 2021, "Learning
-Transferable Visual Models From Natural Language Supervision", https://arxiv.org/abs/2103.00020; Oquab et al. 2023, "DINOv2: Learning
-Robust Visual Features without Supervision", https://arxiv.org/abs/2304.07193.
+Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", https://arxiv.org/abs/2010.11929, section
+3.1. Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision",
+https://arxiv.org/abs/2103.00020; Oquab et al. 2023, "DINOv2: Learning Robust Visual Features
+without Supervision", https://arxiv.org/abs/2304.07193.
 
     image [N, 3, 224, 224] -> patches after a class token [N, n + 1, d] -> blocks -> the class token [N, d] -> [N, features]
 """
@@ -21,7 +23,8 @@ SIDE = 224  # pixels a side of the input
 
 
 class Block(nn.Module):
-    """A transformer block: x + a * attention(norm(x)), then x + b * MLP(norm(x)): tokens [N, t, d] to the same.
+    """A transformer block: x + a * attention(norm(x)), then x + b * MLP(norm(x)): tokens [N, t, d]
+    to the same.
 
     Args:
         width: dimension d of the tokens.
@@ -49,7 +52,8 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The network: pixels [N, 3, 224, 224], normalised with MEAN and DEVIATION of its kind, to features.
+    """The network: pixels [N, 3, 224, 224], normalised with MEAN and DEVIATION of its kind, to
+    features.
 
     Args:
         patch: pixels a side of a patch.
@@ -57,7 +61,8 @@ class Transformer(nn.Module):
         depth: number of blocks.
         heads: number of attention heads.
         epsilon: epsilon of the norms.
-        clip: True for a norm before the blocks, the quick GELU, and a projection to 512 features after them.
+        clip: True for a norm before the blocks, the quick GELU, and a projection to 512 features
+            after them.
     """
 
     def __init__(self, patch: int, width: int, depth: int, heads: int, epsilon: float, clip: bool):
@@ -120,7 +125,9 @@ def renamed(published: dict[str, Tensor], names: tuple[tuple[str, str], ...]) ->
 
 
 def our_clip(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert CLIP's state dict to the network's own: in float32, patches with a bias of 0, without the text encoder."""
+    """Convert CLIP's state dict to the network's own: in float32, patches with a bias of 0, without
+    the text encoder.
+    """
     seeing = {name.removeprefix("visual."): value for name, value in published.items() if name.startswith("visual.")}
     state = renamed(seeing, CLIP_NAMES)
     width = len(state["first"])
@@ -134,7 +141,9 @@ def our_clip(published: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def our_dinov2(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert DINOv2's state dict to our network's, with the positions of its 37x37 patches interpolated to 16x16, as by its authors."""
+    """Convert DINOv2's state dict to our network's, with the positions of its 37x37 patches
+    interpolated to 16x16, as by its authors.
+    """
     state = renamed(published, DINO_NAMES)
     first, patches = state["places"][:, :1], state["places"][:, 1:]
     old, new = round(patches.shape[1] ** 0.5), SIDE // 14

@@ -1,6 +1,8 @@
-"""Cache of tensors on disk: safetensors with a checksum inside, written to a temporary file and renamed.
+"""Cache of tensors on disk: safetensors with a checksum inside, written to a temporary file and
+renamed.
 
-A file in the cache is never trusted: one that is damaged, or has other facts, counts as absent and is made again.
+A file in the cache is never trusted: one that is damaged, or has other facts, counts as absent and
+is made again.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
-    """Write tensors and facts about them; other processes see the old file, or the complete new one.
+    """Write tensors and facts about them; other processes see the old file, or the complete new
+    one.
 
     Args:
         path: path of the file; its folder is created.
