@@ -1,4 +1,4 @@
-"""What makes plain places plain: contestants for race.py, and how restless the pictures are that they drew.
+"""What makes plain places plain: contestants for race.py, and how restless the images are that they drew.
 
     python benchmarks/race.py run faces --out race --contestant colours:plain@3m --contestant colours:opponent@3m \
         --contestant colours:moved@3m --seeds 2
@@ -6,7 +6,7 @@
     python benchmarks/colours.py race
 
 For each contestant, seed and age it prints the mean difference of neighbouring pixels in the two chromas, and in lightness, over that of
-the real pictures: 1 is as restless as they are.
+the real images: 1 is as restless as they are.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
     arguments.add_argument("race", type=Path)
     folder = arguments.parse_args().race
     real = restlessness(np.load(folder / "real.npy"))
-    print(f"{'contestant':24s}{'seconds':>9s}{'images':>9s}{'chroma':>9s}{'lightness':>11s}   over the real pictures'")
+    print(f"{'contestant':24s}{'seconds':>9s}{'images':>9s}{'chroma':>9s}{'lightness':>11s}   over the real images'")
     for path in sorted(folder.glob("*#*.json")):
         lane = json.loads(path.read_text())
         for stop in lane["stops"]:

@@ -1,4 +1,4 @@
-"""What an encoder is worth: reconstructions of held-out pictures against trivial ones, and its latents against the prior.
+"""What an encoder is worth: reconstructions of held-out images against trivial ones, and its latents against the prior.
 
 python benchmarks/encoders.py runs/faces-aae --out encoders.json
 """
@@ -23,16 +23,16 @@ from organza.metrics.paired import faithfulness
 
 
 def nearest(pictures: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """For each picture the one that is nearest in mean squared error, uint8 [N, H, W, C]."""
+    """For each image the one that is nearest in mean squared error, uint8 [N, H, W, C]."""
     flat = [torch.from_numpy(np.array(part)).float().flatten(1) for part in (pictures, among)]
     return among[squared_distances(*flat).argmin(1).numpy()]
 
 
 def reconstructions(run: Run, data: Images) -> dict[str, dict[str, float]]:
-    """The faithfulness of what stands for held-out pictures: the reconstruction, the mean, the nearest of the training pictures."""
+    """The faithfulness of what stands for held-out images: the reconstruction, the mean, the nearest of the training images."""
     held, train = data.images[data.parts.held_out], data.images[data.parts.train]
     mean = np.broadcast_to(np.round(train.mean(0)).astype(np.uint8), held.shape)
-    stands = {"reconstruction": run.reconstruct(held), "nearest training picture": nearest(held, train), "mean": mean}
+    stands = {"reconstruction": run.reconstruct(held), "nearest training image": nearest(held, train), "mean": mean}
     extractor, target = offline_extractor(), torch.from_numpy(held)
     return {
         name: {
@@ -50,7 +50,7 @@ def prior(run: Run, count: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def latents(run: Run, data: Images) -> dict[str, float]:
-    """How near the latents of held-out pictures are to the prior, and how well E inverts G."""
+    """How near the latents of held-out images are to the prior, and how well E inverts G."""
     z = run.encode(data.images[data.parts.held_out])
     drawn, again = prior(run, len(z), 1), prior(run, len(z), 2)
     back = torch.cat([run.encoder(run.generate(some)) for some in drawn.split(64)])
@@ -67,7 +67,7 @@ def latents(run: Run, data: Images) -> dict[str, float]:
 
 
 def distance(run: Run, data: Images) -> dict[str, float]:
-    """Squared MMD of 500 samples, and of the reconstructions, from the held-out pictures."""
+    """Squared MMD of 500 samples, and of the reconstructions, from the held-out images."""
     extractor = offline_extractor()
     held = data.images[data.parts.held_out]
     real = extractor(held)

@@ -3,7 +3,7 @@
     python benchmarks/evaluation.py --out evaluation.json
     python benchmarks/evaluation.py --whole              # only what `organza evaluate` takes from its start to its end
 
-10,000 pictures of 64x64 (rendered faces with faint noise, so that no two are alike) against 1,000, whose features are kept on disk, by
+10,000 images of 64x64 (rendered faces with faint noise, so that no two are alike) against 1,000, whose features are kept on disk, by
 three looks of each network. Beside the clock stands processor time, which other work on the machine does not lengthen.
 """
 
@@ -43,7 +43,7 @@ def blurred(images: np.ndarray, radius: float) -> np.ndarray:
 
 
 def rates(images: np.ndarray) -> dict[str, float]:
-    """Pictures a second, by network, resolution and micro-batch."""
+    """Images a second, by network, resolution and micro-batch."""
     found = {}
     for make in (offline_extractor, second_opinion):
         for resolution in (64, 96):
@@ -98,9 +98,7 @@ def main() -> None:
         np.save(place / "few.npy", faces[:20])
         evaluate(place / "few.npy", place / "real.npy")  # keeps the features of the real ones
         took, used = timed(lambda: evaluate(place / "fake.npy", place / "real.npy"))
-        found[f"seconds, {asked.count:,} pictures against 1,000, all networks, {torch.get_num_threads()} threads"] = (
-            took
-        )
+        found[f"seconds, {asked.count:,} images against 1,000, all networks, {torch.get_num_threads()} threads"] = took
         found["processor time of it"] = used
         for make in () if asked.whole else (offline_extractor, second_opinion):
             looks, extractor = Pyramid(make), make()

@@ -1,10 +1,11 @@
-"""The order that the eye gives sheets of samples, and how far the numbers and words of a report agree with it.
+"""The order that the eye gives sample grids, and how far the numbers and words of a report agree with it.
 
     python benchmarks/eye.py pairs race/* --out eye          # pages of pairs, blind: eye/00.png ..., and an empty eye/votes.txt
     python benchmarks/eye.py measure race/* --out eye        # what a report measures, of each sheet
+    python benchmarks/eye.py table race/* --out eye          # the default beside the tutorial, on each kind
     python benchmarks/eye.py agree eye                       # the order by eye, and who agrees with it
 
-Each folder of a race (`race.py`) holds real.npy and sheets of samples, NAME-00.npy. A pair is two sheets, each behind some real images of
+Each folder of a race (`race.py`) holds real.npy and sample grids, NAME-00.npy. A pair is two sheets, each behind some real images of
 its own data: the eye says which one is nearer to its real ones, and a word for each from 1 (nothing in common) to 5 (would pass for real).
 A line of votes.txt is `PAIR A|B|= WORD_A WORD_B`. The order is that of Bradley and Terry 1952: P(i before j) = s(q_i - q_j), s the logistic
 function, with a weak pull of all q to 0; a draw counts half for both. Numbers are fitted on some kinds of images and tried on the others
@@ -37,6 +38,7 @@ from organza.metrics.suite import distance
 
 REAL, MADE, CELL, LEFT = 5, 12, 66, 60
 ON_A_PAGE, JUDGED = 5, 250
+SHARES = ("precision", "recall", "coverage")
 HELD_OUT = {kind.name for kind in KINDS if kind.holdout}
 
 
@@ -106,6 +108,7 @@ def pairs(races: Sequence[Path], out: Path, each: int) -> None:
 
 def measure(races: Sequence[Path], out: Path) -> None:
     """Measure each sheet as a report does, by both networks; what is there already is not done again."""
+    out.mkdir(parents=True, exist_ok=True)
     place = out / "measures.json"
     known = json.loads(place.read_text()) if place.exists() else {}
     judges = {"lite0": Pyramid(offline_extractor), "mobilenet": Pyramid(second_opinion)}
@@ -221,6 +224,40 @@ def agree(out: Path, measures: dict[str, Callable[[dict[str, float]], float]]) -
         print(f"{label:44s}{cells}")
 
 
+def table(races: Sequence[Path], out: Path) -> None:
+    """Print the default beside the tutorial on each kind: at its end, and with a sixth of the tutorial's time; by both networks."""
+    known = json.loads((out / "measures.json").read_text())
+
+    def cell(race: Path, stop: dict, name: str = "distance") -> str:
+        found = known[f"{race.name}/{Path(stop['pictures']).stem}"]
+        return f"{found[f'lite0 {name}']:.3f} / {found[f'mobilenet {name}']:.3f}"
+
+    titles = (
+        "kind",
+        "default: seconds",
+        "images",
+        "distance",
+        *SHARES,
+        "tutorial: seconds",
+        "distance",
+        "default: seconds",
+    )
+    print(f"| {' | '.join((*titles, 'distance'))} |\n{'| --- ' * (len(titles) + 1)}|")
+    for race in races:
+        lanes = {
+            file.stem.partition("@")[0]: json.loads(file.read_text())["stops"] for file in sorted(race.glob("*#*.json"))
+        }
+        ours, theirs = lanes["auto"][-1], lanes["tutorial"][-1]
+        sixth = theirs["seconds"] / 6
+        early = min(lanes["auto"], key=lambda stop: (stop["seconds"] > 1.05 * sixth, -stop["seconds"]))
+        cells = [
+            *(race.name, f"{ours['seconds']:.0f}", f"{ours['images']:,}", cell(race, ours)),
+            *(cell(race, ours, name) for name in SHARES),
+            *(f"{theirs['seconds']:.0f}", cell(race, theirs), f"{early['seconds']:.0f}", cell(race, early)),
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
 def unit(found: dict[str, float], judge: str) -> float:
     """Return the unit of `metrics.damage` by a network."""
     return min(
@@ -242,9 +279,9 @@ MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The order that the eye gives sheets of samples, beside the numbers.")
+    parser = argparse.ArgumentParser(description="The order that the eye gives sample grids, beside the numbers.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("pairs", "measure"):
+    for verb in ("pairs", "measure", "table"):
         asked = verbs.add_parser(verb)
         asked.add_argument("races", type=Path, nargs="+")
         asked.add_argument("--out", type=Path, required=True)
@@ -255,6 +292,8 @@ def main() -> None:
         pairs(given.races, given.out, given.each)
     elif given.verb == "measure":
         measure(given.races, given.out)
+    elif given.verb == "table":
+        table(given.races, given.out)
     else:
         agree(given.out, MEASURES)
 

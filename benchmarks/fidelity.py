@@ -1,4 +1,4 @@
-"""What torch-fidelity says of pictures and networks that tests ask ours about; its answers go to tests/fixtures/fidelity.json.
+"""What torch-fidelity says of images and networks that tests ask ours about; its answers go to tests/fixtures/fidelity.json.
 
     python -m benchmarks.fidelity --dinov2 CHECKOUT-OF-DINOV2
 
@@ -26,7 +26,7 @@ from torch_fidelity import feature_extractor_inceptionv3 as inceptionv3  # pyrig
 from organza.metrics.extractors.features import offline_extractor
 
 OUT = Path("tests/fixtures/fidelity.json")
-SOME = slice(0, 3)  # pictures that the networks are shown
+SOME = slice(0, 3)  # images that the networks are shown
 TOLD = 24  # of the features of each
 
 

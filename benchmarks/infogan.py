@@ -1,9 +1,9 @@
-"""What the codes of a trained InfoGAN are worth: are they found again in new pictures, and do categories match classes it was never told?
+"""What the codes of a trained InfoGAN are worth: are they found again in new images, and do categories match classes it was never told?
 
     python benchmarks/infogan.py runs/codes fashion --out codes.json
 
-The first part makes pictures from latents that training never used, and asks Q for their codes. The second asks Q for the category of
-held-out real pictures and compares with the classes of their folders; k-means with as many groups, on the pixels of the training pictures,
+The first part makes images from latents that training never used, and asks Q for their codes. The second asks Q for the category of
+held-out real images and compares with the classes of their folders; k-means with as many groups, on the pixels of the training images,
 stands beside it.
 """
 
@@ -36,7 +36,7 @@ def networks(run: organza.Run) -> tuple[Any, Any]:
 
 
 def recovered(run: organza.Run, count: int) -> dict[str, float]:
-    """How often Q finds the category of a picture made for it, and how its guesses of the continuous codes correlate with them."""
+    """How often Q finds the category of an image made for it, and how its guesses of the continuous codes correlate with them."""
     G, D = networks(run)
     z = torch.stack([G.latent(stream(0, "unseen codes", item)) for item in range(count)])
     with torch.no_grad():
@@ -54,7 +54,7 @@ def recovered(run: organza.Run, count: int) -> dict[str, float]:
 
 
 def categories(run: organza.Run, pictures: np.ndarray) -> np.ndarray:
-    """The category of the first code that Q sees in real pictures, uint8 [N, H, W, C] to [N]."""
+    """The category of the first code that Q sees in real images, uint8 [N, H, W, C] to [N]."""
     G, D = networks(run)
     with torch.no_grad():
         said = [D.recognise(to_float(pictures[at : at + 250])) for at in range(0, len(pictures), 250)]
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("data", help="what it was trained on, with a subfolder for each class")
     parser.add_argument("--checkpoint", default="best")
-    parser.add_argument("--count", type=int, default=5000, help="pictures to read codes off")
+    parser.add_argument("--count", type=int, default=5000, help="images to read codes off")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     run = organza.load(asked.run, asked.checkpoint)
@@ -107,7 +107,7 @@ def main() -> None:
     numbers |= {"purity by chance": float(np.bincount(true).max() / len(true))}
 
     print(
-        f"{asked.run}, checkpoint {run.saved.directory.name}; {asked.count:,} new codes, {len(true):,} held-out pictures"
+        f"{asked.run}, checkpoint {run.saved.directory.name}; {asked.count:,} new codes, {len(true):,} held-out images"
     )
     for name, value in numbers.items():
         print(f"{name:34s}{value:8.3f}")

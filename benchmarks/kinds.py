@@ -33,7 +33,7 @@ from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.extractors.multiscale import Pyramid
 from organza.report.build import verdict_of
 from organza.report.record import Record
-from organza.training.evaluator import Referee
+from organza.training.evaluator import Evaluator
 
 SHOWN, CELL, LEFT = 12, 64, 150
 """Images of a row; pixels of a cell and of the words beside it."""
@@ -97,7 +97,7 @@ def page(out: Path, names: list[str]) -> Image.Image:
 def units(folders: list[Path]) -> None:
     """Print how far real images of each folder stand from themselves, damaged."""
     for folder in folders:
-        referee = Referee(Pyramid(offline_extractor), Images(Source(folder)))
+        referee = Evaluator(Pyramid(offline_extractor), Images(Source(folder)))
         found = Damage(**{name: one.value for name, one in referee.damage.items()})
         print(f"| {folder.name} | {found.pieces:.3f} | {found.blurred:.3f} | {found.unit:.3f} |", flush=True)
 

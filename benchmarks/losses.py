@@ -2,7 +2,7 @@
 
     python benchmarks/losses.py fashion --images 20000 --size 32 --width 32 --out losses.json
 
-What it prints is how far each came from held-out pictures and how fast it went, for these few images and one seed unless told: a hint at
+What it prints is how far each came from held-out images and how fast it went, for these few images and one seed unless told: a hint at
 what to expect here, not a ranking. A recipe with five turns of D gives its generator a fifth of the turns for the same images.
 """
 
@@ -23,7 +23,7 @@ from organza.metrics.extractors.features import offline_extractor
 from organza.overrides import apply
 from organza.recipes import get
 from organza.training.accelerator import versions
-from organza.training.evaluator import Referee
+from organza.training.evaluator import Evaluator
 from organza.training.plan import Plan
 from organza.training.sampling import gallery, samples
 from organza.training.state import TrainState
@@ -64,7 +64,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_flush_denormal(True)
     data = Images(Source(asked.data, asked.size, asked.channels, seed=asked.seed))
-    referee = Referee(offline_extractor(), data)
+    evaluator = Evaluator(offline_extractor(), data)
     widths = [f"generator.width={asked.width}", f"discriminator.width={asked.width}"]
     runs = {name: begun(name, widths, data, asked.images, asked.seed) for name in asked.recipes}
     seconds, troubles = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, "")
@@ -75,7 +75,7 @@ def main() -> None:
                 continue
             spent, troubles[name] = advance(run, asked.images * look // asked.looks)
             seconds[name] += spent
-            distance = referee.scores(samples(run, range(1_000_000, 1_000_000 + referee.samples)))["mmd"]
+            distance = evaluator.scores(samples(run, range(1_000_000, 1_000_000 + evaluator.samples)))["mmd"]
             distances[name].append((run.images, distance.value, distance.error))
     print(f"{asked.data} at {asked.size}, {asked.images:,} images each, width {asked.width}, seed {asked.seed}")
     print(f"{'recipe':14s}{'distance':>10s}{'error':>8s}{'images/s':>10s}{'turns of G':>12s}  on the way")

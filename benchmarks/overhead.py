@@ -27,13 +27,13 @@ from typing import Any
 KINDS = {  # what is timed, in words
     "import": "start: interpreter and imports",
     "open_data": "start: opening the data",
-    "_referee": "start: features of held-out images",
+    "_evaluator": "start: features of held-out images",
     "_plan": "start: measuring speed",
     "build": "start: building the players",
     "step": "training steps",
     "_tick": "counting",
     "_write_stats": "statistics",
-    "_sample": "sheets of samples",
+    "_sample": "sample grids",
     "_evaluate": "evaluations",
     "_save": "checkpoints",
     "load": "opening the finished run",
@@ -92,7 +92,7 @@ def run(data: str, folder: str, budget: str, recipe: str | None, begun: float | 
     from organza.training.trainer import Trainer
 
     clock.seconds["import"] = now()
-    for kind in ("open_data", "_referee", "_plan"):
+    for kind in ("open_data", "_evaluator", "_plan"):
         setattr(launch, kind, clock.around(kind, getattr(launch, kind)))
     trainer.train_step = clock.around("step", trainer.train_step)
     for method in ("_tick", "_write_stats"):

@@ -1,4 +1,4 @@
-"""How fast pictures are packed, against plain Pillow on the same files: open, convert, resize, asarray. Medians of alternating repeats.
+"""How fast images are packed, against plain Pillow on the same files: open, convert, resize, asarray. Medians of alternating repeats.
 
     python benchmarks/packing.py --out packing.json
 
@@ -30,7 +30,7 @@ SIZE = Size(64, 64)
 
 
 def photograph(seed: int, side: int) -> Image.Image:
-    """A picture with the statistics of a photograph: large forms, edges, fine grain."""
+    """An image with the statistics of a photograph: large forms, edges, fine grain."""
     draw = np.random.default_rng(seed)
     forms = Image.fromarray(draw.integers(0, 256, (6, 6, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     edges = Image.fromarray(draw.integers(0, 256, (9, 9, 3), np.uint8)).resize((side, side), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""The picture in the README: real images beside generated ones, from a run and the data it was trained on.
+"""The image in the README: real images beside generated ones, from a run and the data it was trained on.
 
 make demo
 python benchmarks/picture.py demo/run docs/pictures/faces.png

@@ -1,13 +1,13 @@
-"""Side by side: recipes of organza and the tutorial's own loop, on the same pictures, threads and minutes.
+"""Side by side: recipes of organza and the tutorial's own loop, on the same images, threads and minutes.
 
     python benchmarks/race.py run faces --out race/faces --contestant tutorial@60m --contestant auto@6m --seeds 3
     python benchmarks/race.py show race/faces
 
 The contestants train in turns of a few seconds in one process, so that a noisy machine is unfair to none of them, until each has had
-its minutes. The clock stands still while pictures for the judges are drawn; with one thread (OMP_NUM_THREADS=1) it is processor time,
+its minutes. The clock stands still while images for the judges are drawn; with one thread (OMP_NUM_THREADS=1) it is processor time,
 which other work on the machine does not shorten. A contestant is the name of a recipe (auto, or my_module:my_recipe) and the budget that
 its schedules are planned for, and a seed where it is not to run with all of them: auto@6m#2; `tutorial` is benchmarks/tutorial.py.
-`show` judges what was drawn: the distance that steers a run (organza.metrics), against held-out pictures that no contestant was
+`show` judges what was drawn: the distance that steers a run (organza.metrics), against held-out images that no contestant was
 trained on, by two networks that share no weights, by three looks each. It prints the table and writes race.json and race.png.
 """
 
@@ -71,14 +71,14 @@ AGES = (
     3300,
     3600,
 )
-"""Seconds of training after which pictures are drawn for the judges."""
+"""Seconds of training after which images are drawn for the judges."""
 SLICE = 10.0  # seconds of training at a time
 DRAWN, JUDGED = 1000, 500
-"""Pictures that are drawn at each age, and how many of them are judged: two networks look three times each."""
+"""Images that are drawn at each age, and how many of them are judged: two networks look three times each."""
 
 
 class Contestant(Protocol):
-    """Something that trains step by step and can be asked for pictures at any time."""
+    """Something that trains step by step and can be asked for images at any time."""
 
     @property
     def images(self) -> int: ...
@@ -149,7 +149,7 @@ class Lane:
     stops: list[dict[str, Any]] = field(default_factory=list)
 
     def advance(self, folder: Path) -> bool:
-        """Train for a slice; draw pictures where an age is reached. False at the end."""
+        """Train for a slice; draw images where an age is reached. False at the end."""
         due = next((age for age in AGES if age > self.seconds), self.ends)
         until = min(self.seconds + SLICE, due, self.ends)
         start, cpu, before = self.clock(), time.process_time(), self.seconds
@@ -212,7 +212,7 @@ def run(asked: argparse.Namespace) -> None:
 
 
 def judged(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every picture set of a race held against the real pictures: {contestant: {..., stops with a score for each judge}}.
+    """Every image set of a race held against the real images: {contestant: {..., stops with a score for each judge}}.
 
     Scores are kept in scores.json, so that what was judged once is not judged again.
     """
@@ -304,7 +304,7 @@ def _plot(lanes: dict[str, dict[str, Any]], target: float, path: Path) -> None:
         minutes, scores = [s["seconds"] / 60 for s in lane["stops"]], [s["score"] for s in lane["stops"]]
         axes.plot(minutes, scores, color=f"C{names.index(kind)}", label=label, marker=".")
     axes.axhline(target, color="grey", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="distance from held-out pictures")
+    axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="distance from held-out images")
     axes.legend()
     figure.savefig(path, dpi=120)
 

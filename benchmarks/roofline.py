@@ -28,7 +28,7 @@ from organza import Images, Source
 from organza.networks.layers import channels_last
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.training.accelerator import CPU, Machine, choose, versions
+from organza.training.accelerator import CPU, Accelerator, choose, versions
 from organza.training.auto import recipe_for
 from organza.training.dry_run import cost
 from organza.training.plan import Budget
@@ -41,9 +41,9 @@ SHAPES = [(128, 128, 32), (256, 256, 16), (64, 128, 32), (512, 512, 8), (32, 32,
 """Of 3x3 convolutions: channels in and out, side. Large enough to keep every thread busy, small enough for the caches."""
 
 
-def best_convolution(machine: Machine = CPU, batch: int = 32) -> float:
+def best_convolution(accelerator: Accelerator = CPU, batch: int = 32) -> float:
     """GFLOP/s of the fastest of some convolutions, in channels-last memory."""
-    return max(machine.forward(lambda shape=shape: _rate(_convolution(batch, *shape))) for shape in SHAPES)
+    return max(accelerator.forward(lambda shape=shape: _rate(_convolution(batch, *shape))) for shape in SHAPES)
 
 
 def best_product(side: int = 1024) -> float:
@@ -125,10 +125,10 @@ class Contestant(NamedTuple):
     """A recipe on a machine."""
 
     recipe: Recipe
-    machine: Machine
+    accelerator: Accelerator
 
     def __str__(self) -> str:
-        return f"{self.recipe.name} in {self.machine.facts()['precision']}"
+        return f"{self.recipe.name} in {self.accelerator.facts()['precision']}"
 
 
 def main() -> None:
@@ -143,9 +143,13 @@ def main() -> None:
     data, reference = Images(source), Reference(Images(source), 0)
     auto = recipe_for(source, Budget.parse("10m"), lambda recipe, some: measure(trial(recipe, some, here), 1.0)).recipe
     contestants = list(dict.fromkeys(Contestant(recipe, on) for recipe in (get("dcgan"), auto) for on in (CPU, here)))
-    steps = {one: partial(train_step, trial(one.recipe, data, one.machine)) for one in contestants}
-    best = {one.machine: f"best convolution in {one.machine.facts()['precision']}, GFLOP/s" for one in contestants}
-    jobs: dict[str, Callable[[], float]] = {name: partial(best_convolution, machine) for machine, name in best.items()}
+    steps = {one: partial(train_step, trial(one.recipe, data, one.accelerator)) for one in contestants}
+    best = {
+        one.accelerator: f"best convolution in {one.accelerator.facts()['precision']}, GFLOP/s" for one in contestants
+    }
+    jobs: dict[str, Callable[[], float]] = {
+        name: partial(best_convolution, accelerator) for accelerator, name in best.items()
+    }
     jobs["best matrix product, GFLOP/s"] = best_product
     jobs["the tutorial's loop, images/s"] = stepping(reference.step, Tutorial.batch, 2)
     for one in contestants:
@@ -163,13 +167,13 @@ def main() -> None:
         pairs = zip(found[f"{one}, images/s"], found["the tutorial's loop, images/s"], strict=True)
         ratio = statistics.median(a / b for a, b in pairs)
         rate = middle[f"{one}, images/s"] * cost(one.recipe, data) / 1e9
-        share = rate / middle[best[one.machine]]
+        share = rate / middle[best[one.accelerator]]
         rows = operations(steps[one])
         facts[str(one)] = {"ratio": ratio, "gflops": rate, "achieved": share, "operations": rows}
         print(f"\n{one}: {ratio:.2f} times the images of the tutorial's loop (median of {asked.repeats} ratios)")
         print(f"{rate:.1f} GFLOP/s, {100 * share:.0f}% of the best convolution. A step, by operation:")
         for row in rows[: asked.rows]:
-            part = 100 * row["gflops"] / middle[best[one.machine]]
+            part = 100 * row["gflops"] / middle[best[one.accelerator]]
             told = f"{row['gflops']:8.1f} GFLOP/s ({part:3.0f}%)" if row["gflops"] else ""
             print(f"{row['ms']:8.1f} ms {100 * row['share']:5.1f}% {row['operation']:32s}{told:26s} {row['shapes']}")
     if asked.out:

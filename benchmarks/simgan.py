@@ -1,12 +1,12 @@
-"""What a refiner is worth: realism, and whether refined pictures keep their classes. Prints a table, and writes JSON and a picture.
+"""What a refiner is worth: realism, and whether refined images keep their classes. Prints a table, and writes JSON and an image.
 
 organza data digits digits
 organza train digits --recipe simgan-light --run runs/digits --size 32 --budget 6m
 python benchmarks/simgan.py runs/digits --picture docs/pictures/simgan.png
 
-Realism is the distance to held-out real pictures (lower is better), beside that of raw synthetic ones and of other real ones. The
-annotation is kept where a classifier that learned from real pictures alone finds the classes of the refined ones. And what refining is
-for: how well a classifier does on real pictures that learned from synthetic ones, raw and refined.
+Realism is the distance to held-out real images (lower is better), beside that of raw synthetic ones and of other real ones. The
+annotation is kept where a classifier that learned from real images alone finds the classes of the refined ones. And what refining is
+for: how well a classifier does on real images that learned from synthetic ones, raw and refined.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def classifier(pictures: np.ndarray, labels: np.ndarray, steps: int, seed: int =
 
 @torch.no_grad()
 def accuracy(network: nn.Module, pictures: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The share of pictures whose class is found, and its standard error."""
+    """The share of images whose class is found, and its standard error."""
     found = torch.cat([network(part).argmax(1) for part in to_float(pictures).split(256)]).numpy() == labels
     return float(found.mean()), float(np.sqrt(found.mean() * (1 - found.mean()) / len(found)))
 

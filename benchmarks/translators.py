@@ -2,7 +2,7 @@
 
     python benchmarks/translators.py styles --out translators.json      (styles: from `organza data styles`)
 
-A checkerboard is power at the pixel frequency that the frequencies below it do not lead one to expect: of the spectrum of 64 pictures,
+A checkerboard is power at the pixel frequency that the frequencies below it do not lead one to expect: of the spectrum of 64 images,
 averaged, the strength of the highest tenth of frequencies along either axis over that of the tenth before. In white noise it is 1.
 """
 
@@ -42,7 +42,7 @@ def checkerboard(pictures: Tensor) -> float:
 
 @torch.no_grad()
 def translated(state: TrainState) -> Tensor:
-    """What the trained weights, not their average, make of 64 held-out pictures."""
+    """What the trained weights, not their average, make of 64 held-out images."""
     game = state.game.eval()
     return torch.cat([game.make(state.data.referenced(range(start, start + 16))) for start in range(0, 64, 16)])
 
@@ -77,7 +77,7 @@ def main() -> None:
         print(
             f"{name:18s}{statistics.median(values):7.1f} images/s ({min(values):.1f} to {max(values):.1f})", flush=True
         )
-    boards = {"real pictures of b": [checkerboard(data.referenced(range(64))["b"])]}
+    boards = {"real images of b": [checkerboard(data.referenced(range(64))["b"])]}
     print(f"{'real pictures of b':18s}{boards['real pictures of b'][0]:7.2f}")
     light = get("cut-light")
     for up in (transposed, transposed_even, resized):

@@ -14,10 +14,10 @@ SIZE = 64
 
 
 class Tutorial:
-    """One run: `step` trains on a batch, `sample` draws pictures.
+    """One run: `step` trains on a batch, `sample` draws images.
 
     Args:
-        channels: of the pictures.
+        channels: of the images.
         seed: of the weights and latents.
         width: feature maps.
         latent: size of z.
@@ -37,7 +37,7 @@ class Tutorial:
         self.fixed = torch.randn(1000, latent, 1, 1)
 
     def step(self, real: Tensor) -> None:
-        """One iteration of the tutorial's loop on real pictures, float [-1, 1] [N, C, 64, 64]."""
+        """One iteration of the tutorial's loop on real images, float [-1, 1] [N, C, 64, 64]."""
         self.D.zero_grad()
         label = torch.full((len(real),), 1.0)
         loss_real = self.criterion(self.D(real).view(-1), label)
@@ -57,7 +57,7 @@ class Tutorial:
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """Pictures from the fixed latents, float [-1, 1] [count, C, 64, 64]."""
+        """Images from the fixed latents, float [-1, 1] [count, C, 64, 64]."""
         return torch.cat([self.G(self.fixed[start : start + 100]) for start in range(0, count, 100)])
 
 

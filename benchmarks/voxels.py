@@ -1,4 +1,4 @@
-"""Pictures and figures of a run on volumes: python benchmarks/voxels.py RUN [--out FOLDER]; prints JSON and writes it beside them.
+"""Images and figures of a run on volumes: python benchmarks/voxels.py RUN [--out FOLDER]; prints JSON and writes it beside them.
 
 gan3d-real.png, gan3d-made.png   32 held-out or training volumes, and 32 samples
 gan3d-nearest.png                samples, each beside the training volume that it overlaps most

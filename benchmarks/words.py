@@ -1,4 +1,4 @@
-"""What the words of a report look like: sheets of samples that a race has judged, a row for each word and data set.
+"""What the words of a report look like: sample grids that a race has judged, a row for each word and data set.
 
     python benchmarks/words.py race/fashion race/icons race/faces --pictures words.png
 
@@ -22,11 +22,11 @@ from organza.metrics.damage import UNIT
 from organza.report.findings import SCALE
 
 JUDGE = "efficientnet-lite0"
-SHOWN, CELL, LEFT = 18, 48, 190  # pictures in a row, pixels of a cell and of a row's words
+SHOWN, CELL, LEFT = 18, 48, 190  # images in a row, pixels of a cell and of a row's words
 
 
 class Sheet(NamedTuple):
-    """Samples and the distance of them from real pictures."""
+    """Samples and the distance of them from real images."""
 
     distance: float
     file: Path

@@ -1,10 +1,10 @@
-"""Which number orders pictures as the eye does? Known damage on real pictures, and samples of real runs of growing age.
+"""Which number orders images as the eye does? Known damage on real images, and samples of real runs of growing age.
 
     python benchmarks/yardstick.py faces --run runs/faces --out yardstick.json --pictures rungs.png
 
-Each ladder is a list of sets of pictures that a person has put in order, best first. A yardstick is right about two rungs where it
+Each ladder is a list of sets of images that a person has put in order, best first. A yardstick is right about two rungs where it
 gives the better one the smaller number, by more than the two errors together; within them it is undecided. The table holds the share of
-pairs that each yardstick gets right on each ladder. Pictures of a run are cut out of its sample sheets, 64 of each age, in the order
+pairs that each yardstick gets right on each ladder. Images of a run are cut out of its sample sheets, 64 of each age, in the order
 of their age: look at them (--pictures) before you believe it. A pair of sheets that a person put in order is given by
 --pair better.png worse.png.
 """
@@ -33,8 +33,8 @@ from organza.metrics.frechet import frechet
 from organza.metrics.kernels import Estimate, gaussian_mmd, kid, median_distance
 from organza.metrics.manifold import precision_recall_density_coverage
 
-Ladder = list[tuple[str, np.ndarray]]  # rungs, best first: name and pictures, uint8 [N, H, W, C]
-GAP = 2  # pixels between the pictures of a sample sheet
+Ladder = list[tuple[str, np.ndarray]]  # rungs, best first: name and images, uint8 [N, H, W, C]
+GAP = 2  # pixels between the images of a sample sheet
 
 # What the eye says across ladders, better first. Sd and radius in pixel values and pixels, at 64x64.
 ACROSS = [
@@ -48,7 +48,7 @@ ACROSS = [
     ("copies 10", "faded 1"),
 ]
 COLOURFUL = [("blur 1", "drained 1"), ("noise 16", "drained 1"), ("drained 0.5", "blotches 32")]
-"""The same, where pictures have colours."""
+"""The same, where images have colours."""
 
 
 def noisy(x: np.ndarray, sd: float) -> np.ndarray:
@@ -87,7 +87,7 @@ def drained(x: np.ndarray, share: float) -> np.ndarray:
 
 
 def swapped(x: np.ndarray, share: float) -> np.ndarray:
-    """Blocks of 8x8 taken from other pictures at the same place: right in every detail, wrong as a whole."""
+    """Blocks of 8x8 taken from other images at the same place: right in every detail, wrong as a whole."""
     draw, found = np.random.default_rng(0), x.copy()
     for top in range(0, x.shape[1], 8):
         for left in range(0, x.shape[2], 8):
@@ -98,7 +98,7 @@ def swapped(x: np.ndarray, share: float) -> np.ndarray:
 
 
 def few_modes(x: np.ndarray, kept: float) -> np.ndarray:
-    """Only the pictures that are nearest to the first one, a share of all, repeated to the same number."""
+    """Only the images that are nearest to the first one, a share of all, repeated to the same number."""
     small = torch.from_numpy(x).permute(0, 3, 1, 2).float()
     small = avg_pool2d(small, 8).flatten(1)
     nearest = (small - small[0]).square().sum(1).argsort()[: max(round(kept * len(x)), 1)]
@@ -106,12 +106,12 @@ def few_modes(x: np.ndarray, kept: float) -> np.ndarray:
 
 
 def copies(x: np.ndarray, distinct: int) -> np.ndarray:
-    """So many of the pictures, again and again."""
+    """So many of the images, again and again."""
     return x[np.arange(len(x)) % distinct]
 
 
 def rungs(x: np.ndarray, name: str, damage: Callable[[np.ndarray, Any], np.ndarray], amounts: list[Any]) -> Ladder:
-    """The untouched pictures, and the same with growing damage."""
+    """The untouched images, and the same with growing damage."""
     return [("untouched", x), *((f"{name} {amount}", damage(x, amount)) for amount in amounts)]
 
 
@@ -136,7 +136,7 @@ def _bytes(x: np.ndarray) -> np.ndarray:
 
 
 SIZES = {"": (1, 96), " at half": (2, 48), " at a quarter": (4, 48), " at an eighth": (8, 32)}
-"""By how much pictures are reduced, and the pixels a side that the network then sees."""
+"""By how much images are reduced, and the pixels a side that the network then sees."""
 NETWORKS = {"lite0": offline_extractor, "mobilenet": second_opinion}
 BOTH = tuple(NETWORKS)
 GROUPS = [
@@ -181,7 +181,7 @@ def scores() -> dict[str, Score]:
 
 
 def together(parts: list[Estimate]) -> Estimate:
-    """The mean of several numbers, and of their errors: all look at the same pictures."""
+    """The mean of several numbers, and of their errors: all look at the same images."""
     return Estimate(sum(part.value for part in parts) / len(parts), sum(part.error for part in parts) / len(parts))
 
 
@@ -215,7 +215,7 @@ def measured(real: np.ndarray, pictures: dict[str, np.ndarray], networks: list[s
 
 
 def damage(x: np.ndarray) -> dict[str, Ladder]:
-    """Ladders of known damage to pictures; grey ones have no colours to lose."""
+    """Ladders of known damage to images; grey ones have no colours to lose."""
     coloured = not (x == x.mean(3, keepdims=True)).all()
     return {
         "noise": rungs(x, "noise", noisy, [4, 8, 16, 32, 64]),
@@ -260,7 +260,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--network", choices=BOTH, action="append", help="both, by default")
     parser.add_argument(
-        "--count", type=int, default=500, help="pictures of a rung; twice as many stand for the real ones"
+        "--count", type=int, default=500, help="images of a rung; twice as many stand for the real ones"
     )
     parser.add_argument("--ages", type=int, default=6)
     parser.add_argument("--pictures", type=Path, help="a sheet with a row of each rung")
@@ -268,7 +268,7 @@ def main() -> None:
     asked = parser.parse_args()
     images = Images(Source(asked.data, asked.size, 3)).images
     if len(images) < 3 * asked.count:
-        raise SystemExit(f"{asked.data} has {len(images):,} pictures; --count {asked.count} needs {3 * asked.count:,}.")
+        raise SystemExit(f"{asked.data} has {len(images):,} images; --count {asked.count} needs {3 * asked.count:,}.")
     real, x = np.array(images[: 2 * asked.count]), np.array(images[2 * asked.count : 3 * asked.count])
     ladders = damage(x) | {run.name: ages(run, asked.size, asked.ages) for run in asked.run}
     across = ACROSS + COLOURFUL if "drained" in ladders else list(ACROSS)

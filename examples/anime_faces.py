@@ -1,4 +1,4 @@
-"""The tutorial: a DCGAN that learns to draw faces at 64x64, on your own pictures or on cartoon faces rendered here.
+"""The tutorial: a DCGAN that learns to draw faces at 64x64, on your own images or on cartoon faces rendered here.
 
 python examples/anime_faces.py                                  # renders 20,000 faces first
 python examples/anime_faces.py --faces my/anime/faces --recipe dcgan --budget 3h
@@ -39,14 +39,14 @@ def main() -> None:
     faces = asked.faces or render_faces(Path("faces"), count=asked.count, size=64)
     run = organza.train(faces, asked.run, recipe=asked.recipe, budget=asked.budget, size=64, channels=3, show=tell)
 
-    # After training the generator alone makes pictures; the same seed makes the same ones.
+    # After training the generator alone makes images; the same seed makes the same ones.
     pictures = run.sample(64, seed=7)
     save_png(grid(pictures), asked.run / "faces.png")
     print(f"64 faces in {asked.run / 'faces.png'}")
 
-    # The discriminator stays as a detective: the probability that each picture is authentic.
+    # The discriminator stays as a detective: the probability that each image is authentic.
     chances = run.judge(pictures)
-    print(f"D takes its rival's pictures for real with a mean probability of {chances.mean():.2f}")
+    print(f"D takes its rival's images for real with a mean probability of {chances.mean():.2f}")
 
 
 if __name__ == "__main__":

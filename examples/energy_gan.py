@@ -30,7 +30,7 @@ from organza.optimizers import Adam
 from organza.penalties import Penalty
 
 MARGIN = (
-    0.2  # m: an energy that fakes need not exceed; pictures in [-1, 1] that have nothing in common differ by 0.2 to 0.5
+    0.2  # m: an energy that fakes need not exceed; images in [-1, 1] that have nothing in common differ by 0.2 to 0.5
 )
 
 # A logit says how real something is, so it is -E. No logit means "even": only differences do.
@@ -82,7 +82,7 @@ class EnergyGAN(Unconditional):
 
 
 def energy_gan() -> Recipe:
-    """The energy-based GAN for pictures of 28x28 or 32x32 and minutes."""
+    """The energy-based GAN for images of 28x28 or 32x32 and minutes."""
     return Recipe(
         name="energy-gan",
         source="Zhao et al. 2017, arXiv:1609.03126, with small convolutional networks of our own choice.",

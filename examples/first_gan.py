@@ -3,7 +3,7 @@
     organza data fashion-mnist fashion
     python examples/first_gan.py fashion --steps 3000
 
-Any folder of pictures will do. The two networks are written out here; the turns of the game come from organza.
+Any folder of images will do. The two networks are written out here; the turns of the game come from organza.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from organza.seeding import stream
 
 
 class Generator(nn.Module):
-    """Turns a latent z [N, 64] into pictures [N, 1, 32, 32] in [-1, 1]."""
+    """Turns a latent z [N, 64] into images [N, 1, 32, 32] in [-1, 1]."""
 
     def __init__(self):
         super().__init__()
@@ -43,7 +43,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Turns pictures into logits [N]; sigmoid(logit) is the probability that a picture is authentic."""
+    """Turns images into logits [N]; sigmoid(logit) is the probability that an image is authentic."""
 
     def __init__(self):
         super().__init__()
@@ -59,13 +59,13 @@ class Discriminator(nn.Module):
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("folder", help="pictures to learn from")
+    arguments.add_argument("folder", help="images to learn from")
     arguments.add_argument("--steps", type=int, default=3000)
     arguments.add_argument("--batch", type=int, default=64)
     arguments.add_argument("--out", type=Path, default=Path("first_gan.png"))
     asked = arguments.parse_args()
 
-    # Data: real pictures, [-1, 1], 32x32, grey.
+    # Data: real images, [-1, 1], 32x32, grey.
     data = Images(Source(asked.folder, size=32, channels=1))
 
     # The two players, and the loss: binary cross entropy with targets 1 for real and 0 for fake.
@@ -91,7 +91,7 @@ def main() -> None:
     with torch.no_grad():
         pictures = game.G(torch.randn(64, 64, generator=stream(7, "pictures")))
     save_png(grid(to_uint8(pictures).numpy()), asked.out)
-    print(f"64 pictures in {asked.out}")
+    print(f"64 images in {asked.out}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small pictures with structure."""
+"""Small images with structure."""
 
 from __future__ import annotations
 

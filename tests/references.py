@@ -1,4 +1,4 @@
-"""What published implementations were asked, so that tests can ask ours the same: pictures, and weights by chance under published names.
+"""What published implementations were asked, so that tests can ask ours the same: images, and weights by chance under published names.
 
 benchmarks/fidelity.py gives them to torch-fidelity and writes its answers to tests/fixtures/fidelity.json.
 """

@@ -1,4 +1,4 @@
-"""Differentiable augmentation: what it does to pictures, and that both sides of a duel and both turns are changed alike."""
+"""Differentiable augmentation: what it does to images, and that both sides of a duel and both turns are changed alike."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ def test_real_and_fake_of_a_duel_and_moved_pictures_are_changed_alike():
 
 
 def test_what_is_no_picture_is_refused():
-    with pytest.raises(UserError, match="Augmentation is for pictures"):
+    with pytest.raises(UserError, match="Augmentation is for images"):
         Augment().drawn(torch.zeros(2, 1, 4, 4, 4), 0, 1)

@@ -45,7 +45,7 @@ def test_version(capsys: pytest.CaptureFixture[str]):
 def mistakes(pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
     empty, text = tmp_path / "empty", tmp_path / "text.png"
     empty.mkdir()
-    text.write_text("not a picture")
+    text.write_text("not an image")
     only_broken = tmp_path / "broken"
     only_broken.mkdir()
     shutil.copy(text, only_broken)
@@ -57,7 +57,7 @@ def mistakes(pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
         "no data": (["train"], "needs DATA"),
         "recipe": (["train", pictures, *run, "--recipe", "dcgam"], "Did you mean dcgan?"),
         "missing folder": (["train", pictures.parent / (pictures.name + "x"), *run], f"Did you mean {pictures.name}?"),
-        "empty folder": (["train", empty, *run], "no pictures"),
+        "empty folder": (["train", empty, *run], "no images"),
         "broken only": (["train", only_broken, *run], "text.png"),
         "size 0": (["train", pictures, *run, "--size", "0"], "--size"),
         "size words": (["train", pictures, *run, "--size", "big"], "--size"),

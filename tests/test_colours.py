@@ -1,4 +1,4 @@
-"""Opponent colours: a fixed change of what D sees and G draws, which leaves weights and grey pictures as they are."""
+"""Opponent colours: a fixed change of what D sees and G draws, which leaves weights and grey images as they are."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_acgan_has_label_terms_on_both_sides_and_a_verdict_that_needs_no_label(m
     assert line["label"]["mean"] == pytest.approx(math.log(3), abs=0.7)
     trained = organza.load(tmp_path / "run")
     assert trained.judge(trained.sample(3, labels={"class": "grey"})).shape == (3,)
-    with pytest.raises(UserError, match="looks at pictures alone"):
+    with pytest.raises(UserError, match="looks at images alone"):
         trained.judge(trained.sample(3), {"class": "grey"})
 
 
@@ -123,7 +123,7 @@ def test_a_class_that_is_asked_for_is_drawn(run: Path):
     made = {kind: trained.sample(24, labels={"class": kind}).astype(float) for kind in ("grey", "plain")}
     assert not np.array_equal(made["grey"], made["plain"])
     colour = {kind: (pictures.max(3) - pictures.min(3)).mean() for kind, pictures in made.items()}
-    assert colour["grey"] < 0.8 * colour["plain"], colour  # learned after 3,200 pictures, with weights for eight maps
+    assert colour["grey"] < 0.8 * colour["plain"], colour  # learned after 3,200 images, with weights for eight maps
     rows = trained.label_rows(range(24), labels={"class": "grey"})
     assert rows.tolist() == [[0, 1, 0]] * 24
     assert np.array_equal(
@@ -162,7 +162,7 @@ def test_judging_with_numbers_needs_them(attributes: Path):
 def test_the_command_line_draws_and_judges_by_class(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     code, out, error = call(capsys, "sample", run, "--class", "grey", "--count", "4")
     assert code == 0, error
-    folder = run / "generated" / "seed-0-grey"  # beside, not over, the pictures of other classes
+    folder = run / "generated" / "seed-0-grey"  # beside, not over, the images of other classes
     assert len(list(folder.glob("0000?.png"))) == 4
     code, out, error = call(capsys, "judge", run, folder, "--json")
     assert code == 0, error
@@ -185,7 +185,7 @@ def test_mistakes_with_labels_get_one_sentence(
         (["sample", attributes, "--class", "a"], "it knows kind, age, asked for as --set kind=a."),
         (["sample", attributes, "--set", "age=old"], "age is a number"),
         (["sample", plain, "--class", "a"], "knows no labels"),
-        (["judge", plain, pictures, "--class", "a"], "looks at pictures alone"),
+        (["judge", plain, pictures, "--class", "a"], "looks at images alone"),
         (["judge", run, pictures, "--class", "gray"], "Did you mean grey?"),
         (["train", pictures, *light], "put each class into a subfolder"),
         (["train", pictures, *light, "--labels", "hair"], "there is no table"),

@@ -31,7 +31,7 @@ MOVED = [
 
 @pytest.mark.parametrize(("module", "name", "now"), MOVED, ids=lambda value: value if isinstance(value, str) else "")
 def test_an_old_name_gives_what_moved_and_warns(module: str, name: str, now: object):
-    with pytest.warns(DeprecationWarning, match=f"{module}.{name} is organza") as warned:
+    with pytest.warns(DeprecationWarning, match=f"{module}.{name} is now organza") as warned:
         assert getattr(import_module(module), name) is now
     assert warned[0].filename == __file__
 

@@ -94,7 +94,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path):
     (tmp_path / "a.txt").write_text("x")
     for error in (FileExistsError(errno.EEXIST, "File exists"), NotADirectoryError(errno.ENOTDIR, "Not a directory")):
         told = cannot_write(tmp_path / "a.txt" / "grid.png", error)
-        assert f"{tmp_path / 'a.txt'} is a file, where a folder is needed" in told
+        assert f"{tmp_path / 'a.txt'} is a file, but a folder is needed" in told
     assert "Permission denied" in cannot_write(
         tmp_path / "new" / "grid.png", PermissionError(errno.EACCES, "Permission denied")
     )

@@ -1,4 +1,4 @@
-"""What a person sees: live and plain displays from the same events, previews, exit codes, and pictures in character cells."""
+"""What a person sees: live and plain displays from the same events, previews, exit codes, and images in character cells."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(*, kind: str = "budget") -> list[Event]:
         Warned("3 of 120 files are left out"),
         Sampled(0, pictures, Path("samples/0.png")),
         tick(),
-        Busy("measuring the samples"),
+        Busy("evaluating the samples"),
         Evaluated(CHECK, {}, True),
         Saved(1200, Path("checkpoints/00001200")),
         Reported(Path("report.html"), "Healthy so far: recognisable", "Close.", "New: 1% ± 1% are near-copies"),
@@ -87,7 +87,7 @@ def test_plain_lines_have_no_escape_codes_and_one_line_each():
 def test_exit_codes_tell_how_it_ended(kind: str, code: int):
     ended, text = shown(run(kind=kind), force_terminal=False)
     assert ended == code
-    assert ("the same command goes on" in text) == kind.startswith("SIG")
+    assert ("run the same command again to resume" in text) == kind.startswith("SIG")
 
 
 def test_warm_up_is_shown():
@@ -131,7 +131,7 @@ def test_what_was_left_behind_by_a_rollback_is_no_longer_the_best():
     events = run()
     worse = CHECK._replace(images=1500, distance=0.5)
     _, text = shown(
-        [*events[:-1], RolledBack("collapse: back at 600 images", 600), Evaluated(worse, {}, True), events[-1]]
+        [*events[:-1], RolledBack("collapse: rolled back to 600 images", 600), Evaluated(worse, {}, True), events[-1]]
     )
     assert "best: distance 0.5000" in text
     assert "best: distance 0.4213" not in text

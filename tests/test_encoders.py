@@ -1,4 +1,4 @@
-"""Games with an encoder: who is trained by what, pictures to latents and back in Python and on the command line, and what is refused."""
+"""Games with an encoder: who is trained by what, images to latents and back in Python and on the command line, and what is refused."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_what_is_shown_while_an_autoencoder_trains(pictures: Path):
     assert original is batch["image"]
     assert shown is sample
     torch.testing.assert_close(again, game.decode(game.encode(batch["image"])))
-    assert game.shown(batch, batch["image"]) == [batch["image"]]  # the sheet of real pictures
+    assert game.shown(batch, batch["image"]) == [batch["image"]]  # the sheet of real images
 
 
 # ---- a trained run ------------------------------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_files_are_encoded_on_the_command_line(
     out = tmp_path / "out"
     code, told, _ = call(capsys, "encode", run.path, *files, "--out", out, "--between", "4", "--checkpoint", "latest")
     assert code == 0
-    assert "2 pictures as 32 numbers" in told
+    assert "2 images as 32 numbers" in told
     kept = np.load(out / "latents.npz")
     assert kept["names"].tolist() == [str(file) for file in files]
     pixels = np.stack([np.asarray(Image.open(file).convert("RGB").resize((32, 32))) for file in files])
@@ -262,9 +262,9 @@ def test_mistakes_on_the_command_line_get_one_sentence(
     run: Run, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     text = tmp_path / "text.png"
-    text.write_text("not a picture")
+    text.write_text("not an image")
     for arguments, said in (
-        ([pictures / "000.png", "--between", "4"], "two pictures"),
+        ([pictures / "000.png", "--between", "4"], "two images"),
         ([text], "can be encoded"),
         ([tmp_path / "nothing.png"], "There is no"),
     ):

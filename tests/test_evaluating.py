@@ -20,7 +20,7 @@ import organza
 from organza import cli
 from organza.errors import UserError
 from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
-from organza.evaluation.image_sets import Side, Trained
+from organza.evaluation.image_sets import ImageSet, RunWithData
 from organza.evaluation.tables import as_json, as_table, shown, warnings
 from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor
@@ -78,7 +78,7 @@ def test_a_run_against_its_own_held_out_images(run: Path, pictures: Path, extrac
 
 
 def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
-    """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many pictures."""
+    """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many images."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
     [found] = evaluate(folder, count=500, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
@@ -100,7 +100,7 @@ LAYOUTS = {recipe.data.make: name for name, recipe in ((name, make()) for name, 
 def test_a_run_of_every_layout(name: str, material: Material, extractor: Extractor, tmp_path: Path):
     recipe = small(RECIPES[name]())
     folder = trained(material(recipe), tmp_path / "run", recipe, evaluate=False)
-    side = Trained(folder)
+    side = RunWithData(folder)
     real, training = side.real(), side.training()
     made = side.made(len(real) + 20, seed=3)
     assert len(real) == len(side.data.reference)
@@ -235,10 +235,10 @@ def mistakes(run: Path, folder: Path) -> dict[str, tuple[dict, str]]:
     return {
         "no such place": ({"target": folder / "nowhere"}, "There is no .*nowhere"),
         "no reals named": ({"target": real}, "--against DATA"),
-        "empty folder": ({"target": folder / "empty", "against": real}, "no pictures"),
-        "empty reals": ({"target": run, "against": folder / "empty"}, "no pictures"),
-        "too few": ({"target": few, "against": real}, "5 pictures to be measured"),
-        "too few reals": ({"target": real, "against": few}, "5 pictures to measure against"),
+        "empty folder": ({"target": folder / "empty", "against": real}, "no images"),
+        "empty reals": ({"target": run, "against": folder / "empty"}, "no images"),
+        "too few": ({"target": few, "against": real}, "5 images to evaluate"),
+        "too few reals": ({"target": real, "against": few}, "5 images to compare with"),
         "count": ({"target": run, "count": 3}, "--count is 3"),
         "against a run": ({"target": real, "against": run}, "is a run"),
         "checkpoint": ({"target": run, "checkpoint": "00000001"}, "has no checkpoint"),
@@ -255,7 +255,7 @@ def test_mistakes_are_told_in_words(run: Path, tmp_path: Path, extractor: Extrac
 
 
 def test_volumes_are_refused_until_an_extractor_sees_them():
-    volumes = Side("volumes", np.zeros((20, 4, 4, 4, 1), np.uint8))
+    volumes = ImageSet("volumes", np.zeros((20, 4, 4, 4, 1), np.uint8))
     if find_spec("organza.metrics.shapes"):
         assert suited(volumes)[0](volumes.images).isfinite().all()
     else:

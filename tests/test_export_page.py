@@ -103,7 +103,7 @@ def test_new_images_sliders_kept_ones_and_the_way_between(browser: Any, exported
     opened = Opened(browser, exported("swift")[1], phone=True)
     page, before = opened.page, opened.pixels("large")
     page.keyboard.press("n")
-    page.wait_for_function("document.getElementById('status').textContent.includes('nobody')")
+    page.wait_for_function("document.getElementById('status').textContent.includes('just now')")
     fresh = opened.pixels("large")
     assert (fresh != before).any()
     page.keyboard.press("k")

@@ -169,7 +169,7 @@ def test_pictures_of_another_shape_than_the_networks_are_one_sentence(
     edited(foreign, lambda c: c["data"].update(shape=shape))
     for verb in (["sample", foreign, "--count", "1"], ["judge", foreign, trained / "photos"]):
         code, told = called(capsys, *verb)
-        assert (code, "recipe.json tells of" in told) == (2, True), told
+        assert (code, "recipe.json gives" in told) == (2, True), told
 
 
 @pytest.mark.parametrize("shape", [[4096, 4096, 4096], [1, 4096, 4096, 4096], [3, 4096, 4096]])
@@ -190,7 +190,7 @@ def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
     try:
         run.require_judging()
     except UserError:  # of pairs, or of labels that must be named
-        pytest.skip("judges no picture alone")
+        pytest.skip("judges no image alone")
     monkeypatch.setattr(load, "LARGE", 0)
     run.require_judging()
 
@@ -321,7 +321,7 @@ def test_moments_that_a_fused_step_would_trust_are_damage(
         (folder / "manifest.json").write_text(json.dumps(manifest))
     words = ["train", trained / "photos", "--run", foreign, "--budget", "40img", "--no-report", "--no-evaluate"]
     code, told = called(capsys, *words)
-    assert (code, "generator_optimizer" in told and "begins anew" in told) == (0, True), told
+    assert (code, "generator_optimizer" in told and "begins again" in told) == (0, True), told
 
 
 @pytest.mark.parametrize("optimizer", [Adam(), RMSprop(), SGD(), SGD(momentum=0.9)], ids=str)

@@ -35,6 +35,7 @@ RECIPE = replace(small(get("dcgan-r1"), 4), stop=())
     ("ill", "name", "grave"),
     [
         ({"variety": 0.1}, "collapse", True), ({"variety": 0.3}, "collapse", True), ({"distinct": 0.5}, "collapse", True),
+        ({"distinct": 0.6}, "copies", False),
         ({"repeats": 0.9}, "collapse", True),
         ({"spread": 0.01}, "collapse", True), ({"discriminator_jump": 0.5}, "jump", True), ({"generator_jump": 0.1}, "jump", True),
         ({"generator_last": 0.0}, "still", True), ({"distance": 0.8}, "worse", True), ({"gradient": 1e-5}, "vanishing gradients", False),

@@ -25,7 +25,7 @@ from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Warned
 from organza.training import snapshot, speed
-from organza.training.accelerator import CPU, Machine, choose
+from organza.training.accelerator import CPU, Accelerator, choose
 from organza.training.plan import Plan
 from organza.training.sampling import samples
 from organza.training.state import TrainState
@@ -33,7 +33,7 @@ from organza.training.step import train_step
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 
-META = Machine(torch.device("meta"))
+META = Accelerator(torch.device("meta"))
 HALF = replace(CPU, precision=torch.bfloat16)
 CUDA = torch.device("cuda:0")
 
@@ -71,7 +71,7 @@ def computer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 )
 def test_the_device_and_its_fast_precision_are_chosen(devices, asked, device, precision, computer):
     computer(**devices)
-    assert choose(asked) == Machine(torch.device(device), precision, compiled=False)
+    assert choose(asked) == Accelerator(torch.device(device), precision, compiled=False)
 
 
 def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch: pytest.MonkeyPatch):
@@ -89,10 +89,10 @@ def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch:
             "--device cuda: torch .* finds cpu here; leave --device out .* a torch that is built for your GPU",
         ),
         ({}, "cuda:1", "--device cuda:1: torch .* finds cpu here"),
-        ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here; leave --device out to take the best there is[.]$"),
+        ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here; leave --device out to use the best available[.]$"),
         ({}, "mps", "--device mps: torch .* finds cpu here"),
         ({"mps": True}, "cuda", "finds mps, cpu here"),
-        ({}, "gpu", "--device can be auto, cpu, cuda, cuda:1 or mps, not gpu[.]"),
+        ({}, "gpu", "--device must be auto, cpu, cuda, cuda:1 or mps, not gpu[.]"),
         ({}, "cuda:", "not cuda:[.] Did you mean cuda"),
         ({}, "", "not [.]"),
     ],
@@ -196,7 +196,7 @@ def test_batches_are_pinned_on_their_way_to_cuda_and_not_waited_for():
             return self
 
     batch: Any = {"image": Watched()}
-    assert Machine(CUDA).take(batch)["image"].steps == ("pinned", CUDA, True)
+    assert Accelerator(CUDA).take(batch)["image"].steps == ("pinned", CUDA, True)
 
 
 def test_cuda_may_round_to_tf32_and_tries_algorithms(monkeypatch: pytest.MonkeyPatch):
@@ -207,7 +207,7 @@ def test_cuda_may_round_to_tf32_and_tries_algorithms(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     game = nn.Identity()
     monkeypatch.setattr(game, "to", asked.append)
-    Machine(CUDA).settle(game)
+    Accelerator(CUDA).settle(game)
     assert asked == [CUDA, "high", CUDA]
     assert torch.backends.cudnn.allow_tf32
     assert torch.backends.cudnn.benchmark
@@ -231,10 +231,10 @@ def test_the_moments_of_an_optimiser_come_back_where_its_weights_are():
 # ---- one step ---------------------------------------------------------------------------------------------------------------------
 
 
-def begun(recipe: Recipe, material: Material, machine: Machine = CPU) -> TrainState:
+def begun(recipe: Recipe, material: Material, accelerator: Accelerator = CPU) -> TrainState:
     data = material.opened(recipe)
     plan = Plan("80img", 80, None, 80, 80, 80, 80)
-    return TrainState(small(recipe), data, plan, 0, machine)
+    return TrainState(small(recipe), data, plan, 0, accelerator)
 
 
 class Waits(TorchDispatchMode):
@@ -293,7 +293,7 @@ def test_penalties_are_computed_in_float32_and_other_turns_are_not(material: Mat
         network.register_forward_hook(lambda layer, given, made, name=name: seen[name].append(made.dtype))
     train_step(one)
     full, half = torch.float32, torch.bfloat16
-    # Real and fake of D's turn, and the moved pictures, in float32; in G's turn, fakes and the reals they are compared with, not.
+    # Real and fake of D's turn, and the moved images, in float32; in G's turn, fakes and the reals they are compared with, not.
     assert seen == {"D": [full] * 3 + [half] * 2, "G": [half], "penalty": [full], "logits": [full] * 2}
     for kind in seen.values():
         kind.clear()
@@ -342,15 +342,15 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
     rates = {False: 100.0, True: 150.0}
     measured: list[bool] = []
 
-    def measure(machine: Machine, seconds: float) -> float:
-        measured.append(machine.compiled)
-        if rates[machine.compiled] < 0:
+    def measure(accelerator: Accelerator, seconds: float) -> float:
+        measured.append(accelerator.compiled)
+        if rates[accelerator.compiled] < 0:
             raise RuntimeError("no compiler")
-        return rates[machine.compiled]
+        return rates[accelerator.compiled]
 
     monkeypatch.setattr(speed, "measure", measure)
-    monkeypatch.setattr(speed, "trial", lambda recipe, data, machine: machine)
-    recipe, data, there = get("resize-r1"), None, Machine(CUDA, torch.bfloat16)
+    monkeypatch.setattr(speed, "trial", lambda recipe, data, accelerator: accelerator)
+    recipe, data, there = get("resize-r1"), None, Accelerator(CUDA, torch.bfloat16)
     assert speed.faster(recipe, data, there) == replace(there, compiled=True)  # type: ignore[arg-type]
     for slow in (101.0, 90.0, -1.0):
         rates[True] = slow
@@ -359,7 +359,7 @@ def test_networks_are_compiled_only_where_that_measures_faster(material: Materia
     for exact in ("wgan-gp", "dragan", "rpgan-r1-r2"):
         assert speed.faster(get(exact), data, there) == there  # type: ignore[arg-type]
     for place in ("cpu", "mps"):
-        assert speed.faster(recipe, data, Machine(torch.device(place))) == Machine(torch.device(place))  # type: ignore[arg-type]
+        assert speed.faster(recipe, data, Accelerator(torch.device(place))) == Accelerator(torch.device(place))  # type: ignore[arg-type]
     assert not measured
 
 
@@ -389,7 +389,10 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
     there = {"device": "cuda:0", "precision": "bfloat16", "compiled": True}
     file.write_text(json.dumps(content | {"versions": content["versions"] | there}))
     said = train("32img")
-    assert said[0] == "device was cuda:0 when the run began and is cpu now: it goes on, but not to the same bits"
+    assert (
+        said[0]
+        == "device was cuda:0 when the run began and is now cpu: the run continues, but not bit-for-bit reproducibly"
+    )
     assert [text.partition(" ")[0] for text in said] == ["device", "precision", "compiled"]
     for name in there:  # a run of a version that knew only the CPU
         del content["versions"][name]

@@ -15,7 +15,7 @@ import pytest
 import organza
 from organza.data.location import locate, places, remember, shared_name
 from organza.errors import UserError
-from organza.evaluation.image_sets import Trained
+from organza.evaluation.image_sets import RunWithData
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Event, Warned
@@ -58,7 +58,7 @@ def test_the_data_is_found_from_any_folder_and_after_a_move_of_both(here: Path, 
     assert RunFolder("r").read()["data"]["source"] == "photos"
     monkeypatch.chdir(here / "elsewhere")
     assert found(here / "project" / "r") == here / "project" / "photos"
-    assert Trained("../project/r").missing() == ""
+    assert RunWithData("../project/r").missing() == ""
     (here / "project").rename(here / "moved")
     assert found("../moved/r") == here / "moved" / "photos"
     shutil.move(here / "moved" / "r", here / "alone")  # the run by itself: what the note says last is right
@@ -76,15 +76,15 @@ def test_an_absolute_path_stays_out_of_what_is_shared(here: Path):
 def test_data_that_moved_is_remembered_by_whatever_was_told(here: Path):
     train(photos(here / "photos"), "r")
     (here / "photos").rename(here / "moved")
-    assert "--data" in Trained("r").missing()
-    assert Trained("r", at="moved").missing() == ""
-    assert Trained("r").missing() == ""
+    assert "--data" in RunWithData("r").missing()
+    assert RunWithData("r", at="moved").missing() == ""
+    assert RunWithData("r").missing() == ""
     (here / "moved").rename(here / "again")
     train("again", "r", budget="32img")
     assert found("r") == here / "again"
     other = photos(here / "other", first=50)
-    with pytest.raises(UserError, match=r"other is not what r was trained on.*24 added.*24 removed"):
-        _ = Trained("r", at=other).data
+    with pytest.raises(UserError, match=r"other is not the data that r was trained on.*24 added.*24 removed"):
+        _ = RunWithData("r", at=other).data
     assert found("r") == here / "again"
 
 
@@ -159,7 +159,7 @@ def test_a_run_whose_recipe_is_no_file_or_gone_is_never_begun_anew(here: Path, m
         (lambda: recipe.symlink_to("/dev/zero"), "recipe.json cannot be read"),
         (lambda: recipe.symlink_to("nowhere"), "recipe.json cannot be read"),
         (recipe.mkdir, "recipe.json cannot be read"),
-        (lambda: None, "and no recipe.json; restore that"),
+        (lambda: None, "but no recipe.json; restore it"),
     ):
         make()
         with pytest.raises(UserError, match=words):
@@ -170,7 +170,7 @@ def test_a_run_whose_recipe_is_no_file_or_gone_is_never_begun_anew(here: Path, m
     for rest in ("best.json", "latest.json", "data.json", "report.html", "evaluations.jsonl"):
         Path("r", rest).unlink(missing_ok=True)
     assert not RunFolder("r").is_free
-    with pytest.raises(UserError, match=r"holds checkpoints of a run and no recipe.json"):
+    with pytest.raises(UserError, match=r"holds checkpoints of a run but no recipe.json"):
         train(data, "r")
     recipe.write_bytes(text)
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""Optimisers as values: weight clipping."""
+"""Optimizers as values: weight clipping."""
 
 from __future__ import annotations
 

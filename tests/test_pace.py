@@ -97,7 +97,7 @@ def test_a_run_by_images_measures_nothing(pictures: Path, tmp_path: Path, monkey
 class Walker:
     """A stand-in for a state whose steps of ten images take what a list says, on a clock of its own."""
 
-    machine = CPU
+    accelerator = CPU
 
     def __init__(self, steps: list[float], monkeypatch: pytest.MonkeyPatch):
         self.images, self.now, self.steps = 0, 0.0, iter(steps)

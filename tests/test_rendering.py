@@ -1,4 +1,4 @@
-"""Volumes as pictures and surfaces: the right side up, lit, turning; surfaces closed and of the right volume."""
+"""Volumes as images and surfaces: the right side up, lit, turning; surfaces closed and of the right volume."""
 
 from __future__ import annotations
 

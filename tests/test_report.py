@@ -22,7 +22,7 @@ from organza.metrics.kernels import Estimate
 from organza.report import at_end
 from organza.report.build import report, verdict_of, write_report
 from organza.report.compare import comparison, groups, records, standings, verdicts, warnings
-from organza.report.findings import Evidence, likeness, trend
+from organza.report.findings import Evidence, likeness, trend, varied
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.ranking import Entry, better
 from organza.report.record import Record
@@ -69,7 +69,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with file names and a folder's name that would be code in a page."""
+    """Images with file names and a folder's name that would be code in a page."""
     folder = tmp_path_factory.mktemp("data") / "<script>alert(1)<"
     folder.mkdir()
     for seed in range(120):
@@ -143,7 +143,7 @@ def test_the_numbers_are_those_of_the_files(html: str, run: Path):
     value, error = chosen["mmd"]["value"], chosen["mmd"]["error"]
     digits = 2 if error >= 0.005 else 3
     assert f"distance {value:.{digits}f} ± {error:.{digits}f} at {best:,} images" in text
-    assert f"{len(lines)} times, against {lines[0]['card']['real']} held-out pictures" in text
+    assert f"{len(lines)} times, against {lines[0]['card']['real']} held-out images" in text
 
 
 def test_commands_of_the_page_exist_and_are_quoted(run: Path):
@@ -197,7 +197,7 @@ def history(*distances: float, error: float = 0.01) -> tuple[Check, ...]:
     return tuple(Check(1000 * n, value, error, 0.8, 0.02) for n, value in enumerate(distances, 1))
 
 
-# What runs on real pictures measured: 6,000 cartoon faces; the same with fifty times the learning rate; 24 garments for seven minutes.
+# What runs on real images measured: 6,000 cartoon faces; the same with fifty times the learning rate; 24 garments for seven minutes.
 GOOD = Evidence(
     5400, 600, (Check(12624, 0.2937, 0.0044, 0.816, 0.017), Check(25232, 0.2727, 0.0045, 0.875, 0.015),
                 Check(37856, 0.3062, 0.0047, 0.957, 0.009), Check(44176, 0.3038, 0.0048, 0.969, 0.008)),
@@ -245,7 +245,7 @@ def test_a_run_that_repeats_a_few_pictures_has_collapsed_though_they_differ():
             Estimate(0.0, 0.01),
         )
     )
-    assert found.title == "Collapsed: it repeats a few pictures"
+    assert found.title == "Collapsed: it repeats a few images"
 
 
 @pytest.mark.parametrize(
@@ -334,13 +334,13 @@ def test_a_discriminator_that_knows_its_data_by_heart_is_found_out():
     seen = Evidence(
         900, 100, history(0.3, 0.2, 0.2), knows_training=Estimate(0.99, 0.01), knows_held_out=Estimate(0.4, 0.05)
     )
-    assert verdict(seen).findings[-1].answer == "No: it knows its pictures by heart"
+    assert verdict(seen).findings[-1].answer == "No: it knows its images by heart"
     last = Vitals(
         2000, 0.2, 0.01, overfitting=0.1
     )  # of the check that is kept: what training measured goes before shares
     assert verdict(replace(seen, vitals=(last,))).findings[-1].answer == "Yes"
     by_heart = replace(seen, knows_held_out=Estimate(0.99, 0.01), vitals=(last._replace(overfitting=0.9),))
-    assert verdict(by_heart).findings[-1].answer == "No: it knows its pictures by heart"
+    assert verdict(by_heart).findings[-1].answer == "No: it knows its images by heart"
 
 
 def test_the_trend_is_told_with_errors():
@@ -399,11 +399,11 @@ def test_runs_side_by_side_warn_of_unlike_cards(run: Path, tmp_path: Path):
 
 def test_who_is_better_is_said_with_the_error():
     near, like, far = (Check(9000, value, 0.01, 0.8, 0.1) for value in (0.2, 0.21, 0.3))
-    assert better([Entry("a", far), Entry("b", near)]).startswith("b is nearer to the real pictures than a")
-    assert "0.7 errors apart, and it takes 3" in better([Entry("a", like), Entry("b", near)])
+    assert better([Entry("a", far), Entry("b", near)]).startswith("b is nearer to the real images than a")
+    assert "0.7 errors apart, and at least 3 are needed" in better([Entry("a", like), Entry("b", near)])
     three = better([Entry("a", far), Entry("b", like), Entry("c", near)])
     assert three.startswith("c is nearest")
-    assert "cannot be told from b (0.7 errors apart)" in three
+    assert "cannot be told apart from b (0.7 errors apart)" in three
     assert "behind it by more than the error is a (7.1 errors apart)" in three
     assert better([Entry("a", far), Entry("b", near, "It copies")]).endswith("But distance is not all: b: It copies")
     assert "It copies" not in better([Entry("a", far, "It copies"), Entry("b", near)])  # it is behind anyway
@@ -451,7 +451,7 @@ def test_a_quiz_of_a_run(run: Path):
     path = write_quiz(run, count=12, seed=3)
     assert path == run / "quiz.html"
     assert len(json.loads(re.search(r"const quiz = (.*);\n", path.read_text())[1])["pictures"]) == 12  # type: ignore[index]
-    for count, word in ((11, "even"), (8, "10 or more"), (40, "24 at most")):
+    for count, word in ((11, "even"), (8, "an even number of at least 10"), (40, "at most 24")):
         with pytest.raises(UserError, match=word):
             write_quiz(run, count)
 
@@ -510,3 +510,55 @@ def test_weights_and_biases_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         {"samples": (18, 18, 3), "images": 16},
         {},
     ]
+
+
+def one_image(between: float, apart: float) -> Evidence:
+    return Evidence(
+        180,
+        20,
+        history(0.45, 0.46),
+        Estimate(1.2, 0.01),
+        Estimate(0.0, 0.03),
+        between=between,
+        apart=apart,
+        images=9_000,
+    )
+
+
+def test_data_that_are_nearly_one_image_get_a_verdict_of_their_own():
+    right, wrong, usual = (verdict(one_image(*shares)) for shares in ((0.06, 0.01), (0.06, 0.9), (0.42, 0.01)))
+    assert right.title == "It makes the one image that its data are"
+    assert "94% of what is in the 200 images is the same" in right.why
+    assert right.tone == "fair"
+    assert "does not make that one" in wrong.title
+    assert wrong.tone == "bad"
+    assert usual.title.startswith("Not there yet: not like")
+
+
+def test_some_empty_samples_are_no_collapse_and_are_told():
+    told = (Vitals(3000, 0.3, 0.04, 0.8, 0.8, 0.7),)
+    checks = (Check(3000, 0.3, 0.04, 0.8, 0.02),)
+    seen = Evidence(450, 50, checks, Estimate(0.8, 0.01), Estimate(0.01, 0.01), images=8_000, vitals=told)
+    said = varied(seen)
+    assert said is not None
+    assert said.answer == "Not all of them"
+    assert "20% of the samples are exact copies of another" in said.why
+    assert not verdict(seen).title.startswith("Collapsed")
+
+
+def test_noise_is_called_noise_whatever_was_made_of_it():
+    noise = Evidence(
+        450,
+        50,
+        history(0.3, 0.3),
+        Estimate(1.0, 0.01),
+        Estimate(0.9, 0.03),
+        Estimate(0.8, 0.003),
+        Estimate(1.0, 0.02),
+        kept=0.04,
+    )
+    assert verdict(noise).title == "Its data are noise, of which there is nothing to learn"
+    assert [one.answer for one in verdict(noise).findings if "differ" in one.question or "new" in one.question] == [
+        "Cannot be said"
+    ] * 2
+    assert verdict(replace(noise, kept=0.24)).title.startswith(("Collapsed", "It copies"))

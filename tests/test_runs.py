@@ -1,4 +1,4 @@
-"""Runs end to end on small real pictures: what is written, exact resume after real kills, stops, and what is refused in words."""
+"""Runs end to end on small real images: what is written, exact resume after real kills, stops, and what is refused in words."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ SHAPE = (1, 16, 16)
 
 
 class Witness(nn.Module):
-    """A discriminator that remembers the numbers written into the pictures it was shown."""
+    """A discriminator that remembers the numbers written into the images it was shown."""
 
     def __init__(self):
         super().__init__()
@@ -46,7 +46,7 @@ class Witness(nn.Module):
 
 
 def numbered(turn: int, count: int = 8) -> Tensor:
-    """A batch whose pictures carry their turn and row: turn + row / 100."""
+    """A batch whose images carry their turn and row: turn + row / 100."""
     return (turn + torch.arange(count) / 100).reshape(-1, 1, 1, 1).expand(-1, *SHAPE)
 
 
@@ -74,7 +74,7 @@ def test_the_generators_turn_evaluation_and_warm_up_leave_the_pool_alone():
     before = game.pool.items.clone()
     generator_loss(game, batch, {"b": numbered(2)})
     assert [int(number) for number in witness.seen[-1]] == [2] * 8
-    for duel in game.duels(batch, {"b": numbered(3)}):  # as the referee and the judge see it
+    for duel in game.duels(batch, {"b": numbered(3)}):  # as the evaluator and the judge see it
         assert torch.equal(duel.fake, numbered(3))
     generator_alone(game, batch, {"b": numbered(4)})
     assert torch.equal(game.pool.items, before)
@@ -231,7 +231,7 @@ def test_each_logit_judges_a_patch_and_no_more():
 
 
 def test_pretraining_does_not_get_stuck_on_a_blank_picture():
-    """|R(a) - a| alone cannot bring a saturated tanh back: mostly black pictures once came out all black, for ever."""
+    """|R(a) - a| alone cannot bring a saturated tanh back: mostly black images once came out all black, for ever."""
     torch.manual_seed(0)
     a = torch.full((8, 1, 16, 16), -1.0)
     a[:, :, 6:10, 4:12] = 1

@@ -146,7 +146,7 @@ def test_what_is_no_budget(text: str):
 
 
 def looks_of(plan: Plan) -> tuple[int, int]:
-    """The evaluations and the sheets of samples of a run, with those at its end."""
+    """The evaluations and the sample grids of a run, with those at its end."""
     return -(-plan.images // plan.evaluate_every), -(-plan.images // plan.sample_every)
 
 

@@ -162,7 +162,7 @@ def test_what_exists_is_not_replaced_without_a_word_and_originals_never(run: Pat
 
 def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     drawing(1).save(tmp_path / "x.png")
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     noise = tmp_path / "noise"
     organza.train(pairs / "b", noise, recipe=small(get("mlp")), budget="8img", size=32, evaluate=False)
     for arguments, said in (
@@ -174,7 +174,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
         ([run, tmp_path / "x.png", tmp_path / "out", "--size", "huge"], "--size"),
         (
             [noise, tmp_path / "x.png", tmp_path / "out"],
-            "makes pictures from noise and translates none: organza sample",
+            "makes images from noise and translates none: organza sample",
         ),
     ):
         code, _, error = call(capsys, "translate", *arguments)
@@ -203,7 +203,7 @@ def test_the_command_says_what_it_wrote(run: Path, pairs: Path, tmp_path: Path, 
 
 
 class Shift(layers.Translator):
-    """Makes pictures lighter or darker by a fixed amount: a translator whose way can be read off its result."""
+    """Makes images lighter or darker by a fixed amount: a translator whose way can be read off its result."""
 
     def __init__(self, shape: layers.Shape, by: float, source: int = 0):
         super().__init__()

@@ -59,7 +59,7 @@ def test_what_half_the_rate_does_not_cure_is_begun_anew_with_another_recipe(
     told = texts(events)
     assert len(told) == 2
     assert "back at 0 images, with the learning rates multiplied by 0.5" in told[0]
-    assert "begun anew with the recipe second" in told[1]
+    assert "restarted with the recipe second" in told[1]
     assert isinstance(events[-1], Stopped)
     assert events[-1].kind == "budget"
     content = RunFolder(run).read()

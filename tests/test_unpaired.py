@@ -68,7 +68,7 @@ def test_cyclegans_terms_by_hand():
     terms = generator_loss(game, BATCH, made).terms
     assert terms["cycle"].item() == pytest.approx(10 * (0.25 + 0.25))  # both round trips end 0.25 off
     assert terms["identity"].item() == pytest.approx(10 * 0.5 * (0.5 + 0.25))
-    # D is the picture itself: fakes of b are 0.5, those of a 0.75
+    # D is the image itself: fakes of b are 0.5, those of a 0.75
     assert terms["generator"].item() == pytest.approx((0.5 - 1) ** 2 + (0.75 - 1) ** 2)
 
 
@@ -134,7 +134,7 @@ def test_contrast_by_hand():
 
 
 def test_a_patch_competes_with_patches_of_its_own_picture_only():
-    query, key = torch.eye(3).repeat(2, 1, 1), torch.eye(3).repeat(2, 1, 1)  # the same three in both pictures
+    query, key = torch.eye(3).repeat(2, 1, 1), torch.eye(3).repeat(2, 1, 1)  # the same three in both images
     assert contrast(query, key, 1.0).item() == pytest.approx(contrast(query[:1], key[:1], 1.0).item())
 
 

@@ -1,4 +1,4 @@
-"""Organza: generative adversarial networks, from a folder of images to a generator and an honest account of it.
+"""Organza: generative adversarial networks, from a folder of images to a generator and an honest evaluation.
 
 >>> import organza
 >>> run = organza.train("photos", budget="10m")        # doctest: +SKIP
@@ -9,8 +9,8 @@ import os
 import sys
 
 if sys.argv[:1] == ["-m"] and "-m organza" in " ".join(sys.orig_argv) and not sys.flags.safe_path:
-    # `python -m organza` would take a torch.py or PIL.py in the folder that it is started in for the real one, and that folder may be a
-    # stranger's. A module of the user's that is named, as with --recipe, is found there all the same.
+    # `python -m organza` would prefer a torch.py or PIL.py in the current folder to the real one, and that folder may be a
+    # stranger's. The user's own module, as given with --recipe, is still found there.
     del sys.path[0]
 
 from importlib import import_module
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from organza.version import __version__ as __version__
 
-__path__.append(os.path.join(os.path.dirname(__file__), "deprecated"))  # noqa: PTH118, PTH120 (module names of the version before)
+__path__.append(os.path.join(os.path.dirname(__file__), "deprecated"))  # noqa: PTH118, PTH120 (module names of the previous version)
 
 if TYPE_CHECKING:
     from organza.data import Source as Source
@@ -80,7 +80,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: torch takes seconds to import, and `organza --help` should not.
+    # Imported on first use: torch takes seconds to import, and `organza --help` must be fast.
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     if name == "Request":

@@ -1,11 +1,11 @@
-"""Differentiable augmentation of what the discriminator sees, real and generated alike, with gradients through it to G.
+"""Differentiable augmentation of the discriminator's input, real and generated alike, with gradients through it to G.
 
-Where data is few, D learns it by heart and G learns nothing more; D never sees the same picture twice when each is changed at random
-before it looks. Since fakes are changed in the same way, G is not taught to make changed pictures.
+With little data, D overfits and G stops learning; random augmentation shows D no image twice. Since fakes are augmented in the
+same way, G does not learn to generate augmented images.
 Zhao et al. 2020, Differentiable Augmentation, arXiv:2006.10738; Karras et al. 2020, arXiv:2006.06676 (with a probability).
 
-A kind of change is a function: it draws for the items of a batch and returns a `Change`, which does the same to any pictures that stand for
-the same items. Real, fake and the moved pictures of a finite-difference penalty are so compared like with like.
+A kind of change is a function: it draws random numbers for the items of a batch and returns a `Change`, which applies the same change
+to any images that stand for these items, such as real images, fakes, and the perturbed images of a finite-difference penalty.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from organza.errors import UserError
 from organza.schedule import Number, at
 
 Change = Callable[[Tensor, slice], Tensor]
-"""Pictures [n, C, H, W] that stand for these items of the batch, to changed ones."""
+"""Function of images [n, C, H, W] and the items of the batch that they stand for; returns changed images."""
 Kind = Callable[[Tensor], Change]
-"""Draws for each item of a batch shaped like this one, [N, C, H, W]."""
+"""Function that draws a change for each item of a batch shaped like its argument, [N, C, H, W]."""
 
 
 def colour(like: Tensor, brightness: float = 0.5, saturation: float = 1.0, contrast: float = 0.5) -> Change:
-    """Brightness x + b, then saturation and contrast, which scale the distance from the pixel's grey and from the picture's mean.
+    """Draw changes of brightness (x + b), saturation and contrast, which scale the distance from the pixel's grey and the image's mean.
 
     b ~ U(-brightness, brightness); the factors are 1 + U(-saturation, saturation) and 1 + U(-contrast, contrast).  Zhao et al. 2020.
     """
@@ -44,7 +44,7 @@ def colour(like: Tensor, brightness: float = 0.5, saturation: float = 1.0, contr
 
 
 def translation(like: Tensor, share: float = 0.125) -> Change:
-    """A shift by up to a share of each side; what comes in from outside is 0, as in Zhao et al. 2020.
+    """Draw a shift by up to a share of each side, with 0 outside, as in Zhao et al. 2020.
 
     >>> x = torch.ones(64, 1, 8, 8)
     >>> translation(x)(x, slice(None)).sum() < x.sum()
@@ -55,10 +55,10 @@ def translation(like: Tensor, share: float = 0.125) -> Change:
 
 
 def jitter(like: Tensor, reach: int = 2) -> Change:
-    """A shift by (heads of 2 `reach` coins) - `reach` pixels along each side; the edge is repeated where something comes in.
+    """Draw a shift by (heads of 2 `reach` coins) - `reach` pixels along each side, with the edge repeated outside.
 
-    D's gradient, averaged over the draws, is so blurred by a binomial kernel. Without it every stride of D's convolutions leaves its
-    grid in that gradient, and G weaves it into what should be plain: docs/lab-log.md, 46.
+    D's gradient, averaged over the draws, is thereby smoothed by a binomial kernel. Without it, each stride of D's convolutions leaves
+    a grid in that gradient, which G copies into plain areas: docs/lab-log.md, 46.
 
     >>> x = torch.arange(64.0).reshape(1, 1, 8, 8)
     >>> moved = jitter(x)(x, slice(None)) - x
@@ -70,7 +70,7 @@ def jitter(like: Tensor, reach: int = 2) -> Change:
 
 
 def _shift(like: Tensor, starts: list[Tensor], framed: list[int], frame: str = "constant") -> Change:
-    """Pictures are framed by so many pixels, and cut out again with their first row and column at these places, [N, 1] each."""
+    """Pad images by so many pixels, and crop them with their first row and column at these positions, [N, 1] each."""
     (height, width), (down, across) = like.shape[2:], framed
     rows, columns = (
         start + torch.arange(side, device=like.device) for start, side in zip(starts, (height, width), strict=True)
@@ -85,7 +85,7 @@ def _shift(like: Tensor, starts: list[Tensor], framed: list[int], frame: str = "
 
 
 def cutout(like: Tensor, share: float = 0.5) -> Change:
-    """A rectangle of a share of each side is grey (0), its middle anywhere in the picture. DeVries and Taylor 2017, arXiv:1708.04552."""
+    """Draw a grey (0) rectangle of a share of each side, centred anywhere in the image. DeVries and Taylor 2017, arXiv:1708.04552."""
     inside = []
     for side in like.shape[2:]:
         middle = torch.rand(len(like), 1, device=like.device) * side
@@ -100,12 +100,12 @@ def cutout(like: Tensor, share: float = 0.5) -> Change:
 
 @dataclass(frozen=True)
 class Augment:
-    """Which changes, and how often, as a recipe says it.
+    """Kinds of changes, and their probability, in a recipe.
 
     Args:
-        chance: that a kind of change is applied to an item; a number or a schedule.
-        kinds: functions of this module, or your own of the same form, in the order of their application.
-        always: kinds that every item goes through first, whatever the chance: `jitter`.
+        chance: probability that a kind of change is applied to an item; a number or a schedule.
+        kinds: functions of this module, or your own of the same form, in order of application.
+        always: kinds that are applied first to every item, whatever the chance: `jitter`.
     """
 
     chance: Number = 1.0
@@ -113,14 +113,14 @@ class Augment:
     always: tuple[Kind, ...] = ()
 
     def drawn(self, like: Tensor, images: int, planned: int) -> Change:
-        """One draw for a batch, at this point of the run.
+        """Draw a change for a batch, at this point of the run.
 
         Raises:
-            UserError: the batch does not hold pictures.
+            UserError: if the batch does not hold images.
         """
         if like.ndim != 4:
             raise UserError(
-                f"Augmentation is for pictures [N, C, H, W]; this game judges {list(like.shape)}. Leave it out of the recipe."
+                f"Augmentation is for images [N, C, H, W]; this game judges {list(like.shape)}. Remove augment from the recipe."
             )
         chance = at(self.chance, images, planned)
         every = [kind(like) for kind in self.always]

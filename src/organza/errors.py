@@ -1,45 +1,51 @@
-"""Mistakes a user can mend: one sentence with what was given, what is allowed, and what to do."""
+"""Errors that the user can fix: one sentence with what was given, what is allowed, and what to do."""
 
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate", "cannot allocate")
-"""Words in which torch and its libraries say that there is no memory left."""
+"""Phrases in the out-of-memory errors of torch and its libraries."""
 
-
+UNDERNEATH = ("torch", "numpy", "contextlib", "functools")
+"""Libraries through which an error passes on its way."""
 MOST, LONGEST = 2_000, 100
-"""Names that are compared with a wrong one, and their letters."""
+"""Limits of a spelling suggestion: number of names to compare, and their length."""
 
 
 class UserError(Exception):
-    """A mistake of the user's, told in one sentence. The command line prints it and exits with code 2."""
+    """A user's mistake, explained in one sentence. The command line prints it and exits with code 2."""
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Return True if an error of torch's says that there is no memory left."""
+    """Return True if an error of torch says that memory ran out."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:
-    """The question to add to an error about a name that does not exist, or nothing where no name is near.
+    """Return a "Did you mean" question for an error about an unknown name, or "" if no name is similar.
 
     >>> nearest("dcgann", ["mlp", "dcgan"])
     ' Did you mean dcgan?'
     >>> nearest("zebra", ["mlp", "dcgan"])
     ''
     """
-    some = [name for name in islice(allowed, MOST) if len(name) <= LONGEST]  # to compare more would take minutes
+    some = [name for name in islice(allowed, MOST) if len(name) <= LONGEST]  # comparing more would take minutes
     close = difflib.get_close_matches(given[:LONGEST], some, n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else ""
 
 
 @contextmanager
-def told(sentence: str) -> Iterator[None]:
-    """Inside, whatever fails because of what a user wrote becomes a mistake of the user's, with the reason behind the sentence.
+def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
+    """Turn any exception raised in the block into a UserError that begins with `sentence` and ends with the reason.
+
+    Args:
+        sentence: statement of what cannot be done, without a full stop.
+        ours: packages whose own exceptions are bugs, which keep their traceback; running out of memory or of numbers is none.
 
     >>> with told("width=0 makes no network; choose another"):
     ...     1 / 0
@@ -51,14 +57,35 @@ def told(sentence: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # settings reach every corner, which fail in as many ways
+    except Exception as error:  # user settings can fail anywhere, with any error
+        if (
+            ours
+            and origin(error).startswith(ours)
+            and not isinstance(error, ArithmeticError)
+            and not lacks_memory(error)
+        ):
+            raise
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise UserError(f"{sentence} ({type(error).__name__}: {reason}).") from error
 
 
+def origin(error: BaseException) -> str:
+    """Return the module that raised an exception: the innermost one that belongs to no library underneath.
+
+    >>> import torch
+    >>> try:
+    ...     torch.nn.Linear(2, 3)(torch.zeros(1, 5))
+    ... except RuntimeError as error:
+    ...     origin(error) == __name__
+    True
+    """
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((name for name in reversed(frames) if name.split(".")[0] not in UNDERNEATH), "")
+
+
 @contextmanager
 def told_but_memory(sentence: str) -> Iterator[None]:
-    """As `told`, but for a want of memory and what the system refuses, which have sentences of their own."""
+    """Convert errors as `told` does, but let OSError and out-of-memory errors through, which have messages of their own."""
     try:
         yield
     except OSError:

@@ -1,7 +1,7 @@
-"""The heart: who plays, what the fakes are, who judges them, and the turn of each player.
+"""The GAN game: generator output, pairs of real and fake for each discriminator, losses, and the update of each player.
 
-A GAN variant is a `Game`: what the generator makes of a batch (`play`) and which fakes face which reals before which
-discriminator (`duels`). The losses below and the one loop in `training/trainer.py` need to know no more.
+A GAN variant is a `Game`: it defines the generator's output for a batch (`play`) and the pairs of fakes and reals that each
+discriminator judges (`duels`). The losses below and the training loop in `training/trainer.py` need nothing else.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
 @dataclass
 class Duel:
-    """One discriminator and one pair of real and fake data, [N, ...] each; both sides share the condition, if any.
+    """One discriminator with one batch of real and of fake data, [N, ...] each; both share the condition, if any.
 
-    In its own turn, D is shown `replay(fake)` where a replay is given: a pool's `exchange`, which mixes earlier fakes in. With a
-    `change`, D sees real and fake data changed alike, in both turns.
+    In D's turn, D is shown `replay(fake)` if a replay is given: an image pool's `exchange`, which mixes in earlier fakes. If a
+    `change` is given, D sees real and fake data through the same change, in both turns.
     """
 
     critic: Callable[..., Tensor]
@@ -38,14 +38,14 @@ class Duel:
     change: Change | None = None
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
-        """The critic's logits for x, which stands for these items of the batch."""
+        """Return the discriminator's logits for x, which stands for these items of the batch."""
         if self.change:
             x = self.change(x, items)
         return full(self.critic(x) if self.condition is None else self.critic(x, self.condition[items]))
 
 
 class Moment(NamedTuple):
-    """Where a run stands: steps taken, images seen, images planned."""
+    """Progress of a run: steps taken, images seen, images planned."""
 
     step: int = 0
     images: int = 0
@@ -54,26 +54,26 @@ class Moment(NamedTuple):
 
 BEGINNING = Moment()
 REMEDY = Penalty(r1_finite)
-"""The penalty of a run that fell ill without one."""
+"""Penalty that a run without penalties gets after a rollback."""
 
 
 class Turn(NamedTuple):
-    """What came of one turn: the loss terms (their sum is minimised) and readings for the log, all scalars."""
+    """Result of one player's update: loss terms, whose sum is minimised, and metrics for the log, all scalars."""
 
     terms: dict[str, Tensor]
     readings: dict[str, Tensor]
 
     def values(self) -> dict[str, Tensor]:
-        """All of them, without the graph behind them."""
+        """Return all terms and metrics, detached from the graph."""
         return {name: value.detach() for name, value in (self.terms | self.readings).items()}
 
     def numbers(self) -> dict[str, float]:
-        """All of them as Python numbers, for the log."""
+        """Return all terms and metrics as Python numbers, for the log."""
         return numbers(self.values())
 
 
 def numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalars as Python numbers. They leave the device in one transfer, since each would wait for all that is under way there.
+    """Return scalars as Python numbers, in one transfer from the device, since each transfer waits for all pending work there.
 
     >>> numbers({"generator": torch.tensor(0.5), "D(x)": torch.tensor(0.25)})
     {'generator': 0.5, 'D(x)': 0.25}
@@ -81,27 +81,26 @@ def numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
     return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True)) if values else {}
 
 
-class NonFinite(Exception):
-    """A loss term that is not a finite number, named; no weight was changed by it."""
+class NonFinite(ArithmeticError):
+    """A loss term or gradient that is not finite; no weight was changed by it."""
 
 
 class Game(nn.Module, ABC):
     """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks.
 
-    Besides the players a game may hold modules of its own, such as a pool of earlier fakes; they are saved with the run.
+    A game may hold further modules, such as an image pool; they are saved with the run.
 
     Args:
-        G: the generator, D: the discriminator.
-        adversarial: the two objectives.
-        penalties: on the discriminator.
+        G: generator.
+        D: discriminator.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
     """
 
-    output = (
-        "image"  # what is looked at and measured: a name in the batch (the real) and in what is made (the generated)
-    )
-    augment: Augment | None = None  # of what D sees
-    paired = False  # has each item made a target of its own in the batch?
-    strictness = 1.0  # what the penalties' weights are multiplied by
+    output = "image"  # what is displayed and evaluated: its name in the batch (real) and in the generator's output (generated)
+    augment: Augment | None = None  # augmentation of D's input
+    paired = False  # True if each generated item has a target in the batch
+    strictness = 1.0  # factor of the penalties' weights
 
     def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
         super().__init__()
@@ -110,64 +109,64 @@ class Game(nn.Module, ABC):
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
-        """The two players as parts, with all that they need from the data: here its shape (C, ...)."""
+        """Return both players as partials, with all that they need from the data: here its shape (C, ...)."""
         shape = tuple(data.shape)
         return generator.given(shape=shape), discriminator.given(shape=shape)
 
     def fit(self, data: Any) -> None:
-        """Take in statistics of the data into fresh players, before the first step; most games need none.
+        """Set statistics of the data in new players, before the first step; most games need none.
 
         Args:
-            data: the batches that will be trained on.
+            data: training batches.
         """
 
     def unready(self, data: Any) -> str:
-        """Return why the game cannot begin after G has trained alone, in words; "" if it can.
+        """Return the reason why the game cannot begin after the autoencoder warm-up, in words; "" if it can.
 
         Args:
-            data: the batches that it trained on.
+            data: batches of the warm-up.
         """
         return ""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        """The randomness of one batch, item i drawn from streams[i] alone. Games without noise have none."""
+        """Draw the latents of one batch, item i from streams[i] alone. Games without noise have none."""
         return {}
 
     @abstractmethod
     def play(self, batch: Batch) -> Batch:
-        """What G makes of the batch."""
+        """Run the generator on a batch."""
 
     def make(self, batch: Batch) -> Tensor:
-        """What the generator alone makes of a batch, [N, ...]: what is sampled, looked at and measured."""
+        """Return the generator's main output for a batch, [N, ...]: the samples to display and evaluate."""
         return self.play(batch)[self.output]
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
-        """The pictures to lay side by side for each item, [N, C, ...] each: a translation shows its input too."""
+        """Return the images to show side by side for each item, [N, C, ...] each: a translation shows its input too."""
         return [output]
 
     @abstractmethod
     def duels(self, batch: Batch, made: Batch) -> Sequence[Duel]:
-        """Which fakes face which reals."""
+        """Return the pairs of real and fake data, each with its discriminator."""
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """Further terms of G's loss: L1, cycle, identity, ... as scalars."""
+        """Return further terms of G's loss (L1, cycle, identity, ...) as scalars."""
         return {}
 
     def rehearse(self, batch: Batch) -> Batch:
-        """What G makes of the batch before the game begins, where a recipe lets it train alone: as in the game, or otherwise."""
+        """Run the generator on a batch during its warm-up (`generator_warmup`). Defaults to `play`."""
         return self.play(batch)
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """What it is trained with then: its further terms, or others."""
+        """Return the loss terms of the generator's warm-up. Defaults to `extra_generator_terms`."""
         return self.extra_generator_terms(batch, made)
 
     def extra_discriminator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """Further terms of D's loss: an auxiliary classifier, ... as scalars."""
+        """Return further terms of D's loss (an auxiliary classifier, ...) as scalars."""
         return {}
 
 
 def full(x: Tensor) -> Tensor:
-    """In float32 what a network under autocast returned in less; anything else as it is.
+    """Convert float16 and bfloat16 outputs of a network under autocast to float32; return any other tensor unchanged.
 
     >>> full(torch.zeros(1, dtype=torch.bfloat16)).dtype, full(torch.zeros(1, dtype=torch.int64)).dtype
     (torch.float32, torch.int64)
@@ -176,13 +175,13 @@ def full(x: Tensor) -> Tensor:
 
 
 def due(game: Game, moment: Moment) -> list[Penalty]:
-    """The penalties that D's turn at this moment has; where it shall be stricter and there are none, `REMEDY`."""
+    """Return the penalties due in D's turn at this step; `REMEDY` if the game is stricter than usual and has no penalties."""
     penalties = game.penalties or ((REMEDY,) if game.strictness > 1 else ())
     return [penalty for penalty in penalties if moment.step % penalty.every == 0]
 
 
 def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Duel]:
-    """The game's duels, each with its draw of what is changed before D looks."""
+    """Return the game's duels, each with its random change of D's input."""
     duels = game.duels(batch, made)
     if game.augment:
         for duel in duels:
@@ -198,7 +197,7 @@ def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Te
 
 
 def spread(real: Tensor, fake: Tensor) -> Tensor:
-    """Return how much fakes vary within their batch beside reals, root mean square over all values: [N, ...] each to a number.
+    """Return the deviation of fakes within their batch relative to that of reals, root mean square: [N, ...] each to a scalar.
 
     >>> spread(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0]]))
     tensor(0.5000)
@@ -210,9 +209,9 @@ def spread(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
-    """D's side of the game: each duel's two halves added, plus the penalties that are due and the game's own terms.
+    """Compute D's loss: both halves of each duel, the penalties that are due, and the game's own terms.
 
-    `made` is detached first, so no gradient reaches G. Terms are reduced over the batch on their last line.
+    `made` is detached first, so no gradient reaches G. Terms are reduced over the batch last.
     """
     made = {name: value.detach() for name, value in made.items()}
     penalties = due(game, moment)
@@ -236,7 +235,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
 
 
 def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
-    """G's side of the game: its fakes before D, whose weights stay as they are, plus the game's own terms."""
+    """Compute G's loss: D's logits of its fakes, with D's weights fixed, and the game's own terms."""
     terms: dict[str, Tensor] = {}
     for duel in _duels(game, batch, made, moment):
         fake = duel.judge(duel.fake)
@@ -249,28 +248,28 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
 
 
 def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
-    """G's own terms without an opponent: what it is trained with before the game begins, where a recipe says so. `made` is rehearsed."""
+    """Compute G's loss without a discriminator, during its warm-up. `made` is the output of `Game.rehearse`."""
     return Turn(game.rehearsal_terms(batch, made), {})
 
 
 def update(
     player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Turn], strongest: float = 1.0
 ) -> Turn:
-    """One turn of one player: its loss, backwards, one step. The other player's weights are not touched.
+    """Update one player: compute its loss, its gradients, and take one optimizer step. The other player's weights are unchanged.
 
-    A player's weights only ask for gradients during its own turn, which saves the passes nobody needs.
+    A player's weights require gradients only during its own turn, which saves unneeded backward passes.
 
     Args:
-        player: whose turn it is.
-        optimizer: of its weights.
-        loss: the turn's terms.
-        strongest: a discriminator that tells more than this share of its batch apart sits the turn out.
+        player: network to update.
+        optimizer: optimizer of its weights.
+        loss: function that computes the loss terms.
+        strongest: largest batch accuracy of D at which it is updated; 1.0 always updates.
 
     Returns:
-        The turn, and with its readings the size of the gradient, where a step was taken.
+        The terms and metrics, with the norm of the gradient if a step was taken.
 
     Raises:
-        NonFinite: where a term or a gradient is not finite, before anything was changed.
+        NonFinite: if a term or a gradient is not finite, before any change.
     """
     player.requires_grad_(True)
     optimizer.zero_grad(set_to_none=True)
@@ -282,7 +281,7 @@ def update(
         total.backward()
         sizes = _gradients(player)
         turn = Turn(turn.terms, turn.readings | {"gradient": torch.stack([*sizes.values()] or [total * 0]).norm()})
-    # One wait for the device per turn, for a run that never trains on through a NaN.
+    # One wait for the device per turn, so that a run never continues through a NaN.
     if not torch.isfinite(total + turn.readings["gradient"] if steps else total):
         raise NonFinite(_culprit(turn, sizes))
     if steps:
@@ -292,20 +291,20 @@ def update(
 
 
 def _gradients(player: nn.Module) -> dict[str, Tensor]:
-    """The sizes of a player's gradients, by the names of its weights."""
+    """Return the norms of a player's gradients, by the names of its weights."""
     found = {name: weight.grad for name, weight in player.named_parameters() if weight.grad is not None}
     return dict(zip(found, torch._foreach_norm(list(found.values())), strict=True)) if found else {}
 
 
 def _culprit(turn: Turn, sizes: Mapping[str, Tensor]) -> str:
-    """What is not finite: the terms, or else the first of the gradients."""
+    """Describe what is not finite: the terms, or else the first gradient."""
     terms = [f"{name} is {value.item()}" for name, value in turn.terms.items() if not value.isfinite()]
     name = next((name for name, size in sizes.items() if not size.isfinite()), "all weights together")
     return " and ".join(terms) or f"the gradient of {name} is not finite"
 
 
 def name_of(function: Callable) -> str:
-    """The name to log a function under; a part or partial is named after what it calls."""
+    """Return the name of a function for the log; a partial has the name of the function that it calls."""
     return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or function.func)  # type: ignore[attr-defined]
 
 

@@ -1,7 +1,7 @@
-"""The adversarial losses: what each player of the minimax game wants, on logits, per sample.
+"""Adversarial losses: the objectives of both players of the minimax game, on logits, per sample.
 
 Symbols: r = D(x) and f = D(G(z)) are logits [N, ...]; sigmoid(r) is the probability that x is authentic (1 = real, 0 = fake).
-To add a loss, write one more `Adversarial` value here, or anywhere, and put it in a recipe.
+To add a loss, define another `Adversarial` value here or elsewhere, and use it in a recipe.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from torch.nn.functional import relu, softplus
 
 
 class Adversarial(NamedTuple):
-    """The two objectives of a game. Each maps (real, fake) logits [N, ...] to losses of the same shape; both are minimised."""
+    """The two objectives of a game. Each maps (real, fake) logits [N, ...] to losses of the same shape, to be minimised."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     neutral: float | None = (
-        0.0  # the logit at which real and fake are equally likely; None: only differences have a meaning
+        0.0  # logit at which real and fake are equally likely; None if only differences of logits have a meaning
     )
     generator_sees_real: bool = (
-        False  # its objective compares the fake with a real, which costs one more pass through D
+        False  # True if G's objective compares the fake with a real, at the cost of another pass through D
     )
 
 
 def probability(logits: Tensor, neutral: float | Tensor | None = 0.0) -> Tensor:
-    """The probability that an item is authentic, sigmoid(logit - neutral), mean over a logit map: [N, ...] to [N]."""
+    """Return the probability that an item is authentic: sigmoid(logit - neutral), averaged over a logit map, [N, ...] to [N]."""
     return torch.sigmoid(logits - (0.0 if neutral is None else neutral)).reshape(len(logits), -1).mean(1)
 
 
@@ -38,9 +38,9 @@ def _binary_cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
 
 
 minimax = Adversarial(_binary_cross_entropy, lambda real, fake: -softplus(fake))
-"""The game as first stated: D maximises log D(x) + log(1 - D(G(z))) and G minimises log(1 - D(G(z))).
+"""The original minimax game: D maximises log D(x) + log(1 - D(G(z))) and G minimises log(1 - D(G(z))).
 
-G's gradient vanishes while D is sure of itself; `nonsaturating` is what is trained in practice.
+G's gradient vanishes while D is confident; in practice `nonsaturating` is used.
 Goodfellow et al. 2014, arXiv:1406.2661, eq. 1.
 
 >>> import torch; minimax.generator(torch.zeros(1), torch.zeros(1))  # -log 2
@@ -48,7 +48,7 @@ tensor([-0.6931])
 """
 
 nonsaturating = Adversarial(_binary_cross_entropy, lambda real, fake: softplus(-fake))
-"""Binary cross entropy with targets 1 for real and 0 for fake, the two added; G trains its fakes towards target 1.
+"""Binary cross entropy with targets 1 for real and 0 for fake, summed; G trains its fakes towards target 1.
 
 L_D = -log D(x) - log(1 - D(G(z))),  L_G = -log D(G(z)).  Goodfellow et al. 2014, arXiv:1406.2661, section 3.
 
@@ -70,7 +70,7 @@ tensor([2.])
 """
 
 hinge = Adversarial(lambda real, fake: relu(1 - real) + relu(1 + fake), lambda real, fake: -fake)
-"""D only works on what is on the wrong side of the margin.  L_D = max(0, 1 - r) + max(0, 1 + f),  L_G = -f.
+"""Hinge loss: D learns only from logits on the wrong side of the margin.  L_D = max(0, 1 - r) + max(0, 1 + f),  L_G = -f.
 
 Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, eqs. 16 and 17.
 
@@ -79,7 +79,7 @@ tensor([1.5000])
 """
 
 wasserstein = Adversarial(lambda real, fake: fake - real, lambda real, fake: -fake, neutral=None)
-"""The critic's estimate of the earth mover's distance; needs a Lipschitz critic (a penalty or clipping).
+"""Wasserstein loss: the critic's estimate of the earth mover's distance; requires a Lipschitz critic (a penalty or clipping).
 
 L_D = f - r,  L_G = -f.  Arjovsky et al. 2017, arXiv:1701.07875, eqs. 2 and 3.
 
@@ -93,7 +93,7 @@ relativistic = Adversarial(
     neutral=None,
     generator_sees_real=True,
 )
-"""Is this real more authentic than this fake? Pairs keep every mode in play: a fake is only ever compared with a real one.
+"""Relativistic pairing loss: D compares each real with one fake. Every mode stays in play, as each fake is paired with a real.
 
 L_D = -log sigmoid(r - f),  L_G = -log sigmoid(f - r).  Jolicoeur-Martineau 2018, arXiv:1807.00734 (RpGAN);
 with r1 and r2 it is the loss of Huang et al. 2024, arXiv:2501.05441, eq. 2.
@@ -104,7 +104,7 @@ tensor([0.6931])
 
 
 def _better_than_average(one: Tensor, other: Tensor) -> Tensor:
-    # The means go over the batch; each place of a logit map is compared by itself.
+    # Means are over the batch; each position of a logit map is compared separately.
     return softplus(other.mean(0, keepdim=True) - one) + softplus(other - one.mean(0, keepdim=True))
 
 
@@ -114,7 +114,7 @@ relativistic_average = Adversarial(
     neutral=None,
     generator_sees_real=True,
 )
-"""Is this real more authentic than the average fake, and this fake less than the average real?
+"""Relativistic average loss: D compares each real with the average fake, and each fake with the average real.
 
 L_D = -log sigmoid(r - E[f]) - log(1 - sigmoid(f - E[r])),  L_G the same with r and f exchanged.  Jolicoeur-Martineau 2018,
 arXiv:1807.00734, section 4.2 (RaSGAN). The expectations are means over the batch, so the value of a sample depends on the others.

@@ -10,34 +10,34 @@ from organza.errors import UserError
 
 
 def memory() -> int:
-    """Return the bytes of this machine's memory."""
+    """Return this machine's memory in bytes."""
     return _proc("meminfo", "MemTotal") or _psutil().virtual_memory().total
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that can be had now without moving other programs out of it."""
+    """Return the bytes of memory that are available without swapping out other programs."""
     return _proc("meminfo", "MemAvailable") or _psutil().virtual_memory().available
 
 
-def require_memory(needed: int, what: str, remedy: str = "ask for fewer") -> None:
-    """Check that there is memory for something before any of it is made.
+def require_memory(needed: int, what: str, remedy: str = "choose a smaller number") -> None:
+    """Check that enough memory is free before it is allocated.
 
     Args:
-        needed: bytes.
-        what: takes them.
-        remedy: for the error.
+        needed: bytes to allocate.
+        what: name of the data to allocate, for the error.
+        remedy: advice for the error.
 
     Raises:
-        UserError: there is not.
+        UserError: if there is not enough.
     """
     if needed > (free := free_memory()):
         raise UserError(
-            f"{what} would take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; {remedy}."
+            f"{what} would take {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free; {remedy}."
         )
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has held, in bytes; what it holds now on macOS, which keeps no peak."""
+    """Return the peak memory of this process in bytes; its current memory on macOS, which keeps no peak."""
     if peak := _proc("self/status", "VmHWM"):
         return peak
     now = _psutil().Process().memory_info()
@@ -52,5 +52,5 @@ def _proc(file: str, name: str) -> int:
 
 
 def _psutil() -> Any:
-    """The package that knows other systems; on Linux nothing else needs it."""
+    """Import the package for other systems; on Linux nothing else needs it."""
     return import_module("psutil")

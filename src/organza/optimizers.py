@@ -1,4 +1,4 @@
-"""Optimisers as values: what a recipe says of one, and how it is built for a player's weights."""
+"""Optimizers as values of a recipe, which build a torch optimizer for a player's weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from organza.schedule import Number, at
 
 
 class Optimizer(Protocol):
-    """A recipe's optimiser: a learning rate and a way to build it."""
+    """An optimizer in a recipe: a learning rate and a method that builds it."""
 
     @property
     def rate(self) -> Number: ...
@@ -24,9 +24,9 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam with steps of `rate`.  Kingma and Ba 2015, arXiv:1412.6980.
+    """Adam with learning rate `rate`.  Kingma and Ba 2015, arXiv:1412.6980.
 
-    beta1 = 0.5 is the choice of DCGAN, 0 that of most later GANs: momentum overshoots where the opponent moves.
+    beta1 = 0.5 is the choice of DCGAN, 0 that of most later GANs: momentum overshoots when the opponent changes.
     """
 
     rate: Number = 2e-4
@@ -45,8 +45,8 @@ class Adam:
 class RMSprop:
     """RMSprop, the choice of the first WGAN.  Tieleman and Hinton 2012, lecture 6.5 of Neural Networks for Machine Learning.
 
-    With `clip`, every weight is put back into [-clip, clip] after each step, which bounds the slope of a Wasserstein critic:
-    Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. 0 leaves the weights free.
+    With `clip`, each weight is clamped to [-clip, clip] after each step, which bounds the slope of a Wasserstein critic:
+    Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. 0 disables clipping.
     """
 
     rate: Number = 5e-5
@@ -72,14 +72,14 @@ class SGD:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Change the learning rate from here on."""
+    """Set the learning rate from now on."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 @torch.no_grad()
 def _clip(most: float, optimizer: torch.optim.Optimizer, *call: Any) -> None:
-    """Put the weights back into [-most, most]; `call` is what the step was called with."""
+    """Clamp the weights to [-most, most]; `call` holds the arguments of the step, unused."""
     for group in optimizer.param_groups:
         for weight in group["params"]:
             weight.clamp_(-most, most)

@@ -16,10 +16,10 @@ from organza.recipe import LARGEST, Recipe
 
 
 def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with `field=value` settings applied; a field may be a path such as generator.width or penalties.0.weight.
+    """Return the recipe with `field=value` settings applied; a field may be a path such as generator.width or penalties.0.weight.
 
     Raises:
-        UserError: for a field that does not exist (with the nearest) or a value of the wrong kind.
+        UserError: if a field does not exist (names the nearest) or a value is of the wrong kind.
     """
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -35,7 +35,7 @@ def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
     name, rest = path[0], path[1:]
     if isinstance(value, tuple):
         if name not in map(str, range(len(value))):
-            raise UserError(f"--set {whole}: {name} should be a number from 0 to {len(value) - 1}.")
+            raise UserError(f"--set {whole}: {name} must be a number from 0 to {len(value) - 1}.")
         position = int(name)
         new = _replace(value[position], rest, text, whole) if rest else _parse(text, value[position], whole)
         return (*value[:position], new, *value[position + 1 :])
@@ -44,16 +44,16 @@ def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
         raise UserError(f"--set {whole}: {describe(value)} has no fields to set.")
     if name not in fields:
         raise UserError(
-            f"--set {whole}: there is no field {name}; there are {', '.join(fields)}.{nearest(name, fields)}"
+            f"--set {whole}: there is no field {name}; choose from {', '.join(fields)}.{nearest(name, fields)}"
         )
     new = _replace(fields[name], rest, text, whole) if rest else _parse(text, fields[name], whole)
     if isinstance(value, Partial) and isinstance(new, int) and abs(new) > LARGEST:
-        raise UserError(f"--set {whole}={text}: it can be {LARGEST:,} at most.")
+        raise UserError(f"--set {whole}={text}: it must be at most {LARGEST:,}.")
     return value.given(**{name: new}) if isinstance(value, Partial) else dataclasses.replace(value, **{name: new})
 
 
 def _parse(text: str, old: Any, whole: str) -> Any:
-    """Text as a value of the same kind as the old one: a plain value, or the name of a function, loss or part."""
+    """Return text as a value of the same kind as the old one: a plain value, or the name of a function, loss or partial."""
     if isinstance(old, str):
         return text
     try:
@@ -68,13 +68,13 @@ def _parse(text: str, old: Any, whole: str) -> Any:
         and isinstance(value, bool | int | float)
         and not isinstance(old, Partial | Adversarial)
     ):
-        return value  # a number in the place of a schedule
+        return value  # a number instead of a schedule
     fits = isinstance(value, kind) and isinstance(value, bool) == isinstance(old, bool)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value, fits = float(value), True
     if not plain or not fits or (isinstance(value, float) and not abs(value) < float("inf")):
         raise UserError(
-            f"--set {whole}={text}: it is {describe(old)} now, so the new value must be of the same kind ({kind.__name__})."
+            f"--set {whole}={text}: the current value is {describe(old)}; the new value must be of the same kind ({kind.__name__})."
         )
     return value
 
@@ -92,7 +92,7 @@ def _named(text: str, old: Any, whole: str) -> Any:
                 choices[name] = candidate
     if text not in choices:
         raise UserError(
-            f"--set {whole}={text}: allowed are {', '.join(choices) or 'plain values'}.{nearest(text, choices)}"
+            f"--set {whole}={text}: choose from {', '.join(choices) or 'plain values'}.{nearest(text, choices)}"
         )
     return choices[text]
 

@@ -1,7 +1,7 @@
 """Gradient penalties on the discriminator: (duel, real logits, fake logits) -> values per sample, weighted and averaged by the game.
 
-A duel offers `real` and `fake` (the inputs that the logits came from, with gradients enabled) and `judge(x)`, the discriminator as
-this pair sees it. Nothing assumes images: inputs are [N, ...], logits [N, ...], and a logit map counts as the sum of its logits.
+A duel provides `real` and `fake` (the inputs of the logits, with gradients enabled) and `judge(x)`, the discriminator as
+this pair uses it. Nothing assumes images: inputs are [N, ...], logits [N, ...], and a logit map counts as the sum of its logits.
 The finite-difference forms need no second derivative: E_n[((D(x + s n) - D(x)) / s)^2] = |grad D(x)|^2 + O(s^2) for n ~ N(0, I).
 One draw has a relative deviation of sqrt(2); their cost is one forward and one backward pass of D on a share of the batch.
 """
@@ -19,7 +19,7 @@ from organza.schedule import Number
 
 
 class Judged(Protocol):
-    """What a penalty may ask of a duel."""
+    """The parts of a duel that a penalty may use."""
 
     real: Tensor
     fake: Tensor
@@ -29,12 +29,12 @@ class Judged(Protocol):
 
 @dataclass(frozen=True)
 class Penalty:
-    """A penalty as a recipe uses it.
+    """A penalty in a recipe.
 
     Args:
-        of: the penalty, one of this module's functions or your own of the same form.
-        weight: what its mean is multiplied with; a number or a schedule.
-        every: steps between applications; the weight is multiplied by it, so that the average pressure stays the same.
+        of: penalty, one of this module's functions or your own of the same form.
+        weight: factor of its mean; a number or a schedule.
+        every: steps between applications; the weight is multiplied by it, so that the average strength stays the same.
     """
 
     of: Callable[[Any, Tensor, Tensor], Tensor]
@@ -43,23 +43,23 @@ class Penalty:
 
 
 def total(logits: Tensor) -> Tensor:
-    """Logits [N, ...] summed to one number a sample, [N]."""
+    """Sum logits [N, ...] to one number for each sample, [N]."""
     return logits.flatten(1).sum(1) if logits.ndim > 1 else logits
 
 
 def squared_norm(gradient: Tensor) -> Tensor:
-    """|g|^2 per sample: [N, ...] to [N]."""
+    """Return |g|^2 per sample: [N, ...] to [N]."""
     return gradient.flatten(1).square().sum(1)
 
 
 def gradient(logits: Tensor, inputs: Tensor) -> Tensor:
-    """grad_x D(x) per sample, itself differentiable. Correct only where D scores each item alone."""
+    """Return grad_x D(x) per sample, itself differentiable. Correct only if D scores each item independently."""
     (result,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     return result
 
 
 def r1(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
-    """Zero-centred gradient penalty on real data.
+    """Compute the zero-centred gradient penalty on real data.
 
     R1 = 1/2 |grad_x D(x)|^2 at x real.  Mescheder et al. 2018, arXiv:1801.04406, eq. 9.
     """
@@ -67,7 +67,7 @@ def r1(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def r2(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
-    """Zero-centred gradient penalty on generated data.
+    """Compute the zero-centred gradient penalty on generated data.
 
     R2 = 1/2 |grad_x D(x)|^2 at x = G(z).  Mescheder et al. 2018, arXiv:1801.04406, eq. 10.
     """
@@ -75,7 +75,7 @@ def r2(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def wgan_gp(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
-    """The critic's gradient should have norm one between real and fake.
+    """Compute the gradient penalty that draws the critic's gradient norm to one between real and fake.
 
     GP = (|grad D(x)| - 1)^2 at x = e real + (1 - e) fake, e ~ U(0, 1) per sample.  Gulrajani et al. 2017, arXiv:1704.00028, eq. 3.
     """
@@ -85,10 +85,10 @@ def wgan_gp(duel: Judged, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def dragan(duel: Judged, real: Tensor, fake: Tensor, spread: float = 0.5) -> Tensor:
-    """The discriminator's gradient should have norm one around the data, where its sharp peaks would pull all fakes to one place.
+    """Compute the gradient penalty that draws D's gradient norm to one around the data, against sharp peaks that attract all fakes.
 
     (|grad D(x + d)| - 1)^2 at x real, d = e u, e ~ U(0, 1) per sample, u ~ U(0, spread std(x)) per pixel, std(x) that of the batch.
-    Kodali et al. 2017, arXiv:1705.07215, algorithm 1; the noise as in the authors' code, where the paper's text has a Gaussian.
+    Kodali et al. 2017, arXiv:1705.07215, algorithm 1; the noise is that of the authors' code; the paper's text has a Gaussian.
     """
     data = duel.real.detach()
     share = torch.rand(len(data), *[1] * (data.ndim - 1), device=data.device)
@@ -98,24 +98,24 @@ def dragan(duel: Judged, real: Tensor, fake: Tensor, spread: float = 0.5) -> Ten
 
 def _slope(duel: Judged, x: Tensor, logits: Tensor, sigma: float, share: float) -> Tensor:
     few = slice(0, max(1, round(share * len(x))))
-    # Not randn_like: in channels-last memory that is six times slower, a fifteenth of a step of `swift`.
+    # Not randn_like: in channels-last memory it is six times slower, a fifteenth of a step of `swift`.
     moved = x[few].detach() + sigma * torch.randn(x[few].shape, dtype=x.dtype, device=x.device)
     return (total(duel.judge(moved, few)) - total(logits[few])) / sigma
 
 
 def r1_finite(duel: Judged, real: Tensor, fake: Tensor, sigma: float = 0.01, share: float = 0.25) -> Tensor:
-    """`r1` by a random finite difference on the first `share` of the batch: values [share * N].
+    """Compute `r1` by a random finite difference on the first `share` of the batch: values [share * N].
 
     R1 ~ 1/2 ((D(x + sigma n) - D(x)) / sigma)^2, n ~ N(0, I).  The form used for large adversarial models: Lin et al. 2025,
-    arXiv:2501.08316 (approximated R1). Smaller sigma, less bias and more rounding noise; 0.01 suits data in [-1, 1] in float32.
+    arXiv:2501.08316 (approximated R1). A smaller sigma has less bias and more rounding noise; 0.01 suits data in [-1, 1] in float32.
     """
     return _slope(duel, duel.real, real, sigma, share).square() / 2
 
 
 def r2_finite(duel: Judged, real: Tensor, fake: Tensor, sigma: float = 0.01, share: float = 0.25) -> Tensor:
-    """`r2` by a random finite difference on the first `share` of the batch: values [share * N]. See `r1_finite`."""
+    """Compute `r2` by a random finite difference on the first `share` of the batch: values [share * N]. See `r1_finite`."""
     return _slope(duel, duel.fake, fake, sigma, share).square() / 2
 
 
 FIRST_ORDER = (r1_finite, r2_finite)
-"""The penalties that need no second derivative."""
+"""Penalties that need no second derivative."""

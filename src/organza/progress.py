@@ -1,15 +1,15 @@
-"""How far a piece of work is, told to whoever shows it: `display.preparing` draws a bar."""
+"""Progress reports: callbacks, which `cli.terminal.preparing` draws as a bar, and durations in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Is told (what, done, of how many)."""
+"""Callback for progress: (task, done, total)."""
 
 
 def words(seconds: float) -> str:
-    """A duration for people.
+    """Return a duration in words.
 
     >>> words(42), words(600), words(9000)
     ('42 s', '10 min', '2 h 30 min')

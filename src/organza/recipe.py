@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a run learns, as one value.
+"""Recipes: everything that determines what a run learns, as one value.
 
 Derive a recipe from another by replacing fields: `dataclasses.replace(dcgan(), batch=32)` or `organza train ... --set batch=32`.
 """
@@ -24,31 +24,31 @@ from organza.penalties import Penalty
 from organza.stop import Plateau, Rule
 
 LARGEST = 65_536
-"""Of a batch, and of any whole number that shapes a network: more is a slip of the keyboard, and would take for ever."""
+"""Upper limit of a batch, and of any whole number that shapes a network; a larger number is a typing error."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a GAN is trained.
+    """Specification of a GAN and its training.
 
     Args:
-        name: what it is called on the command line.
-        source: where it comes from: paper and what differs.
-        expect: what it should reach, on which data, in which time.
-        game: the GAN variant, a part that takes (G, D, adversarial, penalties).
-        generator, discriminator: the players, parts that take `shape` (and what else their game needs).
-        data: how the data is laid out, a part that takes a Source: single images, labelled ones, pairs, volumes, ...
+        name: name on the command line.
+        source: origin of the recipe: paper and differences.
+        expect: expected result, with data and time.
+        game: GAN variant, a partial that takes (G, D, adversarial, penalties).
+        generator, discriminator: the players, partials that take `shape` (and whatever else their game needs).
+        data: layout of the data, a partial that takes a Source: single images, labelled images, pairs, volumes, ...
         adversarial: the pair of losses.
-        penalties: on the discriminator.
-        augment: how pictures are changed before the discriminator sees them; None leaves them.
-        generator_optimizer, discriminator_optimizer: one for each player.
+        penalties: penalties on the discriminator.
+        augment: augmentation of the discriminator's input; None for no augmentation.
+        generator_optimizer, discriminator_optimizer: optimizer of each player.
         batch: images in a step of D.
         discriminator_turns, generator_turns: turns of each player in a step.
-        discriminator_limit: D sits its turn out while it tells more than this share of the batch apart.
-        generator_warmup: images that G sees, alone and with its own terms, before the game begins.
-        warmup: images that D sees after that, alone, before G's first turn in the game.
-        average: longest half-life of the generator's moving average, in images; 0 samples the last weights instead.
-        stop: rules that end a run before its budget does.
+        discriminator_limit: batch accuracy of D above which it skips its turn.
+        generator_warmup: images of the generator's warm-up, on its own terms, before the game begins.
+        warmup: images that D is then trained on alone, before G's first turn in the game.
+        average: longest half-life of the generator's moving average, in images; 0 samples the latest weights instead.
+        stop: rules that may end a run before its budget is spent.
     """
 
     name: str
@@ -83,11 +83,11 @@ class Recipe:
 
     @property
     def optimizers(self) -> tuple[Optimizer, Optimizer]:
-        """Of the generator and of the discriminator."""
+        """Optimizers of the generator and of the discriminator."""
         return self.generator_optimizer, self.discriminator_optimizer
 
     def turns(self, images: int) -> tuple[int, int]:
-        """The turns of D and of G in the step that begins at so many images seen: one of them may train alone at first."""
+        """Return the turns of D and of G in the step that begins at so many images seen; during a warm-up, one player has none."""
         if images < self.generator_warmup:
             return 0, self.generator_turns
         if images < self.generator_warmup + self.warmup:
@@ -96,34 +96,34 @@ class Recipe:
 
     @property
     def last_rehearsal(self) -> int:
-        """The images seen when G's last step alone begins; 0 where there is none."""
+        """Images seen when the last step of the generator's warm-up begins; 0 if there is none."""
         return max(0, self.generator_warmup - 1) // self.batch * self.batch
 
     def players(self, data: Any) -> tuple[Partial, Partial]:
-        """The two players with all that they need from the data: parts that can be called with no argument."""
+        """Return both players with all that they need from the data: partials that can be called without arguments."""
         return self.game.make.players(self.generator, self.discriminator, data)
 
     def build(self, data: Any) -> Game:
-        """The game with fresh networks, for data of a `shape`."""
+        """Build the game with new networks, for data with a `shape`."""
         G, D = self.players(data)
         return self.played_by(G(), D())
 
     def played_by(self, G: nn.Module, D: nn.Module) -> Game:
-        """The game of two networks that are there."""
+        """Build the game of two existing networks."""
         game = self.game(G, D, self.adversarial, self.penalties)
         game.augment = self.augment
         return game
 
 
 def recorded(form: Any, own: Collection[str] = ()) -> Recipe:
-    """Return the recipe that a file holds, perhaps a stranger's.
+    """Return the recipe in a file, which may be a stranger's.
 
     Args:
-        form: JSON, as `part.encode` wrote it.
+        form: JSON, as written by `config.encode`.
         own: names of the user's own modules that it may name.
 
     Raises:
-        UserError: it holds no recipe.
+        UserError: if it holds no recipe.
     """
     recipe = decode(form, own)
     if not isinstance(recipe, Recipe):
@@ -132,7 +132,7 @@ def recorded(form: Any, own: Collection[str] = ()) -> Recipe:
     for name, kind in kinds.items():
         made = getattr(recipe, name).make
         if isinstance(made, type) and (not issubclass(made, kind) or inspect.isabstract(made)):
-            raise UserError(f"its {name} is {made.__qualname__}, which is no {kind.__name__} that can be made")
+            raise UserError(f"its {name} is {made.__qualname__}, which is not a concrete {kind.__name__}")
     return recipe
 
 

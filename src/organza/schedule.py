@@ -1,6 +1,6 @@
-"""Schedules: any number in a recipe may be a function of how far the run is.
+"""Schedules: any number in a recipe may be a function of the run's progress.
 
-Time is images seen; a schedule speaks in fractions of the planned budget, so that the same recipe serves ten minutes and ten days.
+Time is counted in images seen. A schedule uses fractions of the planned budget, so that one recipe serves ten minutes and ten days.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Number = float | Schedule
 
 
 def at(number: Number, images: int, planned: int) -> float:
-    """The value of a number or schedule when `images` of the `planned` images have been seen.
+    """Return the value of a number or schedule when `images` of the `planned` images have been seen.
 
     >>> at(0.5, 10, 100), at(Linear(0.0, 1.0), 25, 100)
     (0.5, 0.25)
@@ -29,7 +29,7 @@ def _fraction(images: int, planned: int, begin: float, end: float) -> float:
 
 @dataclass(frozen=True)
 class Linear:
-    """A straight line from `start` to `stop` between two fractions of the budget, constant outside.
+    """Linear change from `start` to `stop` between two fractions of the budget, constant outside.
 
     >>> Linear(1.0, 0.0, begin=0.5)(75, 100)
     0.5

@@ -1,7 +1,7 @@
-"""Randomness as a function of position: a stream is named by what it is for and where the run stands, never by history.
+"""Randomness as a function of position: a stream is identified by its purpose and the position in the run, never by history.
 
-No random state is ever saved. The k-th latent, the k-th training image and the dropout of the step that begins at image k are the
-same in an interrupted run, in an uninterrupted one, and whatever the batch size.
+No random state is saved. The k-th latent, the k-th training image and the dropout of the step that begins at image k are the
+same in an interrupted run, in an uninterrupted one, and for any batch size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def seed_of(*position: int | str) -> int:
-    """A 63-bit seed for a position such as (seed, purpose, index): equal positions, equal seeds; others unrelated.
+    """Return a 63-bit seed for a position such as (seed, purpose, index): equal for equal positions, unrelated otherwise.
 
     >>> seed_of(7, "latent", 0) == seed_of(7, "latent", 0) != seed_of(7, "latent", 1)
     True
@@ -23,14 +23,14 @@ def seed_of(*position: int | str) -> int:
 
 
 def stream(*position: int | str) -> torch.Generator:
-    """A CPU random generator for a position. CPU, since a GPU's streams differ from one model to the next."""
+    """Return a CPU random generator for a position. CPU, since a GPU's streams differ from one model to the next."""
     return torch.Generator().manual_seed(seed_of(*position))
 
 
 def permutation(length: int, *position: int | str) -> Tensor:
-    """A shuffle of range(length) for a position, as int64 [length]."""
+    """Return a shuffle of range(length) for a position, as int64 [length]."""
     return torch.randperm(length, generator=stream(*position))
 
 
 MICROBATCH = 16
-"""Items that are sampled or judged in one pass. Always the same, since a convolution's last bits depend on the batch it is part of."""
+"""Number of items sampled or judged in one pass. Constant, since the last bits of a convolution depend on the batch size."""

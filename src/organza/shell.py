@@ -1,4 +1,4 @@
-"""Commands that people copy: paths and values as their shell must be given them."""
+"""Shell quoting: paths and values as a shell must receive them, in commands to copy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def quoted(value: str | Path, windows: bool = os.name == "nt") -> str:
-    r"""Return a path or another value as it is typed on a command line: quoted where it must be, and never taken for an option.
+    r"""Return a path or another value quoted for a command line if necessary, so that it is never taken for an option.
 
-    Control characters and bytes that are not UTF-8 are spelt out in the form that bash, zsh and ksh read: $'...'.
+    Control characters and bytes that are not UTF-8 are written in the form that bash, zsh and ksh read: $'...'.
 
     Args:
         value: path or value.
-        windows: for cmd and PowerShell, which share double quotes; else for the shells of Linux and macOS.
+        windows: True to quote for cmd and PowerShell, which share double quotes; False for the shells of Linux and macOS.
 
     >>> print(quoted("runs/faces"), quoted("my photos"), quoted("-rf"), quoted("it's"), quoted("a\nb"))
     runs/faces 'my photos' ./-rf 'it'"'"'s' $'a\nb'
@@ -35,7 +35,7 @@ def quoted(value: str | Path, windows: bool = os.name == "nt") -> str:
 
 
 def _spelt(byte: int) -> str:
-    """Return a byte as it stands inside $'...'."""
+    """Return a byte as it is written inside $'...'."""
     letter = chr(byte)
     if letter in "\\'":
         return f"\\{letter}"

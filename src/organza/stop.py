@@ -1,6 +1,6 @@
-"""When to stop: rules that look at a run's history and say, in words, why it should end. None of them has a memory of its own.
+"""Stopping rules: functions of a run's history that return the reason to stop, in words. They keep no state.
 
-What each is worth on recorded histories: docs/lab-log.md, 27.
+Their effect on recorded histories: docs/lab-log.md, 27.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import ClassVar, NamedTuple, Protocol
 
 
 class Check(NamedTuple):
-    """One evaluation, as the rules see it."""
+    """One evaluation, as the rules receive it."""
 
     images: int
     distance: float  # of generated from held-out real data; smaller is better
     error: float  # its standard error
-    accuracy: float  # share of held-out reals and fresh fakes that D tells apart rightly
+    accuracy: float  # share of held-out reals and fresh fakes that D classifies correctly
     accuracy_error: float
-    gradient: float | None = None  # size of G's gradient, mean of the steps since the check before
+    gradient: float | None = None  # norm of G's gradient, mean over the steps since the previous evaluation
 
 
 class Rule(Protocol):
-    """A stopping rule: the history so far to a reason to stop, or None."""
+    """A stopping rule: maps the history to a reason to stop, or None."""
 
     def __call__(self, history: Sequence[Check]) -> str | None: ...
 
@@ -38,12 +38,12 @@ def kind_of(rule: Rule) -> str:
 
 
 def best(history: Sequence[Check]) -> Check:
-    """The check with the smallest distance; the earliest of equals."""
+    """Return the evaluation with the smallest distance; the earliest of equals."""
     return min(history, key=lambda check: check.distance)
 
 
 def equals(history: Sequence[Check]) -> list[Check]:
-    """The checks whose distance is the best one's within the standard error of their difference, in the order of time; it among them.
+    """Return the evaluations whose distance equals the best within the standard error of the difference, in order, the best included.
 
     >>> [check.images for check in equals([Check(1, 0.30, 0.01, 0.9, 0.1), Check(2, 0.21, 0.01, 0.9, 0.1), Check(3, 0.20, 0.01, 0.9, 0.1)])]
     [2, 3]
@@ -53,7 +53,7 @@ def equals(history: Sequence[Check]) -> list[Check]:
 
 
 def tie(history: Sequence[Check]) -> str:
-    """What to say where the best check is not the only one that may be the best; nothing where it is.
+    """Describe evaluations that equal the best within error; "" if there are none.
 
     >>> tie([Check(12_000, 0.20, 0.01, 0.9, 0.1), Check(15_000, 0.21, 0.01, 0.9, 0.1)])
     '12,000 and 15,000 are equal within error; kept 12,000'
@@ -71,13 +71,13 @@ def tie(history: Sequence[Check]) -> str:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Stop when the best distance has not fallen by more than its standard error over the last checks.
+    """Stop if the best distance has not fallen by more than its standard error over the last evaluations.
 
-    A run whose best is not clearly below its first check has not levelled off: it has not begun, and goes on.
+    A run whose best is not clearly below its first evaluation has not levelled off, but hardly begun; it continues.
 
     Args:
-        checks: how many checks without a gain are borne.
-        errors: of the difference, by which the best must lie below the first check.
+        checks: number of evaluations without improvement before the run stops.
+        errors: standard errors of the difference by which the best must lie below the first evaluation.
     """
 
     kind: ClassVar[str] = "plateau"
@@ -101,14 +101,14 @@ class Plateau:
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """Stop when D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within its error.
+    """Stop if D can no longer tell held-out real data from fakes: its accuracy stays at 1/2 within its error.
 
-    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1). Opt-in, because it misleads: a D
-    that is merely weak, young or collapsed looks the same.
+    The equilibrium of the minimax game, D(x) = D(G(z)) = 1/2 (Goodfellow et al. 2014, section 4.1). Opt-in, because it can mislead: a D
+    that is merely weak, untrained or collapsed gives the same accuracy.
 
     Args:
-        checks: how many checks in a row must agree.
-        errors: how many standard errors count as "at 1/2".
+        checks: number of consecutive evaluations that must agree.
+        errors: standard errors that count as "at 1/2".
     """
 
     kind: ClassVar[str] = "equilibrium"
@@ -124,15 +124,15 @@ class Equilibrium:
 
 @dataclass(frozen=True)
 class Faded:
-    """Stop when the generator is no longer told where to go: its gradient stays far below its usual size.
+    """Stop if the generator's gradient has vanished: it stays far below its usual norm.
 
-    The vanishing gradient of the minimax loss where D wins (Goodfellow et al. 2014, section 3; Arjovsky & Bottou 2017,
-    arXiv:1701.04862, theorem 2.4). Opt-in: it ends runs that are lost and says nothing of runs that are good, since the gradient of a
-    game does not vanish where its samples stop getting better.
+    The vanishing gradient of the minimax loss when D wins (Goodfellow et al. 2014, section 3; Arjovsky & Bottou 2017,
+    arXiv:1701.04862, theorem 2.4). Opt-in: it ends failed runs and does not apply to good ones, since the gradient of a
+    game does not vanish when its samples stop improving.
 
     Args:
-        checks: how many checks in a row must agree.
-        share: of the median of all checks before, below which the gradient counts as gone.
+        checks: number of consecutive evaluations that must agree.
+        share: fraction of the median of all earlier evaluations below which the gradient counts as vanished.
     """
 
     kind: ClassVar[str] = "faded"

@@ -1,8 +1,8 @@
-"""Files that a stranger or another program may have made: opened with care, bounded, and shown without harm.
+"""Files from strangers or other programs: opened with care, limited in size, and displayed without harm.
 
-Every file of a run, a cache or a data set passes through here before anything is made of it. Reading one opens a regular file and nothing
-else (a pipe would be waited for, a device may never end), takes no more bytes than are expected there, and runs nothing. JSON has no key
-twice and no number that no program could use. Text is shown with its control characters spelt out: see `printable`.
+Every file of a run, a cache or a data set is read through this module. It opens regular files only
+(a pipe would block, a device may never end), reads no more bytes than expected, and runs nothing. JSON may have no duplicate
+keys and no numbers out of range. Control characters in text are spelt out: see `printable`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 JSON_BYTES = 64 * 2**20
-"""Bytes of a JSON file: a table of labels of 100,000 classes has a tenth of it."""
+"""Largest JSON file in bytes: a table of labels of 100,000 classes has a tenth of it."""
 LINE_BYTES = 2**24
-"""Bytes of one line of a .jsonl file."""
+"""Largest line of a .jsonl file in bytes."""
 LINES_BYTES = 2**31
-"""Bytes of a .jsonl file: a run of a million lines has a fifth of it."""
+"""Largest .jsonl file in bytes: a run of a million lines has a fifth of it."""
 LARGEST_NUMBER = 2**63
 DEEPEST = 64
-"""Levels of tables and lists inside each other."""
+"""Deepest nesting of tables and lists."""
 PARTS = 500_000
-"""Values of a recipe.json: a table of labels of 100,000 classes has the half of it."""
+"""Largest number of values in a recipe.json: a table of labels of 100,000 classes has half of it."""
 
 
 class Refused(OSError):
-    """A file that is not opened or not read to its end; `strerror` gives the reason in words."""
+    """A file that is not opened, or not read to its end; `strerror` gives the reason."""
 
     def __init__(self, path: str | Path, reason: str):
         super().__init__(0, reason, str(path))
@@ -40,12 +40,12 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
 
     Args:
         path: file to read.
-        most: bytes that it may have.
-        inside: folder that it must lie in once all links are followed; None lets links lead anywhere.
+        most: largest allowed size in bytes.
+        inside: folder that must contain the file after all links are followed; None allows any.
 
     Raises:
-        Refused: not a regular file, larger than `most`, or a link that leads out of `inside`.
-        OSError: whatever the system raises.
+        Refused: if it is not a regular file, is larger than `most`, or is a link that leads out of `inside`.
+        OSError: for any system error.
 
     >>> import tempfile; file = Path(tempfile.mkdtemp()) / "a"; _ = file.write_bytes(b"abc")
     >>> read_bytes(file, 3)
@@ -59,13 +59,15 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
         require_inside(path, inside)
     descriptor, expected = _opened(path)
     try:
-        if expected > most:  # before memory is taken for it
+        if expected > most:  # before memory is allocated
             raise Refused(path, f"it is larger than {most:,} bytes")
         parts, rest = [], most + 1
-        while rest > 0 and (part := os.read(descriptor, min(rest, expected + 1))):  # not `most`: memory is taken for it
+        while rest > 0 and (
+            part := os.read(descriptor, min(rest, expected + 1))
+        ):  # not `most`, which would be allocated
             parts.append(part)
             rest -= len(part)
-            if len(parts) == 1 and len(part) == expected:  # all of it, and no byte more
+            if len(parts) == 1 and len(part) == expected:  # all of it, and not one byte more
                 break
     finally:
         os.close(descriptor)
@@ -75,33 +77,33 @@ def read_bytes(path: str | Path, most: int, inside: Path | None = None) -> bytes
 
 
 def open_regular(path: str | Path) -> int:
-    """Return the descriptor of a regular file, open for reading; a pipe is not waited for.
+    """Return the descriptor of a regular file, open for reading, without waiting for a pipe.
 
     Raises:
-        Refused: not a regular file.
-        OSError: whatever the system raises.
+        Refused: if it is not a regular file.
+        OSError: for any system error.
     """
     return _opened(path)[0]
 
 
 def _opened(path: str | Path) -> tuple[int, int]:
     """Return the descriptor of a regular file and its size."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (a device can act when it is opened, so it is asked first)
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (opening a device can have effects, so check first)
         raise Refused(path, "it is not a regular file")
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):  # it was exchanged meanwhile
+    if not stat.S_ISREG(status.st_mode):  # replaced in the meantime
         os.close(descriptor)
         raise Refused(path, "it is not a regular file")
     return descriptor, status.st_size
 
 
 def require_inside(path: str | Path, folder: Path) -> None:
-    """Check that a path lies in a folder once all links are followed; neither needs to exist.
+    """Check that a path lies in a folder after all links are followed; neither needs to exist.
 
     Raises:
-        Refused: it does not.
+        Refused: if it does not.
     """
     try:
         real, home = Path(path).resolve(), Path(folder).resolve()
@@ -112,16 +114,16 @@ def require_inside(path: str | Path, folder: Path) -> None:
 
 
 def is_trusted(path: str | Path, folder: Path | None = None) -> bool:
-    """Return True if a file or folder was made by this user, by the system's own, or by the owner of the folder that it is kept in.
+    """Return True if a file or folder belongs to this user, to the system, or to the owner of the folder that contains it.
 
-    In a cache that several users share, what another one put there can have any content and any digest. Windows keeps its caches apart.
+    In a cache that several users share, another user's file can have any content and any digest. Windows keeps caches apart.
 
     Args:
-        path: what is asked about; where it is a link, the link.
-        folder: cache that the user chose; its owner could change all that is in it.
+        path: file or folder to check; a link is checked itself.
+        folder: cache folder that the user chose; its owner could change everything in it.
 
     Raises:
-        OSError: it is not there.
+        OSError: if it does not exist.
     """
     if sys.platform != "win32" and hasattr(os, "getuid"):
         trusted = {os.getuid(), os.geteuid(), 0}
@@ -132,14 +134,16 @@ def is_trusted(path: str | Path, folder: Path | None = None) -> bool:
 
 
 def read_json(path: str | Path, inside: Path | None = None, most: int = JSON_BYTES) -> Any:
-    """Return what a JSON file says.
+    """Return the value in a JSON file.
 
     Args:
-        path, inside, most: see `read_bytes`.
+        path: file to read.
+        inside: folder that must contain it: see `read_bytes`.
+        most: largest allowed size in bytes.
 
     Raises:
-        ValueError: not JSON in UTF-8, nested too deeply, a key that is there twice, or a number out of range.
-        OSError: as `read_bytes`.
+        ValueError: if it is not JSON in UTF-8, is nested too deeply, has a duplicate key, or a number out of range.
+        OSError: as in `read_bytes`.
     """
     return parse_json(read_bytes(path, most, inside))
 
@@ -151,7 +155,7 @@ def parse_json(content: bytes | str) -> Any:
     {'a': [1, 2.5]}
 
     Raises:
-        ValueError: as `read_json`.
+        ValueError: as in `read_json`.
     """
     try:
         text = content.decode() if isinstance(content, bytes) else content
@@ -161,14 +165,15 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def read_lines(path: str | Path, inside: Path | None = None, most: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the tables of a .jsonl file, strings made `printable`; a line that is none, or that a kill cut short, is left out.
+    """Yield the tables of a .jsonl file, with strings made `printable`; skip lines that are malformed or cut short by a kill.
 
     Args:
-        path, inside: see `read_bytes`.
-        most: lines that are read; of more, evenly spaced ones and the last. None reads all.
+        path: file to read.
+        inside: folder that must contain it: see `read_bytes`.
+        most: largest number of lines to read, evenly spaced with the last one if there are more. None reads all.
 
     Raises:
-        OSError: as `read_bytes`; nothing where there is no file.
+        OSError: as in `read_bytes`. A missing file gives no lines.
     """
     if not os.path.lexists(path):
         return
@@ -194,7 +199,7 @@ def read_lines(path: str | Path, inside: Path | None = None, most: int | None = 
 
 
 def printable(text: str) -> str:
-    r"""Return text that is safe to show: line breaks, control characters, escape sequences and stray bytes are spelt out.
+    r"""Return text that is safe to show: line breaks, control characters, escape sequences and invalid bytes are spelt out.
 
     >>> print(printable("two\nlines.png"), printable("\x1b[2J"))
     two\nlines.png \x1b[2J
@@ -208,7 +213,7 @@ def printable_form(form: Any, depth: int = 0) -> Any:
     """Return a JSON value with every string in it `printable`.
 
     Raises:
-        ValueError: nested too deeply.
+        ValueError: if it is nested too deeply.
     """
     if depth > DEEPEST:
         raise ValueError("it is nested too deeply")
@@ -220,7 +225,7 @@ def printable_form(form: Any, depth: int = 0) -> Any:
 
 
 def require_few(form: Any, most: int = PARTS) -> None:
-    """Check that a JSON value has no more values in it than can be shown in seconds.
+    """Check that a JSON value holds no more values than can be shown in seconds.
 
     >>> require_few([1, 2, 3], most=3)
     Traceback (most recent call last):
@@ -228,7 +233,7 @@ def require_few(form: Any, most: int = PARTS) -> None:
     ValueError: it holds more than 3 values
 
     Raises:
-        ValueError: it has.
+        ValueError: if it holds more.
     """
     waiting, seen = [form], 0
     while waiting:
@@ -241,10 +246,10 @@ def require_few(form: Any, most: int = PARTS) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a table, no key of which is there twice: two readers could take it for two things."""
+    """Return a table without duplicate keys, which two readers could interpret differently."""
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("it has a duplicate key")
     return table
 
 

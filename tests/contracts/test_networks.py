@@ -28,7 +28,7 @@ def built(name: str, shape: tuple[int, ...] | None = None) -> nn.Module:
 
 
 def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int = 4) -> tuple[torch.Tensor, ...]:
-    """What the network is called with: latents for a generator, pictures for the others, and rows of labels where it takes them."""
+    """What the network is called with: latents for a generator, images for the others, and rows of labels where it takes them."""
     if isinstance(network, Generator):
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:

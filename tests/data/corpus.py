@@ -1,4 +1,4 @@
-"""The bad, odd and unusual pictures that a folder may hold, made on the fly: reliability.md, section 10."""
+"""The bad, odd and unusual images that a folder may hold, made on the fly: reliability.md, section 10."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 
 def encoded(image: Image.Image, format: str = "png", **options) -> bytes:
-    """The bytes of a picture file."""
+    """The bytes of an image file."""
     file = io.BytesIO()
     image.save(file, format, **options)
     return file.getvalue()
 
 
 def photo(width: int = 96, height: int = 64, mode: str = "RGB") -> Image.Image:
-    """A picture with smooth colours and some noise, so that compressed data is spread over the whole file."""
+    """An image with smooth colours and some noise, so that compressed data is spread over the whole file."""
     y, x = np.mgrid[:height, :width]
     noise = np.random.default_rng(0).integers(0, 40, (height, width))
     pixels = np.stack([x * 200 // width + noise, y * 200 // height + noise, 255 - x * 200 // width - noise], -1)

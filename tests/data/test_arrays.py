@@ -130,7 +130,7 @@ def test_an_array_that_shrinks_is_told_and_kills_nothing(tmp_path: Path):
 def test_a_zip_that_unpacks_to_more_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.savez_compressed(tmp_path / "a.npz", np.zeros((100, 64, 64, 3), np.uint8))
     monkeypatch.setattr("organza.data.arrays.free_memory", lambda: 2**20)
-    with pytest.raises(UserError, match=r"can be taken; save it with numpy.save"):
+    with pytest.raises(UserError, match=r"GB are available; save it with numpy.save"):
         listing(tmp_path / "a.npz")
 
 
@@ -172,7 +172,7 @@ def test_bombs_are_refused_by_their_claims(tmp_path: Path, monkeypatch: pytest.M
         for index in range(40):
             archive.writestr(f"{index}.bmp", bytes(2**20))
     monkeypatch.setattr("organza.data.archive.FREE", 2**24)
-    with pytest.raises(UserError, match="fill a machine"):
+    with pytest.raises(UserError, match="exhaust a machine"):
         listing(tmp_path / "many.zip")
 
 
@@ -204,7 +204,7 @@ def test_a_zip_whose_large_directory_cannot_be_is_one_sentence(tmp_path: Path):
     content = path.read_bytes()
     end = content.rindex(b"PK\5\6")
     path.write_bytes(content[:end] + b"PK\6\6" + bytes(52) + b"PK\6\7" + b"\7" * 16 + content[end:])
-    with pytest.raises(UserError, match=r"not a readable zip .* get it again"):
+    with pytest.raises(UserError, match=r"not a readable zip .* download or copy it again"):
         listing(path)
     assert described(path, ["0.png"], None) is None
 
@@ -281,7 +281,7 @@ def test_names_in_a_zip_are_read_in_their_encoding(tmp_path: Path):
 def test_names_whose_encoding_nothing_tells_are_told(tmp_path: Path):
     found = listing(nameless_flag(tmp_path / "a.zip", ["k\u00e4fer/1.png", "ant/2.png"], "latin-1"))
     (note,) = found.notes
-    assert "1 names in a.zip are in an encoding that the zip does not tell" in note
+    assert "1 names in a.zip are in an encoding that the zip does not declare" in note
     assert "unpack the zip and give the folder" in note
 
 

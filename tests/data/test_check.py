@@ -55,21 +55,21 @@ def test_what_is_there(mixed: Path):
     assert ("cat/02.png", "cat/smaller.png") in found.alike
     assert sum(len(group) for group in found.alike) == 4  # different drawings are not taken for one another
     assert (found.size, found.channels, found.budget) == ((64, 64), 3, "20m")
-    assert told[-1] == ("looking at pictures", 16, 16)
+    assert told[-1] == ("looking at images", 16, 16)
 
 
 def test_how_it_is_told(mixed: Path):
     found = check(mixed)
     text = shown(found)
-    for words in ("usable pictures  15", "PNG 8, JPEG 7", "40x30 to 80x60, median 80x60", "cat/bad[red].png: the file is empty",
+    for words in ("usable images    15", "PNG 8, JPEG 7", "40x30 to 80x60, median 80x60", "cat/bad[red].png: the file is empty",
                   "[red]dog 8, cat 7", "--size 64", "--recipe auto", "--budget 20m", "1 in 1 group"):  # fmt: skip
         assert words in text
     assert f"next: organza train {mixed} --size 64 --budget 20m" in text.replace("\n", "")
     told = " ".join(notes(found))
     for words in (
-        "15 pictures are few",
-        "15 pictures are smaller than 64",
-        "1 picture repeats",
+        "15 images are few",
+        "15 images are smaller than 64",
+        "1 image repeats",
         "1 file cannot be used",
     ):
         assert words in told
@@ -93,9 +93,9 @@ def test_grey_and_arrays(tmp_path: Path):
 def test_nothing_usable(tmp_path: Path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_bytes(b"no")
-    assert "broken files     1" in shown(check(tmp_path / "bad"))
+    assert "broken files   1" in shown(check(tmp_path / "bad"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no pictures"):
+    with pytest.raises(UserError, match="no images"):
         check(tmp_path / "empty")
 
 
@@ -120,5 +120,5 @@ def test_one_file_is_not_several(tmp_path: Path):
     photo().save(tmp_path / "1.png")
     (tmp_path / "2.png").write_bytes(b"")
     told = notes(check(tmp_path))
-    assert told[0] == "1 file cannot be used; training goes on without"
-    assert "2 the least" in told[1]
+    assert told[0] == "1 file cannot be used and will be skipped"
+    assert "at least 2" in told[1]

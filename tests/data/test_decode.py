@@ -1,4 +1,4 @@
-"""Single pictures to pixels: what is refused and why, what is read, and that it is read right."""
+"""Single images to pixels: what is refused and why, what is read, and that it is read right."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_no_bit_of_a_png_can_flip_unseen():
             damaged = bytearray(content)
             damaged[place] ^= bit
             try:
-                assert np.array_equal(decode(bytes(damaged), SMALL, 3), whole)  # it hit a part that is not the picture
+                assert np.array_equal(decode(bytes(damaged), SMALL, 3), whole)  # it hit a part that is not the image
             except Unreadable:
                 continue
 

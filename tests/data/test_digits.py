@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused(source: Path, tmp_path: Path):
     with pytest.raises(UserError, match="no train-images-idx3-ubyte"):
         digits(tmp_path / "digits", source=tmp_path)
     (source / "train-labels-idx1-ubyte").write_bytes(idx(LABELS[:30]))
-    with pytest.raises(UserError, match="40 pictures and 30 labels"):
+    with pytest.raises(UserError, match="40 images and 30 labels"):
         digits(tmp_path / "digits", source=source)
     assert not [path for path in tmp_path.iterdir() if "digits" in path.name]
 

@@ -69,7 +69,7 @@ def test_labels_and_attribution(twelve: Path):
     assert any(row["glasses"] == "" for row in rows)
     skin = tuple(int(rows[0]["skin_color"][i : i + 2], 16) for i in (1, 3, 5))
     shown = np.asarray(Image.open(twelve / "00000.png")).reshape(-1, 3).astype(int)
-    assert (np.abs(shown - skin).max(1) <= 2).sum() > 50  # the label says what the picture shows
+    assert (np.abs(shown - skin).max(1) <= 2).sum() > 50  # the label says what the image shows
     told = (twelve / "ATTRIBUTION.txt").read_text()
     for words in (
         "Lisa Wischofsky",

@@ -71,7 +71,7 @@ def test_pictures_in_ten_folders(source: Path, tmp_path: Path):
     for index in range(30):
         path = out / module.CLASSES[LABELS[index]] / f"{index:05d}.png"
         assert np.array_equal(np.asarray(Image.open(path)), PICTURES[index])
-    assert told[-1] == ("writing pictures", 30, 30)
+    assert told[-1] == ("writing images", 30, 30)
     assert "Zalando" in (out / "ATTRIBUTION.txt").read_text()
     pack = open_data(out, cache=tmp_path / "cache")
     assert (pack.images.shape, len(pack.classes)) == ((30, 32, 32, 1), 10)
@@ -87,7 +87,7 @@ def test_a_download_is_announced_and_verified(server: str, published: None, sour
     assert told[0] == f"downloading {server}/train-images-idx3-ubyte.gz: {size:,} bytes, md5 {md5}"
     for change in (b"", b"x" * size, gzip.compress(b"other")):
         (source / "train-images-idx3-ubyte.gz").write_bytes(change)
-        with pytest.raises(UserError, match="is not the published file"):
+        with pytest.raises(UserError, match="with a different size or checksum than published"):
             fashion_mnist(tmp_path / "changed", download=True, address=server, announce=told.append)
     (source / "train-images-idx3-ubyte.gz").unlink()
     for address in (server, "http://127.0.0.1:9"):
@@ -99,7 +99,7 @@ def test_a_download_is_announced_and_verified(server: str, published: None, sour
 def test_the_content_and_not_only_the_wrapping_is_verified(server: str, published: None, tmp_path: Path):
     name = "train-images-idx3-ubyte.gz"
     module.PUBLISHED[name] = module.PUBLISHED[name]._replace(content="0" * 64)
-    with pytest.raises(UserError, match="is not the published file"):
+    with pytest.raises(UserError, match="with a different size or checksum than published"):
         fashion_mnist(tmp_path / "out", download=True, address=server, announce=lambda _: None)
 
 
@@ -122,7 +122,7 @@ def test_nothing_is_downloaded_unasked(published: None, tmp_path: Path, monkeypa
         ("images-idx3", b"\0\0\x08\x03" + b"\xff" * 12, "promises 4294967295x"),
         ("images-idx3", gzip.compress(idx(PICTURES))[:-40], "cut short or damaged"),
         ("images-idx3", b"\x1f\x8bnonsense", "cut short or damaged"),
-        ("images-idx3", idx(PICTURES[:9]), "do not belong together: 9 pictures, 30 labels"),
+        ("images-idx3", idx(PICTURES[:9]), "do not belong together: 9 images, 30 labels"),
         ("labels-idx1", idx(LABELS + 1), "do not belong together"),
         ("labels-idx1", idx(LABELS)[:9], "promises 30 values and holds 1"),
     ],
@@ -141,7 +141,7 @@ def test_folders_that_hold_things(source: Path, tmp_path: Path):
     for out in (tmp_path / "out", tmp_path / "out" / "mine.txt"):
         with pytest.raises(UserError, match="not an empty folder"):
             fashion_mnist(out, source)
-    with pytest.raises(UserError, match="it can be train or test"):
+    with pytest.raises(UserError, match="it must be train or test"):
         fashion_mnist(tmp_path / "new", source, split="validation")
     (tmp_path / "empty").mkdir()
     assert fashion_mnist(tmp_path / "empty", source) == tmp_path / "empty"

@@ -145,15 +145,15 @@ def test_images_of_any_ending_are_read_and_the_rest_is_listed(tmp_path: Path):
     assert len(found.apart) == 8
     text = " ".join(shown(found).split())
     for words in (
-        "passed over .npy 1, .mp4 1",
+        "skipped .npy 1, .mp4 1",
         "clip.mp4: it is an MP4",
-        "beside them 2 tables",
-        "not looked into 8: ",
+        "other files 2 tables",
+        "not searched 8: ",
         "@eaDir",
     ):
         assert words in text
     pack = open_data(folder, size=SIZE, channels=3, cache=tmp_path / "cache")
-    assert any("5 files are passed over" in note for note in pack.notes)
+    assert any("5 files are skipped" in note for note in pack.notes)
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))

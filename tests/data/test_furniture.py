@@ -81,7 +81,7 @@ def test_what_is_missing_is_said_with_what_to_install(tmp_path: Path):
     with pytest.raises(UserError, match="apt-get install sweethome3d sweethome3d-furniture"):
         furniture(tmp_path / "out", tmp_path)
     (tmp_path / "bad.sh3f").write_bytes(b"no zip")
-    with pytest.raises(UserError, match="no furniture catalogue"):
+    with pytest.raises(UserError, match="not a furniture catalogue"):
         furniture(tmp_path / "out", tmp_path)
     with pytest.raises(UserError, match="not an empty folder"):
         furniture(tmp_path, tmp_path)

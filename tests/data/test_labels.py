@@ -56,10 +56,10 @@ def test_drawn_labels_are_as_frequent_as_in_the_data_and_a_wish_changes_no_other
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"class": "dgo"}, "no class dgo; there are cat, dog. Did you mean dog?"),
-        ({"clas": "dog"}, "no label clas in this run; it knows class, tags, age.* Did you mean class?"),
-        ({"age": "old"}, "age is a number; 'old' is none"),
-        ({"age": "nan"}, "age is a number; 'nan' is none"),
+        ({"class": "dgo"}, "no class dgo; choose from cat, dog. Did you mean dog?"),
+        ({"clas": "dog"}, "no label clas in this run; choose from class, tags, age.* Did you mean class?"),
+        ({"age": "old"}, "age is 'old'; it must be a number"),
+        ({"age": "nan"}, "age is 'nan'; it must be a number"),
     ],
 )
 def test_an_unknown_wish_is_told_with_the_nearest(wanted: dict[str, str], said: str):
@@ -116,8 +116,8 @@ def test_a_table_gives_classes_tags_and_numbers_and_its_columns_can_be_chosen(tm
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["file,kind"] + [f"{k:02d}.png,{k % 2}" for k in range(37)], "nothing of 3 of 40 .* 37.png, 38.png, 39.png"),
-        (["file,kind"] + [f"{k:02d}.png,a" for k in range(40)], "the same of every image"),
+        (["file,kind"] + [f"{k:02d}.png,{k % 2}" for k in range(37)], "no line for 3 of 40 .* 37.png, 38.png, 39.png"),
+        (["file,kind"] + [f"{k:02d}.png,a" for k in range(40)], "the same values for every image"),
         (["name,kind", "00.png,a"], "no column `file`"),
         (["file,kind", "00.png,a", "00.png,b"], "names 00.png twice"),
         (["file,age"] + [f"{k:02d}.png,{k if k != 5 else ''}" for k in range(40)], "1 of 40 images have none, for example 05.png"),
@@ -132,10 +132,10 @@ def test_what_a_table_lacks_is_told_by_name(lines: list[str], said: str, tmp_pat
 def test_pictures_without_a_class_are_named(tmp_path: Path):
     classes(tmp_path)
     drawing(7).save(tmp_path / "lonely.png")
-    with pytest.raises(UserError, match=r"Nothing is known of 1 of 121 images, for example lonely\.png"):
+    with pytest.raises(UserError, match=r"There are no labels for 1 of 121 images, for example lonely\.png"):
         labelled(tmp_path)
     flat = tmp_path / "plain"
-    with pytest.raises(UserError, match="Nothing is known of the images in"):
+    with pytest.raises(UserError, match="There are no labels for the images in"):
         labelled(flat)
 
 
@@ -202,13 +202,22 @@ def test_how_a_column_is_read_can_be_said_and_what_was_decided_is_told(tmp_path:
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ([f"{(k + 1) * 4e306:g}" for k in range(40)], "x of 39.png is 1.6e.308, which is out of range"),
-        ([f"{(k + 1) * 1e200:g}" for k in range(40)], "x of 39.png is 4e.201, which is out of range"),
-        ([*(str(k) for k in range(39)), "1e400"], "x of 39.png is 1e400, which is out of range"),
-        ([*(str(k) for k in range(39)), "-1" + "0" * 400], "x of 39.png is -1000.* out of range"),
+        (
+            [f"{(k + 1) * 4e306:g}" for k in range(40)],
+            "x of 39.png is 1.6e.308; its absolute value must be at most 1e.100",
+        ),
+        (
+            [f"{(k + 1) * 1e200:g}" for k in range(40)],
+            "x of 39.png is 4e.201; its absolute value must be at most 1e.100",
+        ),
+        ([*(str(k) for k in range(39)), "1e400"], "x of 39.png is 1e400; its absolute value must be at most 1e.100"),
+        (
+            [*(str(k) for k in range(39)), "-1" + "0" * 400],
+            "x of 39.png is -1000.* its absolute value must be at most 1e.100",
+        ),
         ([*(str(k) for k in range(39)), "inf"], "1 of 40 images have none, for example 39.png .'inf'."),
         ([*(str(k) for k in range(39)), "NaN"], "1 of 40 images have none, for example 39.png .'NaN'."),
-        ([f"{k + 1}e-200" for k in range(40)], "differs by less than 1e-100"),
+        ([f"{k + 1}e-200" for k in range(40)], "varies by less than 1e-100"),
     ],
 )
 def test_numbers_that_no_network_can_learn_are_refused_by_column_and_file(cells: list[str], said: str, tmp_path: Path):
@@ -228,16 +237,16 @@ def test_numbers_of_any_unit_become_standardised_rows(unit: float, offset: float
 def test_constant_columns_are_told(tmp_path: Path):
     lines = ["file,kind,x"] + [f"{k:02d}.png,{'ab'[k % 2]},7" for k in range(40)]
     folder = pictured(tmp_path, lines)
-    assert any("x is 7 for every image and left out" in note for note in tiny(folder).notes)
+    assert any("x is 7 for every image and is left out" in note for note in tiny(folder).notes)
     for wish in ("x", "x:number", "x:class"):
-        with pytest.raises(UserError, match="the same x of every image"):
+        with pytest.raises(UserError, match="the same x for every image"):
             tiny(folder, wish)
 
 
 def test_a_wish_far_from_all_that_the_data_has_is_told():
     assert MIXED.encode({"class": "cat", "tags": "none", "age": "-70"})[-1] == -20
     for far in ("1e9", "1e308", "-1e400"):
-        with pytest.raises(UserError, match="age lies about 30 in the data, give or take 5"):
+        with pytest.raises(UserError, match="in the data it is 30, with a standard deviation of 5"):
             MIXED.draw(stream(0), {"age": far})
 
 
@@ -259,7 +268,9 @@ def test_folders_of_splits_are_no_classes(splits: tuple[str, ...], tmp_path: Pat
 
 def test_splits_without_classes_below_are_told_and_one_word_among_others_is_a_class(tmp_path: Path):
     flat = small(tmp_path / "flat", [f"{split}/{k}.png" for split in ("train", "test") for k in range(4)])
-    with pytest.raises(UserError, match=r"Nothing is known of the images in .*test/ and train/ are taken for splits"):
+    with pytest.raises(
+        UserError, match=r"There are no labels for the images in .*test/ and train/ are taken for splits"
+    ):
         tiny(flat)
     mixed = small(tmp_path / "mixed", [f"{kind}/{k}.png" for kind in ("train", "bus") for k in range(4)])
     assert tiny(mixed).labels.fields[0].values == ("bus", "train")
@@ -316,6 +327,6 @@ def test_labels_of_a_foreign_run_are_shown_without_control_characters():
 def test_parts_of_a_large_data_set_are_taken_for_classes_with_a_word(tmp_path: Path):
     parts = small(tmp_path / "ffhq", [f"{part}/{part[:2]}{k}.png" for part in ("00000", "01000") for k in range(3)])
     (note,) = tiny(parts).notes
-    assert "the folders 00000, 01000 ... are taken for classes" in note
+    assert "the folders 00000, 01000 ... are used as classes" in note
     numbers = small(tmp_path / "numbers", [f"{kind}/{k}.png" for kind in ("00000", "00001") for k in range(3)])
     assert not tiny(numbers).notes

@@ -32,7 +32,7 @@ SIZE = Size(16, 12)
 
 
 def plain(index: int) -> Image.Image:
-    """A picture that can be told from the others by its grey."""
+    """An image that can be told from the others by its grey."""
     return Image.new("RGB", (20, 15), (index, index, index))
 
 
@@ -75,7 +75,7 @@ def test_a_folder_becomes_a_pack_in_the_order_of_names(tmp_path: Path, pack):
     assert [int(image[0, 0, 0]) for image in found.images] == [10 * int(name[:-4]) for name in found.names]
     assert isinstance(found.images, Rows)
     assert (found.labels, found.classes, found.broken) == (None, (), ())
-    assert told[-1] == ("packing pictures", 25, 25)
+    assert told[-1] == ("packing images", 25, 25)
     assert snapshot(folder) == before  # the source is never written
 
 
@@ -234,7 +234,7 @@ def test_full_disks_are_told(tmp_path: Path, pack, cache: Path, monkeypatch: pyt
     usage = shutil.disk_usage(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-        with pytest.raises(UserError, match=r"needs 3,456 bytes in the cache .*cache/packs, where 1,000 are free"):
+        with pytest.raises(UserError, match=r"needs 3,456 bytes in the cache .*cache/packs, and 1,000 are free"):
             pack(folder)
 
     def full(*_):
@@ -248,7 +248,7 @@ def test_full_disks_are_told(tmp_path: Path, pack, cache: Path, monkeypatch: pyt
 
 def test_a_cache_that_cannot_be_made(tmp_path: Path, pack):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot be made.*ORGANZA_CACHE"):
+    with pytest.raises(UserError, match=r"cannot be created.*ORGANZA_CACHE"):
         pack(fill(tmp_path / "photos"), cache=tmp_path / "file")
 
 
@@ -257,7 +257,7 @@ def test_sources_that_are_none(tmp_path: Path, pack):
     with pytest.raises(UserError, match=r"There is no .*photo; give .* Did you mean photos?"):
         pack(tmp_path / "photo")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"There are no pictures in .*empty"):
+    with pytest.raises(UserError, match=r"There are no images in .*empty"):
         pack(tmp_path / "empty")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(UserError, match="neither a folder nor a zip"):
@@ -265,7 +265,7 @@ def test_sources_that_are_none(tmp_path: Path, pack):
     (tmp_path / "bad").mkdir()
     for index in range(5):
         (tmp_path / "bad" / f"{index}.png").write_bytes(b"no")
-    with pytest.raises(UserError, match=r"None of the 5 pictures .* \(0.png: not a JPEG.*and 2 more\)"):
+    with pytest.raises(UserError, match=r"None of the 5 images .* \(0.png: not a JPEG.*and 2 more\)"):
         pack(tmp_path / "bad")
     with pytest.raises(UserError, match="--channels is 2"):
         pack(tmp_path / "photos", channels=2)
@@ -332,7 +332,7 @@ def test_odd_things_in_a_folder(tmp_path: Path, pack):
         "self.png": "it is a link that leads nowhere",
         "socket.png": "it is no regular file (a pipe, a socket or a device)",
     }
-    assert not any("txt" in note for note in found.notes)  # a text beside the pictures is not worth a word
+    assert not any("txt" in note for note in found.notes)  # a text beside the images is not worth a word
     assert set(pack(folder, follow_links=True).names) == {
         "0.png", "1.png", "inside.png", "out.png", "outdir/0.png",
     }  # fmt: skip
@@ -490,7 +490,7 @@ def test_arrays(tmp_path: Path, pack, cache: Path):
 )
 def test_arrays_of_the_wrong_kind(tmp_path: Path, pack, array: np.ndarray):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(UserError, match="should be uint8"):
+    with pytest.raises(UserError, match="must be uint8"):
         pack(tmp_path / "a.npy")
 
 

@@ -23,7 +23,7 @@ def paint(k: int, width: int = 32, height: int = 32) -> Image.Image:
 
 
 def write(folder: Path, count: int = 40, width: int = 32, height: int = 32) -> Path:
-    """Pairs of a picture in a/ and its negative in b/: a + b = 255 wherever both are looked at alike."""
+    """Pairs of an image in a/ and its negative in b/: a + b = 255 wherever both are looked at alike."""
     for name in "ab":
         (folder / name).mkdir(parents=True)
     for k in range(count):
@@ -117,7 +117,7 @@ def test_pictures_without_a_partner_are_named(folder: Path):
 
 
 def test_a_broken_half_takes_its_partner_along_and_is_told(folder: Path):
-    (folder / "b" / "03.png").write_bytes(b"not a picture")
+    (folder / "b" / "03.png").write_bytes(b"not an image")
     data = sides(folder)
     assert data.count == 39
     assert [name for name, _ in data.broken] == ["b/03.png"]
@@ -127,7 +127,7 @@ def test_a_broken_half_takes_its_partner_along_and_is_told(folder: Path):
 def test_mistakes_are_told(folder: Path, tmp_path: Path):
     shutil.copy(folder / "a" / "01.png", folder / "a" / "01.jpeg.png")
     (folder / "a" / "01.jpeg.png").rename(folder / "a" / "01.bmp")
-    with pytest.raises(UserError, match=r"a holds 01.bmp, 01.png, of one name but for the ending"):
+    with pytest.raises(UserError, match=r"a holds 01.bmp, 01.png, which differ only by extension"):
         sides(folder)
     (folder / "a" / "01.bmp").unlink()
     shutil.rmtree(folder / "b")
@@ -138,11 +138,11 @@ def test_mistakes_are_told(folder: Path, tmp_path: Path):
     single = tmp_path / "single"
     shutil.copytree(folder / "a", single)
     with pytest.raises(
-        UserError, match=r"no folders a and b, and its pictures are not two halves of 32x32 .*: one is 32x32"
+        UserError, match=r"no folders a and b, and its images are not two halves of 32x32 .*: one is 32x32"
     ):
         sides(single)
     (folder / "b").mkdir()
-    with pytest.raises(UserError, match="no pictures"):
+    with pytest.raises(UserError, match="no images"):
         sides(folder)
 
 
@@ -152,14 +152,14 @@ def test_side_by_side(tmp_path: Path):
     for k in range(40):
         left = np.asarray(paint(k, 48, 32))
         Image.fromarray(np.concatenate([left, 255 - left], 1)).save(folder / f"{k:02d}.png")
-    (folder / "40.png").write_bytes(b"not a picture")
+    (folder / "40.png").write_bytes(b"not an image")
     data = Pairs(Source(folder, size="48x32"), mirror=True)
     assert (data.count, data.shape, data.source_shape) == (40, (3, 32, 48), (3, 32, 48))
     assert [name for name, _ in data.broken] == ["40.png"]
     assert negatives(data.at(range(80)), 0)
     assert negatives(Pairs(Source(folder, size="48x32"), jitter=8).at(range(40)), 60)
     assert np.array_equal(data.real()[0], to_uint8(data.referenced([0])["b"])[0].numpy())
-    with pytest.raises(UserError, match=r"one is 96x32; where they are, use --size 48x32"):
+    with pytest.raises(UserError, match=r"one is 96x32; if they are pairs, use --size 48x32"):
         Pairs(Source(folder, size=32))
     assert negatives(Pairs(Source(folder, size="40x32")).at(range(40)), 0)  # each half is cropped by itself
 
@@ -218,7 +218,7 @@ def test_folders_left_out_are_told(folder: Path):
     for name in "AB":
         (folder / f"train{name}").rename(inner / name.lower())
     for layout in (Pairs, Unpaired):
-        with pytest.raises(UserError, match=f"{inner} has both: give it instead"):
+        with pytest.raises(UserError, match=f"{inner} has both: use it instead"):
             layout(Source(folder / "set", size=32))
 
 

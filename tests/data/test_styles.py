@@ -53,6 +53,6 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path):
         render_styles(tmp_path / "styles", "micah", "lorelay", count=3)
     assert not (tmp_path / "styles").exists()
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"other things \(notes.txt\)"):
+    with pytest.raises(UserError, match=r"other files \(notes.txt\)"):
         render_styles(tmp_path, "micah", "lorelei", count=3)
     assert not (tmp_path / "a").exists()

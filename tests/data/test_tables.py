@@ -131,7 +131,7 @@ def test_a_bare_name_that_two_images_have_is_refused_and_one_that_one_has_is_tak
     (tmp_path / "labels.csv").write_text("file,kind\n0.png,a\nx/0.png,b\n1.png,b\n")
     assert kinds(tmp_path) == ["b", "a", "b"]
     (tmp_path / "labels.csv").write_text("file,kind\nx/0.png,b\n1.png,a\n")  # its line is no one else's
-    with pytest.raises(UserError, match=r"nothing of 1 of 3 images, for example y/0\.png"):
+    with pytest.raises(UserError, match=r"no line for 1 of 3 images, for example y/0\.png"):
         kinds(tmp_path)
 
 
@@ -152,7 +152,8 @@ def test_lines_for_other_files_are_told(tmp_path: Path):
     (tmp_path / "labels.csv").write_text(lines() + "gone.png,b\n0008.png,a\n,a\n")
     notes = Labelled(Source(tmp_path, size=16)).notes
     assert any(
-        "2 lines for what is not among the usable images, for example gone.png, 0008.png" in note for note in notes
+        "2 lines for files that are not among the usable images, for example gone.png, 0008.png" in note
+        for note in notes
     )
     assert any("1 lines of" in note and "name no file" in note for note in notes)
 
@@ -180,7 +181,7 @@ def test_unicode_forms_are_one_unless_both_are_there(tmp_path: Path):
         ("file,kind\n0000.png," + "x" * 200_000, "cannot be read as a table"),
         ("0000.png,a\n", "no column `file`.*begins with '0000.png,a'"),
         ("", "no column `file`"),
-        ("file,kind\n", "knows nothing of 8 of 8"),
+        ("file,kind\n", "has no line for 8 of 8"),
         ("\x1b[2J,kind\n", r"begins with '\\\\x1b\[2J,kind'"),
     ],
 )
@@ -231,14 +232,14 @@ def test_metadata_in_each_split_and_what_is_taken_where_there_are_several(tmp_pa
         )
     assert kinds(tmp_path) == ["e0", "e1"] * 2 + ["r0", "r1"] * 2
     (tmp_path / "train" / "metadata.csv").rename(tmp_path / "train" / "labels.csv")  # says nothing of test/
-    with pytest.raises(UserError, match="Nothing is known of the images"):
+    with pytest.raises(UserError, match="There are no labels for the images"):
         kinds(tmp_path)
     (tmp_path / "labels.csv").write_text(
         "file,kind\n" + "".join(f"{s}/{k}.png,{k % 2}\n" for s in ("test", "train") for k in range(4))
     )
     (tmp_path / "metadata.csv").write_text("file_name,kind\n")
     data = Labelled(Source(tmp_path, size=16))
-    assert any("metadata.csv is not looked at, since there is" in note for note in data.notes)
+    assert any("metadata.csv is ignored, since there is" in note for note in data.notes)
     assert data.labels.fields[0].values == ("0", "1")
 
 
@@ -250,7 +251,7 @@ def test_vectors_and_missing_labels_of_stylegan(tmp_path: Path):
     assert [(field.name, field.values) for field in data.labels.fields] == [("label0", ()), ("label2", ())]
     assert any("label1 is 1.0 for every image" in note for note in data.notes)
     (tmp_path / "dataset.json").write_text('{"labels": null}')
-    with pytest.raises(UserError, match="Nothing is known"):
+    with pytest.raises(UserError, match="There are no labels for"):
         kinds(tmp_path)
     (tmp_path / "dataset.json").write_text('{"labels": [["0000.png", [1]], ["0001.png", 2]]}')
     with pytest.raises(UserError, match="labels of different lengths"):
@@ -415,7 +416,7 @@ def test_a_number_that_is_none_is_an_empty_cell():
 )  # fmt: skip
 def test_a_table_without_a_usable_column_says_why(name: str, text: str, reason: str, tmp_path: Path):
     (images(tmp_path) / name).write_text(text)
-    with pytest.raises(UserError, match=f"tells the same of every image .*{reason}"):
+    with pytest.raises(UserError, match=f"has the same values for every image .*{reason}"):
         kinds(tmp_path)
 
 

@@ -32,7 +32,7 @@ def opened(folder: Path, **more) -> Unpaired:
 
 
 def which(pictures: torch.Tensor, images: np.ndarray) -> list[int]:
-    """The numbers of pictures in a domain."""
+    """The numbers of images in a domain."""
     flat = torch.as_tensor(np.array(images)).flatten(1).float()
     return [int((flat - x).abs().sum(1).argmin()) for x in ((pictures + 1) * 127.5).round().movedim(1, -1).flatten(1)]
 

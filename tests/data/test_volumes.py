@@ -101,14 +101,14 @@ def test_broken_and_empty_files_are_named_and_left_out(tables: Path):
 
 def test_different_sizes_are_refused_with_two_names_unless_a_size_fits_them(tables: Path):
     np.save(tables / "large.npy", table(3, 24))
-    with pytest.raises(UserError, match=r"00.npy is of 16x16x16 voxels, large.npy of 24x24x24; --size 32"):
+    with pytest.raises(UserError, match=r"00.npy has 16x16x16 voxels, large.npy has 24x24x24; use --size 32"):
         opened(tables)
     assert opened(tables, 16).volumes.shape == (13, 16, 16, 16, 1)
 
 
 def test_what_is_no_cube_is_refused_unless_fitted(tmp_path: Path):
     np.save(tmp_path / "boxes.npy", np.random.default_rng(0).random((5, 8, 16, 12)) > 0.5)
-    with pytest.raises(UserError, match=r"8x16x12 voxels, which is no cube"):
+    with pytest.raises(UserError, match=r"8x16x12 voxels, which is not a cube"):
         opened(tmp_path / "boxes.npy")
     assert opened(tmp_path / "boxes.npy", 16).shape == (1, 16, 16, 16)
 
@@ -123,14 +123,14 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
     with pytest.raises(UserError, match=r"no volumes in .* no .npy"):
         opened(pictures)
     np.save(tmp_path / "grey.npy", np.full((8, 8, 8), 200, np.uint8))
-    with pytest.raises(UserError, match="For pictures use"):
+    with pytest.raises(UserError, match="For images use"):
         opened(tmp_path / "grey.npy")
-    with pytest.raises(UserError, match="no cube"):
+    with pytest.raises(UserError, match="not a cube"):
         Volumes(Source(tmp_path / "same.npy", size="32x16"))
 
 
 def test_a_check_or_a_recipe_for_pictures_says_what_volumes_are_trained_with(tables: Path, tmp_path: Path):
-    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no pictures; .*--recipe gan3d-light"):
+    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no images; .*--recipe gan3d-light"):
         check(tables)
     np.save(tmp_path / "all.npy", np.zeros((5, 16, 16, 16), np.uint8))
     with pytest.raises(UserError, match="gan3d-light"):

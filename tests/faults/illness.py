@@ -31,7 +31,7 @@ from organza.run.folder import RunFolder
 from organza.run.health import Finding
 from organza.training import launch, snapshot
 from organza.training.accelerator import CPU
-from organza.training.evaluator import Referee
+from organza.training.evaluator import Evaluator
 from organza.training.plan import Plan
 from organza.training.rollback import Treatment
 from organza.training.state import TrainState
@@ -108,16 +108,16 @@ class Patients:
     def __init__(self, root: Path):
         self.root, self.seen = root, dict[str, list[list[Finding]]]()
         self.folder = render_faces(root / "faces", FACES, 32)
-        self.referee: Referee | None = None
+        self.evaluator: Evaluator | None = None
 
     def trainer(self, name: str, folder: RunFolder, on_collapse: str = "continue") -> Trainer:
         """Return a run of a recipe that stands at its beginning; what is noticed can be asked where nothing is done about it."""
         recipe = _patient(name)
         data: Batches = recipe.data(Source(self.folder, size=32))
-        self.referee = self.referee or Referee(Pyramid(offline_extractor), data, SAMPLES)
+        self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, SAMPLES)
         plan = Plan(f"{PLANNED}img", PLANNED, None, PLANNED // 200, 10 * PLANNED, EVERY, EVERY)
         return Trainer(
-            TrainState(recipe, data, plan, 0), folder, self.referee, Treatment(folder, on_collapse, self.other(name))
+            TrainState(recipe, data, plan, 0), folder, self.evaluator, Treatment(folder, on_collapse, self.other(name))
         )
 
     def other(self, name: str) -> Callable[[], tuple[Recipe, float]]:

@@ -1,4 +1,4 @@
-"""Features: the same whatever the batches, stated rules for every kind of picture, and numbers that follow what the eye sees."""
+"""Features: the same whatever the batches, stated rules for every kind of image, and numbers that follow what the eye sees."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Agreement with torch-fidelity and torchmetrics from files of pictures on, and of the networks that papers measure with."""
+"""Agreement with torch-fidelity and torchmetrics from files of images on, and of the networks that papers measure with."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def measured(folders: tuple[Path, Path]) -> Evaluation:
-    """Our whole way from two folders to numbers, by one look at each picture."""
+    """Our whole way from two folders to numbers, by one look at each image."""
     [found] = evaluate(folders[0], folders[1], extractors=[offline_extractor()])
     return found
 
@@ -76,11 +76,11 @@ def test_the_networks_of_papers_see_what_theirs_see(name: str):
     found = extractor(pictures("real")[: len(expected)])
     assert found.shape == (len(expected), kind.dimension)
     assert torch.allclose(found[:, : expected.shape[1]], expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    assert not torch.allclose(found[0], found[1], rtol=0.01)  # it looks at its pictures
+    assert not torch.allclose(found[0], found[1], rtol=0.01)  # it looks at its images
 
 
 def test_the_resizing_of_tensorflow_is_not_that_of_others():
-    """It adds no half pixel, so the first pixel stays and the last repeats; a picture that is large enough comes through unchanged."""
+    """It adds no half pixel, so the first pixel stays and the last repeats; an image that is large enough comes through unchanged."""
     x = torch.arange(6.0).reshape(1, 1, 2, 3)
     assert torch.equal(inception.resized(x.expand(1, 1, 2, 3), 6)[0, 0, 0], torch.tensor([0, 0.5, 1, 1.5, 2, 2]))
     same = torch.rand(1, 3, 9, 9)

@@ -11,7 +11,7 @@ from organza.metrics.label_accuracy import label_accuracy
 
 
 def stripes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy pictures with horizontal (0), vertical (1) or no (2) stripes, and which."""
+    """Noisy images with horizontal (0), vertical (1) or no (2) stripes, and which."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, count)
     wave = np.where(np.arange(16) % 4 < 2, 60, -60)
@@ -50,7 +50,7 @@ def test_labels_that_cannot_be_seen_show_in_the_held_out_accuracy():
     ("change", "said"),
     [
         ({"fake": FAKE[:, :8]}, "of one size"),
-        ({"fake_labels": FAKE_LABELS[:5]}, "200 generated pictures and labels of shape"),
+        ({"fake_labels": FAKE_LABELS[:5]}, "200 generated images and labels of shape"),
         ({"real_labels": np.zeros(600, int)}, "of 1 classes"),
     ],
 )

@@ -57,7 +57,7 @@ def test_planted_copies_are_found(share: float):
 
 
 def test_exact_copies_are_found_where_unseen_reals_are_copies_too():
-    """Data with every picture in it twice: no distance is left to be below, and a copy is still one."""
+    """Data with every image in it twice: no distance is left to be below, and a copy is still one."""
     training = draw(100, 0)
     assert memorisation(training, training[:50], training[50:]).copies.value == 1.0
     assert memorisation(training, draw(50, 1), training[50:]).copies.value == 0.0

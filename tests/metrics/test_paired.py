@@ -17,7 +17,7 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def noisy(*shape: int, noise: float = 0.2) -> tuple[Tensor, Tensor]:
-    """Random pictures in [0, 1], and the same with noise."""
+    """Random images in [0, 1], and the same with noise."""
     source = torch.Generator().manual_seed(0)
     x = torch.rand(shape, generator=source, dtype=torch.float64)
     return (x + noise * torch.randn(shape, generator=source, dtype=torch.float64)).clamp(0, 1), x

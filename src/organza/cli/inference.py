@@ -47,22 +47,22 @@ def sample(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Make new pictures with a trained generator. The same seed makes the same pictures.
+    """Generate images with a trained generator. The same seed gives the same images.
 
     Args:
-        run: the run's folder.
-        count: how many.
-        of_class: of a conditional run: the class to draw.
-        settings: of a conditional run: labels by field, such as hair=long01.
-        seed: which series of pictures.
-        out: the folder to write to.
-        traverse: of an InfoGAN: one table instead, a row for each category, columns along this continuous code (0 is the first).
-        grid: write one picture with all of them instead of single files.
-        show: draw them in the terminal as well.
-        stl: of a run on volumes: write a surface for 3-D printers of each.
-        no_metadata: leave out of the files that they are synthetic, by which weights and from which seed.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        run: run folder.
+        count: number of images.
+        of_class: class to generate, for a conditional run.
+        settings: labels by field, such as hair=long01, for a conditional run.
+        seed: random seed.
+        out: output folder.
+        traverse: InfoGAN only: write one grid, a row for each category, columns along this continuous code (0 is the first).
+        grid: write one grid instead of single files.
+        show: draw the images in the terminal as well.
+        stl: also write each volume as a surface for 3-D printers.
+        no_metadata: leave out the metadata that mark each file as synthetic, with its weights and seed.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.inference.load import load
 
@@ -80,7 +80,7 @@ def sample(
     if len(trained.shape) == 4:
         told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
     elif stl:
-        raise UserError(f"--stl: {run} makes pictures, which have no surface; leave it out.")
+        raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
     else:
         told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
     seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
@@ -98,15 +98,15 @@ def _pictures(
     show: bool,
     made_by: Provenance | None,
 ) -> str:
-    """Pictures as files of their own, or as one grid; what was written."""
+    """Write images as single files or as one grid; return a summary."""
     import numpy as np
 
     from organza.cli.terminal import draw
     from organza.media.images import grid, save_png
     from organza.memory import require_memory
 
-    if not singly:  # the pictures, the sheet, and the sheet as it is packed
-        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} pictures")
+    if not singly:  # the images, the grid, and the encoded grid
+        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
     kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
     for pictures in trained.sampled(count, seed, labels=labels):
         if not singly or done < 256:
@@ -119,11 +119,11 @@ def _pictures(
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
-    return f"{count} pictures and grid.png" if singly else f"a grid of {count} pictures"
+    return f"{count} images and grid.png" if singly else f"a grid of {count} images"
 
 
 def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
-    """The table of an InfoGAN's code as a picture; what was written."""
+    """Write an InfoGAN's latent traversal as a grid; return a summary."""
     from organza.cli.terminal import draw
     from organza.media.images import grid, save_png
 
@@ -138,7 +138,7 @@ def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, mad
 def _volumes(
     trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
 ) -> str:
-    """Volumes, their pictures and surfaces; what was written."""
+    """Write volumes, rendered images and surfaces; return a summary."""
     from organza.cli.terminal import draw
     from organza.media.images import grid
     from organza.media.volume_files import write_volumes
@@ -162,16 +162,16 @@ def judge(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Ask the discriminator: the probability that each picture is authentic, the least authentic first.
+    """Score images with the discriminator: the probability that each is authentic, least authentic first.
 
     Args:
-        run: the run's folder.
-        images: picture files and folders of them.
-        of_class: of a conditional run: the class that they should show.
-        settings: of a conditional run: what else they should show, by field.
+        run: run folder.
+        images: image files and folders of images.
+        of_class: class that the images should show, for a conditional run.
+        settings: labels that the images should show, by field, for a conditional run.
         json: print JSON instead of a table.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.cli.terminal import Console
     from organza.inference.judge_files import as_json, as_table, judge_files
@@ -190,21 +190,21 @@ def encode(
     images: Images,
     /,
     out: Annotated[Path | None, arg("FOLDER", "RUN/encoded")] = None,
-    between: Annotated[int, arg("N", "no way is drawn")] = 0,
+    between: Annotated[int, arg("N", "no interpolation")] = 0,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Map pictures back to latents, and those to pictures again. For runs with an encoder, such as aae-light's.
+    """Encode images as latents and reconstruct them. For runs with an encoder, such as aae-light's.
 
     Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
 
     Args:
-        run: the run's folder.
-        images: picture files and folders of them.
-        out: the folder to write to.
-        between: of two pictures, draw the way from one to the other in so many pictures: between.png.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        run: run folder.
+        images: image files and folders of images.
+        out: output folder.
+        between: interpolate between two images in N steps, written to between.png.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.inference.encode_files import encode_files, write, write_way
     from organza.inference.load import load
@@ -219,7 +219,7 @@ def encode(
     write(trained, encoded, folder)
     count, z_dim = encoded.latents.shape
     answer(
-        f"{count} picture{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, and again in reconstructions.png"
+        f"{count} image{'s' * (count != 1)} as {z_dim} numbers each in {folder / 'latents.npz'}, reconstructions in reconstructions.png"
         f"{' and between.png' if between else ''} (checkpoint {trained.saved.directory.name}, {trained.images:,} images seen)"
     )
     return 0
@@ -239,20 +239,20 @@ def evaluate(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Measure how good pictures are: of a run, or of any folder against another.
+    """Measure the quality of generated images: those of a run, or any folder against another.
 
     Args:
-        targets: a run's folder, or a folder or zip of pictures; several are put side by side.
-        against: the real pictures: a folder, a zip or an array file.
-        count: how many pictures to make, or to take from a folder.
-        extractor: the networks to look with: lite0, mobilenet, inception, clip, dinov2, or my_module:my_extractor.
-        weights: the published files of inception, clip, dinov2; without any, what they are is told.
-        download: permit these to be fetched.
-        seed: of the latents.
-        data: place of a run's own data, where it was moved; it is written down for the next time.
+        targets: run folder, or folder or zip of images; several are compared side by side.
+        against: real images to compare with: a folder, a zip or an array file.
+        count: number of images to generate, or to take from a folder.
+        extractor: feature networks: lite0, mobilenet, inception, clip, dinov2, or my_module:my_extractor.
+        weights: published weight files for inception, clip, dinov2; if one is missing, the command names it.
+        download: permit the download of these weights.
+        seed: random seed of the latents.
+        data: new location of the run's data, if it was moved; remembered for next time.
         json: print JSON instead of a table.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.cli.terminal import Console, preparing
     from organza.evaluation.evaluate import evaluate as measure
@@ -292,18 +292,18 @@ def translate(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate pictures with a run that was trained on pairs or on two sets of pictures.
+    """Translate images with a run that was trained on pairs or on two sets of images.
 
     Args:
-        run: the run's folder.
-        source: a picture, or a folder or zip of them.
-        out: a folder, or a file.png for one picture. Names are kept, and the results are PNG.
-        direction: b as trained, from a to b; or a, the way back, for runs that learned both.
-        size: crop and scale pictures first, 64 or 96x64: a network knows things of the size that it was trained on.
-        overwrite: replace results that are there already.
-        no_metadata: leave out of the files that they are synthetic, and by which weights.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        run: run folder.
+        source: an image, or a folder or zip of images.
+        out: output folder, or a file.png for one image. Names are kept; the results are PNG.
+        direction: b translates from a to b, as trained; a translates back, for runs that learned both.
+        size: crop and scale images first, 64 or 96x64; networks work best at their training size.
+        overwrite: replace existing results.
+        no_metadata: leave out the metadata that mark each file as synthetic, with its weights.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.cli.terminal import preparing
     from organza.data import parse_size

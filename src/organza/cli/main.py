@@ -1,6 +1,6 @@
-"""The command line: what a command ends with. Nothing heavy is imported before a signal that comes meanwhile is a word.
+"""Entry point of the command line: exit codes, signals and error messages. Imports nothing heavy, so that signals are handled early.
 
-The verbs are in the other files of this package, and `parsing` finds which one was meant.
+The commands are in the other files of this package; `parsing` selects one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-"""The state of a disk."""
+"""System errors that concern a disk."""
 PLACES = DISKS | {
     errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
     errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST,
 }  # fmt: skip
-"""Those, and what may be wrong with a name: none of them is a mistake of ours."""
+"""System errors that concern a disk or a file name; none of them is a bug of Organza."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit: 0 for success, 2 for a mistake of the user's, 1 for one of ours or want of memory.
+    """Run a command and exit: 0 for success, 2 for a user's mistake, 1 for a bug or a lack of memory.
 
-    A signal that ends a command gives 128 and its number (130 after Ctrl-C), a reader of the output that goes away 141.
+    A signal that ends a command gives 128 plus its number (130 after Ctrl-C); a closed output pipe gives 141.
 
     Args:
         arguments: words of the command; those of this process by default.
@@ -40,13 +40,13 @@ def main(arguments: list[str] | None = None) -> None:
     shown = prepare_streams()
     interruption = Interruption()
     try:
-        # Once all is done, the interpreter's own end has no word for a signal.
+        # From here on the interpreter shuts down, and a signal could no longer be reported.
         after = signal.SIG_IGN if arguments is None else None
         with handling(interruption, after=after), warnings.catch_warnings(), interruption.seen_everywhere():
             warnings.showwarning = _noted
             code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
     except BaseException:
-        if not interruption.name:  # what a signal interrupts may make any other error of it
+        if not interruption.name:  # a signal can surface as any other error
             raise
         say("Interrupted.")
         code = EXIT_CODES[interruption.name]
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 class Interruption:
-    """The handler of signals while a command works: the first ends it, and the second does not disturb its tidying up."""
+    """Signal handler while a command runs: the first signal ends the command, later ones are ignored while it cleans up."""
 
     name = ""
     count = 0
@@ -71,7 +71,7 @@ class Interruption:
 
     @contextmanager
     def seen_everywhere(self) -> Iterator[None]:
-        """Raise anew what Python would only print, as where a signal comes while an object is taken away."""
+        """Re-raise an interruption that Python would only print, such as one during an object's finalization."""
         before = sys.unraisablehook
 
         def hook(unraisable: sys.UnraisableHookArgs) -> None:
@@ -92,7 +92,7 @@ def _run(arguments: list[str]) -> int:
     try:
         os.getcwd()  # noqa: PTH109 (pathlib is not needed for it)
     except FileNotFoundError:
-        raise UserError("The folder that this command was started in is gone; change to another one.") from None
+        raise UserError("The current working directory no longer exists; change to another one.") from None
     from organza.cli.parsing import parsed
 
     code = parsed(arguments)()
@@ -101,7 +101,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _code(run: Callable[[], int]) -> int:
-    """Run a command and tell how it went wrong, if it did, in one sentence; return its exit code."""
+    """Run a command, print its error, if any, in one sentence, and return its exit code."""
     try:
         return run()
     except UserError as error:
@@ -124,15 +124,13 @@ def _code(run: Callable[[], int]) -> int:
         if error.errno not in PLACES or (error.filename is None and error.errno not in DISKS):
             raise
         if error.filename is None:
-            say(
-                f"Nothing more can be written: {error.strerror}; make room, or name another place. What was saved is untouched."
-            )
+            say(f"Writing failed: {error.strerror}; free disk space, or name another location. Saved files are intact.")
             return 2
         say(
-            f"{error.filename} cannot be written or read: {error.strerror}; make room, mend its permissions, or name another place."
+            f"{error.filename} cannot be written or read: {error.strerror}; free disk space, fix its permissions, or name another location."
         )
         return 2
-    except SystemExit as end:  # of the parser, after its help
+    except SystemExit as end:  # raised by the parser after its help
         flush_output()
         return end.code if isinstance(end.code, int) else 0
 
@@ -140,8 +138,8 @@ def _code(run: Callable[[], int]) -> int:
 def _no_memory(error: Exception) -> int:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     say(
-        f"There is not enough memory ({reason}); ask for a smaller --size, --count or --set batch=..., or close other programs. "
-        "What was saved is untouched."
+        f"There is not enough memory ({reason}); choose a smaller --size, --count or --set batch=..., or close other programs. "
+        "Saved files are intact."
     )
     return 1
 

@@ -1,4 +1,4 @@
-"""What the commands' signatures are made of, and how they speak to the user."""
+"""Types of command line options, and their checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from organza.errors import UserError
 
 
 def arg(metavar: str, default: str | None = None, name: str | None = None) -> Any:
-    """How an option looks in the help: what stands for its value, and what happens without it."""
+    """Describe an option in the help: placeholder for its value, and default."""
     return tyro.conf.arg(name=name, metavar=metavar, help_behavior_hint=f"(default: {default})" if default else "")
 
 
@@ -21,23 +21,23 @@ Data = Annotated[str, tyro.conf.Positional, arg("DATA")]
 RunPath = Annotated[str, tyro.conf.Positional, arg("RUN")]
 Out = Annotated[str, tyro.conf.Positional, arg("OUT")]
 Images = Annotated[tuple[Path, ...], tyro.conf.Positional, arg("IMAGE ...")]
-DataPlace = Annotated[str | None, arg("DATA", "as the run has it")]
+DataPlace = Annotated[str | None, arg("DATA", "as recorded in the run")]
 Which = Annotated[str, arg("NAME", "best")]
-Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules alone")]
-"""A recipe of the user's own, whose modules a run's files may name."""
+Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules only")]
+"""Recipe of the user's own, whose modules a run's files may name."""
 
 
 MOST = 10_000_000
-"""Images that one command makes at most."""
+"""Largest number of images that one command generates."""
 SEEDS = 2**63
-"""Seeds run from 0 to one less: larger numbers fit into no file of a run."""
+"""Upper limit of seeds, exclusive; larger numbers fit into no file of a run."""
 
 
 def require_within(option: str, value: int | None, least: int, most: int) -> None:
-    """Check the number of an option.
+    """Check that an option's number is in range.
 
     Raises:
-        UserError: it is out of range.
+        UserError: if it is out of range.
     """
     if value is not None and not least <= value <= most:
         shown = f"{value:,}" if abs(value) < 10**20 else f"a number of {len(str(abs(value)))} digits"
@@ -51,7 +51,7 @@ def require_seed(seed: int | None) -> None:
 
 
 def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
-    """The labels that `--set field=value ...` and `--class name` ask for, by field."""
+    """Return the labels given by `--set field=value ...` and `--class name`, by field."""
     for setting in settings:
         if "=" not in setting:
             raise UserError(f"--set {setting} is not of the form field=value, for example hair=long01.")
@@ -60,6 +60,6 @@ def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, s
 
 
 def tell(notes: tuple[str, ...]) -> None:
-    """What the user should know beside the result, on standard error."""
+    """Print notes for the user on standard error."""
     for note in notes:
         say(f"note: {note}")

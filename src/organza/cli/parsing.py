@@ -1,4 +1,4 @@
-"""Which verb was meant, with its options."""
+"""Selection of a command and its options from the arguments."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "furniture": data_furniture,
 }
 ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
-ABOUT_DATA = "Look at data, and make some."
+ABOUT_DATA = "Check data sets, and create example sets."
 
 
 def parsed(arguments: list[str]) -> Callable[[], int]:
-    """Return the verb that the arguments name, with its options, ready to be called.
+    """Return the command that the arguments name, with its options, ready to be called.
 
     Raises:
-        UserError: for an unknown verb or option, or a missing one.
+        UserError: if a command or option is unknown or missing.
     """
     if arguments[:1] in (["--version"], ["-V"]):
         return _version
@@ -70,7 +70,7 @@ def parsed(arguments: list[str]) -> Callable[[], int]:
 
 
 def _data() -> int:
-    """Look at data, and make some: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
+    """Check data, or create example data: check, digits, faces, furniture, pairs, styles, fashion-mnist."""
     return 0
 
 
@@ -82,7 +82,9 @@ def _version() -> int:
 def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
         wrong = arguments[0]
-        raise UserError(f"There is no command {program} {wrong}; there are {', '.join(verbs)}.{nearest(wrong, verbs)}")
+        raise UserError(
+            f"There is no command {program} {wrong}; choose from {', '.join(verbs)}.{nearest(wrong, verbs)}"
+        )
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(Stream(sys.stdout)):
@@ -100,7 +102,7 @@ def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], argu
 
 
 def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
-    """The verb as tyro should see it: the same signature and help, but called after parsing, outside of tyro."""
+    """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro."""
 
     @functools.wraps(verb)
     def bound(*positional: Any, **options: Any) -> Callable[[], int]:
@@ -110,7 +112,7 @@ def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
 
 
 def _one_sentence(boxed: str, command: str) -> str:
-    """What a parser says in a box of several lines, as one sentence."""
+    """Return a parser's boxed message as one sentence."""
     text = " ".join(re.sub(r"[─│╭╮╰╯]", " ", boxed).split()).split(" For full helptext")[0]
     help_ = f"See {command} --help."
     if found := re.search(r"Unrecognized options?: ([^\s,]+)", text):

@@ -1,4 +1,4 @@
-"""Commands that make pages about runs: report, compare, quiz."""
+"""Commands that write pages about runs: report, compare, quiz."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from organza.cli.options import MOST, DataPlace, RunPath, Trusted, Which, answer
 
 
 def report(run: RunPath, /, data: DataPlace = None, recipe: Trusted = None) -> int:
-    """Write RUN/report.html: one page with the verdict on a run in words, its pictures, curves and events.
+    """Write RUN/report.html: one page with a verdict on a run, its images, curves and events.
 
-    Training writes it at its end. It needs no network, and can be sent to anybody.
+    Training writes it when it ends. The page needs no network and is self-contained.
 
     Args:
-        run: the run's folder.
-        data: place of the run's data, where it was moved; it is written down for the next time.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        run: run folder.
+        data: new location of the run's data, if it was moved; remembered for next time.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.report.build import write_report
 
@@ -32,12 +32,12 @@ def compare(
     out: Annotated[Path, arg("FILE", "compare.html")] = Path("compare.html"),
     recipe: Trusted = None,
 ) -> int:
-    """Put runs side by side: which is better and by how much, a table, and a page with curves and pictures.
+    """Compare runs: rank them with differences, and write a page with a table, curves and images.
 
     Args:
-        runs: the runs' folders.
-        out: the page to write.
-        recipe: a recipe of your own that the runs were trained with, if you trust it.
+        runs: run folders.
+        out: output page.
+        recipe: your own recipe that the runs were trained with, if you trust it.
     """
     from organza.cli.terminal import Console
     from organza.report.compare import as_table, records, verdicts, write_comparison
@@ -53,20 +53,20 @@ def quiz(
     run: RunPath,
     /,
     count: Annotated[int, arg("N", "40")] = 40,
-    seed: Annotated[int | None, arg("N", "another each time")] = None,
+    seed: Annotated[int | None, arg("N", "a new one each time")] = None,
     data: DataPlace = None,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Write RUN/quiz.html: can you tell? Real and generated pictures one at a time, and how often you were wrong.
+    """Write RUN/quiz.html: tell real images from generated ones, one at a time, and see your error rate.
 
     Args:
-        run: the run's folder.
-        count: how many pictures, half of them real.
-        seed: of their choice and order.
-        data: place of the run's data, where it was moved; it is written down for the next time.
-        checkpoint: best, latest, or one's name such as 00012000.
-        recipe: a recipe of your own that the run was trained with, if you trust it.
+        run: run folder.
+        count: number of images, half of them real.
+        seed: random seed of their choice and order.
+        data: new location of the run's data, if it was moved; remembered for next time.
+        checkpoint: best, latest, or a checkpoint's name such as 00012000.
+        recipe: your own recipe that the run was trained with, if you trust it.
     """
     from organza.report.quiz import write_quiz
 

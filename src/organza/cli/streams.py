@@ -1,7 +1,7 @@
-"""The two streams of a terminal: text that each of them can show, and one error where nothing more can be written.
+"""Standard output and error: text in any encoding, and one error if output can no longer be written.
 
-A terminal, pipe or file may know ASCII only, or a code page of Windows. Every text is shown there all the same: a sign that it does not
-know is written by others that mean the same, or spelt out.
+A terminal, pipe or file may support ASCII only, or a code page of Windows. Characters that it lacks are replaced by
+equivalent ones, or spelt out.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ SIGNS = {
     "²": "^2", "³": "^3", "√": "sqrt", "\u00a0": " ", "─": "-", "━": "-", "│": "|", "┃": "|", "╸": "-", "╺": "-", "▀": "#", "█": "#",
     **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯╇╈┏┓┗┛┡┩┢┪╞╡╪", "+"),
 }  # fmt: skip
-"""Signs of messages, tables and help, and how they are written in ASCII."""
+"""ASCII replacements for the signs in messages, tables and help."""
 ERRORS = "organza"
-"""The name of the way to encode what a stream does not know, for `io.TextIOWrapper.reconfigure`."""
+"""Name of the error handler for characters that a stream lacks, for `io.TextIOWrapper.reconfigure`."""
 
 
 class OutputLost(Exception):
-    """Standard output takes nothing more: its reader went away, or its disk is full.
+    """Standard output can no longer be written: its reader closed it, or its disk is full.
 
     Args:
-        error: the system's.
+        error: the system's error.
     """
 
     def __init__(self, error: OSError):
@@ -39,7 +39,7 @@ class OutputLost(Exception):
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    r"""Return what stands for characters that an encoding lacks, and where they end: an error handler of codecs.
+    r"""Replace characters that an encoding lacks, and return the position after them: an error handler of codecs.
 
     >>> "5 ± 1 \u4e2d".encode("ascii", ERRORS)
     b'5 +- 1 \\u4e2d'
@@ -55,9 +55,9 @@ codecs.register_error(ERRORS, in_ascii)
 
 
 def prepare_streams() -> bool:
-    """Make standard output and error take every character; False if there is no standard output.
+    """Make standard output and error accept every character. Return False if there is no standard output.
 
-    What is closed from the start is opened to nowhere: a file of a run must not be given its number, and written into.
+    Streams that are closed at the start are opened to the null device: a run's file must not receive their number.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -75,11 +75,11 @@ def prepare_streams() -> bool:
 
 
 class Stream:
-    """A stream with one error of its own for whatever goes wrong with it.
+    """A stream that raises one kind of error for any failure.
 
     Args:
         stream: standard output or error.
-        needed: raise `OutputLost` where it cannot be written; otherwise what is written then is lost without a word.
+        needed: True to raise `OutputLost` if it cannot be written; False to drop the output silently.
     """
 
     def __init__(self, stream: TextIO, needed: bool = True):
@@ -107,32 +107,32 @@ class Stream:
 
 
 def answer(*lines: str) -> None:
-    """Print lines on standard output, `printable`.
+    """Print lines on standard output, after `printable`.
 
     Raises:
-        OutputLost: they cannot be written.
+        OutputLost: if they cannot be written.
     """
     print(*map(printable, lines), sep="\n", file=Stream(sys.stdout), flush=True)
 
 
 def say(text: str) -> None:
-    """Print one line on standard error, `printable`. Where that cannot be written, there is nobody to tell."""
+    """Print one line on standard error, after `printable`. Failures are ignored."""
     print(printable(text), file=Stream(sys.stderr, needed=False), flush=True)
 
 
 def flush_output() -> None:
-    """Write what waits to be written on standard output.
+    """Flush standard output.
 
     Raises:
-        OutputLost: it cannot be written.
+        OutputLost: if it cannot be written.
     """
     Stream(sys.stdout).flush()
 
 
 def drop_output() -> None:
-    """Send nowhere what waits to be written: the interpreter would try, and fail, once more at its end."""
+    """Discard pending output, which the interpreter would otherwise try to write once more at exit."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # what stands for a stream in a notebook has no number
+        with suppress(OSError, ValueError):  # a notebook's stream has no file number
             try:
                 stream.flush()
             except OSError:

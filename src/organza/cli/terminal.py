@@ -1,6 +1,6 @@
-"""What a person sees in the terminal: one calm live display, or plain lines where the output is not a terminal.
+"""Terminal output of training: one live display, or plain lines if the output is not a terminal.
 
-A `Screen` is what is known so far, folded from the trainer's events; how it is drawn is a function of it alone.
+A `Screen` holds the state to display, folded from the trainer's events; drawing is a function of it alone.
 """
 
 from __future__ import annotations
@@ -49,31 +49,33 @@ from organza.stop import Check, best, tie
 from organza.training.signals import ask_to_stop
 from organza.untrusted import printable
 
-QUIET = 10.0  # seconds between plain lines; the pauses grow with the run, so that a night of training stays readable
-CELLS = 20  # of the terminal, for one picture of the preview: enough to tell a face
+QUIET = (
+    10.0  # seconds between plain lines; pauses grow with the run, so that the log of a night of training stays readable
+)
+CELLS = 20  # character cells for one image of the preview: enough to recognize a face
 CODES = {**EXIT_CODES, "non-finite": 1, "collapse": 1}
 READINGS = ("D(x)", "D(G(z))", "D accuracy", "G gradient", "D gradient", "G step", "D step")
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What is known of a run so far."""
+    """State of a run to display."""
 
     about: tuple[str, ...] = ()
     tick: Tick | None = None
     busy: str = ""
     checks: tuple[Check, ...] = ()
-    against: str = "held-out"  # which real images the distance is from
+    against: str = "held-out"  # real images that the distance is measured from
     warnings: tuple[str, ...] = ()
     pictures: np.ndarray | None = field(default=None, compare=False)
     drawn_at: int = 0
-    health: str = ""  # what the last evaluation found
-    verdict: str = ""  # of the report
-    copies: str = ""  # what it found of them
-    extractor: str = ""  # of the features that distances are measured on
+    health: str = ""  # findings of the last evaluation
+    verdict: str = ""  # the report's verdict
+    copies: str = ""  # the report's answer on copies
+    extractor: str = ""  # feature extractor of the distances
 
     def after(self, event: Event) -> Screen:
-        """What is known after one more event."""
+        """Return the state after one more event."""
         if isinstance(event, Begun):
             return replace(self, about=event.lines, checks=event.checks, busy="the first step")
         if isinstance(event, Tick):
@@ -100,9 +102,9 @@ class Screen:
 
 
 def display(first: Event, events: Iterable[Event], run: Path, console: Console | None = None) -> int:
-    """Show a run from its first event to its end; returns the exit code: 0, or 128 + the signal that ended it, or 1.
+    """Display a run from its first event to its end. Return the exit code: 0, or 128 + the signal that ended it, or 1.
 
-    A run whose output nobody reads any more is asked to stop, saves and says so in its events.
+    If the output's reader goes away, the run is asked to stop; it saves and reports that in its events.
     """
     console = console or Console(highlight=False)
     show = _live if console.is_terminal and not console.is_dumb_terminal else _plain
@@ -114,21 +116,21 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
     except OutputLost as lost:
         ask_to_stop()
         for _ in chained:
-            ask_to_stop()  # what is not yet training hears it later
+            ask_to_stop()  # a run that is not training yet handles it later
         if not lost.reader_gone:
             say(
-                f"The output could not be written: {lost}. The run was stopped; the same command goes on, with its output elsewhere."
+                f"The output could not be written: {lost}. The run was stopped; run the same command again to resume, with another output."
             )
         return CODES[OUTPUT_CLOSED]
     return CODES.get(last.kind, 0)
 
 
 class Console(rich.console.Console):
-    """Standard output or error for tables and pictures. Text is shown as it is, without markup, its control characters spelt out.
+    """Standard output or error for tables and images. Text is shown literally, without markup; control characters are spelt out.
 
     Args:
-        stderr: standard error, which training does without.
-        options: of rich's console.
+        stderr: use standard error instead of standard output.
+        options: further arguments of rich's Console.
     """
 
     def __init__(self, stderr: bool = False, **options: Any):
@@ -136,7 +138,7 @@ class Console(rich.console.Console):
         super().__init__(**{"file": stream, "stderr": stderr, "markup": False, "emoji": False, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield the segments of what is printed, `printable` but for the ends of lines."""
+        """Yield the segments to print, after `printable` except for line ends."""
         for segment in super().render(renderable, options):
             text, style, control = segment
             if control or text.isprintable():
@@ -147,7 +149,7 @@ class Console(rich.console.Console):
 
 @contextmanager
 def preparing() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress of work before training, on standard error: a bar that goes away, or a line now and then where nobody watches."""
+    """Yield a progress callback for work before training, on standard error: a bar, or plain lines if it is no terminal."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal and not console.is_dumb_terminal:
         with Progress(
@@ -175,13 +177,13 @@ def preparing() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def draw(picture: np.ndarray, console: Console | None = None, width: int | None = None) -> None:
-    """Draw a uint8 [H, W, C] picture in the terminal, two pixels in each character cell."""
+    """Draw a uint8 [H, W, C] image in the terminal, two pixels in each character cell."""
     console = console or Console()
     console.print(blocks(shrunk(picture[None], min(width or console.width, picture.shape[1], console.width))[0]))
 
 
 def blocks(picture: np.ndarray) -> Text:
-    """A picture of an even height as coloured half-block characters, one cell for each pixel of a row."""
+    """Return an image of even height as coloured half-block characters, one cell for each pixel of a row."""
     lines = []
     for row in half_blocks(picture):
         cells = [("▀", f"rgb({r},{g},{b}) on rgb({r2},{g2},{b2})") for (r, g, b), (r2, g2, b2) in row]
@@ -190,7 +192,7 @@ def blocks(picture: np.ndarray) -> Text:
 
 
 def can_draw(console: Console) -> bool:
-    """Does this terminal show colours and half blocks?"""
+    """Return True if this terminal shows colours and half blocks."""
     return console.color_system in ("256", "truecolor") and "utf" in (console.encoding or "").lower()
 
 
@@ -207,15 +209,15 @@ def _live(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
             if isinstance(event, Stopped):
                 live.update(frame(screen, console, ended=True), refresh=True)
                 return screen, event
-            # Four times a second: drawing more often would take time from the training.
+            # Four times a second: more would take time from training.
             if not isinstance(event, Tick) or time.monotonic() - shown > 0.25:
                 live.update(frame(screen, console), refresh=True)
                 shown = time.monotonic()
-    raise RuntimeError("the run ended without saying why")
+    raise RuntimeError("the run ended without a Stopped event")
 
 
 def frame(screen: Screen, console: Console, ended: bool = False) -> RenderableType:
-    """The display as it should look now."""
+    """Return the current display."""
     parts: list[RenderableType] = [Text(line, style="dim") for line in screen.about]
     if screen.tick is None:
         return Group(*parts, Text(f"{screen.busy or 'preparing'} ..."))
@@ -224,7 +226,9 @@ def frame(screen: Screen, console: Console, ended: bool = False) -> RenderableTy
         table.add_row(Text(name, style="dim"), value)
     parts += [table, *_preview(screen, console)]
     if not ended:
-        waiting = f"{screen.busy} ..." if screen.busy else "Ctrl-C is safe: it saves, and the same command goes on."
+        waiting = (
+            f"{screen.busy} ..." if screen.busy else "Ctrl-C is safe: it saves; run the same command again to resume."
+        )
         parts.append(Text(waiting, style="dim"))
     return Group(*parts)
 
@@ -255,7 +259,7 @@ def _preview(screen: Screen, console: Console) -> list[RenderableType]:
     pictures = shrunk(screen.pictures[some], CELLS)  # from all over the grid, whose rows may be classes
     lines = pictures.shape[1] // 2
     rows = 2 if console.height > 2 * lines + 14 and len(screen.pictures) >= 2 * across else 1
-    if console.height < rows * lines + 12:  # a small window keeps the numbers
+    if console.height < rows * lines + 12:  # in a small window, show the numbers only
         return []
     sheet = grid(pictures[: rows * across], across, paper=0)
     caption = Text(f"the same {rows * across} latents at {screen.drawn_at:,} images seen", style="dim")
@@ -282,14 +286,14 @@ def _plain(console: Console, events: Iterator[Event]) -> tuple[Screen, Stopped]:
             line, said = status(event), time.monotonic()
         if line:
             shown = "\n".join(map(printable, line.split("\n")))
-            print(shown, file=console.file, flush=True)  # not through rich, which would break long lines
+            print(shown, file=console.file, flush=True)  # not through rich, which would wrap long lines
         if isinstance(event, Stopped):
             return screen, event
-    raise RuntimeError("the run ended without saying why")
+    raise RuntimeError("the run ended without a Stopped event")
 
 
 def status(tick: Tick) -> str:
-    """One line on where a run stands."""
+    """Return one line with the state of a run."""
     parts = [f"{tick.images:>10,}", f"{_share(tick):4.0%}", f"{tick.rate:6.1f} images/s"]
     parts += [f"{words(tick.seconds_left)} left", *_readings(tick), *_losses(tick)]
     return "  ".join(parts) + (f"  (warm-up: {tick.alone} alone)" if tick.alone else "")
@@ -308,7 +312,7 @@ def _extractor(line: Mapping[str, Any]) -> str:
 
 
 def _share(tick: Tick) -> float:
-    """How much of the run is done. Where the clock decides, the planned images are a guess, so time tells."""
+    """Return the share of the run that is done, by time if the clock decides, since planned images are then an estimate."""
     whole = tick.seconds + tick.seconds_left
     return min(1.0, tick.seconds / whole if whole > 0 else tick.images / max(tick.planned, 1))
 
@@ -328,13 +332,13 @@ def _distance(screen: Screen) -> str:
 
 
 def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
-    """How the run ended, what it is worth, and what to type next."""
+    """Yield the reason for the end, the quality reached, and the next commands."""
     yield f"stopped at {last.images:,} images: {last.reason}"
     if screen.checks:
         least = best(screen.checks)
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
-            f"(0 = as real ones are; Gaussian-kernel MMD on features of {screen.extractor})"
+            f"(0 = indistinguishable from real images; Gaussian-kernel MMD on features of {screen.extractor})"
         )
         if tied := tie(screen.checks):
             yield f"      {tied}"
@@ -343,20 +347,20 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
     if screen.copies:
         yield f"copies? {screen.copies}"
     if last.kind in ("non-finite", "collapse"):
-        yield "try: a smaller rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
+        yield "try: a smaller learning rate (--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4), in a new --run"
         return
     if last.kind in CODES:
-        yield "saved; the same command goes on from here"
+        yield "saved; run the same command again to resume"
     place = os.path.relpath(run) if run.is_absolute() and run.is_relative_to(Path.cwd()) else str(run)
     folder = RunFolder(run)
-    yield f"pictures: {Path(place) / 'samples'}"
+    yield f"images: {Path(place) / 'samples'}"
     if folder.report.is_file() and last.kind not in CODES:
         yield f"report: {Path(place) / folder.report.name}"
     own = ""
-    with suppress(UserError):  # recipe.json was removed meanwhile
+    with suppress(UserError):  # recipe.json was removed in the meantime
         own = trust_hint(folder.read())
         if "source_shape" in folder.read()["data"]:
             yield f"next: organza translate {quoted(place)} INPUT OUTPUT{own}"
             return
     yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show{own}"
-    yield f"      organza judge {quoted(place)} PICTURE-OR-FOLDER{own}"
+    yield f"      organza judge {quoted(place)} IMAGE-OR-FOLDER{own}"

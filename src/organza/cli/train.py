@@ -1,4 +1,4 @@
-"""Commands that train, and that tell what there is to train."""
+"""Commands for training, and for listing recipes."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ def train(
     on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "rollback")] = "rollback",
     pages: Annotated[Literal["first", "all"] | None, arg("first|all", "first")] = None,
     follow_links: bool = False,
-    start: Annotated[str | None, arg("RUN|FOLDER", "fresh weights", name="from")] = None,
+    start: Annotated[str | None, arg("RUN", "none", name="from")] = None,
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
     dry_run: bool = False,
 ) -> int:
-    """Train a generator on images. The same command goes on where a run was left.
+    """Train a generator on images. Run the same command again to resume.
 
     Args:
-        data: a folder of images, a zip, or an array file.
-        run: the run's folder.
+        data: folder of images, zip or array file.
+        run: run folder.
         recipe: auto chooses by the data, the budget and the machine; or a name (see `organza recipes`), or my_module:my_recipe.
-        budget: a time (10m, 1h30m), images (500kimg) or passes (20epochs).
+        budget: time (10m, 1h30m), images (500kimg) or passes (20epochs).
         settings: changes to the recipe, such as batch=32 generator.width=48.
-        size: pixels, 64 or 96x64 (width x height).
+        size: image size in pixels, 64 or 96x64 (width x height).
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        labels: for conditional recipes: hair,year:class of labels.csv beside the pictures, or my.csv, or my.csv:hair.
-        seed: of everything random.
-        stop: what may end a run early: plateau, equilibrium, gradient; or budget alone.
+        labels: labels for conditional recipes: hair,year:class of labels.csv beside the images, or my.csv, or my.csv:hair.
+        seed: random seed.
+        stop: rule that may end a run early: plateau, equilibrium, gradient; or budget for none.
         device: auto, cpu, cuda, cuda:1 or mps.
-        on_collapse: when samples grow alike or training comes apart: rollback (then another recipe), stop, or continue.
-        pages: the first page or frame of a file as an image, or all.
-        follow_links: read what links in the data folder lead to outside of it.
-        start: begin with the weights of a run or of an exported folder, and with its recipe and size.
-        no_evaluate: do not measure the samples against held-out images while training.
+        on_collapse: action on mode collapse or divergence: rollback (then another recipe), stop, or continue.
+        pages: first page or frame of a file as an image, or all of them.
+        follow_links: follow links that leave the data.
+        start: run or exported folder to start from.
+        no_evaluate: skip the evaluation against held-out images during training.
         no_report: write no report.html at the end.
-        no_metadata: do not say in the files of samples that they are synthetic.
-        log: tell TensorBoard (in RUN/tensorboard) or Weights & Biases of it as well.
-        dry_run: print the resolved recipe with its size, memory and time, and train nothing.
+        no_metadata: leave out the metadata that mark sample grids as synthetic.
+        log: log to TensorBoard (in RUN/tensorboard) or Weights & Biases as well.
+        dry_run: print the resolved recipe with its size, memory and time, without training.
     """
     from organza.cli.terminal import display, preparing
     from organza.stop import Equilibrium, Faded, Plateau
@@ -103,10 +103,10 @@ def train(
 
 
 def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = None, /) -> int:
-    """List the recipes with their sources and what to expect, or print one whole.
+    """List the recipes with their sources and expected results, or print one in full.
 
     Args:
-        name: the recipe to print as JSON.
+        name: recipe to print as JSON.
     """
     import json
 
@@ -126,6 +126,6 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
         recipe = make()
         table.add_row(known, recipe.source, recipe.expect)
     Console().print(
-        table, "Without --recipe one is chosen by the data, the budget and the machine, and the reasons are told."
+        table, "Without --recipe, one is chosen by the data, the budget and the machine; the reasons are printed."
     )
     return 0

@@ -1,4 +1,4 @@
-"""Settings: constructors with their settings, their JSON form, and what a value may be."""
+"""Configuration: partials (constructors with settings), their JSON form, and the types of their values."""
 
 from organza.config.partial import Partial as Partial
 from organza.config.partial import decode as decode

@@ -1,7 +1,7 @@
-"""Arguments of the Python interface, checked before they are computed with: what would be misread is refused, with the line that mends it.
+"""Checks of arguments of the Python interface: ambiguous values are refused, with the code that converts them.
 
-Images are uint8 [N, H, W, C]. Numbers from 0 to 1 look like very dark bytes, and another layout like other images, to anybody who does
-not look at more than the numbers: so nothing is guessed.
+Images are uint8 [N, H, W, C]. Numbers from 0 to 1 look like very dark bytes, and another layout like other images, if only the
+numbers are considered; so nothing is guessed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from torch import Tensor
 from organza.errors import UserError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Pillow's names of images with so many channels."""
+"""Pillow's modes of images by their number of channels."""
 LARGEST = 2**31
-"""Images of one call, and the last one of a series."""
+"""Largest number of images in one call, and largest index in a series."""
 Sides = tuple[int | None, ...]
 
 
 def as_bytes(images: Any, shape: Sides, who: str) -> np.ndarray:
-    """Return images as uint8 [N, *shape], where they are nothing else: an array, a tensor, a Pillow image, or a list of those.
+    """Return images as uint8 [N, *shape] from an array, a tensor, a Pillow image, or a list of those.
 
     Args:
         images: uint8 [N, *shape]; Pillow images of the right mode and size. Volumes may be bool, too.
-        shape: shape of one image, (H, W, C) or (D, H, W, C); None for a side that may be of any length.
-        who: name of the function that asks.
+        shape: shape of one image, (H, W, C) or (D, H, W, C); None for a side of any length.
+        who: name of the calling function.
 
     Raises:
-        UserError: another type, layout, size or number of channels, or no images; the remedy is named.
+        UserError: if type, layout, size or number of channels are different, or there are no images; the message gives the remedy.
 
     >>> as_bytes([np.zeros((4, 6, 3), np.uint8)], (4, 6, 3), "judge").shape
     (1, 4, 6, 3)
@@ -52,7 +52,7 @@ def as_bytes(images: Any, shape: Sides, who: str) -> np.ndarray:
     if not fits:
         raise UserError(f"{who} takes {_wanted(shape)}, not {list(array.shape)}{_layout(array, shape)}.")
     if not array.size:
-        raise UserError(f"{who} was given no images, {list(array.shape)}; it takes one or more.")
+        raise UserError(f"{who} was given no images, {list(array.shape)}; it takes at least one.")
     if len(shape) == 4 and array.max() == 1:
         raise UserError(f"{who} takes volumes of 0 and 255; these are of 0 and 1: multiply them by 255.")
     return array
@@ -70,10 +70,10 @@ def as_image(image: Any, shape: Sides, who: str) -> np.ndarray:
 
 
 def require_path(value: Any, name: str) -> None:
-    """Check that a value can be the name of a file or folder.
+    """Check that a value can be the path of a file or folder.
 
     Raises:
-        UserError: it is no text and no path, or a text that no system takes for a name.
+        UserError: if it is not a text or a path, or no system accepts it as a name.
 
     >>> require_path(None, "run")
     Traceback (most recent call last):
@@ -90,10 +90,10 @@ def require_path(value: Any, name: str) -> None:
         )
     try:
         os.lstat(value)
-    except OSError as error:  # that nothing is there yet is no matter
+    except OSError as error:  # the path need not exist yet
         if error.errno == errno.ENAMETOOLONG:
             raise UserError(
-                f"{name} is {str(value)[:60]}..., longer than this system takes; give a shorter path of a file or folder."
+                f"{name} is {str(value)[:60]}..., which is too long for this system; give a shorter path of a file or folder."
             ) from None
 
 
@@ -101,7 +101,7 @@ def require_text(value: Any, name: str, example: str) -> None:
     """Check that a value is a text.
 
     Raises:
-        UserError: it is none.
+        UserError: if it is not.
     """
     if not isinstance(value, str):
         raise UserError(f"{name} is {repr(value)[:60]}; it must be a text, such as {example!r}.")
@@ -113,16 +113,16 @@ def as_latents(z: Any, shape: tuple[int, ...], device: torch.device, name: str =
     Args:
         z: array or tensor of floating-point numbers, [N, *shape].
         shape: shape of one latent.
-        device: where the network is.
+        device: device of the network.
         name: name of the argument, for the error.
 
     Raises:
-        UserError: another shape or type, or numbers that are not finite.
+        UserError: if shape or type are different, or numbers are not finite.
     """
     try:
         values = torch.as_tensor(z)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{name} are no array of numbers ({_first_line(error)}); give a float tensor.") from None
+        raise UserError(f"{name} are not an array of numbers ({_first_line(error)}); give a float tensor.") from None
     _require_dense(values, name)
     if values.ndim != len(shape) + 1 or tuple(values.shape[1:]) != shape or not len(values):
         raise UserError(f"{name} are {list(values.shape)}; they must be [N, {', '.join(map(str, shape))}].")
@@ -135,10 +135,10 @@ def as_latents(z: Any, shape: tuple[int, ...], device: torch.device, name: str =
 
 
 def whole(value: Any, name: str, least: int | None = None, most: int = LARGEST) -> int:
-    """Return a whole number.
+    """Return a value as an integer.
 
     Raises:
-        UserError: it is none, below `least` or above `most`.
+        UserError: if it is not a whole number, or is below `least` or above `most`.
 
     >>> whole(np.int64(3), "count", least=1)
     3
@@ -160,7 +160,7 @@ def as_labels(labels: Any) -> dict[str, str]:
     """Return labels by field, {} for None.
 
     Raises:
-        UserError: no table of texts.
+        UserError: if it is not a table of texts.
     """
     if labels is None:
         return {}
@@ -175,22 +175,22 @@ def as_labels(labels: Any) -> dict[str, str]:
 
 
 def room(count: int, shape: Sequence[int]) -> np.ndarray:
-    """Return memory for images, uint8 [count, *shape].
+    """Allocate memory for images, uint8 [count, *shape].
 
     Raises:
-        UserError: there is not so much.
+        UserError: if there is not enough.
     """
     try:
         return np.empty((count, *shape), np.uint8)
     except (MemoryError, ValueError):
         needed = count * math.prod(shape) / 1e9
         raise UserError(
-            f"{count:,} images of {list(shape)} need {needed:,.1f} GB of memory; make fewer at a time, with first=."
+            f"{count:,} images of {list(shape)} need {needed:,.1f} GB of memory; generate fewer at a time, with first=."
         ) from None
 
 
 def _as_array(images: Any, shape: Sides, who: str) -> np.ndarray:
-    """Return what was given as an array, of whatever type and layout that is."""
+    """Return images of any supported type as an array."""
     if isinstance(images, Image.Image):
         images = [images]
     if isinstance(images, Tensor):
@@ -213,14 +213,14 @@ def _as_array(images: Any, shape: Sides, who: str) -> np.ndarray:
 
 
 def _require_dense(values: Tensor, name: str) -> None:
-    """Refuse a tensor that has no numbers, or keeps them in another way than side by side."""
+    """Refuse a tensor that has no values, or is not dense."""
     if values.is_meta or values.layout != torch.strided or values.is_nested or values.is_quantized:
         how = "on the meta device, without numbers" if values.is_meta else "sparse, nested or quantized"
-        raise UserError(f"{name} are {how}; give a dense tensor with its numbers, as z.to_dense() makes one.")
+        raise UserError(f"{name} are {how}; give a dense tensor, as from z.to_dense().")
 
 
 def _from_pillow(image: Image.Image, shape: Sides, who: str) -> np.ndarray:
-    """Return a Pillow image as uint8 [H, W, C], of those whose bytes are the image's values: a palette's are numbers of colours."""
+    """Return a Pillow image as uint8 [H, W, C], if its bytes are pixel values, unlike those of a palette image."""
     mode = MODES.get(shape[-1] or 0, "RGB")
     if image.mode != mode or len(shape) != 3:
         raise UserError(
@@ -237,12 +237,12 @@ def _wanted(shape: Sides) -> str:
 
 
 def _bytes_of(array: np.ndarray) -> str:
-    """Return the remedy for images of another type, by the values that they hold."""
+    """Return the remedy for images of another type, by their values."""
     if array.dtype.kind not in "fiu" or not array.size:
         return "images are numbers from 0 to 255; convert them to uint8"
     low, high = float(array.min()), float(array.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        return "some of the values are not finite; mend them first"
+        return "some of the values are not finite; remove them first"
     if array.dtype.kind in "iu":
         if low >= 0 and high <= 255:
             return "images.astype('uint8') if these are bytes"
@@ -257,7 +257,7 @@ def _bytes_of(array: np.ndarray) -> str:
 
 
 def _layout(array: np.ndarray, shape: Sides) -> str:
-    """Return the remedy for images of another layout, where it can be told."""
+    """Return the remedy for images of another layout, if it is clear."""
 
     def fits(sides: tuple[int, ...]) -> bool:
         return len(sides) == len(shape) and all(w in (None, g) for w, g in zip(shape, sides, strict=True))

@@ -1,6 +1,6 @@
-"""Kinds of settings: whether values are what a signature's annotations say.
+"""Types of settings: checks of values against the annotations of a signature.
 
-Settings from a file are checked before anything is called with them: a network given a list for its width fails in one sentence, and one
+Settings from a file are checked before they are used: a network given a list for its width fails with one sentence, and one
 given a huge number is not built at all.
 """
 
@@ -18,13 +18,13 @@ from typing import Any
 from organza.errors import UserError
 
 LARGEST = 2**31
-"""Of a whole number that is not checked more narrowly: images of a schedule are the largest."""
+"""Upper limit of a whole number without a narrower one: the images of a schedule are the largest."""
 LARGEST_SETTING = 65_536
-"""Of a whole number that shapes a network: more is a slip of the keyboard or harm, and would take for ever."""
+"""Upper limit of a whole number that shapes a network; a larger one is a mistake or an attack."""
 
 
 def require_kinds(make: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-    """Check that settings are of the kinds that the signature of a class or function says.
+    """Check that settings have the types in the signature of a class or function.
 
     >>> def network(*, width: int, shape: tuple[int, ...] = (1,)): ...
     >>> require_kinds(network, {"width": 64, "shape": (3, 64, 64)})
@@ -34,7 +34,7 @@ def require_kinds(make: Callable[..., Any], settings: Mapping[str, Any]) -> None
     organza.errors.UserError: width of network is '64'; it must be int.
 
     Raises:
-        UserError: one is not.
+        UserError: if one does not.
     """
     hints, rest = _hints(make)
     most = LARGEST if _is_dataclass(make) else LARGEST_SETTING
@@ -44,11 +44,11 @@ def require_kinds(make: Callable[..., Any], settings: Mapping[str, Any]) -> None
             shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
             raise UserError(f"{name} of {make.__qualname__} is {repr(value)[:60]}; it must be {shown[:80]}.")
         if any(isinstance(n, int) and abs(n) > most for n in (value if isinstance(value, tuple) else (value,))):
-            raise UserError(f"{name} of {make.__qualname__} is {repr(value)[:60]}; it can be {most:,} at most.")
+            raise UserError(f"{name} of {make.__qualname__} is {repr(value)[:60]}; it must be at most {most:,}.")
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Return True if a value is of the kind that an annotation says; annotations of other forms are not checked.
+    """Return True if a value has the type of an annotation; annotations of unknown forms are not checked.
 
     >>> fits((3, 64, 64), tuple[int, ...]), fits(True, int), fits(1, float), fits("b", typing.Literal["a"])
     (True, False, True, False)
@@ -98,7 +98,7 @@ def _is_dataclass(make: Any) -> bool:
 
 @cache
 def _hints(make: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
-    """Return the annotations of a signature, and that of its `**settings`; none where an import that only checkers make is missing."""
+    """Return the annotations of a signature, and that of its `**settings`; none if an import for type checkers is missing."""
     try:
         hints = typing.get_type_hints(make.__init__ if inspect.isclass(make) else make)
         named = inspect.signature(make).parameters.values()

@@ -1,4 +1,4 @@
-"""Networks in outline: built without memory for their weights, and given up where they grow beyond what can be meant."""
+"""Networks in outline: built without memory for their weights, and abandoned if they grow beyond a limit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DRAWS = {
     "xavier_uniform_",
     "orthogonal_",
 }
-"""Functions that draw weights in place, of tensors and of torch.nn.init."""
+"""Functions that initialise weights in place, of tensors and of torch.nn.init."""
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves weights as they are where they would be drawn: there is no memory to draw into, and trying imports a compiler (1 s)."""
+    """A mode that skips the initialisation of weights: there is no memory for it, and an attempt imports a compiler (1 s)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -37,20 +37,20 @@ class _Undrawn(TorchFunctionMode):
 
 
 class TooLarge(Exception):
-    """A network of more weights or modules than it may have."""
+    """A network with more weights or modules than the limit."""
 
 
 @contextmanager
 def outlined(most: int = 20_000) -> Iterator[None]:
-    """Inside, networks are built on torch's meta device: names and shapes are right, and no memory is taken.
+    """Build networks on torch's meta device inside the block: names and shapes are right, and no memory is used.
 
-    Building itself takes time, which a file's author could waste with a network of millions of layers: it is given up.
+    Building takes time, which the author of a file could waste with a network of millions of layers; it is abandoned beyond a limit.
 
     Args:
-        most: weight tensors that may be registered; of modules, ten times as many.
+        most: largest number of weight tensors; of modules, ten times as many.
 
     Raises:
-        TooLarge: more are registered.
+        TooLarge: if the network has more.
 
     >>> with outlined(): network = nn.Linear(1_000_000, 1_000_000)
     >>> network.weight.shape, network.weight.device.type

@@ -1,7 +1,7 @@
-"""Parts: a constructor together with its settings, not yet called; and the JSON form of any recipe value.
+"""Partials: a constructor with its settings, not yet called; and the JSON form of recipe values.
 
-A recipe is made of numbers, functions, dataclasses and parts, so that it can be printed, compared, changed field by field and written
-down. In JSON a name stands for an object only at the edge: `{"part": "organza.networks.dcgan:Generator", "width": 64}`.
+A recipe consists of numbers, functions, dataclasses and partials, so that it can be printed, compared, changed field by field and
+stored. In JSON a name stands for an object only at the edge: `{"part": "organza.networks.dcgan:Generator", "width": 64}`.
 Reading runs nothing that a file names: see `references`.
 """
 
@@ -20,17 +20,17 @@ from organza.config.references import reference, resolve
 from organza.errors import UserError, nearest, told
 
 DEEPEST, MOST, TABLES, LONGEST = 32, 200_000, 2_000, 10_000
-"""Levels, values, tables and letters of a string in a recipe file; the classes of a data set are the most that is in one."""
+"""Limits of a recipe file: levels, values, tables, and letters of a string; the classes of a data set are the most that one has."""
 
 
 class Partial:
-    """`make(*arguments, **settings)`, waiting for its arguments.
+    """A deferred call `make(*arguments, **settings)`, without its arguments.
 
     >>> Partial(round, ndigits=2)(3.14159)
     3.14
 
     Args:
-        make: a class or function of a module, never a lambda.
+        make: class or function of a module, never a lambda.
         settings: its keyword arguments.
     """
 
@@ -49,7 +49,7 @@ class Partial:
         return self.make(*arguments, **{**self.settings, **more})
 
     def given(self, **more: Any) -> Partial:
-        """The same part with more, or other, settings."""
+        """Return the same partial with more, or other, settings."""
         return Partial(self.make, **{**self.settings, **more})
 
     def __eq__(self, other: object) -> bool:
@@ -63,7 +63,7 @@ class Partial:
 
 
 def describe(value: Any) -> str:
-    """A value as a person would write it: objects of modules by their names."""
+    """Return a value as a person would write it, with objects of modules by their names."""
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
         return "(" + ", ".join(describe(item) for item in value) + ")"
     if value is None or isinstance(value, bool | int | float | str | Partial) or dataclasses.is_dataclass(value):
@@ -72,7 +72,7 @@ def describe(value: Any) -> str:
 
 
 def settings_of(value: Any) -> dict[str, Any] | None:
-    """The named fields of a part or dataclass, a part's unset defaults included; None for values without any."""
+    """Return the named fields of a partial or dataclass, with a partial's unset defaults; None for values without any."""
     if isinstance(value, Partial):
         parameters = inspect.signature(value.make).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty} | value.settings
@@ -82,7 +82,7 @@ def settings_of(value: Any) -> dict[str, Any] | None:
 
 
 def encode(value: Any) -> Any:
-    """A recipe value as JSON: parts, dataclasses, functions and plain values."""
+    """Return a recipe value as JSON: partials, dataclasses, functions and plain values."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Partial):
@@ -98,14 +98,14 @@ def encode(value: Any) -> Any:
 
 
 def decode(form: Any, own: Collection[str] = ()) -> Any:
-    """Return the recipe value that `encode` wrote. Lists become tuples; nothing that the form names is called but recipe values.
+    """Return the recipe value of a form written by `encode`. Lists become tuples; only recipe values are called.
 
     Args:
         form: JSON, perhaps a stranger's.
         own: names of the user's own modules that it may name: see `references.resolve`.
 
     Raises:
-        UserError: it is no recipe value, or its settings are not of the kinds that its signature says.
+        UserError: if it is not a recipe value, or its settings do not have the types of its signature.
     """
     _require_bounded(form)
     return _decoded(form, own)
@@ -163,10 +163,10 @@ def own_modules(form: Any) -> frozenset[str]:
 
 
 def trust_hint(content: Mapping[str, Any]) -> str:
-    """Return what a command on a run needs behind it: the recipe to trust where the run's is not organza's own.
+    """Return the option that a command on a run needs: --recipe with the recipe to trust, if the run's is not organza's own.
 
     Args:
-        content: what recipe.json says.
+        content: contents of recipe.json.
 
     >>> trust_hint({"recipe": {"game": {"part": "mine:Game"}}, "players": {}})
     ' --recipe mine:RECIPE'
@@ -174,12 +174,12 @@ def trust_hint(content: Mapping[str, Any]) -> str:
     own = own_modules([content["recipe"], content["players"]])
     named = sorted(
         name for name in own if all(part.isidentifier() for part in name.split("."))
-    )  # a file's text, to be typed
+    )  # text from a file, for the user to type
     return f" --recipe {named[0]}:RECIPE" if named else ""
 
 
 def _require_bounded(form: Any) -> None:
-    """Check depth, count and length of JSON before anything is made of it. Raises UserError."""
+    """Check depth, count and length of JSON before decoding it. Raises UserError."""
     waiting, seen, tables = [(form, 0)], 0, 0
     while waiting:
         item, depth = waiting.pop()
@@ -188,11 +188,11 @@ def _require_bounded(form: Any) -> None:
         texts = [item, *(item if isinstance(item, Mapping) else [])]
         long = any(isinstance(text, str) and len(text) > LONGEST for text in texts)
         if depth > DEEPEST or seen + len(inner) > MOST or tables > TABLES or long:
-            raise UserError("This is no recipe: it is nested too deeply, or holds too much.")
+            raise UserError("This is not a recipe: it is nested too deeply, or holds too much.")
         waiting += [(value, depth + 1) for value in inner]
 
 
 def walk(package: ModuleType) -> list[ModuleType]:
-    """A package's modules, imported, in the order of their names."""
+    """Import the modules of a package, and return them in the order of their names."""
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."))
     return [importlib.import_module(name) for name in names]

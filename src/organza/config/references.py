@@ -1,7 +1,7 @@
 """Names of recipe values: `module:name` for an object, and the object for its name.
 
-A recipe file names classes, functions and losses. It may have been written by a stranger, so a name is looked up, never followed: it stands
-for a value of the kinds that a recipe is made of, defined under that very name in one of the modules where such values live, or in a module
+A recipe file names classes, functions and losses. It may come from a stranger, so a name is looked up, never followed: it stands
+for a value of the types in a recipe, defined under this name in one of the modules for such values, or in a module
 of the user's that the user named in this call. Nothing else is imported, and nothing is reached through another object.
 """
 
@@ -44,7 +44,7 @@ def _is_adversarial(value: Any) -> bool:
 
 
 def _is_layout(value: Any) -> bool:
-    """True if it is a data layout; told by its bases' names, as layouts are not imported here."""
+    """Return True for a data layout, by the names of its bases, as layouts are not imported here."""
     return isinstance(value, type) and any(
         f"{b.__module__}:{b.__name__}" == f"{OWN}.data.batches:Batches" for b in value.__mro__
     )
@@ -63,7 +63,7 @@ MODULES: dict[str, tuple[Kind, ...]] = {
     "organza.data.pairs": (_is_layout,),
     "organza.data.volumes": (_is_layout,),
 }
-"""Modules that define recipe values, with the kinds of values that count. Their functions are pure mathematics on tensors."""
+"""Modules that define recipe values, with the types of their values. Their functions are pure mathematics on tensors."""
 PACKAGES: dict[str, tuple[Kind, ...]] = {
     "organza.networks": (_is_network, _is_function, _is_dataclass),
     "organza.games": (_is_network, _is_function, _is_adversarial),
@@ -71,9 +71,9 @@ PACKAGES: dict[str, tuple[Kind, ...]] = {
 }
 """The same for every module of a package."""
 MOVED: dict[str, str] = {
-    "organza.games.pix2pix:nonsaturating": "organza.losses:nonsaturating",  # an import, by which the first runs named it
+    "organza.games.pix2pix:nonsaturating": "organza.losses:nonsaturating",  # the name that the first runs recorded
 }
-"""Names of earlier versions and what they are now, as module:name or as modules. Files are read for ever, so no line is removed."""
+"""Names of earlier versions with their current ones, as module:name or as modules. Old files must always load, so no line is removed."""
 
 
 def reference(value: Any) -> str:
@@ -83,7 +83,7 @@ def reference(value: Any) -> str:
     'organza.losses:hinge'
 
     Raises:
-        UserError: it is not defined at the top level of a module.
+        UserError: if it is not defined at the top level of a module.
     """
     if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
         if value.__qualname__.isidentifier():
@@ -94,19 +94,19 @@ def reference(value: Any) -> str:
         module, name = min(found, key=lambda place: not _defines(*place))
         return f"{module.__name__}:{name}"
     raise UserError(
-        f"{value!r} has no name to be written down by: define it at the top level of a module instead of inside a function."
+        f"{value!r} cannot be stored by name: define it at the top level of a module instead of inside a function."
     )
 
 
 def resolve(name: str, own: Collection[str] = ()) -> Any:
-    """Return the object that module:name stands for.
+    """Return the object for a name module:name.
 
     Args:
-        name: reference, as `reference` writes it.
-        own: names of the user's own modules that may be named; they are imported already.
+        name: name as returned by `reference`.
+        own: names of the user's own modules that may be named; they are already imported.
 
     Raises:
-        UserError: it names nothing, or no recipe value.
+        UserError: if there is no such object, or it is not a recipe value.
     """
     name = MOVED.get(name, name)
     if (before := name.partition(":")[0]) in MOVED:
@@ -117,7 +117,7 @@ def resolve(name: str, own: Collection[str] = ()) -> Any:
         return _attribute(sys.modules[module_name], attribute)
     if module_name.partition(".")[0] != OWN:
         raise UserError(
-            f"This recipe uses {name}, which is not part of organza. If you trust it, name the recipe of yours that it belongs to: "
+            f"This recipe uses {name}, which is not part of organza. If you trust it, name your recipe that it belongs to: "
             "--recipe my_module:my_recipe, or recipe=my_recipe() in Python."
         )
     kinds = MODULES.get(module_name) or PACKAGES.get(module_name.rpartition(".")[0])
@@ -135,7 +135,7 @@ def resolve(name: str, own: Collection[str] = ()) -> Any:
     suits = any(kind(value) for kind in kinds)
     if not suits or not (_is_adversarial(value) or (value.__module__, value.__name__) == (module_name, attribute)):
         raise UserError(
-            f"{name} is not a value that a recipe may hold; it should be a network, a game, a loss or the like, defined there."
+            f"{name} is not a value that a recipe may hold; it must be a network, a game, a loss or the like, defined there."
         )
     return value
 
@@ -154,7 +154,7 @@ def _loaded() -> list[ModuleType]:
 
 
 def _defines(module: ModuleType, name: str) -> bool:
-    """Return True if a module's source gives a name its value, rather than importing it; False where there is no source to read."""
+    """Return True if a module's source defines a name, rather than importing it; False if there is no source to read."""
     return name in _assigned(module)
 
 
@@ -174,7 +174,7 @@ def _assigned(module: ModuleType) -> frozenset[str]:
 
 
 def _is_users(name: str) -> bool:
-    """True if it is a module of the user's: neither Python's own nor installed."""
+    """Return True for a module of the user's: neither Python's own nor installed."""
     top = name.partition(".")[0]
     if top == OWN or (top in sys.stdlib_module_names and top != "__main__"):
         return False

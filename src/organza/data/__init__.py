@@ -1,4 +1,4 @@
-"""Data: a folder, zip or array of pictures to a packed cache, and built-in sets to begin with."""
+"""Data: folders, zips and arrays of images, packed into a cache, and built-in example sets."""
 
 from organza.data.builtin.digits import digits as digits
 from organza.data.builtin.faces import render_faces as render_faces

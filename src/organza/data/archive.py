@@ -1,4 +1,4 @@
-"""A zip of images: read in memory, member by member; nothing is ever unpacked to disk, and no claim of its directory is trusted."""
+"""Zips of images, read in memory one member at a time: nothing is unpacked to disk, and no header is trusted."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from organza.data.signatures import HEAD
 from organza.errors import UserError
 from organza.untrusted import open_regular, printable
 
-UTF8, UNICODE_PATH = 0x800, 0x7075  # a flag of a member, and the number of a field
+UTF8, UNICODE_PATH = 0x800, 0x7075  # a flag of a member, and the id of an extra field
 METHODS = {9: "Deflate64, as Windows packs large files", 93: "Zstandard", 95: "XZ", 98: "PPMd", 99: "encryption (AES)"}
-BOMB = 100  # times its own size that an archive may unpack to, beyond `FREE`
+BOMB = 100  # largest ratio of unpacked to packed size of an archive, beyond `FREE`
 FREE = 4 * 2**30  # bytes
-DENSE, LARGE = 300, 2**24  # a member of more bytes that is packed this many times smaller is no image
+DENSE, LARGE = 300, 2**24  # a larger member that is compressed by this factor is not an image
 
 
 def zip_listing(path: Path, kind: Kind) -> Listing:
     """Return the files of a kind in a zip.
 
     Raises:
-        UserError: it is no readable zip, or would unpack to far more than it is.
+        UserError: if it is not a readable zip, or would unpack to far more than its size.
     """
     archive = _Archive(path)
     gathered = Gathered(kind)
@@ -51,21 +51,21 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
         total += info.file_size
     if total > FREE and total > BOMB * archive.bytes:
         raise UserError(
-            f"{path} claims to unpack to {total / 1e9:,.0f} GB from {archive.bytes / 1e6:,.1f} MB, as an archive does that is meant to "
-            "fill a machine; if you trust it, unpack it and give the folder."
+            f"{path} claims to unpack to {total / 1e9:,.0f} GB from {archive.bytes / 1e6:,.1f} MB, as archives do that are meant to "
+            "exhaust a machine; if you trust it, unpack it and give the folder."
         )
     entries.sort(key=lambda pair: pair[0])
     where = dict(entries)
 
     def read(entry: Entry) -> bytes:
         try:
-            content = archive.read(where[entry], LARGEST + 1)  # what the header promises is not to be trusted
+            content = archive.read(where[entry], LARGEST + 1)  # the size in the header is not trusted
         except NotImplementedError:
             method = where[entry].compress_type
             raise Unreadable(
                 f"it is packed by a method that Python cannot unpack ({METHODS.get(method, method)}); unpack the zip and give the folder"
             ) from None
-        except Exception as error:  # members of an archive fail in many ways
+        except Exception as error:  # damaged members raise many kinds of errors
             raise Unreadable(f"it cannot be read ({getattr(error, 'strerror', None) or error})") from error
         if len(content) > LARGEST:
             raise Unreadable("it unpacks to more than 256 MB")
@@ -73,8 +73,8 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
 
     notes = (
         (
-            f"{len(guessed):,} names in {path.name} are in an encoding that the zip does not tell, for example "
-            f"{printable(guessed[0].filename)}; if that is not how it should be, unpack the zip and give the folder",
+            f"{len(guessed):,} names in {path.name} are in an encoding that the zip does not declare, for example "
+            f"{printable(guessed[0].filename)}; if this is wrong, unpack the zip and give the folder",
         )
         if guessed
         else ()
@@ -83,10 +83,10 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
 
 
 def member_name(info: zipfile.ZipInfo) -> tuple[str, bool]:
-    """Return the name of a member, and False if its encoding had to be guessed.
+    """Return the name of a member, and False if its encoding was guessed.
 
-    A zip says that a name is UTF-8 by a flag, or in a field beside the name; many systems write UTF-8 and say nothing, and then Python
-    reads the bytes as those of DOS (code page 437).
+    A zip declares that a name is UTF-8 by a flag, or in an extra field; many systems write UTF-8 without either, and then Python
+    decodes the bytes as code page 437 of DOS.
     """
     raw = info.filename
     if raw.isascii() or info.flag_bits & UTF8:
@@ -102,7 +102,7 @@ def member_name(info: zipfile.ZipInfo) -> tuple[str, bool]:
 
 
 def _unicode_path(info: zipfile.ZipInfo, content: bytes) -> str | None:
-    """Return the name in the field that Info-ZIP writes beside one that is not ASCII; None where there is none of this very name."""
+    """Return the name in the field that Info-ZIP writes for a name that is not ASCII; None if there is none for this name."""
     extra = info.extra
     while len(extra) >= 4:
         kind, length = struct.unpack("<HH", extra[:4])
@@ -116,21 +116,21 @@ def _unicode_path(info: zipfile.ZipInfo, content: bytes) -> str | None:
 
 
 class _Archive:
-    """A zip that is open. Its members are read from any thread."""
+    """An open zip, whose members can be read from any thread."""
 
     def __init__(self, path: Path):
         try:
-            file = open(open_regular(path), "rb")  # noqa: SIM115, PTH123  # open as long as anything is read from it
+            file = open(open_regular(path), "rb")  # noqa: SIM115, PTH123  # open as long as members are read from it
             self.bytes = file.seek(0, 2)
             self._zip = zipfile.ZipFile(file)
             self.infos = self._zip.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise UserError(f"{path} is not a readable zip ({error}); get it again.") from None
+            raise UserError(f"{path} is not a readable zip ({error}); download or copy it again.") from None
         self._lock = threading.Lock()
 
     def read(self, info: zipfile.ZipInfo, most: int) -> bytes:
-        """Return the first bytes of a member, up to `most`. Raises whatever zipfile raises."""
-        with self._lock:  # the archive counts its open members, and not for threads
+        """Return the first bytes of a member, up to `most`. Raises any error of zipfile."""
+        with self._lock:  # zipfile counts its open members without a lock
             member = self._zip.open(info)
         try:
             return member.read(most)

@@ -1,6 +1,6 @@
-"""Array files (.npy, .npz), read by their headers: nothing is unpickled or mapped, and memory is taken only for what is there.
+"""Array files (.npy, .npz), read by their headers: nothing is unpickled or mapped, and memory is allocated only for existing data.
 
-A mapped file that another program cuts short kills the process that looks at it; one that is read gives an error.
+If another program truncates a memory-mapped file, the process that reads it is killed; a file that is read raises an error.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 from organza.errors import UserError
 from organza.untrusted import open_regular, printable
 
-LONGEST_HEADER = 10_000  # bytes; numpy's own bound
-MOST_IN_MEMORY = 2**30  # bytes of an array inside a folder or a zip, where many are in memory at a time
-ENDS = "it is cut short: {promised:,} bytes of values are promised, {there:,} are there"
+LONGEST_HEADER = 10_000  # bytes; numpy's own limit
+MOST_IN_MEMORY = 2**30  # bytes of an array inside a folder or a zip, of which many are in memory at a time
+ENDS = "it is cut short: its header promises {promised:,} bytes of values, {there:,} are there"
 Failures = (
     ValueError,
     OSError,
@@ -36,34 +36,35 @@ Failures = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What a damaged array file can raise; its text is the reason."""
+"""Errors that a damaged array file can raise; their text is the reason."""
 
 
 class Header(NamedTuple):
-    """What the beginning of a .npy file tells of the rest."""
+    """Header of a .npy file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    fortran: bool  # the first axis runs fastest
+    fortran: bool  # True if the first axis varies fastest
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the values, in Python's numbers, which do not overflow."""
+        """Size of the values in bytes, as a Python int, which does not overflow."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Rows:
-    """An array in a file, of which rows are read when they are asked for, each time from the file: a mapped array without the map.
+    """An array in a file, whose rows are read from the file at each access: a memory-mapped array without the map.
 
-    It is used as an array is: `rows[3]`, `rows[2:9]`, `rows[[5, 1]]`, `len(rows)`, `np.array(rows)`. What it gives is the caller's own.
+    It supports the use of an array: `rows[3]`, `rows[2:9]`, `rows[[5, 1]]`, `len(rows)`, `np.array(rows)`. Results are copies.
 
     Args:
-        path: of the file.
+        path: array file.
         offset: bytes before the first value.
-        shape, dtype: of the array, its last axis running fastest.
+        shape: shape of the array, its last axis varying fastest.
+        dtype: type of the values.
 
     Raises:
-        OSError: when rows are asked for that are not there any more; a UserError with the text of `lost`, where that is given.
+        OSError: if requested rows no longer exist; a UserError with the text of `lost`, if that is set.
     """
 
     lost = ""
@@ -88,7 +89,7 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, which: Any) -> np.ndarray:
-        if isinstance(which, tuple):  # rows[3, :2]: numpy does the rest
+        if isinstance(which, tuple):  # rows[3, :2]: numpy handles the rest
             return self[which[0]][which[1:]] if isinstance(which[0], int) else self[:][which]
         if isinstance(which, slice):
             start, stop, step = which.indices(len(self))
@@ -110,7 +111,7 @@ class Rows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def reshaped(self, *shape: int) -> Rows:
-        """Return the same values with axes of one added or left out; the rest stays as it is."""
+        """Return the same values with axes of length one added or removed; other axes must not change."""
         other = copy.copy(self)
         other.shape = shape
         return other
@@ -135,7 +136,7 @@ PREADV = getattr(os, "preadv", None)  # not on Windows
 
 
 class _File:
-    """A file that is open for reading at any place, from any thread."""
+    """An open file that can be read at any position, from any thread."""
 
     def __init__(self, path: str | Path):
         self.path, self._descriptor = str(path), open_regular(path)
@@ -143,15 +144,15 @@ class _File:
         weakref.finalize(self, os.close, self._descriptor)
 
     def read(self, into: memoryview, offset: int) -> None:
-        """Fill a buffer with what stands at a place.
+        """Fill a buffer with the bytes at a position.
 
         Raises:
-            OSError: where the file ends before.
+            OSError: if the file ends before.
         """
         while into:
             if PREADV:
                 count = PREADV(self._descriptor, [into], offset)
-            else:  # no process shares the place in the file with this one, as none is forked
+            else:  # no other process shares the file position, as none is forked
                 with self._lock:
                     os.lseek(self._descriptor, offset, os.SEEK_SET)
                     part = os.read(self._descriptor, min(len(into), 2**30))
@@ -163,10 +164,10 @@ class _File:
 
 
 def open_array(path: str | Path) -> Rows | np.ndarray:
-    """Return the array of a .npy file, or of a .npz file that holds one: the former's rows are read when asked for.
+    """Return the array of a .npy file, or of a .npz file that holds one; a .npy file's rows are read at each access.
 
     Raises:
-        ValueError and the other `Failures`: it is none, is cut short, holds objects, or more than memory; the text says which.
+        ValueError and the other `Failures`: if it is not an array file, is cut short, holds objects, or exceeds the memory.
     """
     if Path(path).suffix.lower() == ".npz":
         descriptor = open_regular(path)
@@ -181,15 +182,15 @@ def open_array(path: str | Path) -> Rows | np.ndarray:
         if not header.fortran or not header.shape:
             return Rows(path, offset, header.shape, header.dtype)
         if header.nbytes > free_memory():
-            raise ValueError("it is in Fortran's order and larger than the memory; save it in C's order")
+            raise ValueError("it is in Fortran order and larger than the memory; save it in C order")
         return _values(file, header)
 
 
 def parse_array(content: bytes) -> np.ndarray:
-    """Return the array of the bytes of a .npy file, or of a .npz file that holds one.
+    """Return the array in the bytes of a .npy file, or of a .npz file that holds one.
 
     Raises:
-        as `open_array`.
+        ValueError and the other `Failures`: as in `open_array`.
     """
     file = io.BytesIO(content)
     if content.startswith(b"PK"):
@@ -198,10 +199,10 @@ def parse_array(content: bytes) -> np.ndarray:
 
 
 def read_header(file: IO[bytes]) -> Header:
-    """Read what stands before the values of a .npy file.
+    """Read the header of a .npy file.
 
     Raises:
-        ValueError: it is no such file, or one whose values are no numbers.
+        ValueError: if it is not such a file, or its values are not numbers.
     """
     if file.read(6) != b"\x93NUMPY":
         raise ValueError("it does not begin as an array file does")
@@ -211,7 +212,7 @@ def read_header(file: IO[bytes]) -> Header:
         raise ValueError("it is of an unknown version")
     length = int.from_bytes(file.read(width), "little")
     if length > LONGEST_HEADER:
-        raise ValueError(f"its header is of {length:,} bytes, and {LONGEST_HEADER:,} are the most")
+        raise ValueError(f"its header has {length:,} bytes; the limit is {LONGEST_HEADER:,}")
     text = file.read(length)
     try:
         told = ast.literal_eval(text.decode("latin-1" if width == 2 else "utf-8").strip())
@@ -231,14 +232,14 @@ def read_header(file: IO[bytes]) -> Header:
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that can be taken now."""
+    """Return the bytes of memory that are available now."""
     import psutil
 
     return psutil.virtual_memory().available
 
 
 def _values(file: IO[bytes], header: Header, length: int | None = None) -> np.ndarray:
-    """Read all values; where the length of the file is known, no memory is taken for more."""
+    """Read all values; if the length of the file is known, allocate no more memory than that."""
     if length is not None and length - file.tell() < header.nbytes:
         raise ValueError(ENDS.format(promised=header.nbytes, there=length - file.tell()))
     array = np.empty(header.shape[::-1] if header.fortran else header.shape, header.dtype)
@@ -264,14 +265,14 @@ def _one_of(file: IO[bytes], most: int) -> np.ndarray:
             raise ValueError("it is encrypted")
         with archive.open(info) as member:
             header = read_header(member)
-            # A header can promise what is not there; a zip that is a bomb can hold it. Neither gets memory that is not there.
+            # The header can promise more than the file holds, and a zip bomb can hold it; check both before allocating memory.
             if header.nbytes > info.file_size:
                 raise ValueError(ENDS.format(promised=header.nbytes, there=info.file_size))
             if info.file_size > 1032 * max(info.compress_size, 1) + 1000:  # more than deflate can do
                 raise ValueError("it claims to unpack to more than such a file can hold")
             if header.nbytes > most:
                 raise ValueError(
-                    f"it unpacks to {header.nbytes / 1e9:,.1f} GB and {most / 1e9:,.1f} can be taken; "
+                    f"it unpacks to {header.nbytes / 1e9:,.1f} GB and {most / 1e9:,.1f} GB are available; "
                     "save it with numpy.save, whose files are read row by row"
                 )
             return _values(member, header)

@@ -1,11 +1,11 @@
-"""The cache on disk: packs, each complete or absent, and notes that say which listing became which pack.
+"""The cache on disk: packs, each complete or absent, and notes that record which listing became which pack.
 
-packs/<fingerprint>/images.npy, names.json, manifest.json    written aside and renamed into place; never changed afterwards
-packs/<listing>.seen                  the name of a pack, its file's size and date when it was last found whole, and what was told of the
+packs/<fingerprint>/images.npy, names.json, manifest.json    written to a temporary folder and renamed; never changed afterwards
+packs/<listing>.seen                  the name of a pack, its file's size and date when it was last verified, and the notes on the
                                       listing; an unchanged folder is not read again
 
-Nothing here is trusted because of its name: the manifest carries a digest of itself and of the other two files, and so does a note.
-What does not fit is made again.
+Names are not trusted: the manifest holds a digest of itself and of the other two files, and so does a note.
+Damaged files are made again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from organza.untrusted import is_trusted, open_regular, parse_json, read_bytes, 
 
 DAY = 86_400
 READ = 2**22  # bytes at a time
-SMALL = 2**30  # bytes that are read in a second
-JSON = 2**31  # bytes of a manifest or of the names: those of ten million images have a tenth of it
+SMALL = 2**30  # bytes that can be read in about a second
+JSON = 2**31  # largest manifest or names file in bytes: those of ten million images have a tenth of it
 Damage = (
     OSError,
     ValueError,
@@ -41,45 +41,45 @@ Damage = (
     TypeError,
     ArithmeticError,
     AttributeError,
-)  # what a cut or altered pack can raise
+)  # errors that a truncated or altered pack can raise
 
 
 def digest(value: Any) -> str:
-    """The sha256 of a value made of dicts, lists, strings and numbers."""
+    """Return the sha256 of a value made of dicts, lists, strings and numbers."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def require_room(packs: Path, needed: int) -> None:
-    """Make the folder for packs.
+    """Create the folder for packs, and check its free space.
 
     Raises:
-        UserError: where that cannot be, or fewer than `needed` bytes are free.
+        UserError: if it cannot be created, or fewer than `needed` bytes are free.
     """
     try:
         packs.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(packs).free
     except OSError as error:
         raise UserError(
-            f"The cache {packs} cannot be made: {error.strerror}. Name another folder in $ORGANZA_CACHE."
+            f"The cache {packs} cannot be created: {error.strerror}. Name another folder in $ORGANZA_CACHE."
         ) from error
     if free < needed:
         raise UserError(
-            f"The pack needs {needed:,} bytes in the cache {packs}, where {free:,} are free. "
-            "Make room, ask for a smaller --size, or name another folder in $ORGANZA_CACHE."
+            f"The pack needs {needed:,} bytes in the cache {packs}, and {free:,} are free. "
+            "Free disk space, choose a smaller --size, or name another folder in $ORGANZA_CACHE."
         )
 
 
 def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[str, Any]]) -> Path:
-    """A new pack, from whatever `fill` writes and the manifest that it returns, with its fingerprint.
+    """Write a new pack and return its folder.
 
     Args:
-        packs: the folder for packs.
+        packs: folder for packs.
         shape: [N, H, W, C]; fewer than N images may be written.
-        fill: writes the images and their names, returns the manifest, with a fingerprint; where packs of the same images differ in the
-            files that were left out, with the name of the "pack", too.
+        fill: function that writes the images and their names and returns the manifest, with a fingerprint; and with a "pack" name,
+            if packs of the same images differ in the files that were left out.
 
     Raises:
-        UserError: where the disk is full or cannot be written.
+        UserError: if the disk is full or cannot be written.
     """
     needed = int(np.prod(shape, dtype=np.int64))
     require_room(packs, needed)
@@ -96,7 +96,7 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
     except OSError as error:
         raise UserError(
             f"The cache {packs} cannot be written: {error.strerror or error}; the pack needs {needed:,} bytes, "
-            f"{shutil.disk_usage(packs).free:,} are free. Make room, or name another folder in $ORGANZA_CACHE."
+            f"{shutil.disk_usage(packs).free:,} are free. Free disk space, or name another folder in $ORGANZA_CACHE."
         ) from error
     finally:
         if aside is not None:
@@ -104,14 +104,14 @@ def store(packs: Path, shape: tuple[int, ...], fill: Callable[[PackFiles], dict[
 
 
 class PackFiles:
-    """The images and the names of a new pack, written one after the other: a million take no memory.
+    """The images and the names of a new pack, written one after the other, so that a million take no memory.
 
-    Plain writes rather than a memory map: a full disk is then an error that can be told, where a map kills the process, and broken
-    pictures leave no gaps. The header is written again at the end, with the true count; numpy leaves room for that.
+    Uses plain writes instead of a memory map: a full disk then raises an error, while a map kills the process, and broken
+    images leave no gaps. The header is written again at the end, with the true count; numpy reserves space for that.
 
     Args:
-        directory: of the files.
-        shape: of the images, [N, H, W, C]; fewer than N may come.
+        directory: folder of the files.
+        shape: largest shape of the images, [N, H, W, C]; fewer than N may follow.
     """
 
     def __init__(self, directory: Path, shape: tuple[int, ...]):
@@ -145,12 +145,12 @@ class PackFiles:
 
     @property
     def sha256(self) -> str:
-        """Of the pixels, without the header."""
+        """Digest of the pixels, without the header."""
         return self._pixels.hexdigest()
 
     @property
     def content(self) -> dict[str, str]:
-        """What was written, in two sums."""
+        """Digests of the names and of the pixels."""
         return {"names": self._content.hexdigest(), "pixels": self.sha256}
 
     def _head(self, count: int) -> None:
@@ -159,12 +159,12 @@ class PackFiles:
 
 
 class Names(Sequence[str]):
-    """The names of a pack's images, read when one is asked for: training needs none of them, and a million take 100 MB.
+    """The names of a pack's images, read at first access: training needs none of them, and a million take 100 MB.
 
     Args:
-        path: of their file.
-        count: of names.
-        sha256: of the file.
+        path: file of the names.
+        count: number of names.
+        sha256: digest of the file.
     """
 
     def __init__(self, path: Path, count: int, sha256: str):
@@ -177,14 +177,16 @@ class Names(Sequence[str]):
         except OSError:
             content = b""
         if sha256_of([content]) != self._sha256:
-            raise UserError(f"The pack {self._path.parent} was changed; remove that folder and do the same again.")
+            raise UserError(
+                f"The pack {self._path.parent} was changed; remove that folder and run the same command again."
+            )
         try:
             names = parse_json(content)
         except ValueError:
             names = None
         if not isinstance(names, list) or len(names) != self._count or not all(isinstance(name, str) for name in names):
             raise UserError(
-                f"The names in {self._path} are not those of its images; remove that folder and do the same again."
+                f"The names in {self._path} are not those of its images; remove that folder and run the same command again."
             )
         return names
 
@@ -196,32 +198,32 @@ class Names(Sequence[str]):
 
 
 def load(directory: Path) -> tuple[Rows, dict[str, Any]]:
-    """The images of a pack, read when asked for, and its manifest with their `Names`. Raises one of `Damage` where it is not whole."""
+    """Return the images of a pack, read at each access, and its manifest with their `Names`. Raises one of `Damage` if it is damaged."""
     packs = directory.parent
     if directory.is_symlink() or (directory / "images.npy").is_symlink():
         raise ValueError("it is a link")
     manifest = _checked(read_json(directory / "manifest.json", packs, JSON))
     count, labels, classes = manifest["count"], manifest.get("labels"), manifest.get("classes", [])
     if not re.fullmatch(r"[0-9a-f]{64}", manifest["fingerprint"]) or type(count) is not int:
-        raise ValueError("its manifest is none of a pack")
+        raise ValueError("its manifest is not that of a pack")
     if labels is not None and (len(labels) != count or not all(0 <= label < len(classes) for label in labels)):
         raise ValueError("its labels are not those of its images")
     images = open_array(directory / "images.npy")
     if not isinstance(images, Rows) or images.shape != (count, *manifest["shape"]) or images.dtype != np.uint8:
-        raise ValueError("another number of images than was written")
+        raise ValueError("its number of images is not the one that was written")
     if not count <= (directory / "names.json").stat().st_size <= JSON:
-        raise ValueError("its names are gone, or are none")
+        raise ValueError("its names are missing or malformed")
     return images, manifest | {"names": Names(directory / "names.json", count, manifest["names"])}
 
 
 def in_use(images: Rows, directory: Path) -> Rows:
-    """The images of a pack that a run reads: where the file is gone or cut short meanwhile, that is told in one sentence."""
+    """Return the images of a pack that a run reads, with an error message in case the file is removed or truncated meanwhile."""
     images.lost = f"The pack {directory} was removed or cut short while it was read; run the same command again."
     return images
 
 
 def whole(directory: Path) -> bool:
-    """Whether every bit of a pack is as it was written. Reads all of it: about a second for a gigabyte."""
+    """Return True if a pack is exactly as it was written. Reads all of it: about a second for a gigabyte."""
     try:
         images, manifest = load(directory)
         names = _checked(read_json(directory / "manifest.json", directory.parent, JSON))["names"]
@@ -239,12 +241,12 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _signed(facts: dict[str, Any]) -> dict[str, Any]:
-    """The same facts with their digest among them."""
+    """Return the facts with their own digest."""
     return facts | {"self": digest(facts)}
 
 
 def _checked(facts: Any) -> dict[str, Any]:
-    """The facts without their digest. Raises one of `Damage` where it is not theirs."""
+    """Return the facts without their digest. Raises one of `Damage` if the digest does not match."""
     rest = {name: value for name, value in facts.items() if name != "self"} if isinstance(facts, dict) else {}
     if not rest or not hmac.compare_digest(str(facts.get("self")), digest(rest)):
         raise ValueError("it was changed")
@@ -252,7 +254,7 @@ def _checked(facts: Any) -> dict[str, Any]:
 
 
 def sha256_of(parts: Iterable[Any]) -> str:
-    """The sha256 of bytes that come in parts."""
+    """Return the sha256 of bytes that come in parts."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part)
@@ -260,14 +262,14 @@ def sha256_of(parts: Iterable[Any]) -> str:
 
 
 class Recalled(NamedTuple):
-    """A pack that a listing became before, and what was told of the listing: it is no part of the pack, which others may become too."""
+    """The pack that a listing became before, and the notes on the listing, which are not part of the pack."""
 
     directory: Path
     told: dict[str, Any]
 
 
 def remember(packs: Path, seen: str, directory: Path, told: dict[str, Any]) -> None:
-    """Note that a listing became this pack. A note that cannot be written only costs time, the next time."""
+    """Record that a listing became this pack. If this fails, it only costs time later."""
     aside = packs / f".{seen[:24]}.{os.getpid()}"
     try:
         note = {"pack": directory.name, "stamp": _stamp(directory), "told": told}
@@ -278,11 +280,11 @@ def remember(packs: Path, seen: str, directory: Path, told: dict[str, Any]) -> N
 
 
 def recall(packs: Path, seen: str) -> Recalled | None:
-    """The pack that a listing became, if it is still there and whole.
+    """Return the pack that a listing became, if it still exists and is intact.
 
-    A small pack is read at each start, so that a flipped bit is noticed. A large one is read when its file's size or date are not those
-    of the last reading: a second for each gigabyte, at each start, would buy no more than the notice of a bit that the disk flipped by
-    itself, in pictures that can be packed again.
+    A small pack is read at each start, so that a flipped bit is noticed. A large one is read only if its file's size or date differ from
+    the last reading: a second for each gigabyte at each start would only detect bits that the disk itself flipped, in images that
+    can be packed again.
     """
     try:
         if not is_trusted(packs / f"{seen[:24]}.seen", packs):  # another user's note could lead to any images
@@ -307,7 +309,7 @@ def recall(packs: Path, seen: str) -> Recalled | None:
 
 
 def _stamp(directory: Path) -> str:
-    """What tells from outside whether the images of a pack were changed."""
+    """Return a size and date of the images of a pack, which change if the file does."""
     status = (directory / "images.npy").stat()
     return f"{status.st_size}-{status.st_mtime_ns}"
 
@@ -315,9 +317,9 @@ def _stamp(directory: Path) -> str:
 def _placed(aside: Path, final: Path) -> Path:
     """Rename a finished pack into place, unless another process was faster or the same content was packed before."""
     if final.exists():
-        if whole(final) and _says(final) == _says(aside):  # another user may have put it there
+        if whole(final) and _says(final) == _says(aside):  # another user may have written it
             return final
-        rename(final, aside.with_name(aside.name + "-damaged"))  # swept away after a day: a run may still read it
+        rename(final, aside.with_name(aside.name + "-damaged"))  # removed after a day: a run may still read it
     try:
         rename(aside, final)
     except OSError:
@@ -327,7 +329,7 @@ def _placed(aside: Path, final: Path) -> Path:
 
 
 def _says(directory: Path) -> list[Any]:
-    """Return what the manifest of a whole pack says of its content."""
+    """Return the content facts in the manifest of an intact pack."""
     facts = read_json(directory / "manifest.json", directory.parent, JSON)
     return [
         facts.get(name) for name in ("sha256", "names", "labels", "classes", "shape", "count", "scale", "fingerprint")
@@ -335,7 +337,7 @@ def _says(directory: Path) -> list[Any]:
 
 
 def _sweep(packs: Path) -> None:
-    """Remove what killed processes left more than a day ago."""
+    """Remove temporary files that killed processes left more than a day ago."""
     for left in packs.glob(".packing-*"):
         try:
             if time.time() - left.stat().st_mtime > DAY:

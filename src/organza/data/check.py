@@ -1,4 +1,4 @@
-"""A look at data before training: what is there, what is broken, what is there twice, and what to train it with."""
+"""Check of data before training: usable, broken and duplicate files, and recommended options."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from organza.progress import Progress
 from organza.shell import quoted
 from organza.untrusted import printable
 
-FEW = 500  # pictures; below, a generator mostly learns to repeat them
-ALIKE = 3.0  # of 255, mean difference of two 8x8 miniatures that count as near-duplicates
+FEW = 500  # images; a generator trained on fewer mostly repeats them
+ALIKE = 3.0  # of 255, largest mean difference of two 8x8 thumbnails that count as near-duplicates
 Groups = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a source holds.
+    """Contents of a source of images.
 
     Args:
-        source: where.
-        usable: names of the readable pictures, and what each is.
-        broken: files that cannot be used, each with its reason.
-        copies: groups of files with the same pixels at a glance (32x32), or the same bytes.
-        alike: groups of near-duplicates, copies left out: resaved, resized or retouched.
-        classes: pictures in each class, where folders name two or more.
-        size, channels: recommended, or as asked.
-        passed_over: files that are something else, each with what it is.
-        companions: how many tables, texts and notes stand beside the pictures.
-        apart: hidden files and folders, those of systems, and runs, which were not looked into.
-        told: what else the user should know of how they are read.
+        source: path of the source.
+        usable: names and facts of the readable images.
+        broken: unusable files, each with the reason.
+        copies: groups of files with the same 32x32 thumbnail, or the same bytes.
+        alike: groups of near-duplicates (resaved, resized or retouched), without copies.
+        classes: images in each class, if folders name two or more.
+        size, channels: recommended values, or those requested.
+        passed_over: files of other kinds, each with its kind.
+        companions: number of tables, texts and notes beside the images.
+        apart: hidden files and folders, those of systems, and runs, which are not searched.
+        told: further notes on how the images are read.
     """
 
     source: str
@@ -69,17 +69,17 @@ class Check:
 
     @property
     def formats(self) -> Counter[str]:
-        """How many files of each format."""
+        """Number of files of each format."""
         return Counter(f.format for _, f in self.usable)
 
     @property
     def modes(self) -> Counter[str]:
-        """How many files of each mode, as Pillow names them: RGB, L (grey), P (palette), CMYK ..."""
+        """Number of files of each mode, as Pillow names them: RGB, L (grey), P (palette), CMYK ..."""
         return Counter(f.mode for _, f in self.usable)
 
     @property
     def sizes(self) -> tuple[Size, Size, Size]:
-        """The least, median and greatest width and height, each by itself."""
+        """Smallest, median and largest width and height, independently."""
         widths, heights = zip(*(f.size for _, f in self.usable), strict=True)
         return (
             Size(min(widths), min(heights)),
@@ -89,17 +89,17 @@ class Check:
 
     @property
     def aspect(self) -> float:
-        """The median of width by height."""
+        """Median aspect ratio, width by height."""
         return median(f.size.width / f.size.height for _, f in self.usable)
 
     @property
     def enlarged(self) -> int:
-        """How many are smaller than the size they would be trained at."""
+        """Number of images smaller than the training size."""
         return sum(f.size.width < self.size.width or f.size.height < self.size.height for _, f in self.usable)
 
     @property
     def budget(self) -> str:
-        """A first budget: minutes for thumbnails, longer for larger pictures."""
+        """Recommended first budget: minutes for thumbnails, longer for larger images."""
         return "20m" if self.size.width * self.size.height <= 64 * 64 else "2h"
 
 
@@ -111,23 +111,24 @@ def check(
     pages: str = "first",
     follow_links: bool = False,
 ) -> Check:
-    """Look at every picture of a folder, a zip or an array file. Nothing is written.
+    """Check every image of a folder, a zip or an array file. Nothing is written.
 
     Args:
-        source: where they are.
-        size: to train at, where the user knows it already.
-        workers: threads that decode; one for each core by default.
-        progress: is told (what, done, total).
-        pages, follow_links: see `open_data`; with "all", files with several pages are counted, and the first of them is looked at.
+        source: folder, zip or array file.
+        size: training size, if it is chosen already.
+        workers: number of decoding threads; one for each core by default.
+        progress: callback (task, done, total).
+        pages: see `open_data`; with "all", files with several pages are counted, and their first page is checked.
+        follow_links: see `open_data`.
 
     Raises:
-        UserError: no such source, or no pictures in it.
+        UserError: if the source does not exist or holds no images.
 
     >>> len(check("photos").broken)    # doctest: +SKIP
     3
     """
     if pages not in PAGES:
-        raise UserError(f"--pages is {pages}; it can be {' or '.join(PAGES)}.")
+        raise UserError(f"--pages is {pages}; it must be {' or '.join(PAGES)}.")
     found = listing(source, follow_links=follow_links)
     usable: list[tuple[str, Facts]] = []
     broken = list(found.problems)
@@ -140,7 +141,7 @@ def check(
             return str(reason)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's: what matters of them is an error here, with the file's name
+        warnings.simplefilter("ignore")  # Pillow's: relevant ones are errors here, with the file's name
         for done, (entry, seen) in enumerate(in_order(look, found.entries, workers), 1):
             name = printable(entry.name)
             if isinstance(seen, str):
@@ -149,7 +150,7 @@ def check(
                 usable.append((entry.name, seen[0]))
                 twins.add(name, seen[1])
             if progress:
-                progress("looking at pictures", done, len(found.entries))
+                progress("looking at images", done, len(found.entries))
     facts = [f for _, f in usable]
     labels, classes = classes_of([name for name, _ in usable])
     counts = tuple((printable(classes[label]), count) for label, count in sorted(Counter(labels or ()).items()))
@@ -168,7 +169,7 @@ def check(
 
 
 def difference_hash(picture: np.ndarray) -> tuple[int, int]:
-    """Where a small grey version gets brighter to the right, and where downwards: 64 bits each. Equal for most near-duplicates.
+    """Return two 64-bit hashes of a small grey version: where it gets brighter to the right, and downwards. Equal for most near-duplicates.
 
     >>> difference_hash(np.zeros((32, 32, 3), np.uint8))
     (0, 0)
@@ -177,12 +178,12 @@ def difference_hash(picture: np.ndarray) -> tuple[int, int]:
     across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
     down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX)).astype(np.int16)
     steps = across[:, 1:] - across[:, :-1], down[1:] - down[:-1]
-    # A step of 4 levels, as one of 1 comes and goes with the noise of JPEG on plain grounds.
+    # A step of 4 levels: steps of 1 come and go with JPEG noise on plain areas.
     return tuple(int.from_bytes(np.packbits(step > 4).tobytes(), "big") for step in steps)  # type: ignore[return-value]
 
 
 class _Twins:
-    """Finds pictures that are there twice, in one pass: 300 bytes are kept of each."""
+    """Search for duplicate images in one pass, which keeps 300 bytes of each image."""
 
     def __init__(self) -> None:
         self._same: dict[bytes, list[str]] = defaultdict(list)
@@ -191,7 +192,7 @@ class _Twins:
         self._miniatures: list[np.ndarray] = []
 
     def add(self, name: str, picture: np.ndarray) -> None:
-        """Take note of a picture, uint8 [32, 32, 3]."""
+        """Add an image, uint8 [32, 32, 3]."""
         same = self._same[hashlib.sha256(picture.tobytes()).digest()]
         same.append(name)
         if len(same) > 1:
@@ -199,7 +200,7 @@ class _Twins:
         miniature = picture.reshape(8, 4, 8, 4, 3).mean((1, 3)).astype(np.uint8)
         keys = list(enumerate(difference_hash(picture)))
         for key in keys:
-            for group in self._leaders[key][:64]:  # bounded: thousands of plain pictures share a hash
+            for group in self._leaders[key][:64]:  # bounded: thousands of plain images share a hash
                 if np.abs(miniature.astype(np.int16) - self._miniatures[group]).mean() <= ALIKE:
                     self._groups[group].append(name)
                     return
@@ -222,7 +223,7 @@ def _several(groups: Iterable[Sequence[str]]) -> Groups:
 
 
 def render(found: Check) -> RenderableType:
-    """A check for the terminal: a table, the broken files, what to know, and what to type next."""
+    """Return a check for the terminal: a table, the broken files, notes, and the next command."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in _rows(found):
         table.add_row(name, Text(value))  # Text: a folder may be called [red]
@@ -239,89 +240,89 @@ def render(found: Check) -> RenderableType:
         for setting, reason in recommendation(found):
             advice.add_row(setting, reason)
         command = f"organza train {quoted(found.source)} --size {_typed(found.size)} --budget {found.budget}"
-        parts += ["", advice, Text(f"\nnext: {command}", no_wrap=True, overflow="ignore")]  # in one line, to be copied
+        parts += ["", advice, Text(f"\nnext: {command}", no_wrap=True, overflow="ignore")]  # in one line, for copying
     return Group(*parts)
 
 
 def notes(found: Check) -> list[str]:
-    """What the user should know before training."""
+    """Return notes for the user to read before training."""
     count, told = len(found.usable), []
     if not count:
         return ["none of the files can be used, so there is nothing to train on", *found.told]
     if found.broken:
-        told.append(f"{_several_of(len(found.broken), 'file')} cannot be used; training goes on without")
+        told.append(f"{_several_of(len(found.broken), 'file')} cannot be used and will be skipped")
     told += found.told
     if count == 1:
-        told.append(f"a GAN learns from many pictures; {FEW} are a good beginning, 2 the least")
+        told.append(f"a GAN needs many images: at least 2, better {FEW} or more")
     elif count < FEW:
-        told.append(f"{count} pictures are few: the generator will tend to repeat them; {FEW} or more are better")
+        told.append(f"{count} images are few: the generator will tend to repeat them; {FEW} or more are better")
     if found.enlarged:
         verb = "is" if found.enlarged == 1 else "are"
-        told.append(f"{_several_of(found.enlarged, 'picture')} {verb} smaller than {found.size} and would be enlarged")
+        told.append(f"{_several_of(found.enlarged, 'image')} {verb} smaller than {found.size} and would be enlarged")
     if found.copies:
         repeats = _repeats(found.copies)
         told.append(
-            f"{_several_of(repeats, 'picture')} {'repeats' if repeats == 1 else 'repeat'} another one, "
+            f"{_several_of(repeats, 'image')} {'repeats' if repeats == 1 else 'repeat'} another one, "
             f"for example {' = '.join(found.copies[0][:2])}"
         )
     if found.usable and not 2 / 3 <= found.aspect * found.size.height / found.size.width <= 1.5:
         told.append(
-            f"most pictures are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off; "
+            f"most images are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off; "
             f"--size {_nearer(found)} would keep more"
         )
     return told
 
 
 def recommendation(found: Check) -> list[tuple[str, str]]:
-    """What to train with, and why: (setting, reason)."""
+    """Return recommended settings with their reasons: (setting, reason)."""
     side = middle_side([f for _, f in found.usable])
-    colours = {1: "all are grey", 3: "they are in colour", 4: "most can be seen through somewhere"}[found.channels]
+    colours = {1: "all are grey", 3: "they are in colour", 4: "most are partly transparent"}[found.channels]
     return [
-        (f"--size {_typed(found.size)}", f"the pictures are {side:.0f} pixels on their shorter side (median)"),
+        (f"--size {_typed(found.size)}", f"the images are {side:.0f} pixels on their shorter side (median)"),
         (f"--channels {found.channels}", colours),
-        ("--recipe auto", "chosen by the pictures, the budget and the machine"),
-        (f"--budget {found.budget}", "enough to see whether it works; a larger one goes on from there"),
+        ("--recipe auto", "chosen by the images, the budget and the machine"),
+        (f"--budget {found.budget}", "enough for a first result; a larger budget resumes from there"),
     ]
 
 
 def _rows(found: Check) -> list[tuple[str, str]]:
-    rows = [("usable pictures", f"{len(found.usable):,}"), ("broken files", f"{len(found.broken):,}")]
+    rows = [("usable images", f"{len(found.usable):,}"), ("broken files", f"{len(found.broken):,}")]
     if found.usable:
         least, middle, greatest = found.sizes
         rows += [
             ("formats", _counted(found.formats)),
             ("colours", _counted(found.modes)),
             ("sizes", f"{least} to {greatest}, median {middle}"),
-            ("the same", _grouped(found.copies)),
-            ("nearly the same", _grouped(found.alike)),
+            ("duplicates", _grouped(found.copies)),
+            ("near-duplicates", _grouped(found.alike)),
         ]
     if found.classes:
         shown = ", ".join(f"{name} {count:,}" for name, count in found.classes[:12])
         rows.append(("classes", f"{shown}{', ...' if len(found.classes) > 12 else ''} (by folder)"))
     if found.passed_over:
-        rows.append(("passed over", f"{by_ending(found.passed_over)}: they are no pictures that can be read"))
+        rows.append(("skipped", f"{by_ending(found.passed_over)}: not in a supported image format"))
     if found.companions:
         rows.append(
             (
-                "beside them",
+                "other files",
                 f"{found.companions:,} {'table, text or note' if found.companions == 1 else 'tables, texts and notes'}",
             )
         )
     if found.apart:
         shown = ", ".join(found.apart[:5]) + (", ..." if len(found.apart) > 5 else "")
-        rows.append(("not looked into", f"{len(found.apart):,}: {shown} (hidden, of the system, or a run)"))
+        rows.append(("not searched", f"{len(found.apart):,}: {shown} (hidden, of the system, or a run)"))
     return rows
 
 
 def _nearer(found: Check) -> Size:
-    """A size of about the same cost with sides in steps of 16, nearer to the aspect of the pictures."""
+    """Return a size of about the same cost with sides in steps of 16, nearer to the aspect of the images."""
     short = min(found.size)
     long = max(16, round(short * max(found.aspect, 1 / found.aspect) / 16) * 16)
     return Size(long, short) if found.aspect > 1 else Size(short, long)
 
 
 def _typed(size: Size) -> str:
-    """As one types it: one number for a square."""
+    """Return a size as typed on the command line: one number for a square."""
     return str(size.width) if size.width == size.height else str(size)
 
 

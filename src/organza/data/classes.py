@@ -1,4 +1,4 @@
-"""Classes and splits as folders tell them: photos/cat/1.png is a cat, train/cat/1.png is one too."""
+"""Classes and splits from folder names: photos/cat/1.png is a cat, and so is train/cat/1.png."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SPLIT = re.compile(
     r"(?:[-_ ]?(?:sets?|data|split|images|imgs|\d{4}))?",
     re.IGNORECASE,
 )
-"""Folders that are a part of a data set, as it is shipped: train, val, test_set, train2017 ..."""
+"""Names of folders that are splits of a data set: train, val, test_set, train2017 ..."""
 
 
 class Folders(NamedTuple):
-    """The folders that images lie in.
+    """The folders of images.
 
     Args:
-        places: folder of each image, by its number in `paths`.
-        paths: parts of each folder, below the folder and the splits that all share; empty for an image that lies above the classes.
+        places: folder of each image, as an index into `paths`.
+        paths: parts of each folder, below the common folder and the splits; empty for an image above the classes.
         splits: folders that are splits of one data set, such as train and test.
     """
 
@@ -35,18 +35,18 @@ class Folders(NamedTuple):
 
     @property
     def tops(self) -> list[str] | None:
-        """The class folder of each path, as it is on the disk; None where some images are in none."""
+        """Class folder of each path, as it is on disk; None if some images are in no class folder."""
         return [path[0] for path in self.paths] if all(self.paths) else None
 
 
 def folders_of(names: Iterable[str]) -> Folders:
-    """Return the folders of images, those that all share and those of splits taken away.
+    """Return the folders of images, without common folders and splits.
 
     >>> folders_of(["set/train/cat/1.png", "set/train/dog/2.png", "set/test/cat/3.png"])
     Folders(places=[0, 1, 2], paths=[['cat'], ['dog'], ['cat']], splits=('test', 'train'))
 
     Args:
-        names: of the images, relative to the source.
+        names: names of the images, relative to the source.
     """
     known: dict[str, int] = {}
     places = [known.setdefault(name.rpartition("/")[0], len(known)) for name in names]
@@ -63,10 +63,10 @@ def folders_of(names: Iterable[str]) -> Folders:
 
 
 def classes_of(names: Iterable[str]) -> tuple[list[int] | None, list[str]]:
-    """Return the class of each name and the names of the classes, `spelt`: the folders below those that `folders_of` takes away.
+    """Return the class of each name and the names of the classes, `spelt`: the top folders in `folders_of`.
 
     Args:
-        names: of the images, relative to the source. Unless every one lies in a class folder, and there are two classes, there are none.
+        names: names of the images, relative to the source. Without at least two classes that contain all images, there are no classes.
 
     >>> classes_of(["set/cat/1.png", "set/cat/2.png", "set/dog/1.png"])
     ([0, 0, 1], ['cat', 'dog'])
@@ -84,11 +84,11 @@ def classes_of(names: Iterable[str]) -> tuple[list[int] | None, list[str]]:
 
 
 def split_notes(source: str | Path, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the sentence to tell where folders are splits of one data set; nothing where they are not.
+    """Return a note if folders are splits of one data set, otherwise nothing.
 
     Args:
         source: data of the run, a folder or a zip.
-        names: of its images.
+        names: names of its images.
     """
     if not (splits := folders_of(names).splits):
         return ()
@@ -99,7 +99,7 @@ def split_notes(source: str | Path, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _largest(names: Sequence[str], splits: Sequence[str]) -> str:
-    """Return the folder of the split to train on: that of the training images, or else the one with the most."""
+    """Return the folder of the split to train on: that of the training images, or else the largest."""
     parts = (name.split("/") for name in names)
     places = Counter("/".join(part[: k + 1]) for part in parts for k in [_first_of(splits, part)] if k is not None)
     return max(sorted(places), key=lambda place: ("train" in place.rpartition("/")[2].lower(), places[place]))
@@ -110,7 +110,7 @@ def _first_of(splits: Sequence[str], parts: Sequence[str]) -> int | None:
 
 
 def split_words(splits: Sequence[str]) -> str:
-    """Return how splits are understood, in words.
+    """Describe the interpretation of splits in words.
 
     >>> split_words(("test", "train"))
     'test/ and train/ are taken for splits of one data set, not for classes'

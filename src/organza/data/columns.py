@@ -1,4 +1,4 @@
-"""Columns of tables as numbers for networks: which are classes, which tags, which quantities."""
+"""Table columns as numbers for networks: classes, tags or quantities."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from organza.errors import UserError
 from organza.untrusted import printable
 
 NONE = "none"  # the value of an empty cell
-MANY = 24  # different numbers in a column: more may be a quantity, fewer are the names of classes
-LARGEST = 1e100  # whose square is still a number
+MANY = 24  # distinct numbers in a column: more may be a quantity, fewer are class names
+LARGEST = 1e100  # its square is still finite
 KINDS = ("class", "number", "tags")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -27,7 +27,7 @@ IDENTIFIERS = {"id", "idx", "index", "key", "number", "no", "nr", "row", "unname
 
 
 class TooMany(UserError):
-    """A column that says something else of almost every image: a caption or a number of its own."""
+    """A column with a distinct value for almost every image, such as a caption or an id."""
 
 
 class Column(NamedTuple):
@@ -36,7 +36,7 @@ class Column(NamedTuple):
     Args:
         values, shares, several: see `organza.data.labels.Field`.
         rows: float32 [N, width], a row for each image.
-        note: sentence about how it was understood, where it could be understood otherwise.
+        note: note on its interpretation, if it is ambiguous.
     """
 
     values: tuple[str, ...]
@@ -52,18 +52,18 @@ def column(
     """Return a column as a field.
 
     Args:
-        name: of the column.
-        cells: of each image.
+        name: name of the column.
+        cells: cell of each image.
         files: names of the images, for messages.
-        kind: class, number or tags, where it is known; None decides by the cells: see `is_quantity`.
+        kind: class, number or tags, if known; None decides by the cells: see `is_quantity`.
         decimal_comma: True if 3,5 is a number.
 
     >>> column("kind", ["a", "b", "a", ""], "1234").rows.tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
 
     Raises:
-        TooMany: almost every image has a value of its own.
-        UserError: some numbers are missing (which) or out of range, or two values look the same.
+        TooMany: if almost every image has a distinct value.
+        UserError: if some numbers are missing (names them) or out of range, or two values look the same.
     """
     numbers = [number_of(cell, decimal_comma) for cell in cells]
     given = [number for number in numbers if number is not None]
@@ -89,7 +89,7 @@ def column(
 
 
 def number_of(cell: str, decimal_comma: bool = False) -> float | None:
-    """Return the number that a cell holds, infinite where it is out of range; None where it holds none.
+    """Return the number in a cell, infinite if it is out of range, None if there is none.
 
     >>> number_of("3.5"), number_of("3,5", decimal_comma=True), number_of("1_000"), number_of("nan")
     (3.5, 3.5, None, None)
@@ -101,14 +101,15 @@ def number_of(cell: str, decimal_comma: bool = False) -> float | None:
 
 
 def is_quantity(name: str, cells: Sequence[str], numbers: Sequence[float]) -> bool:
-    """True if a column of many numbers measures something; False if they rather are the names of classes or of the images themselves.
+    """Return True if a column of many numbers is a quantity; False if they are names of classes or of the images themselves.
 
-    Whole numbers name classes where most are there several times and they have leading zeros, or go from 0 or 1 on without a gap, or
-    the column's name says so. (Ages do not begin at 0 in most sets; where they do, --labels age:number says what they are.)
+    Whole numbers are class names if most occur several times and they have leading zeros, or are consecutive from 0 or 1, or
+    the column's name says so. (Ages do not begin at 0 in most sets; if they do, use --labels age:number.)
 
     Args:
-        name: of the column.
-        cells: of each image; numbers: those that they hold.
+        name: name of the column.
+        cells: cell of each image.
+        numbers: numbers in the cells.
 
     >>> is_quantity("angle", [], [k / 10 for k in range(100)]), is_quantity("label", [], list(range(30)) * 5)
     (True, False)
@@ -136,18 +137,18 @@ def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], 
         point = ": write decimals with a point, or separate the columns by semicolons" if comma else ""
         raise UserError(
             f"{name} is a number, but {len(missing):,} of {len(files):,} images have none, for example {some}; "
-            f"complete the column{point}, read it as classes (--labels {name}:class), or name others with --labels."
+            f"complete the column{point}, read it as classes (--labels {name}:class), or name other columns with --labels."
         )
     values = np.array(numbers, np.float64)
     if (worst := int(np.abs(values).argmax())) >= 0 and not abs(values[worst]) <= LARGEST:
         raise UserError(
-            f"{name} of {printable(files[worst])} is {cells[worst][:40]}, which is out of range: numbers up to {LARGEST:g} can be "
-            "learned; write the column in another unit."
+            f"{name} of {printable(files[worst])} is {cells[worst][:40]}; its absolute value must be at most {LARGEST:g}: "
+            "write the column in another unit."
         )
     mean, spread = float(values.mean()), float(values.std())
     if spread < 1 / LARGEST:
         raise UserError(
-            f"{name} is {cells[0][:40]} for every image, or differs by less than {1 / LARGEST:g}; there is nothing to tell them apart by."
+            f"{name} is {cells[0][:40]} for every image, or varies by less than {1 / LARGEST:g}; name another column with --labels."
         )
     rows = ((values - mean) / spread).astype(np.float32)[:, None]
     return Column((), (mean, spread), False, rows, "")
@@ -185,22 +186,20 @@ def tags_of(cell: str) -> list[str]:
 
 
 def shown_as(name: str, values: Iterable[str]) -> dict[str, str]:
-    """Return each value as it is `spelt` from now on; those that differ only by their Unicode form are one.
+    """Return each value as it is `spelt` from now on; values that differ only by their Unicode form become one.
 
     Args:
-        name: of the column or of the classes, for the message.
-        values: as they were found; each counts once.
+        name: name of the column or of the classes, for the message.
+        values: values as found in the data; each counts once.
 
     Raises:
-        UserError: two values look the same once control characters are spelt out.
+        UserError: if two values look the same once control characters are spelt out.
     """
     shown = {value: spelt(value) for value in dict.fromkeys(values)}
     composed = {unicodedata.normalize("NFC", value) for value in shown}
     if len(composed) > len(set(shown.values())):
         twice = Counter(map(spelt, composed)).most_common(1)[0][0]
-        raise UserError(
-            f"{printable(name)} has two values that are both shown as {twice}; give them names of other letters."
-        )
+        raise UserError(f"{printable(name)} has two values that are both shown as {twice}; rename one of them.")
     return shown
 
 
@@ -216,7 +215,7 @@ def _values(name: str, shown: dict[str, str], count: int) -> tuple[str, ...]:
 def _blank(name: str, count: int, width: int) -> np.ndarray:
     if count * width > 2**31:
         raise UserError(
-            f"{name} has {width:,} values for {count:,} images, which take {count * width * 4 / 2**30:,.0f} GB as rows; "
+            f"{name} has {width:,} values for {count:,} images, which need {count * width * 4 / 2**30:,.0f} GB of memory; "
             "name other columns with --labels."
         )
     return np.zeros((count, width), np.float32)

@@ -1,4 +1,4 @@
-"""One picture file to pixels: converted on purpose or refused with a reason, never silently turned into something else."""
+"""Decoding of image files to pixels: explicit conversions, or a refusal with the reason."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ __all__ = [
     "size_of",
 ]
 
-MOST_PIXELS_OF_PAGES = 64 * MOST_PIXELS  # of all pages of one file together
+MOST_PIXELS_OF_PAGES = 64 * MOST_PIXELS  # all pages of one file together
 FITS = ("crop", "pad", "left", "right")
 PAGES = ("first", "all")
 GLANCE = Size(32, 32)
 BITS, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of a TIFF, and a value
 
-_UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as it was taken
+_UPRIGHT = {  # EXIF orientation: transposition that turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -57,15 +57,15 @@ _UPRIGHT = {  # EXIF orientation: how to turn the picture so that it stands as i
 
 
 class Facts(NamedTuple):
-    """What a picture file is, before anything was done to it."""
+    """Properties of an image file before any conversion."""
 
     format: str
     mode: str
     size: Size  # upright
-    has_alpha: bool  # something in it can be seen through
+    has_alpha: bool  # some pixels are transparent
     is_grey: bool
-    several: bool = False  # it has more pages or frames than the first
-    deep: Extent | None = None  # of values that are scaled to 8 bits
+    several: bool = False  # it has more than one page or frame
+    deep: Extent | None = None  # range of values that are scaled to 8 bits
 
 
 class Pages(NamedTuple):
@@ -73,7 +73,7 @@ class Pages(NamedTuple):
 
     Args:
         images: uint8 [H, W, C], or the reason why a page cannot be used: the first page, or all of them.
-        several: has the file more than one?
+        several: True if the file has more than one page or frame.
     """
 
     images: list[np.ndarray | str]
@@ -81,21 +81,21 @@ class Pages(NamedTuple):
 
 
 def decode(content: Content, size: Size, channels: int, fit: str = "crop", scaling: Scaling = alone) -> np.ndarray:
-    """A picture to uint8 [H, W, C].
+    """Decode an image to uint8 [H, W, C].
 
-    Upright by its orientation; the first frame or page; colour profiles are not applied. Deep values are scaled as `scaling` says.
-    Transparency is laid on white, or kept with 4 channels, where what cannot be seen is black.
+    The image is rotated upright by its orientation; the first frame or page is used; colour profiles are not applied. Deep values are
+    scaled by `scaling`. Transparency is composited on white, or kept with 4 channels, with black where a pixel is invisible.
 
     Args:
-        content: the bytes of a file, or pixels.
-        size: to bring it to, antialiased (Lanczos); small pictures are enlarged.
+        content: bytes of a file, or pixels.
+        size: size of the result, resampled with antialiasing (Lanczos); small images are enlarged.
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        fit: "crop" cuts the middle out to the aspect; "pad" shows the whole picture on white, or on nothing with 4 channels;
-            "left" and "right" take one half of it, of pictures that are two, and crop that.
-        scaling: the scale of deep values; by the type of the file where no data set is known.
+        fit: "crop" crops the middle to the aspect; "pad" shows the whole image on white, or on transparency with 4 channels;
+            "left" and "right" take one half of an image of two, and crop that.
+        scaling: scale of deep values; by the type of the file if no data set is known.
 
     Raises:
-        Unreadable: damaged, cut short, too large, not a picture, or with values that are not finite.
+        Unreadable: if it is damaged, cut short, too large, not an image, or has values that are not finite.
     """
     with reasons():
         image = opened(content)
@@ -105,14 +105,18 @@ def decode(content: Content, size: Size, channels: int, fit: str = "crop", scali
 def decode_pages(
     content: Content, size: Size, channels: int, fit: str = "crop", scaling: Scaling = alone, pages: str = "first"
 ) -> Pages:
-    """Return the first image of a file, or all of them, each as `decode` would.
+    """Return the first image of a file, or all of them, each decoded as in `decode`.
 
     Args:
-        content, size, channels, fit, scaling: see `decode`.
+        content: bytes of a file, or pixels.
+        size: size of the results.
+        channels: 1, 3 or 4.
+        fit: see `decode`.
+        scaling: see `decode`.
         pages: "first" or "all".
 
     Raises:
-        Unreadable: as `decode`, for the first page.
+        Unreadable: as in `decode`, for the first page.
     """
     with reasons():
         image = opened(content)
@@ -122,7 +126,7 @@ def decode_pages(
     if pages == "first":
         return Pages(images, len(numbers) > 1)
     if len(numbers) > MOST_PAGES or len(numbers) * image.width * image.height > MOST_PIXELS_OF_PAGES:
-        raise Unreadable(f"it has too many pages or frames: {MOST_PAGES:,}, or 5,700 megapixels, are the most")
+        raise Unreadable(f"it has too many pages or frames; the limit is {MOST_PAGES:,}, or 5,700 megapixels")
     for number in numbers:
         if number == first:
             continue
@@ -131,17 +135,17 @@ def decode_pages(
                 image.seek(number)
                 require_size(image)
                 images.append(_fitted(image, turn, size, channels, fit, scaling))
-        except Unreadable as reason:  # frames build on those before, so the rest cannot be trusted
+        except Unreadable as reason:  # frames depend on earlier ones, so the rest cannot be trusted
             images.append(str(reason))
             break
     return Pages(images, len(numbers) > 1)
 
 
 def glance(content: Content) -> tuple[Facts, np.ndarray]:
-    """What a picture file is, and how it looks at 32x32: uint8 [32, 32, 3].
+    """Return the properties of an image file, and its 32x32 thumbnail: uint8 [32, 32, 3].
 
     Raises:
-        Unreadable: as `decode`.
+        Unreadable: as in `decode`.
     """
     with reasons():
         image = opened(content)
@@ -153,7 +157,7 @@ def glance(content: Content) -> tuple[Facts, np.ndarray]:
             return alone(kind, values)
 
         picture = _upright(image, turn, GLANCE, noted)
-        own = image.size if image.format == "TIFF" else header  # a JPEG comes shrunk, a TIFF turned
+        own = image.size if image.format == "TIFF" else header  # Pillow shrinks a JPEG, and rotates a TIFF
         size = Size(*(reversed(own) if turn >= 5 else own))
         alpha = picture.mode == "RGBA" and int(np.asarray(picture.getchannel("A")).min()) < 250
         plain = on_white(picture)
@@ -163,10 +167,10 @@ def glance(content: Content) -> tuple[Facts, np.ndarray]:
 
 
 def extents(content: Content, pages: str = "first") -> tuple[str, Extent] | None:
-    """Return the kind and the extent of a file's deep values, of its first page or of all; None where it has none.
+    """Return the kind and the range of a file's deep values, of its first page or of all; None if it has none.
 
     Raises:
-        Unreadable: as `decode`.
+        Unreadable: as in `decode`.
     """
     with reasons():
         image = opened(content)
@@ -184,10 +188,10 @@ def extents(content: Content, pages: str = "first") -> tuple[str, Extent] | None
 
 
 def size_of(content: bytes) -> Size:
-    """The size of a picture as it stands upright, from its header alone.
+    """Return the size of an upright image, from its header alone.
 
     Raises:
-        Unreadable: as `opened`.
+        Unreadable: as in `opened`.
     """
     with reasons():
         image = opened(content)
@@ -204,7 +208,7 @@ def _fitted(image: Image.Image, turn: int, size: Size, channels: int, fit: str, 
 
 
 def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Image.Image:
-    """The present frame as L, RGB or RGBA, standing as it was taken; a JPEG comes shrunk, still larger than `size`."""
+    """Return the current frame as L, RGB or RGBA, upright; a JPEG is shrunk while decoding, to no less than `size`."""
     if isinstance(image, JpegImageFile):  # the decoder can shrink by 2, 4 or 8: several times faster for photographs
         width, height = size if turn < 5 else (size.height, size.width)
         image.draft(None, (2 * width, 2 * height))  # type: ignore[arg-type]  # None: the file's own mode
@@ -214,15 +218,13 @@ def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Ima
 
 
 def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
-    """Any mode to L, RGB or RGBA: deep pictures are scaled; palettes, key colours and CMYK are resolved."""
+    """Convert any mode to L, RGB or RGBA: scale deep images, resolve palettes, key colours and CMYK."""
     if kind := kind_of(image.mode):
         values = _finite(image)
         black, white = scaling(kind, values)
         shares = (values.astype(np.float64) - black) / (white - black)
         eighths = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
-        if (
-            getattr(image, "tag_v2", {}).get(262) == 0
-        ):  # a TIFF in which white is 0: Pillow turns over shallow ones only
+        if getattr(image, "tag_v2", {}).get(262) == 0:  # a TIFF in which white is 0: Pillow inverts only 8-bit ones
             eighths = 255 - eighths
         grey = Image.fromarray(eighths)
         key = image.info.get("transparency")
@@ -234,9 +236,9 @@ def to_eight_bits(image: Image.Image, scaling: Scaling = alone) -> Image.Image:
         image = image.convert("LA")
     if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
-    if image.mode == "L" and _tag(image, SAMPLE_FORMAT) == SIGNED:  # Pillow takes the bytes as if they had no sign
+    if image.mode == "L" and _tag(image, SAMPLE_FORMAT) == SIGNED:  # Pillow reads the bytes as unsigned
         return Image.fromarray(np.asarray(image) ^ np.uint8(0x80))
-    if image.mode in ("L", "RGB"):  # as it is: to convert it would be to copy it
+    if image.mode in ("L", "RGB"):  # unchanged: a conversion would copy it
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
@@ -245,39 +247,39 @@ def _finite(image: Image.Image) -> np.ndarray:
     """Return the values of a deep image.
 
     Raises:
-        Unreadable: where they are not finite.
+        Unreadable: if they are not finite.
     """
     values = np.asarray(image)
     if image.mode == "I" and _tag(image, BITS) == 32 and _tag(image, SAMPLE_FORMAT) != SIGNED:
-        values = values.view(np.uint32)  # Pillow takes them as if they had a sign
+        values = values.view(np.uint32)  # Pillow reads them as signed
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise Unreadable("it holds values that are not finite (NaN or infinity)")
     return values
 
 
 def _tag(image: Image.Image, number: int) -> int | None:
-    """Return the first value of a tag of a TIFF; None where there is none."""
+    """Return the first value of a TIFF tag; None if there is none."""
     value = getattr(image, "tag_v2", {}).get(number)
     value = value[0] if isinstance(value, tuple) and value else value
     return value if isinstance(value, int) else None
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """L or RGB, with white where the picture can be seen through."""
+    """Composite an image on white; the result is L or RGB."""
     if image.mode != "RGBA":
         return image
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def half(image: Image.Image, side: str) -> Image.Image:
-    """The left or right half of a picture; all of it for any other side."""
+    """Return the left or right half of an image; the whole image for any other side."""
     middle = max(1, image.width // 2)
     boxes = {"left": (0, 0, middle, image.height), "right": (image.width - middle, 0, image.width, image.height)}
     return image.crop(boxes[side]) if side in boxes else image
 
 
 def cropped(image: Image.Image, size: Size) -> Image.Image:
-    """The largest middle part with the aspect of `size`, brought to it. A mode with alpha must be premultiplied (RGBa)."""
+    """Crop the largest middle part with the aspect of `size`, and resize it. A mode with alpha must be premultiplied (RGBa)."""
     scale = max(size.width / image.width, size.height / image.height)
     width, height = min(size.width / scale, image.width), min(size.height / scale, image.height)
     left, top = (image.width - width) / 2, (image.height - height) / 2
@@ -285,7 +287,7 @@ def cropped(image: Image.Image, size: Size) -> Image.Image:
 
 
 def padded(image: Image.Image, size: Size) -> Image.Image:
-    """The whole picture in the middle of `size`, on white, or on nothing where it has alpha (premultiplied, RGBa)."""
+    """Centre the whole image in `size`, on white, or on transparency if it has alpha (premultiplied, RGBa)."""
     scale = min(size.width / image.width, size.height / image.height)
     inner = Size(max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     ground = Image.new(image.mode, size, (0, 0, 0, 0) if image.mode == "RGBa" else "white")
@@ -297,12 +299,12 @@ def padded(image: Image.Image, size: Size) -> Image.Image:
 def _resized(image: Image.Image, size: Size, box: tuple[float, float, float, float]) -> Image.Image:
     if image.size == size:
         return image
-    # A gap of 3 shrinks large pictures by whole factors first: two to four times faster, and not to be told apart.
+    # A gap of 3 shrinks large images by whole factors first: two to four times faster, without a visible difference.
     return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Whether no pixel has a colour worth the name (4 of 255 between its channels, for the sake of JPEG)."""
+    """Return True if no pixel is coloured: its channels differ by at most 4 of 255, to allow for JPEG."""
     if image.mode == "L":
         return True
     red, green, blue = image.split()

@@ -1,7 +1,7 @@
-"""Deep images, of 16 or 32 bits or of floats: one scale to 8 bits for all of a data set, never one by one, which would change them.
+"""Deep images, of 16 or 32 bits or of floats: one scale to 8 bits for a whole data set, as separate scales would change the images.
 
-Files do not say which value is white: a sensor of 12 bits writes into 16, and floats go to 1, to 255 or to anything. A single file by
-itself is scaled by its type; a data set by a first look over all of its deep files.
+Files do not declare their white value: a 12-bit sensor writes 16-bit values, and floats range to 1, to 255 or beyond. A single file
+is scaled by its type; a data set by a first pass over all of its deep files.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SOME = 2**18  # values of a file that its quantiles are taken of
-NEAR = 1.05  # times white: a little more is what resampling and sharpening add, and is clipped
+SOME = 2**18  # values of a file sampled for its quantiles
+NEAR = 1.05  # times white: overshoot of resampling and sharpening, to be clipped
 WHOLE = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # white of 8, 10, 12, 14 and 16 bits
 LARGER = (65535.0, 2.0**24 - 1, 2.0**31 - 1, 2.0**32 - 1)
 
 
 class Scale(NamedTuple):
-    """The values that are shown as black and as white; what lies outside is clipped."""
+    """The values that become black and white; values outside are clipped."""
 
     black: float
     white: float
 
 
 class Extent(NamedTuple):
-    """The values of one file: its extremes, and those that a thousandth lies below and above, which no broken pixel moves."""
+    """Range of the values of one file: its extremes, and its 0.001 and 0.999 quantiles, which outliers do not affect."""
 
     low: float
     high: float
@@ -34,15 +34,15 @@ class Extent(NamedTuple):
 
 
 Scaling = Callable[[str, np.ndarray], Scale]
-"""The scale of the values of an image, by its kind: "16-bit", "32-bit" or "float"."""
+"""Function that returns the scale of the values of an image, by its kind: "16-bit", "32-bit" or "float"."""
 
 
 class Unscaled(Exception):
-    """A deep image, met before the scale of its data set was known."""
+    """A deep image was decoded before the scale of its data set was known."""
 
 
 def kind_of(mode: str) -> str:
-    """Return the kind of deep values that a mode of Pillow's holds, or nothing.
+    """Return the kind of deep values in a Pillow mode, or "".
 
     >>> kind_of("I;16B"), kind_of("F"), kind_of("RGB")
     ('16-bit', 'float', '')
@@ -51,14 +51,14 @@ def kind_of(mode: str) -> str:
 
 
 def extent(values: np.ndarray) -> Extent:
-    """Return the extent of finite values of any shape."""
+    """Return the range of finite values of any shape."""
     some = values.reshape(-1)[:: max(1, values.size // SOME)]
     dark, bright = np.quantile(some, (0.001, 0.999), method="nearest")
     return Extent(float(values.min()), float(values.max()), float(dark), float(bright))
 
 
 def alone(kind: str, values: np.ndarray) -> Scale:
-    """Return the scale of a file of which no data set is known, by its type.
+    """Return the scale of a single file, by its type.
 
     >>> alone("32-bit", np.array([0, 300])), alone("float", np.array([0.0, 1.02]))
     (Scale(black=0.0, white=65535.0), Scale(black=0.0, white=1.0))
@@ -71,7 +71,7 @@ def alone(kind: str, values: np.ndarray) -> Scale:
 
 
 def unknown(kind: str, values: np.ndarray) -> Scale:
-    """Refuse to scale: the data set was not looked at yet.
+    """Raise an error, since the data set's scale is not known yet.
 
     Raises:
         Unscaled: always.
@@ -80,7 +80,7 @@ def unknown(kind: str, values: np.ndarray) -> Scale:
 
 
 def of_data_set(extents: Mapping[str, Sequence[Extent]]) -> dict[str, Scale]:
-    """Return the scale of each kind of deep values, by all files of a data set that hold such.
+    """Return the scale of each kind of deep values, from all files of a data set that hold such values.
 
     >>> of_data_set({"16-bit": [Extent(0, 4000, 10, 3900), Extent(5, 900, 10, 800)]})
     {'16-bit': Scale(black=0.0, white=4095.0)}
@@ -91,12 +91,12 @@ def of_data_set(extents: Mapping[str, Sequence[Extent]]) -> dict[str, Scale]:
 
 
 def fixed(scales: Mapping[str, Sequence[float]]) -> Scaling:
-    """Return the scaling by scales that are known; a kind that is not among them is scaled `alone`."""
+    """Return a scaling with known scales; other kinds are scaled as in `alone`."""
     return lambda kind, values: Scale(*scales[kind]) if kind in scales else alone(kind, values)
 
 
 def read_scales(facts: Any) -> dict[str, Scale]:
-    """Return the scales that a file tells of; nothing of what is no scale.
+    """Return the scales in a file's facts, without invalid ones.
 
     >>> read_scales({"float": [0, 2.5], "16-bit": [3, 3], "x": None})
     {'float': Scale(black=0.0, white=2.5)}
@@ -110,10 +110,10 @@ def read_scales(facts: Any) -> dict[str, Scale]:
 
 
 def in_words(scales: Mapping[str, Scale], extents: Mapping[str, Sequence[Extent]]) -> list[str]:
-    """Return a note on each scale that the type of the files does not tell."""
+    """Return a note on each scale that differs from that of the files' type."""
     return [
         f"{len(extents[kind]):,} {kind} images hold values from {min(e.low for e in extents[kind]):,.5g} to "
-        f"{max(e.high for e in extents[kind]):,.5g}; in all of them {scale.black:,.5g} is taken as black and {scale.white:,.5g} as white"
+        f"{max(e.high for e in extents[kind]):,.5g}; all are scaled with {scale.black:,.5g} as black and {scale.white:,.5g} as white"
         for kind, scale in scales.items()
         if (kind, scale) not in (("16-bit", (0, 65535)), ("float", (0, 1)))
     ]
@@ -138,13 +138,13 @@ def _of_floats(files: Sequence[Extent]) -> Scale:
 
 
 def _robust(files: Sequence[Extent]) -> tuple[float, float]:
-    """Return what nearly all values of nearly all files lie between; one file in a hundred may be nonsense."""
+    """Return the range of nearly all values in nearly all files; one file in a hundred may be an outlier."""
     dark = np.quantile([file.dark for file in files], 0.01, method="lower")
     bright = np.quantile([file.bright for file in files], 0.99, method="higher")
     return float(dark), float(bright)
 
 
 def _apart(dark: float, bright: float) -> Scale:
-    """Return the scale between two values; black is 0 where none is below."""
+    """Return the scale between two values; black is 0 if no value is below."""
     black = min(dark, 0.0)
     return Scale(black, max(bright, float(np.nextafter(np.float32(black), np.float32(np.inf)))))

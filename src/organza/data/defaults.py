@@ -1,4 +1,4 @@
-"""Size and channels where the user names none: from a look at some of the pictures, each with its reason."""
+"""Default size and channels, from a sample of the images."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from organza.data.decode import Facts, Unreadable, glance
 from organza.data.folder import Listing
 from organza.data.size import Size
 
-SAMPLE = 200  # pictures; 200 photographs of 12 megapixels take 5 seconds to look at
+SAMPLE = 200  # images; 200 photographs of 12 megapixels take 5 seconds to check
 
 
 def sampled(found: Listing, most: int = SAMPLE) -> list[Facts]:
-    """What some of the pictures are, evenly spread over the list; unreadable ones left out."""
+    """Return the properties of a sample of images, evenly spread over the list, without unreadable ones."""
     step = max(1, len(found.entries) // most)
     facts = []
     for entry in found.entries[::step]:
         try:
             facts.append(glance(found.read(entry))[0])
-        except Unreadable:  # told when the picture is packed
+        except Unreadable:  # reported when the image is packed
             continue
     return facts
 
 
 def recommended_size(facts: Sequence[Facts]) -> Size:
-    """32 where most pictures are smaller than 48, else 64: what two cores can learn in minutes."""
+    """Return 32 if most images are smaller than 48, else 64: what two cores can learn in minutes."""
     return Size(32, 32) if facts and middle_side(facts) < 48 else Size(64, 64)
 
 
 def recommended_channels(facts: Sequence[Facts]) -> int:
-    """1 where all are grey, 4 where most can be seen through somewhere, else 3."""
+    """Return 1 if all images are grey, 4 if most are partly transparent, else 3."""
     if sum(f.has_alpha for f in facts) > len(facts) / 2:
         return 4
     return 1 if facts and all(f.is_grey for f in facts) else 3
 
 
 def middle_side(facts: Sequence[Facts]) -> float:
-    """The median of the shorter sides."""
+    """Return the median of the shorter sides."""
     return median(min(f.size) for f in facts)

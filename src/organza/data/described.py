@@ -1,4 +1,4 @@
-"""The lines of tables that are about the images of a source: finding the tables, and the line of each image."""
+"""Label tables: search for the tables of a source, and the table line of each image."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from organza.untrusted import Refused, printable, read_bytes
 ENDINGS = "csv|tsv|txt|jsonl|ndjson|json"
 NAMED = re.compile(rf"(.*?\.(?:{ENDINGS}))(?::(.*))?", re.IGNORECASE | re.DOTALL)
 ADDRESS = re.compile(r"\w+://[^/]*/([^?#]+)(?:[?#].*)?")
-MOST_FOLDERS = 10_000  # that tables are looked for in
+MOST_FOLDERS = 10_000  # folders to search for tables
 
 
 class Place(NamedTuple):
-    """A table that is there, not yet read.
+    """A table that exists and is not read yet.
 
     Args:
-        shown: its name.
+        shown: name for messages.
         home: folder that names in it are relative to, as an absolute path with /.
-        read: returns its content; raises OSError.
+        read: function that returns its content; raises OSError.
     """
 
     shown: str
@@ -47,7 +47,7 @@ class Described:
         table: name of the table or tables.
         columns: cells of each column, in the order of the images.
         kinds, decimal_comma: see `Table`.
-        notes: sentences to tell.
+        notes: notes for the user.
     """
 
     table: str
@@ -58,7 +58,7 @@ class Described:
 
 
 def wish(labels: str | None) -> tuple[str | None, str]:
-    """Return the table and the columns that a user asks for, as one text: hair, my.csv, my.csv:hair, C:/my.csv:year:class,hair.
+    """Split a user's --labels into the table and the columns: hair, my.csv, my.csv:hair, C:/my.csv:year:class,hair.
 
     >>> wish("C:/my.csv:year:class,hair"), wish("year:class"), wish(None)
     (('C:/my.csv', 'year:class,hair'), (None, 'year:class'), (None, ''))
@@ -70,7 +70,7 @@ def wish(labels: str | None) -> tuple[str | None, str]:
 
 
 def from_anywhere(labels: str) -> str:
-    """Return the same wish with the path of its table absolute where it is one from the working directory: a run may be used elsewhere.
+    """Return the labels with the path of the table made absolute if it is relative to the working directory, for later use elsewhere.
 
     >>> from_anywhere("hair,year:class")
     'hair,year:class'
@@ -82,15 +82,15 @@ def from_anywhere(labels: str) -> str:
 
 
 def described(source: str | Path, names: Sequence[str], table: str | None) -> Described | None:
-    """Return what tables say of images; None where there is no table.
+    """Return the cells that tables hold for images; None if there is no table.
 
     Args:
         source: data of the run, a folder, a zip or an array file.
-        names: of its images, relative to it.
-        table: path of the table, relative to the working directory or else to the source; None looks for one of `TABLES`.
+        names: names of its images, relative to it.
+        table: path of the table, relative to the working directory or else to the source; None searches for one of `TABLES`.
 
     Raises:
-        UserError: the table cannot be read, leaves images out (which), or tells different things of one.
+        UserError: if the table cannot be read, lacks images (names them), or has contradictory lines for one.
     """
     if table is not None:
         return _joined(source, names, _read(_named(source, names, table)))
@@ -101,14 +101,16 @@ def described(source: str | Path, names: Sequence[str], table: str | None) -> De
             if not places:
                 continue
             if taken is not None:
-                notes.append(f"{places[0].shown} is not looked at, since there is {taken.table}; --labels can name it")
+                notes.append(
+                    f"{places[0].shown} is ignored, since there is {taken.table}; name it with --labels to use it"
+                )
                 continue
             try:
                 tables = _read(places)
             except Foreign as reason:
-                if name == TABLES[0]:  # it was made for nothing else
+                if name == TABLES[0]:  # it has no other purpose
                     raise
-                notes.append(f"{places[0].shown} is not taken for labels: {str(reason).rstrip('.')}")
+                notes.append(f"{places[0].shown} is not used for labels: {str(reason).rstrip('.')}")
                 continue
             taken = _joined(source, names, tables)
             if name != TABLES[0]:
@@ -119,7 +121,7 @@ def described(source: str | Path, names: Sequence[str], table: str | None) -> De
 
 
 def tables_near(source: str | Path) -> list[Path]:
-    """Return the tables in a folder, or else those beside it or beside a file, whatever they are called: their names alone tell."""
+    """Return the tables in a folder, or else those beside it or beside a file, judged by their names alone."""
     for folder in (Path(source), Path(source).absolute().parent):
         try:
             found = sorted(place for place in folder.iterdir() if place.suffix.lower() in (".csv", ".tsv", ".jsonl"))
@@ -143,7 +145,7 @@ def _named(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
 
 
 def _inside(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
-    """Return the topmost tables of this name in a folder or a zip; none where some images lie neither beside nor below one."""
+    """Return the topmost tables of this name in a folder or a zip; none if some images lie neither beside nor below one."""
     folders = ancestors(names)[:MOST_FOLDERS]
     root = Path(source)
     if root.is_dir():
@@ -184,7 +186,7 @@ def _members(archive: Path, wanted: Iterable[str]) -> dict[str, zipfile.ZipInfo]
     try:
         with zipfile.ZipFile(archive) as opened:
             members = {member_name(info)[0].replace("\\", "/"): info for info in opened.infolist()}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # told where the images are read
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # reported when the images are read
         return {}
     return {name: members[name] for name in wanted if name in members}
 
@@ -193,8 +195,8 @@ def _from_zip(archive: Path, info: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         try:
             with zipfile.ZipFile(archive) as opened, opened.open(info) as member:
-                content = member.read(BYTES + 1)  # what the header promises is not to be trusted
-        except Exception as error:  # members of an archive fail in many ways
+                content = member.read(BYTES + 1)  # the size in the header is not trusted
+        except Exception as error:  # damaged members raise many kinds of errors
             raise Refused(info.filename, f"it cannot be unpacked: {printable(str(error)[:200])}") from error
         if len(content) > BYTES:
             raise Refused(info.filename, f"it unpacks to more than {BYTES:,} bytes")
@@ -218,7 +220,7 @@ def _read(places: Sequence[Place]) -> list[tuple[Place, Table]]:
 
 
 def _joined(source: str | Path, names: Sequence[str], tables: Sequence[tuple[Place, Table]]) -> Described:
-    """Return the cells of each image from tables that together are about all of them."""
+    """Return the cells of each image from tables that together cover all of them."""
     roots = list(dict.fromkeys((_slashed(Path(source)), _slashed(Path(os.path.realpath(source))))))
     lines = [(table, line) for _, table in tables for line in table.lines]
     keys = [_keys(line.file, place.home, roots) for place, table in tables for line in table.lines]
@@ -231,13 +233,13 @@ def _joined(source: str | Path, names: Sequence[str], tables: Sequence[tuple[Pla
     if missing := [name for name, which in zip(names, found, strict=True) if not which]:
         example = next((f", and names others, for example {printable(line.file[:80])}" for _, line in lines[:1]), "")
         raise UserError(
-            f"{shown} knows nothing of {len(missing):,} of {len(names):,} images, for example {_some(missing)}"
+            f"{shown} has no line for {len(missing):,} of {len(names):,} images, for example {_some(missing)}"
             f"{example if len(missing) == len(names) else ''}; add them to the table, or move them away."
         )
     used = {line for which in found for line in which}
     if spare := [line.file for number, (_, line) in enumerate(lines) if number not in used]:
         notes.append(
-            f"{shown} has {len(spare):,} {'lines' if len(spare) > 1 else 'line'} for what is not among the usable images, "
+            f"{shown} has {len(spare):,} {'lines' if len(spare) > 1 else 'line'} for files that are not among the usable images, "
             f"for example {_some(spare)}"
         )
     columns: dict[str, list[str]] = {column: [""] * len(names) for _, table in tables for column in table.columns}
@@ -252,10 +254,10 @@ def _joined(source: str | Path, names: Sequence[str], tables: Sequence[tuple[Pla
 def _repetitions(
     shown: str, names: Sequence[str], found: Sequence[Sequence[int]], lines: Sequence[tuple[Table, Line]]
 ) -> list[str]:
-    """Return a note where images are named twice with the same cells.
+    """Return a note if images occur more than once with the same cells.
 
     Raises:
-        UserError: with different ones.
+        UserError: if the cells differ.
     """
     again = [(name, which) for name, which in zip(names, found, strict=True) if len(which) > 1]
     for name, which in again:
@@ -275,7 +277,7 @@ def _repetitions(
 
 
 def _keys(file: str, home: str, roots: Sequence[str]) -> list[str]:
-    """Return the names relative to the source that a cell may mean: as seen from the table's folder, from the source, and as written.
+    """Return the names relative to the source that a cell may mean: from the table's folder, from the source, and as written.
 
     >>> _keys("data\\\\cat.png", "/home/me", ["/home/me/data"])
     ['data\\\\cat.png', 'cat.png', 'data/cat.png']
@@ -288,7 +290,7 @@ def _keys(file: str, home: str, roots: Sequence[str]) -> list[str]:
     while written.startswith("../"):
         written = written[3:]
     keys = [full[len(root.rstrip("/")) + 1 :] for root in roots if full.startswith(root.rstrip("/") + "/")]
-    raw = [file] if "\\" in file else []  # on some systems it is a sign like others
+    raw = [file] if "\\" in file else []  # on some systems a backslash is an ordinary character
     return list(dict.fromkeys([*raw, *keys, written]))
 
 

@@ -1,9 +1,9 @@
-"""Detail of images: what goes when they are reduced, by their own pixels alone.
+"""Loss of detail when images are reduced in size, from their own pixels alone.
 
 Symbols: x [N, C, H, W] in [-1, 1]; y is x reduced f times and enlarged again, by bicubic interpolation; c the median colour of all pixels.
     kept = mean |grad y| / mean |grad x|        lost = mean |x - y| / mean |x - c|
-Photographs and pixel art keep little of the contrast between neighbours, drawings with plain surfaces half of it; thin lines and single
-dots lose next to all that they are.
+Photographs and pixel art keep little of the contrast between neighbours, drawings with plain areas half of it; thin lines and single
+dots lose almost everything.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from organza.networks.ranges import covered
 
 
 class Detail(NamedTuple):
-    """Shares, of images that are reduced and enlarged again.
+    """Detail that remains after images are reduced and enlarged again.
 
     Args:
-        kept: contrast between neighbours, of what there was.
-        lost: error, in units of the error of one colour for all.
+        kept: remaining share of the contrast between neighbours.
+        lost: error, relative to that of a single colour for all pixels.
     """
 
     kept: float
@@ -29,11 +29,11 @@ class Detail(NamedTuple):
 
 
 def detail(x: Tensor, reduction: int) -> Detail:
-    """Return what a reduction keeps of images and what it loses.
+    """Compute the detail that a reduction of images keeps and loses.
 
     Args:
         x: images [N, C, H, W] in [-1, 1]; a fourth channel is opacity.
-        reduction: f, of both sides.
+        reduction: factor f of the reduction of both sides.
 
     >>> import torch
     >>> chequered = (torch.arange(16)[:, None] + torch.arange(16)).remainder(2).expand(1, 1, 16, 16) * 2.0 - 1
@@ -44,7 +44,7 @@ def detail(x: Tensor, reduction: int) -> Detail:
     small = F.interpolate(x, scale_factor=1 / reduction, mode="bicubic", antialias=True)
     y = F.interpolate(small, size=x.shape[2:], mode="bicubic").clamp(-1, 1)
     colour = x.movedim(1, -1).flatten(0, -2).median(0).values[:, None, None]
-    least = 1e-6  # images of one colour have neither
+    least = 1e-6  # images of one colour have no contrast and no error
     return Detail(
         float(contrast(y) / contrast(x).clamp_min(least)),
         float((x - y).abs().mean() / (x - colour).abs().mean().clamp_min(least)),
@@ -52,5 +52,5 @@ def detail(x: Tensor, reduction: int) -> Detail:
 
 
 def contrast(x: Tensor) -> Tensor:
-    """Return the mean absolute difference of neighbours, of images [N, C, H, W]."""
+    """Return the mean absolute difference of neighbours in images [N, C, H, W]."""
     return x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean()

@@ -1,4 +1,4 @@
-"""The difference between the data that a run began with and that of today, in words: so far as the cache still holds the first."""
+"""Difference between the data that a run began with and the current data, in words, if the cache still holds the former."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from organza.data.cache import Damage, load
 from organza.untrusted import printable, read_json
 
 NAMED = 3
-MANY = 1000  # packs that are looked at
-MOST = 2**30  # bytes of pictures that are compared: a second or two
+MANY = 1000  # largest number of packs to search
+MOST = 2**30  # bytes of images to compare: a second or two
 
 
 def difference(known: Mapping[str, Any], now: Batches) -> str:
-    """Return what was added to data, removed from it or changed, as a part of a sentence.
+    """Describe the items that were added to data, removed from it or changed, as a part of a sentence.
 
     Args:
-        known: what recipe.json says of the data.
-        now: the data as it is.
+        known: facts on the data in recipe.json.
+        now: the current data.
     """
     parts: list[str] = []
     for before in _packs(now.directory.parent, known["fingerprint"]):
@@ -37,7 +37,7 @@ def difference(known: Mapping[str, Any], now: Batches) -> str:
 
 
 def _packs(packs: Path, fingerprint: str) -> Iterator[Path]:
-    """Yield the packs that may hold data of this fingerprint: by its name, and those beside which files were left out."""
+    """Yield the packs that may hold data of this fingerprint: that of its name, and others with the same images."""
     yield packs / fingerprint[:24]
     for manifest in islice(packs.glob("*/manifest.json"), MANY):
         try:
@@ -48,7 +48,7 @@ def _packs(packs: Path, fingerprint: str) -> Iterator[Path]:
 
 
 def _parts(before: Path, after: Path) -> list[str]:
-    """Return what is unlike in two packs. Raises one of `Damage` where one of them is not there."""
+    """Return the differences of two packs. Raises one of `Damage` if one of them is missing."""
     (old, old_facts), (new, new_facts) = load(before), load(after)
     rows, places = ({name: row for row, name in enumerate(facts["names"])} for facts in (old_facts, new_facts))
     added = [name for name in places if name not in rows]

@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder, a zip, or an array file, as a list of entries that are read one by one, and never written."""
+"""Sources of images: a folder, a zip, or an array file, as a list of entries that are read one by one, and never written."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ __all__ = ["ARRAYS", "LARGEST", "MESHES", "PICTURES", "VOLUMES", "Entry", "Kind"
 
 ADVICE = "they are trained with --recipe gan3d-light"
 LEADS_OUT = "it is a link that leads out of the folder; --follow-links reads it"
-RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # where a run has pictures, should it lie right beside the data
+RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # image folders of a run that may lie directly beside the data
 
 
 def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = False) -> Listing:
-    """The files of a kind in a folder (any depth) or a zip, or the pictures of an array file; hidden files are skipped.
+    """List the files of a kind in a folder (any depth) or a zip, or the images of an array file; hidden files are skipped.
 
     Args:
-        source: the folder or the file.
-        kind: what is looked for.
-        follow_links: read what links in the folder lead to outside of it.
+        source: folder, zip or array file.
+        kind: kind of file to list.
+        follow_links: True to follow links that lead out of the folder.
 
     Raises:
-        UserError: where there is no such source, it is nothing that holds pictures, or there are none in it.
+        UserError: if the source does not exist, cannot hold images, or holds none.
     """
     path = Path(source)
-    if os.path.isdir(path):  # noqa: PTH112  # false, where a path object would raise for a name that is too long
+    if os.path.isdir(path):  # noqa: PTH112  # False for a name that is too long, for which a path object would raise
         found = _folder(path, kind, follow_links)
     elif not os.path.exists(path):  # noqa: PTH110
         raise UserError(
@@ -71,7 +71,7 @@ def listing(source: str | Path, kind: Kind = PICTURES, follow_links: bool = Fals
         told = (*found.problems, *found.passed_over)
         reasons = "".join(f" {name}: {reason}." for name, reason in told[:3])
         if kind is PICTURES and (volumes := _volumes(path)):
-            raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no pictures; {ADVICE}.")
+            raise UserError(f"{path} holds {len(volumes):,} volumes ({volumes[0].name} ...) and no images; {ADVICE}.")
         raise UserError(f"There are no {kind.name} in {path}: {kind.formats}.{reasons}")
     return found
 
@@ -87,16 +87,16 @@ def _is_zip(path: Path) -> bool:
     try:
         with open(open_regular(path), "rb") as file:  # noqa: PTH123
             return zipfile.is_zipfile(file)
-    except zipfile.BadZipFile:  # a zip, whose directory cannot be: reading it tells why
+    except zipfile.BadZipFile:  # a zip with an invalid directory: reading it gives the reason
         return True
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def _no_source(path: Path, kind: Kind) -> str:
-    """Why a file is no source, in a sentence that says what it is."""
+    """Explain in a sentence why a file is not a source."""
     if path.suffix.lower() == ".zip":
-        return f"{path} is not a readable zip: it is cut short or damaged; get it again."
+        return f"{path} is not a readable zip: it is cut short or damaged; download or copy it again."
     with open(open_regular(path), "rb") as file:  # noqa: PTH123
         content = content_of(file.read(HEAD))
     what = f"{path} is neither a folder nor a zip nor an array file (.npy, .npz)"
@@ -118,8 +118,8 @@ def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
     entries = list(walk.entries())
     notes = walk.said()
     if walk.outside and not entries:
-        # A folder of nothing but links to images is a subset that somebody made on purpose. Beside images of its own a link may have
-        # come with them from elsewhere, so there it takes a word of the user to read what is not in the folder.
+        # A folder that contains only links to images is a deliberate subset. In a folder with images of its own, a link may have
+        # come with them from elsewhere, so the user must allow reading outside of the folder.
         entries = walk.outside
         notes += (f"all {len(entries):,} images are links that lead out of the folder; they are read",)
     else:
@@ -136,23 +136,23 @@ def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
 
 
 class _Walk:
-    """A way through a folder and all in it. A list of folders to do, as a tree may be thousands deep."""
+    """A traversal of a folder and everything in it, with a list of pending folders, as a tree may be thousands deep."""
 
     def __init__(self, root: Path, kind: Kind, follow_links: bool):
         self.root, self.home, self.kind, self.follow_links = os.fspath(root), root.resolve(), kind, follow_links
         self.gathered = Gathered(kind)
-        self.outside: list[Entry] = []  # links to files that lie elsewhere
+        self.outside: list[Entry] = []  # links to files outside of the folder
         self.runs: list[str] = []
 
     def said(self) -> tuple[str, ...]:
-        """Return a note on the runs that lie in the folder."""
+        """Return notes on runs in the folder."""
         if not self.runs:
             return ()
         more = f", and so are {len(self.runs) - 1:,} more" if len(self.runs) > 1 else ""
-        return (f"{min(self.runs)} is a run of organza, and no data{more}",)
+        return (f"{min(self.runs)} is a run and is not used as data{more}",)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the candidates, in no particular order. Links to folders come last, so that a file goes by its own name."""
+        """Yield the candidates, in no particular order. Linked folders come last, so that a file keeps its own name."""
         waiting, linked, seen = [""], list[str](), set[tuple[int, int]]()
         while waiting or linked:
             folder = waiting.pop() if waiting else linked.pop(linked.index(min(linked)))
@@ -171,7 +171,7 @@ class _Walk:
                     self._cannot(name, f"it cannot be opened ({error.strerror or error})")
 
     def _items(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Yield what is in a folder that was not seen yet (a link back up would go round for ever) and is not that of a run."""
+        """Yield the items of a folder, unless it was visited (a link to a parent would loop forever) or belongs to a run."""
         place = os.path.join(self.root, folder)  # noqa: PTH118
         try:
             status = os.stat(place)  # noqa: PTH116
@@ -192,7 +192,7 @@ class _Walk:
                 yield f"{folder}/{item.name}" if folder else item.name, item
 
     def _file(self, name: str, item: os.DirEntry[str]) -> Entry | None:
-        """Return a file as an entry, unless it is noted where it belongs. Pipes, sockets and devices are never opened."""
+        """Return a file as an entry, or record it elsewhere and return None. Pipes, sockets and devices are never opened."""
         if not item.is_file():
             return self._cannot(name, "it is no regular file (a pipe, a socket or a device)")
         if not self.gathered.wanted(item.name, printable(name), lambda: _head(item.path)):
@@ -205,7 +205,7 @@ class _Walk:
         return Entry(name, status.st_size, status.st_mtime_ns)
 
     def _link(self, name: str, item: os.DirEntry[str], linked: list[str]) -> Entry | None:
-        """Return what a link leads to as an entry; a folder is put to those that are done last."""
+        """Return the target of a link as an entry; a folder is queued behind all others."""
         try:
             real = Path(item.path).resolve(strict=True)
         except (OSError, RuntimeError):  # RuntimeError: a link to itself, before Python 3.13
@@ -219,7 +219,7 @@ class _Walk:
             return None
         if inside or self.follow_links:
             return self._file(name, item)
-        if suffix(item.name) not in self.kind.endings:  # not opened to look at what it is
+        if suffix(item.name) not in self.kind.endings:  # not opened to inspect its content
             self.gathered.passed_over.append((printable(name), LEADS_OUT))
         elif (entry := self._file(name, item)) is not None:
             self.outside.append(entry)
@@ -230,7 +230,7 @@ class _Walk:
 
 
 def _is_run(names: set[str]) -> bool:
-    """Return True if a folder with these names in it is a run: its sheets of samples must not be trained on."""
+    """Return True if a folder with these names in it is a run, whose sample grids must not become training data."""
     return ("recipe.json" in names and bool(names & {"checkpoints", "lock"})) or {"lock", "samples"} <= names
 
 
@@ -243,7 +243,7 @@ def _head(path: str) -> bytes:
 
 
 def _array(path: Path) -> Listing:
-    """The pictures of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]."""
+    """List the images of a .npy or one-array .npz, uint8 [N, H, W] or [N, H, W, C]."""
     images = _loaded(path)
     status = path.stat()
 
@@ -258,7 +258,7 @@ def _array(path: Path) -> Listing:
 
 @dataclass(frozen=True)
 class _RowEntries(Sequence[Entry]):
-    """The entries of an array file, made when they are asked for: a million take no memory."""
+    """The entries of an array file, created at access: a million take no memory."""
 
     rows: int
     bytes: int
@@ -274,7 +274,7 @@ class _RowEntries(Sequence[Entry]):
 
 
 def _remedy(images: Rows | np.ndarray) -> str:
-    """Return what turns an array into one that is read, in words that follow a sentence; nothing where that is not clear."""
+    """Return advice to convert an array to a supported one, as the end of a sentence; "" if it is not clear."""
     steps, shape = "array", images.shape
     if len(shape) == 4 and shape[3] not in (1, 3, 4):
         if shape[1] in (1, 3, 4):
@@ -288,14 +288,14 @@ def _remedy(images: Rows | np.ndarray) -> str:
     if images.dtype == bool:
         steps += ".astype('uint8') * 255"
     elif images.dtype.kind == "f":
-        steps = f"({steps} * 255).round().astype('uint8')" + ", where 0 is black and 1 is white"
+        steps = f"({steps} * 255).round().astype('uint8')" + ", if 0 is black and 1 is white"
     elif images.dtype.kind in "iu" and images.dtype != np.uint8:
-        steps += ".astype('uint8')" + ", where it holds 0 to 255"
+        steps += ".astype('uint8')" + ", if it holds 0 to 255"
     return f"; save {steps}" if steps != "array" else ""
 
 
 def _loaded(path: Path) -> Rows | np.ndarray:
-    allowed = "it should be uint8 [N, H, W] or [N, H, W, C] with C of 1, 3 or 4"
+    allowed = "it must be uint8 [N, H, W] or [N, H, W, C] with C of 1, 3 or 4"
     try:
         images = open_array(path)
     except Failures as error:

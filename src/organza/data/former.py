@@ -1,4 +1,4 @@
-"""Fingerprints as earlier versions made them, so that a run that was begun with one goes on with the same images."""
+"""Fingerprints in the form of earlier versions, so that a run that began with one resumes with the same images."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FOREIGN = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".psd", ".eps", ".
 def former_fingerprints(
     content: Mapping[str, str], broken: Sequence[tuple[str, str]], settings: Mapping[str, Any]
 ) -> list[str]:
-    """Return what version 0.1 called a pack: the files that it left out were part of the fingerprint, each with its reason.
+    """Return the fingerprints of a pack by version 0.1, which included the skipped files, each with its reason.
 
     Args:
-        content: the sums of the names and of the pixels.
-        broken: files that are left out now; those of then are found among them. A run whose folder has more of them since goes on too
-            where none was left out before.
+        content: digests of the names and of the pixels.
+        broken: files that are skipped now, including those skipped then. A run without skipped files also resumes if its folder has
+            such files now.
         settings: size, channels and fit.
     """
     listed, decoded = list[tuple[str, str]](), list[tuple[str, str]]()

@@ -1,4 +1,4 @@
-"""The columns that a run learns: those of a table that the user chose or that can be learned, else the classes of folders."""
+"""Label columns of a run: those of a table that the user chose or that are suitable, else the classes of folders."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from organza.errors import UserError, nearest
 from organza.shell import quoted
 from organza.untrusted import printable
 
-CLASS = "class"  # the column that folders tell
+CLASS = "class"  # the column of folder names
 
 
 class Known(NamedTuple):
-    """The columns that are known of all images, by name, and sentences about how folders and tables were understood."""
+    """The label columns of all images, by name, and notes on the interpretation of folders and tables."""
 
     columns: list[tuple[str, Column]]
     notes: tuple[str, ...]
 
 
 def known_of(source: Source, names: Sequence[str]) -> Known:
-    """Return what is known of images, from a table where there is one, else from the folders that they lie in.
+    """Return the labels of images, from a table if there is one, else from their folders.
 
     Args:
-        source: with its wish for labels.
-        names: of the images, relative to the source.
+        source: data, with the requested labels.
+        names: names of the images, relative to the source.
 
     Raises:
-        UserError: nothing is known of some images, or a table or a column cannot be used (why).
+        UserError: if some images have no labels, or a table or a column cannot be used.
     """
     table, wanted = wish(source.labels)
     told = described(source.path, names, table)
@@ -57,7 +57,7 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
         chosen = _chosen(wanted, list(cells), told)
         if alike := [name for name, _ in chosen if _is_alike(cells[name])]:
             raise UserError(
-                f"{told.table} tells the same {alike[0]} of every image; there is nothing to tell them apart by."
+                f"{told.table} has the same {alike[0]} for every image; choose a column that distinguishes them."
             )
         columns = [(name, column(name, cells[name], names, kind, told.decimal_comma)) for name, kind in chosen]
         notes: list[str] = []
@@ -69,17 +69,17 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
     if not columns:
         reasons = "; ".join((*told.notes, *notes))
         raise UserError(
-            f"{told.table} tells the same of every image{f' ({reasons})' if reasons else ''}; add a column that tells them apart, "
+            f"{told.table} has the same values for every image{f' ({reasons})' if reasons else ''}; add a column that distinguishes them, "
             "or put each class into a subfolder."
         )
     return Known(columns, (*told.notes, *notes, *(found.note for _, found in columns if found.note)))
 
 
 def _by_column(told: Described) -> dict[str, list[str]]:
-    """Return the cells of each column by its name as it is shown."""
+    """Return the cells of each column, by its display name."""
     shown = shown_as(told.table, told.columns)
     if len(set(shown.values())) < len(shown):
-        raise UserError(f"{told.table} has two columns of one name; give each a name of its own.")
+        raise UserError(f"{told.table} has two columns with the same name; rename one of them.")
     return {shown[name]: cells for name, cells in told.columns.items()}
 
 
@@ -88,12 +88,12 @@ def _kinds(told: Described) -> dict[str, str]:
 
 
 def _chosen(wanted: str, known: Sequence[str], told: Described) -> list[tuple[str, str | None]]:
-    """Return the columns that a user asks for, each with its kind.
+    """Return the columns that a user requests, each with its kind.
 
     Args:
-        wanted: as the user wrote it, hair,year:class.
+        wanted: columns as the user wrote them, such as hair,year:class.
         known: names of all columns.
-        told: what the table tells.
+        told: contents of the table.
     """
     kinds = _kinds(told)
     chosen: dict[str, str | None] = {}
@@ -109,20 +109,20 @@ def _chosen(wanted: str, known: Sequence[str], told: Described) -> list[tuple[st
         else:
             raise UserError(f"{told.table} has no column {name}; it has {', '.join(known)}.{nearest(name, known)}")
         if chosen.setdefault(head, kind) != kind:
-            raise UserError(f"--labels {printable(wanted)} names {head} twice; it can be read in one way.")
+            raise UserError(f"--labels {printable(wanted)} names {head} twice; name it once.")
     return list(chosen.items())
 
 
 def _usable(
     told: Described, cells: Mapping[str, Sequence[str]], names: Sequence[str], captions: bool
 ) -> tuple[list[tuple[str, Column]], list[str]]:
-    """Return the columns of a table that tell images apart and are no captions, and notes about the others.
+    """Return the columns of a table that distinguish images and are not captions, and notes about the others.
 
     Args:
-        told: what the table tells.
-        cells: of each column, by its name as it is shown.
-        names: of the images.
-        captions: True if a table of captions alone is no mistake.
+        told: contents of the table.
+        cells: cells of each column, by its display name.
+        names: names of the images.
+        captions: True if a table with captions only is not an error.
     """
     kinds = _kinds(told)
     columns: list[tuple[str, Column]] = []
@@ -130,28 +130,28 @@ def _usable(
     unusable: list[TooMany] = []
     for name in cells:
         if _is_alike(cells[name]):
-            notes.append(f"{name} is {spelt(cells[name][0][:40]) or NONE} for every image and left out")
+            notes.append(f"{name} is {spelt(cells[name][0][:40]) or NONE} for every image and is left out")
             continue
         try:
             columns.append((name, column(name, cells[name], names, kinds.get(name), told.decimal_comma)))
         except TooMany as reason:
             unusable.append(reason)
-            notes.append(f"{name} is left out: it has another value for almost every image")
+            notes.append(f"{name} is left out: it has a different value for almost every image")
     if unusable and not columns and not captions:
         raise unusable[0]
     return columns, notes
 
 
 def _is_alike(cells: Sequence[str]) -> bool:
-    """True if all images have the same value; an empty cell is the value `NONE`."""
+    """Return True if all images have the same value; an empty cell has the value `NONE`."""
     return len({spelt(cell or NONE) for cell in cells}) == 1
 
 
 def _merged(names: Sequence[str]) -> list[str]:
-    """Return a note for class folders that differ by their Unicode form alone, which are one class.
+    """Return a note for class folders that differ only by their Unicode form, which are one class.
 
     Raises:
-        UserError: two others look the same.
+        UserError: if two other names look the same.
     """
     shown = shown_as("the class folders", folders_of(names).tops or ())
     twice = sorted(value for value, times in Counter(shown.values()).items() if times > 1)
@@ -159,17 +159,17 @@ def _merged(names: Sequence[str]) -> list[str]:
 
 
 def _numbered(classes: Sequence[str]) -> list[str]:
-    """Return a note for class folders that are called 00000, 01000 and so on, as the parts of a large data set are."""
+    """Return a note for class folders named 00000, 01000 and so on, like the parts of a large data set."""
     if not all(len(name) >= 5 and name.isdecimal() and int(name) % 1000 == 0 for name in classes) or int(classes[0]):
         return []
     return [
-        f"the folders {classes[0]}, {classes[1]} ... are taken for classes, though they are numbered as the parts of a large data set "
-        "are; if they are that, choose a recipe without labels"
+        f"the folders {classes[0]}, {classes[1]} ... are used as classes, although they are numbered like the parts of a large data set; "
+        "if they are parts, choose a recipe without labels"
     ]
 
 
 def _unknown(source: Source, names: Sequence[str]) -> str:
-    """Return the sentence for images that no subfolder tells the class of."""
+    """Return the error for images whose class no subfolder gives."""
     folders = folders_of(names)
     loose = [name for name, place in zip(names, folders.places, strict=True) if not folders.paths[place]]
     which = "the images"
@@ -180,6 +180,6 @@ def _unknown(source: Source, names: Sequence[str]) -> str:
     tables = tables_near(source.path)
     perhaps = f", perhaps {quoted(tables[0])}" if tables else ""
     return (
-        f"Nothing is known of {which} in {source.path}{splits}: put each class into a subfolder, or a table {TABLES[0]} "
+        f"There are no labels for {which} in {source.path}{splits}: put each class into a subfolder, or a table {TABLES[0]} "
         f"with a column `file` beside the images, or name a table with --labels{perhaps}."
     )

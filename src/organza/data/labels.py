@@ -1,7 +1,7 @@
-"""Labels: what is known of each image, as one row of numbers.
+"""Labels: the known properties of each image, as one row of numbers.
 
 A class from a subfolder is one field; a table adds more: categories, several tags in one cell (glasses;hat), numbers. A categorical field
-becomes one number for each of its values (1 or 0), a numeric field its distance from the mean in standard deviations.
+has one number for each of its values (1 or 0), a numeric field its distance from the mean in standard deviations.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from organza.data.source import Source
 from organza.errors import UserError, nearest
 from organza.untrusted import printable
 
-MOST = 100  # classes and their combinations that an image is tried as
-WIDEST = 2**16  # numbers in a row
-FARTHEST = 1e6  # standard deviations from the mean: more than any number of a data set is
+MOST = 100  # largest number of class combinations that an image is judged as
+WIDEST = 2**16  # largest number of values in a row
+FARTHEST = 1e6  # standard deviations from the mean: beyond any number of a data set
 
 
 @dataclass(frozen=True)
 class Field:
-    """One thing that is known.
+    """One property of the images.
 
     Args:
-        name: of the column; "class" where folders tell.
-        values: of a categorical field; empty for a number.
-        shares: how often each value occurs; for a number its mean and standard deviation.
-        several: True if an image may have more than one of the values, or none.
+        name: name of the column; "class" for folder names.
+        values: values of a categorical field; empty for a number.
+        shares: frequency of each value; for a number its mean and standard deviation.
+        several: True if an image may have several of the values, or none.
 
     Raises:
-        UserError: they are of other types, or do not belong together.
+        UserError: if types are wrong, or values and shares do not match.
     """
 
     name: str
@@ -63,13 +63,11 @@ class Field:
                 "or a mean and a standard deviation."
             )
         if min(self.shares[0 if self.values else 1 :]) < 0 or (not self.values and not self.shares[1]):
-            raise UserError(
-                f"The label {spelt(self.name)} has a share or a standard deviation that cannot be; restore it."
-            )
+            raise UserError(f"The label {spelt(self.name)} has a negative share or standard deviation; restore it.")
 
     @property
     def width(self) -> int:
-        """The numbers of a row that it takes."""
+        """Number of values of the field in a row."""
         return len(self.values) or 1
 
     @property
@@ -79,18 +77,18 @@ class Field:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        """The place of each value, as it is and as it is `spelt`."""
+        """Index of each value, both as it is and as it is `spelt`."""
         spelling = {spelt(value): place for place, value in enumerate(self.values)}
         return spelling | {value: place for place, value in enumerate(self.values)}
 
     def encode(self, cell: str) -> np.ndarray:
-        """Return the numbers of one cell, float32 [width].
+        """Return the numbers for one cell, float32 [width].
 
         >>> Field("hair", ("long", "short"), (0.5, 0.5)).encode("short").tolist()
         [0.0, 1.0]
 
         Raises:
-            UserError: an unknown value (with the nearest), what is not a number, or a number far from all that the data has.
+            UserError: if a value is unknown (names the nearest), is not a number, or is far from all numbers in the data.
         """
         if not self.values:
             return np.array([self._standardised(cell)], np.float32)
@@ -102,7 +100,7 @@ class Field:
             if place is None:
                 some = ", ".join(self.values[:12]) + (", ..." if len(self.values) > 12 else "")
                 raise UserError(
-                    f"There is no {self.name} {spelt(value)}; there are {some}.{nearest(value, self.values)}"
+                    f"There is no {self.name} {spelt(value)}; choose from {some}.{nearest(value, self.values)}"
                 )
             row[place] = 1
         return row
@@ -110,16 +108,16 @@ class Field:
     def _standardised(self, cell: str) -> float:
         number = number_of(cell)
         if number is None:
-            raise UserError(f"{self.name} is a number; {cell!r} is none.")
+            raise UserError(f"{self.name} is {cell!r}; it must be a number.")
         mean, spread = self.shares
         if not abs(far := (number - mean) / spread) <= FARTHEST:
             raise UserError(
-                f"{self.name} lies about {mean:g} in the data, give or take {spread:g}; {cell.strip()} is too far from it."
+                f"{self.name} is {cell.strip()}; in the data it is {mean:g}, with a standard deviation of {spread:g}. Give one nearer."
             )
         return far
 
     def draw(self, source: torch.Generator) -> np.ndarray:
-        """Return a value as often as the data has it, float32 [width]."""
+        """Draw a random value with its frequency in the data, float32 [width]."""
         if not self.values:
             return torch.randn(1, generator=source).clamp(-2, 2).numpy()
         chance = torch.rand(len(self.values) if self.several else 1, generator=source).numpy()
@@ -135,7 +133,7 @@ class Labels:
     """The fields of a data set, side by side in a row of `width` numbers.
 
     Raises:
-        UserError: there is none, two have one name, or a row would be wider than `WIDEST`.
+        UserError: if there is no field, two have the same name, or a row would be wider than `WIDEST`.
     """
 
     fields: tuple[Field, ...]
@@ -144,10 +142,10 @@ class Labels:
         if not isinstance(self.fields, tuple) or not self.fields or not all(isinstance(f, Field) for f in self.fields):
             raise UserError("Labels need at least one field; restore them.")
         if len({field.name for field in self.fields}) < len(self.fields):
-            raise UserError("Two labels have one name; give each a name of its own.")
+            raise UserError("Two labels have the same name; rename one of them.")
         if self.width > WIDEST:
             raise UserError(
-                f"The labels have {self.width:,} values in all; {WIDEST:,} are the most. Choose fewer columns with --labels."
+                f"The labels have {self.width:,} values in all; the limit is {WIDEST:,}. Choose fewer columns with --labels."
             )
 
     @property
@@ -156,11 +154,11 @@ class Labels:
 
     @property
     def one_class(self) -> bool:
-        """True if one class is all that is known of each item."""
+        """True if the only label of each item is one class."""
         return len(self.fields) == 1 and self.fields[0].is_class
 
     def slices(self) -> dict[str, slice]:
-        """Return the part of a row that each field has.
+        """Return the slice of each field in a row.
 
         >>> Labels((Field("class", ("cat", "dog"), (0.5, 0.5)), Field("age", (), (3.0, 1.0)))).slices()
         {'class': slice(0, 2, None), 'age': slice(2, 3, None)}
@@ -169,30 +167,32 @@ class Labels:
         return {f.name: slice(end - f.width, end) for f, end in zip(self.fields, ends, strict=True)}
 
     def encode(self, cells: Mapping[str, str]) -> np.ndarray:
-        """Return a row from the cells of all fields, float32 [width]."""
+        """Return a row for the cells of all fields, float32 [width]."""
         return np.concatenate([field.encode(cells[field.name]) for field in self.fields])
 
     def draw(self, source: torch.Generator, wanted: Mapping[str, str] | None = None) -> Tensor:
-        """Return a row drawn from a stream, [width], each field as often as the data has it, but for those that are wanted.
+        """Draw a row from a stream, [width]: each field with its frequencies in the data, except for the requested values.
 
         Raises:
-            UserError: a field or value that does not exist, with the nearest.
+            UserError: if a field or value does not exist (names the nearest).
         """
         wanted = self._checked(wanted)
-        drawn = {field.name: field.draw(source) for field in self.fields}  # all, so that a wish changes no other field
+        drawn = {
+            field.name: field.draw(source) for field in self.fields
+        }  # all, so that a request changes no other field
         return torch.from_numpy(
             np.concatenate([f.encode(wanted[f.name]) if f.name in wanted else drawn[f.name] for f in self.fields])
         )
 
     def fitting(self, wanted: Mapping[str, str] | None = None) -> tuple[Tensor, list[str]]:
-        """Return every row that fits what is wanted, [K, width], and the classes that were left open, as each of them has them.
+        """Return every row that matches the requested values, [K, width], and the values of the other fields in each row.
 
         >>> Labels((Field("class", ("cat", "dog"), (0.5, 0.5)),)).fitting()
         (tensor([[1., 0.],
                 [0., 1.]]), ['cat', 'dog'])
 
         Raises:
-            UserError: a field or value that does not exist, a number or tags that are left open, or more than MOST rows that fit.
+            UserError: if a field or value does not exist, a number or tags are not given, or more than MOST rows match.
         """
         wanted = self._checked(wanted)
         open_ = [field for field in self.fields if field.name not in wanted]
@@ -200,7 +200,7 @@ class Labels:
         if not all(field.is_class for field in open_) or count > MOST:
             names = ", ".join(field.name for field in open_)
             raise UserError(
-                f"The discriminator needs to know what an image should show: give {names} as --set field=value."
+                f"The discriminator needs the labels that an image should show: give {names} as --set field=value."
             )
         choices = list(product(*(field.values for field in open_)))
         rows = [
@@ -215,13 +215,13 @@ class Labels:
                 some = self.fields[0]
                 example = some.values[0] if some.values else f"{some.shares[0]:.3g}"
                 raise UserError(
-                    f"There is no label {name} in this run; it knows {', '.join(names)}, asked for as "
+                    f"There is no label {name} in this run; choose from {', '.join(names)}, given as "
                     f"--set {some.name}={example}.{nearest(name, names)}"
                 )
         return wanted or {}
 
     def facts(self) -> list[dict[str, Any]]:
-        """Return what recipe.json keeps of them."""
+        """Return the facts for recipe.json."""
         return [
             {"name": f.name, "values": list(f.values), "shares": list(f.shares), "several": f.several}
             for f in self.fields
@@ -229,10 +229,10 @@ class Labels:
 
     @classmethod
     def of(cls, facts: Any) -> Labels:
-        """Return the labels that `facts` were written of; names are `printable`, whoever wrote them.
+        """Return the labels from their `facts`; names are made `printable`, as a stranger may have written them.
 
         Raises:
-            UserError: they are of another form, or say what cannot be.
+            UserError: if the facts are malformed.
         """
         if not isinstance(facts, list) or not all(isinstance(fact, Mapping) for fact in facts):
             raise UserError("The labels of this run are not a list of tables; restore recipe.json.")
@@ -251,17 +251,17 @@ def _is_finite(value: Any) -> bool:
 
 
 class Labelled(Images):
-    """Images with what is known of them, {"image", "label"}: for conditional games.
+    """Labelled images, {"image", "label"}, for conditional games.
 
-    Classes come from subfolders, or from a table beside the images (labels.csv with a column `file`, or one that the data set is shipped
-    with: metadata.csv, metadata.jsonl, dataset.json), or from `source.labels`.
+    Classes come from subfolders, from a table beside the images (labels.csv with a column `file`, or one that the data set includes:
+    metadata.csv, metadata.jsonl, dataset.json), or from `source.labels`.
 
     Args:
         source: data of the run.
-        mirror: flip each training image left to right with a chance of one half.
+        mirror: True to flip each training image left to right with probability one half.
 
     Raises:
-        UserError: nothing is known of some images, or of all.
+        UserError: if some or all images have no labels.
     """
 
     def __init__(self, source: Source, *, mirror: bool = False):
@@ -283,7 +283,7 @@ class Labelled(Images):
         return super().items(which, flipped) | {"label": torch.from_numpy(self.known[which])}
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """Return a row of the grid for each class where one field of classes is known, else the reference items with their own labels."""
+        """Return one row of the grid for each class if the label is one class, else the reference items with their own labels."""
         if not self.labels.one_class:
             return self.referenced(positions)
         return self.items(np.array([self._in_row(*divmod(position, self.columns)) for position in positions]))
@@ -294,7 +294,7 @@ class Labelled(Images):
 
     @cached_property
     def _by_class(self) -> list[np.ndarray]:
-        """The items of each class, those that the players never see first: at least one, since classes are named by their items."""
+        """Items of each class, held-out ones first: at least one, since classes are named by their items."""
         items = np.concatenate([self.parts.held_out, self.parts.train])
         kinds = self.known[items].argmax(1)
         return [items[kinds == kind][:64] for kind in range(self.labels.width)]

@@ -1,4 +1,4 @@
-"""What a source of data holds: entries that are read one by one, what is passed over, and why."""
+"""Listings of a data source: entries that are read one by one, and skipped files with their reasons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from organza.data.cache import sha256_of
 from organza.data.decode import ENDINGS
 from organza.data.signatures import CONVERT, content_of
 
-LARGEST = 256 * 2**20  # bytes of one file; more is no picture for training
+LARGEST = 256 * 2**20  # bytes of one file; a larger file is not a training image
 ARRAYS = (".npy", ".npz")
 MESHES = (".obj", ".stl")
 UNKNOWN = "it is of an unknown kind"
@@ -30,24 +30,24 @@ COMPANIONS = (
     ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".md", ".rst", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log",
     ".xmp", ".aae", ".thm", ".caption", ".cap", ".tags", ".md5", ".sha1", ".sha256", ".url", ".webloc", ".lnk", ".htm", ".html", ".bib",
 )  # fmt: skip
-"""Endings of tables, texts and notes that stand beside images: counted, and no word made of each."""
+"""Extensions of tables, texts and notes beside images: counted, but not listed."""
 UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".bak", ".old", ".orig", ".swp")
 SYSTEM = frozenset(
     ("@eadir", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found", "__macosx",
      "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 )  # fmt: skip
-"""What systems keep in a folder by themselves: copies and thumbnails of images, which are no data."""
+"""Folders of operating systems with copies and thumbnails of images, which are not data."""
 
 
 class Kind(NamedTuple):
-    """What is looked for: its name, the endings of its files, and endings that are passed over with a word.
+    """A kind of input: accepted file extensions, and known extensions that are skipped with a message.
 
     Args:
-        name: of the items.
-        endings: of files that are read.
-        foreign: endings of files that hold such items in a form that is not read.
-        formats: the formats that were not found, in words.
-        to: a form that is read.
+        name: plural name of the items.
+        endings: extensions of files that are read.
+        foreign: extensions of files that hold such items in an unsupported format.
+        formats: message that no file has a supported format.
+        to: supported format to convert to.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Kind(NamedTuple):
 
     @property
     def by_content(self) -> bool:
-        """True if files of other endings are known by their first bytes."""
-        return self.name == "pictures"
+        """True if files with other extensions are recognized by their first bytes."""
+        return self.name == "images"
 
 
 PICTURES = Kind(
-    "pictures", frozenset(ENDINGS), frozenset(FOREIGN), "no JPEG, PNG, WebP, BMP, GIF or TIFF file", "PNG or JPEG"
+    "images", frozenset(ENDINGS), frozenset(FOREIGN), "no JPEG, PNG, WebP, BMP, GIF or TIFF file", "PNG or JPEG"
 )
 VOLUMES = Kind(
     "volumes",
@@ -75,29 +75,29 @@ VOLUMES = Kind(
 
 
 class Entry(NamedTuple):
-    """One candidate: its name relative to the source, and what tells from outside whether it changed."""
+    """One candidate: its name relative to the source, and a size and stamp that change if it does."""
 
     name: str
     bytes: int
-    stamp: int  # nanoseconds of the last change, or the checksum that a zip keeps
+    stamp: int  # nanoseconds of the last change, or the checksum in a zip
 
 
 Told = tuple[tuple[str, str], ...]
-"""Names of files as they can be shown, each with a reason."""
+"""Displayed names of files, each with a reason."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds.
+    """Contents of a source.
 
     Args:
         entries: candidates in the order of their names.
-        problems: names of files that should be images and cannot be used, each with its reason.
-        read: the bytes of an entry, or the pixels of a row of an array file; from any thread. Raises `Unreadable`.
-        passed_over: names of files that are something else, each with what it is.
-        companions: how many tables, texts and notes stand beside them.
-        apart: hidden files and folders, those of systems, and runs, which are not looked into.
-        notes: what the user should know of the way in which it was read.
+        problems: names of files that should be images but cannot be used, each with the reason.
+        read: function that returns the bytes of an entry, or the pixels of a row of an array file; from any thread. Raises `Unreadable`.
+        passed_over: names of files of other kinds, each with its kind.
+        companions: number of tables, texts and notes beside them.
+        apart: hidden files and folders, those of systems, and runs, which are not searched.
+        notes: notes for the user on how the source is read.
     """
 
     entries: Sequence[Entry]
@@ -110,7 +110,7 @@ class Listing:
 
     @property
     def stamp(self) -> str:
-        """What tells from outside whether anything in it changed."""
+        """Digest that changes if anything in the source does."""
         parts = [self.entries] if not isinstance(self.entries, tuple) else self.entries
         listed = (repr(part).encode("utf8", "surrogateescape") for part in parts)
         beside = repr((self.problems, self.passed_over, self.notes))
@@ -118,32 +118,32 @@ class Listing:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """What training should say of it."""
+        """Notes on the source for the output of training."""
         if not self.passed_over:
             return self.notes
         some = "; ".join(f"{name}: {what}" for name, what in self.passed_over[:2])
         count = len(self.passed_over)
         files = "1 file is" if count == 1 else f"{count:,} files are"
-        return (*self.notes, f"{files} passed over ({by_ending(self.passed_over)}), for example {some}")
+        return (*self.notes, f"{files} skipped ({by_ending(self.passed_over)}), for example {some}")
 
 
 class Gathered:
-    """A listing in the making: each file of a source goes to its place by its name and, where that tells nothing, by its first bytes."""
+    """A listing in progress: sorts each file of a source by its name and, if that is not enough, by its first bytes."""
 
     def __init__(self, kind: Kind):
         self.kind = kind
         self.problems: list[tuple[str, str]] = []
         self.passed_over: list[tuple[str, str]] = []
-        self.apart: dict[str, None] = {}  # in a table, as each is there once
+        self.apart: dict[str, None] = {}  # an ordered set
         self.companions = 0
 
     def wanted(self, name: str, shown: str, head: Callable[[], bytes]) -> bool:
-        """True if a file is a candidate; else it is noted where it belongs.
+        """Return True if a file is a candidate; otherwise record it.
 
         Args:
-            name: of the file, without its folder.
-            shown: what it is called where it is told of.
-            head: reads its first bytes.
+            name: name of the file, without its folder.
+            shown: name for messages.
+            head: function that reads its first bytes.
         """
         ending = suffix(name)
         if ending in self.kind.endings:
@@ -163,27 +163,27 @@ class Gathered:
     def _by_content(self, shown: str, head: Callable[[], bytes]) -> bool:
         try:
             content = content_of(head())
-        except Exception as error:  # members of an archive fail in many ways
+        except Exception as error:  # damaged members raise many kinds of errors
             self.problems.append((shown, f"it cannot be read ({getattr(error, 'strerror', None) or error})"))
             return False
         if content is not None and content.format:
             return True
         if content is None:
             self.passed_over.append((shown, UNKNOWN))
-        elif content.advice == CONVERT:  # an image, in a form that is not read
+        elif content.advice == CONVERT:  # an image, in an unsupported format
             self.problems.append((shown, f"it is {content.name}; {content.advice}"))
         else:
             self.passed_over.append((shown, f"it is {content.name}; {content.advice}"))
         return False
 
     def listing(self, entries: Sequence[Entry], read: Callable[[Entry], Any], notes: tuple[str, ...] = ()) -> Listing:
-        """Return the listing of these entries and of all that was noted."""
+        """Return the listing of these entries and of everything recorded."""
         told = (tuple(sorted(self.problems)), read, tuple(sorted(self.passed_over)))
         return Listing(entries, *told, self.companions, tuple(sorted(self.apart)), notes)
 
 
 def suffix(name: str) -> str:
-    """Return the ending of a file's name, small: a million times, where a path object costs ten times as much.
+    """Return the extension of a file's name in lower case, at a tenth of the cost of a path object, for millions of names.
 
     >>> suffix("a.tar.GZ"), suffix("README"), suffix(".hidden")
     ('.gz', '', '')
@@ -193,12 +193,12 @@ def suffix(name: str) -> str:
 
 
 def is_apart(part: str) -> bool:
-    """True for hidden files and folders, and for what systems keep in a folder."""
+    """Return True for hidden files and folders, and for those that operating systems create."""
     return (part.startswith(".") and part != "..") or part.lower() in SYSTEM
 
 
 def by_ending(files: Told) -> str:
-    """Return how many files of each ending there are, in words.
+    """Return the number of files of each extension, in words.
 
     >>> by_ending((("a.mp4", "a video"), ("b.mp4", "a video"), ("README", "a text")))
     '.mp4 2, without ending 1'

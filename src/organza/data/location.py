@@ -1,12 +1,12 @@
-"""Where the data of a run is: found from any working directory, and again after the data or the run was moved.
+"""Location of a run's data: found from any working directory, and again after the data or the run was moved.
 
-recipe.json goes from hand to hand with a run, so it names the data as the user did, and an absolute path by its last part alone. The note
-RUN/data.json says where this machine last read it, as an absolute path and as one from the run's folder. Neither is believed: whoever
-opens the data compares its fingerprint.
+recipe.json travels with a run, so it names the data as the user did, and an absolute path by its last part only. The note
+RUN/data.json holds the location where this machine last read it, as an absolute path and relative to the run folder. Neither is trusted:
+the data's fingerprint is compared when it is opened.
 
-A run may be a stranger's, who could name any folder to be looked through, or any file as its table of labels. So a note carries a mark that
-only this user can make, with a key that stays in the cache. Without one, data is looked for near the run only, and read without following
-what leads elsewhere.
+A run may be a stranger's, who could name any folder to be searched, or any file as its label table. So a note carries a mark that
+only this user can make, with a key that stays in the cache. Without a mark, data is searched near the run only, and read without following
+links that lead elsewhere.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from organza.untrusted import is_trusted, printable, read_bytes, read_json, requ
 NOTE = "data.json"
 NOTE_BYTES = 2**16
 ABOVE = 3
-"""Folders above a run's in which a relative path of recipe.json is looked for."""
+"""Number of folders above a run's in which a relative path of recipe.json is searched."""
 KEY = "marks.key"
 KEY_BYTES = 32
 
 
 def shared_name(data: str | Path) -> str:
-    """Return the name of data for recipe.json: as it was typed, without the folders of an absolute path.
+    """Return the name of data for recipe.json: as the user gave it, without the folders of an absolute path.
 
     >>> shared_name("sets/photos"), shared_name("/home/ada/photos")
     ('sets/photos', 'photos')
@@ -46,17 +46,17 @@ def shared_name(data: str | Path) -> str:
 
 
 def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
-    """Return the places where the data of a run may be, of those that exist, the likeliest first.
+    """Return the existing places where the data of a run may be, the most likely first.
 
     Args:
-        content: what recipe.json says.
-        run: folder of the run.
+        content: contents of recipe.json.
+        run: run folder.
     """
     folder, note, source = Path(run), _note(Path(run)), str(content["data"]["source"])
     own = _is_marked(note, content)
     told = (
         [folder / note["beside"]] if "beside" in note and (own or not _is_absolute(note["beside"])) else []
-    )  # first: a project that is copied as a whole has data of its own
+    )  # first, so that a copied project uses its own data
     told += [Path(note["path"])] if "path" in note and own else []
     if source.strip() and (own or not _is_absolute(source)):
         told += [*([Path(source)] if own else []), *(above / source for above in _above(folder))]
@@ -69,37 +69,38 @@ def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
             is_run = (real / "recipe.json").is_file()
             if (
                 real.exists() and not is_run and real != real.parent
-            ):  # a disk is nobody's data, and takes hours to look through
+            ):  # a whole disk is not data, and takes hours to search
                 found.setdefault(real, real if place.is_absolute() else place)
-        except (OSError, ValueError, RuntimeError):  # a name that this system cannot have
+        except (OSError, ValueError, RuntimeError):  # a name that is invalid on this system
             continue
     return list(found.values())
 
 
 def locate(content: Mapping[str, Any], run: str | Path) -> Path:
-    """Return the likeliest place of a run's data.
+    """Return the most likely place of a run's data.
 
     Args:
-        content, run: see `places`.
+        content: contents of recipe.json.
+        run: run folder.
 
     Raises:
-        UserError: the data is at none of the places that the run knows of.
+        UserError: if the data is at none of the places that the run knows.
     """
     found = places(content, run)
     if not found:
         name = printable(str(content["data"]["source"]))
         raise UserError(
-            f"The data of {run}, {name}, is not where it was: name its folder with --data, "
-            f"or train on it where it is now: organza train DATA --run {quoted(run)}"
+            f"The data of {run}, {name}, was not found: give its new location with --data, "
+            f"or train on it there: organza train DATA --run {quoted(run)}"
         )
     return found[0]
 
 
 def remember(run: str | Path, data: str | Path) -> None:
-    """Write down where this machine reads the data of a run; nothing is written where the note says so already.
+    """Record where this machine reads the data of a run, unless the note already says so.
 
     Raises:
-        UserError: the run's folder cannot be written.
+        UserError: if the run folder cannot be written.
     """
     folder, place = Path(run), Path(data).resolve()
     note = {"path": str(place)}
@@ -113,11 +114,11 @@ def remember(run: str | Path, data: str | Path) -> None:
 
 
 def is_at(content: Mapping[str, Any] | None, run: str | Path, data: str | Path) -> bool:
-    """Return True if a run was last trained on the data at this place, as far as it tells.
+    """Return True if a run was last trained on the data at this place, as far as the run shows.
 
     Args:
-        content: what recipe.json says; None where it cannot be read.
-        run: folder of the run.
+        content: contents of recipe.json; None if it cannot be read.
+        run: run folder.
         data: place of the data.
     """
     here, note = Path(data).resolve(), _note(Path(run))
@@ -130,24 +131,24 @@ def is_own(content: Mapping[str, Any], run: str | Path) -> bool:
     """Return True if this user trained the run, or named its data, on this machine.
 
     Args:
-        content: what recipe.json says.
-        run: folder of the run.
+        content: contents of recipe.json.
+        run: run folder.
     """
     return _is_marked(_note(Path(run)), content)
 
 
 def asked_of(content: Mapping[str, Any], run: str | Path, data: str | Path) -> dict[str, Any]:
-    """Return the wishes that recipe.json keeps, for the data at a place; those of a run that `is_own` are as they were.
+    """Return the data settings in recipe.json, for the data at a place; unchanged for a run that `is_own`.
 
-    Of any other run a table of labels counts where it lies in the data, or beside a file of it, and links out of a folder are not followed.
+    For any other run, a label table is used only if it lies in the data or beside a file of it; links out of a folder are not followed.
 
     Args:
-        content: what recipe.json says.
-        run: folder of the run.
+        content: contents of recipe.json.
+        run: run folder.
         data: place of its data.
 
     Raises:
-        UserError: the table lies elsewhere.
+        UserError: if the table lies elsewhere.
     """
     asked = dict(content["asked"])
     if is_own(content, run):
@@ -159,7 +160,7 @@ def asked_of(content: Mapping[str, Any], run: str | Path, data: str | Path) -> d
 
 
 def _table_near(table: str, data: Path, run: Path) -> str:
-    """Return the path of a table of labels that a run names, in its data or beside a file of it."""
+    """Return the path of a label table that a run names, in its data or beside a file of it."""
     home = data if data.is_dir() else data.parent
     relative = not _is_absolute(table) and ".." not in Path(table).parts
     names: list[str] = [table] if relative else []
@@ -171,29 +172,29 @@ def _table_near(table: str, data: Path, run: Path) -> str:
     if relative and data.is_file() and not os.path.lexists(table):  # a member of a zip
         return table
     raise UserError(
-        f"The labels of {run} are from the table {printable(table[:200])}, which is not read since it does not lie in its data: "
-        f"put it into {data}, or train on it once and name the table with --labels."
+        f"The labels of {run} are in the table {printable(table[:200])}, which is not read because it does not lie in its data: "
+        f"put it into {data}, or train on the data once and name the table with --labels."
     )
 
 
 def _is_absolute(path: str) -> bool:
-    """True if it is absolute on this system or another; on Windows, to look whether a network's path exists tells it who asks."""
+    """Return True if a path is absolute on any system; on Windows, probing a network path contacts its server."""
     return path.startswith(("/", "\\")) or path[1:2] == ":" or Path(path).is_absolute()
 
 
 def _is_near(place: Path, folder: Path) -> bool:
-    """True if a place lies in the folder of a run or one of those above it, of which the user's home and those above that are none."""
+    """Return True if a place lies in the folder of a run or one of those above it, up to the user's home, which is excluded."""
     try:
         home: Path | None = Path.home().resolve()
     except (RuntimeError, KeyError):
         home = None
-    lexical = Path(os.path.abspath(place))  # noqa: PTH100 (looks at no disk)
+    lexical = Path(os.path.abspath(place))  # noqa: PTH100 (does not access the disk)
     roots = [root for root in _above(folder) if root != root.parent and not (home and home.is_relative_to(root))]
     if not any(root in lexical.parents for root in roots):
         return False
     try:
         real = lexical.resolve()
-    except (OSError, ValueError, RuntimeError):  # a name that this system cannot have, or a link to itself
+    except (OSError, ValueError, RuntimeError):  # a name that is invalid on this system, or a link to itself
         return False
     return any(root in real.parents for root in roots)
 
@@ -205,17 +206,17 @@ def _is_marked(note: Mapping[str, str], content: Mapping[str, Any]) -> bool:
 
 
 def _mark(key: bytes, note: Mapping[str, str], content: Mapping[str, Any]) -> str:
-    """Return the mark of a note: of its places, and of what is read there for this run."""
+    """Return the mark of a note, over its places and the data settings of this run."""
     told = [note.get("path"), note.get("beside"), content["data"]["fingerprint"], content["asked"]["labels"]]
     told.append(bool(content["asked"].get("follow_links")))
     return hmac.new(key, json.dumps(told).encode(), hashlib.sha256).hexdigest()
 
 
 def _key(make: bool = False) -> bytes:
-    """Return the key that this user's notes are marked with.
+    """Return the key for this user's marks.
 
     Raises:
-        OSError, UserError: there is none, or none that this user alone can have made.
+        OSError, UserError: if there is none, or none that only this user can have made.
     """
     path = cache_folder() / KEY
     if make and not os.path.lexists(path):
@@ -240,7 +241,7 @@ def _above(folder: Path) -> list[Path]:
 
 
 def _note(folder: Path) -> dict[str, str]:
-    """Return what RUN/data.json says; nothing where there is none, or none that can be used."""
+    """Return the contents of RUN/data.json; empty if it does not exist or cannot be used."""
     try:
         content = read_json(folder / NOTE, inside=folder, most=NOTE_BYTES)
     except (OSError, ValueError):
@@ -251,7 +252,7 @@ def _note(folder: Path) -> dict[str, str]:
 
 
 def _possible(value: Any) -> bool:
-    """True if it is a text that can be the name of a place on this system."""
+    """Return True if a value is a text that can be a path on this system."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         return False
     try:

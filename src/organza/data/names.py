@@ -1,4 +1,4 @@
-"""Names of images as tables and folders write them: which of them are one, though their spelling differs."""
+"""Names of images as tables and folders write them: comparison of names with different spellings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Form = Callable[[str], str]
 
 
 def spelt(text: str) -> str:
-    r"""Return text as it is shown and compared: composed (NFC, as most systems write it; a Mac may not), and `printable`.
+    r"""Return text as it is displayed and compared: composed (NFC, as most systems write it; a Mac may not), and `printable`.
 
     >>> spelt("u\u0308ber") == "\u00fcber"
     True
@@ -31,12 +31,12 @@ def composed(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a name, composed, without the difference of capital and small letters."""
+    """Return a name, composed and in lower case."""
     return composed(composed(name).casefold())
 
 
 def without_ending(name: str) -> str:
-    """Return a name, folded, without the ending of an image.
+    """Return a name, folded, without the extension of an image.
 
     >>> without_ending("cats/IMG.1.JPG")
     'cats/img.1'
@@ -46,7 +46,7 @@ def without_ending(name: str) -> str:
 
 
 def unpadded(name: str) -> str:
-    """Return a name, folded, without an ending and the zeros that a spreadsheet takes away from a number.
+    """Return a name, folded, without an extension and without the leading zeros that spreadsheets remove from numbers.
 
     >>> unpadded("cats/0007.png")
     'cats/7'
@@ -56,7 +56,7 @@ def unpadded(name: str) -> str:
 
 
 FORMS: tuple[Form, ...] = (str, composed, folded, without_ending, unpadded)
-"""How strictly names are compared, the strictest first: two files whose names differ are two wherever both are named exactly."""
+"""Forms in which names are compared, the strictest first: names that differ in one form can be equal in the next."""
 
 
 class Ambiguous(UserError):
@@ -66,19 +66,19 @@ class Ambiguous(UserError):
 def matched(names: Sequence[str], keys: Sequence[Sequence[str]], home: str) -> list[list[int]]:
     """Return the lines of a table that name each image: none, one, or more.
 
-    A name is looked for as it is, then in each of the looser `FORMS`, then as the end of a longer path: C:/pictures/cats/1.png for
-    cats/1.png, or 1.png for cats/1.png where no other folder has one. An image or a line that has found its partner looks no further.
+    A name is searched in its exact form, then in each of the looser `FORMS`, then as the end of a longer path: C:/sets/cats/1.png for
+    cats/1.png, or 1.png for cats/1.png if no other folder has one. A matched image or line is not matched again.
 
     Args:
-        names: of the images, relative to the source.
-        keys: of each line, the names that it may mean, relative to the source; the last of them, for the comparison of ends, as written.
-        home: name of the source's folder; of several folders that a table names, it is the one that counts.
+        names: names of the images, relative to the source.
+        keys: names that each line may mean, relative to the source; the last of them as written, for the comparison of ends.
+        home: name of the source's folder, which counts if a table names several folders.
 
     >>> matched(["a.png", "x/b.png"], [["b.png"], ["A.PNG"]], "set")
     [[1], [0]]
 
     Raises:
-        Ambiguous: a line names two images, neither of which has a line of its own.
+        Ambiguous: if a line names two images, neither of which has a line of its own.
     """
     search = _Search(names, keys, home)
     for form in FORMS:
@@ -90,7 +90,7 @@ def matched(names: Sequence[str], keys: Sequence[Sequence[str]], home: str) -> l
 
 
 class _Search:
-    """The images and lines that have no partner yet, and what was found: see `matched`."""
+    """The images and lines without a match so far, and the matches: see `matched`."""
 
     def __init__(self, names: Sequence[str], keys: Sequence[Sequence[str]], home: str):
         self.names, self.keys, self.home = names, keys, folded(home)
@@ -98,11 +98,11 @@ class _Search:
         self.found: list[list[int]] = [[] for _ in names]
 
     def take(self, claims: Mapping[int, list[int]], exact: bool = False) -> None:
-        """Give images their lines.
+        """Assign lines to images.
 
         Args:
-            claims: the images that each line may name.
-            exact: True if several images have this very name, as members of a zip can.
+            claims: images that each line may name.
+            exact: True if several images have exactly this name, as members of a zip can.
         """
         for line, images in claims.items():
             if len(images) > 1 and not exact:
@@ -115,7 +115,7 @@ class _Search:
             self.images = [image for image in self.images if not self.found[image]]
 
     def whole(self, form: Form) -> dict[int, list[int]]:
-        """The images whose name is the line's."""
+        """Return the images whose name equals the line's."""
         index = self._index(form)
         if not index:
             return {}
@@ -123,7 +123,7 @@ class _Search:
         return {line: images for line, images in hits if images}
 
     def longer(self, form: Form) -> dict[int, list[int]]:
-        """The images whose name is the end of the line's. The lines of one folder count where there are several of the same content."""
+        """Return the images whose name is the end of the line's. If several folders match, the lines of one folder are used."""
         if not self.images:
             return {}
         index: dict[str, list[int]] = defaultdict(list)
@@ -146,7 +146,7 @@ class _Search:
         return merged
 
     def shorter(self, form: Form) -> dict[int, list[int]]:
-        """The images whose name ends with the line's."""
+        """Return the images whose name ends with the line's."""
         index: dict[str, list[int]] = defaultdict(list)
         for image in self.images:
             name = form(self.names[image])
@@ -167,9 +167,9 @@ class _Search:
 
 
 def partners(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the names of two folders that belong together, each at most once, in the order of the left ones.
+    """Return matching names of two folders, each at most once, in the order of the left ones.
 
-    Names that are the same, then those that differ only by Unicode form, then by capital letters, where each side has only one.
+    Equal names match first, then names that differ only by Unicode form, then by case, if each side has only one.
 
     >>> partners(["a", "B"], ["b", "a", "c"])
     [('B', 'b'), ('a', 'a')]
@@ -188,7 +188,7 @@ def partners(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]
 
 
 def ancestors(names: Sequence[str]) -> list[str]:
-    """Return every folder that some of these names lie in, at any depth, the topmost first; "" is the source itself.
+    """Return every folder that contains some of these names, at any depth, the topmost first; "" is the source itself.
 
     >>> ancestors(["x/a/1.png", "2.png"])
     ['', 'x', 'x/a']
@@ -199,6 +199,6 @@ def ancestors(names: Sequence[str]) -> list[str]:
 
 
 def home_of(source: str | Path) -> str:
-    """Return the name that a source goes by: of its folder, or of its file without the ending."""
+    """Return the name of a source: that of its folder, or of its file without the extension."""
     path = Path(os.path.abspath(source))  # noqa: PTH100  # resolve() would follow a link to a folder of another name
     return path.name if path.is_dir() else path.stem

@@ -1,4 +1,4 @@
-"""The bytes of a file as an image that is not decoded yet: by the decoder its first bytes ask for, bounded, or refused with a reason."""
+"""Opening of image files without decoding: by the decoder for their first bytes, within limits, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ENDINGS = (
     ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".avif", ".avifs",
     ".heic", ".heif", ".heics", ".heifs", ".hif",
 )  # fmt: skip
-MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own bound, which it only warns of up to twice as many
-MOST_PAGES = 4096  # of one file
+MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own limit, at which it only warns
+MOST_PAGES = 4096  # largest number of pages in one file
 NONE_OF_THEM = "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
 
 Content = bytes | np.ndarray
-"""The bytes of a picture file, or pixels as an array file has them: uint8 [H, W] or [H, W, C]."""
+"""Bytes of an image file, or pixels from an array file: uint8 [H, W] or [H, W, C]."""
 
 
 class Unreadable(Exception):
-    """Why a file is not a usable picture, in a few words."""
+    """A file is not a usable image; the message is the reason, in a few words."""
 
 
 def opened(content: Content) -> Image.Image:
-    """A picture from the bytes of a file, not decoded yet, or from pixels.
+    """Open an image from the bytes of a file, without decoding it, or from pixels.
 
     Raises:
-        Unreadable: not one of the formats, damaged, or larger than a picture should be.
+        Unreadable: if it is not in a supported format, is damaged, or too large.
     """
     if isinstance(content, np.ndarray):
         if content.shape[0] * content.shape[1] > MOST_PIXELS:
@@ -60,7 +60,7 @@ def opened(content: Content) -> Image.Image:
 
 
 def _identified(content: bytes, known: Known) -> Image.Image:
-    """Return the image of one format, by the decoder of that format alone."""
+    """Open an image with the decoder of one format."""
     try:
         if known.format == "HEIF":
             return _heif(io.BytesIO(content))
@@ -70,17 +70,17 @@ def _identified(content: bytes, known: Known) -> Image.Image:
     except (Image.UnidentifiedImageError, SyntaxError, KeyError):
         if known.format == "AVIF" and not features.check("avif"):
             raise Unreadable("it is an AVIF image, which this build of Pillow cannot read; " + CONVERT) from None
-        other = "it is of a kind that Pillow does not read (such as colours in floats), or " * (known.format == "TIFF")
+        other = "its values are not supported by Pillow (such as colours in floats), or " * (known.format == "TIFF")
         raise Unreadable(f"it begins as {known.name}, but {other}its header is damaged") from None
 
 
 def _heif(file: io.BytesIO) -> Image.Image:
-    """Open a HEIC image, upright as its container says. Its opener is not registered: that would change Pillow for everyone."""
+    """Open a HEIC image, which libheif turns upright. Its opener is not registered, as that would change Pillow globally."""
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
         raise Unreadable(
-            "it is a HEIC image: pip install 'organza[heif]' makes it readable, or convert it to PNG or JPEG"
+            "it is a HEIC image: pip install 'organza[heif]' to read it, or convert it to PNG or JPEG"
         ) from None
     return HeifImageFile(file)
 
@@ -91,23 +91,23 @@ def require_size(image: Image.Image) -> None:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation that is still to be applied, 1 to 8; 1 (upright) where there is none or the EXIF block is damaged.
+    """Return the EXIF orientation that remains to be applied, 1 to 8; 1 (upright) if there is none or the EXIF block is damaged.
 
-    Pillow turns TIFF images itself when they are loaded, and libheif HEIC images.
+    Pillow rotates TIFF images itself when it loads them, and libheif rotates HEIC images.
     """
     if image.format in ("TIFF", "HEIF"):
         return 1
     try:
         found = image.getexif().get(0x0112, 1)
-    except Exception:  # a damaged note beside the picture is no reason to lose the picture
+    except Exception:  # damaged metadata does not make an image unusable
         return 1
     return found if found in range(1, 9) else 1
 
 
 def page_numbers(image: Image.Image, most: int) -> list[int]:
-    """Return the numbers of the pages or frames that are images of their own, `most` at the most.
+    """Return the numbers of the pages or frames that are separate images, at most `most`.
 
-    Thumbnails and masks in a TIFF, and what a camera's JPEG carries beside its image (previews, maps of light), are none.
+    Thumbnails and masks in a TIFF, and the previews and gain maps in a camera's JPEG, are not.
     """
     if not may_have_pages(image) or not getattr(image, "is_animated", False):
         return [0]
@@ -118,7 +118,7 @@ def page_numbers(image: Image.Image, most: int) -> list[int]:
         return _tiff_pages(image, most)
     return list(
         range(2 if most == 2 else min(getattr(image, "n_frames", 1), most))
-    )  # of a GIF, a count reads all of it
+    )  # for a GIF, counting reads the whole file
 
 
 def may_have_pages(image: Image.Image) -> bool:
@@ -133,26 +133,26 @@ def _tiff_pages(image: Image.Image, most: int) -> list[int]:
             image.seek(number)
             if not int(image.tag_v2.get(254, 0)) & 0b101:  # type: ignore[attr-defined]  # reduced, or a mask
                 numbers.append(number)
-    except Exception:  # the end; or a damaged directory, before which the pages are good
+    except Exception:  # the end, or a damaged directory; the pages before are good
         pass
     return numbers
 
 
 @contextmanager
 def reasons() -> Iterator[None]:
-    """Turn whatever a decoder raises into the reason why a file is not usable."""
+    """Turn any error of a decoder into `Unreadable` with a reason."""
     try:
         yield
     except (Unreadable, Unscaled):
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Unreadable("it claims to be larger than 89 megapixels") from None
-    except Exception as error:  # decoders raise whatever they please
+    except Exception as error:  # decoders raise many kinds of errors
         raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
 
 
 def _mend_key(image: Image.Image, depth: int) -> None:
-    """Bring the key colour of a PNG to the 8 bits that Pillow reads it into, as it leaves the key as deep as in the file."""
+    """Convert the key colour of a PNG to the 8 bits of Pillow's image, as Pillow keeps the key as deep as in the file."""
     key = image.info["transparency"]
     if image.mode == "L" and isinstance(key, int) and depth < 8:
         image.info["transparency"] = key * 255 // (2**depth - 1)
@@ -160,21 +160,21 @@ def _mend_key(image: Image.Image, depth: int) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
-_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG that make what is seen
+_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"acTL", b"fcTL", b"fdAT")  # chunks of a PNG that determine its pixels
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _TURNED = (
     b"XML:com.adobe.xmp\0",
     b"Raw profile type exif\0",
     b"Raw profile type APP1\0",
-)  # texts that may tell the orientation
-_LONGEST_TEXT = 2**19  # bytes of such a text; Pillow refuses an image with one of 2**20 unpacked
+)  # chunks of text that may hold the orientation
+_LONGEST_TEXT = 2**19  # largest such text in bytes; Pillow refuses an image with one of 2**20 unpacked
 
 
 def _checked_png(content: bytes) -> bytes:
-    """Check the sums that PNG carries for its pixel data, which Pillow does not: else a flipped bit can pass as a picture.
+    """Check the checksums of a PNG's pixel data, which Pillow does not: otherwise a flipped bit can pass as an image.
 
-    A chunk beside the picture is taken out (a comment, a date, a profile of colours, the workflow that an image was made by): Pillow
-    refuses the picture where one is damaged or long. The orientation stays.
+    Metadata chunks (comments, dates, colour profiles, generation workflows) are removed, since Pillow
+    refuses an image if one of them is damaged or long. The orientation stays.
     """
     place, kept, begin = 8, [], 0
     while place + 12 <= len(content):
@@ -186,7 +186,7 @@ def _checked_png(content: bytes) -> bytes:
         if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
             if kind in _PIXELS:
                 raise Unreadable("it is damaged (the checksum of its pixels is wrong)")
-            spare = kind[:1].islower()  # a lower letter: not needed to show it
+            spare = kind[:1].islower()  # lower case: not needed to display the image
         else:
             spare = kind[:1].islower() and kind not in _PIXELS and not _tells_orientation(kind, content, place + 8, end)
         if spare:
@@ -199,13 +199,13 @@ def _checked_png(content: bytes) -> bytes:
 
 
 def _tells_orientation(kind: bytes, content: bytes, begin: int, end: int) -> bool:
-    """True if a chunk of a PNG may say how the picture stands, and is of a length that Pillow reads."""
+    """Return True if a chunk of a PNG may hold the orientation, and is short enough for Pillow to read."""
     if kind == b"eXIf":
         return True
     if kind not in _TEXTS or not content.startswith(_TURNED, begin) or end - begin > _LONGEST_TEXT:
         return False
     rest = content[content.index(b"\0", begin) + 1 : end]
-    if kind == b"iTXt":  # packed or not, its method, a language, the keyword in it
+    if kind == b"iTXt":  # compression flag and method, language, translated keyword
         parts = rest[2:].split(b"\0", 2)
         if rest[:1] != b"\1" or len(parts) < 3:
             return rest[:1] == b"\0"

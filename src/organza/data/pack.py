@@ -1,4 +1,4 @@
-"""The pack: a folder's pictures, decoded once, as one array of bytes in the cache, of which rows are read when they are asked for."""
+"""Packs: the images of a source, decoded once into one array of bytes in the cache, whose rows are read at each access."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from organza.errors import UserError
 from organza.progress import Progress
 from organza.untrusted import printable
 
-FORMAT = 3  # of packs: one higher whenever the same pictures would give other bytes
+FORMAT = 3  # version of packs: increased if the same images give other bytes
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Pictures ready for training.
+    """Images ready for training.
 
     Args:
-        directory: of the files in the cache.
-        images: uint8 [N, H, W, C]; rows are read from the file when they are asked for.
-        names: the source of each image, relative to its folder.
-        labels: class of each image, int64 [N], where folders name two or more classes; else None.
-        classes: their names.
-        broken: files that were left out, each with its reason.
-        fingerprint: sha256 of the images that are used, and of the settings.
-        former_fingerprints: those that earlier versions gave the same images.
-        notes: what the user should know of how they were read.
-        scale: the values that are black and white in deep images, by kind; see `deep`.
+        directory: folder of the files in the cache.
+        images: uint8 [N, H, W, C]; rows are read from the file at each access.
+        names: name of each image, relative to the source.
+        labels: class of each image, int64 [N], if folders name two or more classes; else None.
+        classes: names of the classes.
+        broken: skipped files, each with the reason.
+        fingerprint: sha256 of the images in use and of the settings.
+        former_fingerprints: fingerprints by earlier versions of the same images.
+        notes: notes for the user on how the images are read.
+        scale: values that become black and white in deep images, by kind; see `deep`.
     """
 
     directory: Path
@@ -90,31 +90,31 @@ def open_data(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Pack:
-    """The pictures of a folder, a zip or an array file, packed; from the cache where nothing changed.
+    """Pack the images of a folder, a zip or an array file, or return the pack in the cache if nothing changed.
 
     Args:
-        source: is only read, never written to.
-        size: to bring them to; None chooses 32 or 64 by their own sizes.
-        channels: 1, 3 or 4; None looks at some of them.
-        fit: "crop" the middle, "pad" the whole picture, or of pictures that are two take the "left" or the "right" half.
-        pages: "first" takes the first page or frame of a file that has several, "all" takes each as an image: scan.tif#3.
-        follow_links: read what links in a folder lead to outside of it.
-        cache: the folder for packs.
-        workers: threads that decode; one for each core by default.
-        progress: is told (what, done, total).
+        source: folder, zip or array file; it is only read.
+        size: size of the packed images; None chooses 32 or 64 by their own sizes.
+        channels: 1, 3 or 4; None decides by a sample of the images.
+        fit: "crop" the middle, "pad" the whole image, or take the "left" or the "right" half of images that are two.
+        pages: "first" uses the first page or frame of a file that has several, "all" uses each as an image: scan.tif#3.
+        follow_links: True to follow links that lead out of a folder.
+        cache: folder for packs.
+        workers: number of decoding threads; one for each core by default.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: no such source, no pictures in it, none of them readable, or no room for the pack.
+        UserError: if the source does not exist, holds no readable images, or there is no room for the pack.
 
     >>> open_data("photos", size=Size(96, 64)).images.shape    # doctest: +SKIP
     (5000, 64, 96, 3)
     """
     if channels not in (None, 1, 3, 4):
-        raise UserError(f"--channels is {channels}; it can be 1 (grey), 3 (colour) or 4 (colour and opacity).")
+        raise UserError(f"--channels is {channels}; it must be 1 (grey), 3 (colour) or 4 (colour and opacity).")
     if fit not in FITS:
-        raise UserError(f"fit is {fit}; it can be {' or '.join(FITS)}.")
+        raise UserError(f"fit is {fit}; it must be {' or '.join(FITS)}.")
     if pages not in PAGES:
-        raise UserError(f"--pages is {pages}; it can be {' or '.join(PAGES)}.")
+        raise UserError(f"--pages is {pages}; it must be {' or '.join(PAGES)}.")
     packs = (cache or cache_folder()) / "packs"
     found = listing(source, follow_links=follow_links)
     asked = {"format": FORMAT, "size": size, "channels": channels, "fit": fit, "pages": pages}
@@ -122,7 +122,7 @@ def open_data(
     if (known := recall(packs, seen)) is not None:
         return _opened(*known)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's: what matters of them is an error here, with the file's name
+        warnings.simplefilter("ignore")  # Pillow's: relevant ones are errors here, with the file's name
         work = _Work(found, str(source), _recipe(found, size, channels, fit), pages, workers, progress)
         directory, told = work.packed(packs)
     remember(packs, seen, directory, told)
@@ -130,7 +130,7 @@ def open_data(
 
 
 def distinct(pack: Pack, limit: int) -> int:
-    """How many different images there are, counting no further than `limit`."""
+    """Count the different images, up to `limit`."""
     seen: set[bytes] = set()
     for image in pack.images:
         seen.add(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest())
@@ -140,7 +140,7 @@ def distinct(pack: Pack, limit: int) -> int:
 
 
 class _Recipe(NamedTuple):
-    """How each picture becomes an image."""
+    """Settings for packing each image."""
 
     size: Size
     channels: int
@@ -154,7 +154,7 @@ def _recipe(found: Listing, size: Size | None, channels: int | None, fit: str) -
 
 @dataclass(frozen=True)
 class _Work:
-    """The packing of one listing."""
+    """Packing of one listing."""
 
     found: Listing
     source: str
@@ -164,9 +164,9 @@ class _Work:
     progress: Progress | None
 
     def packed(self, packs: Path) -> tuple[Path, dict[str, Any]]:
-        """Return the folder of the pack, and what is told of the listing.
+        """Return the folder of the pack, and the notes on the listing.
 
-        Most data sets have no deep image, so the first look that deep ones need is taken only when one is met.
+        Most data sets have no deep images, so the first pass that these need is made only when one is met.
         """
         try:
             return self._stored(packs, deep.unknown, {}, {})
@@ -176,14 +176,14 @@ class _Work:
             return self._stored(packs, deep.fixed(scales), scales, extents)
 
     def _look(self) -> dict[str, list[Extent]]:
-        """Return the extents of the values of all deep files, by kind."""
+        """Return the ranges of the values of all deep files, by kind."""
         found: dict[str, list[Extent]] = defaultdict(list)
         looked = in_order(lambda entry: _extents(self.found, entry, self.pages), self.found.entries, self.workers)
         for done, (_, seen) in enumerate(looked, 1):
             if seen is not None:
                 found[seen[0]].append(seen[1])
             if self.progress:
-                self.progress("looking at deep pictures", done, len(self.found.entries))
+                self.progress("looking at deep images", done, len(self.found.entries))
         return found
 
     def _stored(
@@ -191,7 +191,7 @@ class _Work:
     ) -> tuple[Path, dict[str, Any]]:
         found, recipe, size = self.found, self.recipe, self.recipe.size
         count, told = len(found.entries), dict[str, Any]()
-        # Large pictures are many bytes in flight, and so are all pages of a file.
+        # Large images need much memory in flight, and so do all pages of a file.
         chunk = (
             max(1, min(CHUNK, 2**24 // (size.width * size.height * recipe.channels))) if self.pages == "first" else 1
         )
@@ -200,7 +200,7 @@ class _Work:
         )
 
         def fill(files: PackFiles) -> dict[str, Any]:
-            """Append every picture that can be used, and say what they are."""
+            """Write every usable image, and return the facts about them."""
             folders: list[str] = []
             broken, several = list(found.problems), 0
             for done, (entry, images) in enumerate(decoded, 1):
@@ -213,11 +213,11 @@ class _Work:
                             broken.append((printable(name), image))
                             continue
                         files.append(name, image)
-                        folders.append(sys.intern(name[: name.rfind("/") + 1]))  # once for all of its pictures
+                        folders.append(sys.intern(name[: name.rfind("/") + 1]))  # one string for all of its images
                 if self.progress:
-                    self.progress("packing pictures", done, count)
+                    self.progress("packing images", done, count)
             if not folders:
-                raise UserError(f"None of the {count} pictures in {self.source} can be used ({_first(broken)}).")
+                raise UserError(f"None of the {count} images in {self.source} can be used ({_first(broken)}).")
             settings = recipe._asdict()
             labels, classes = classes_of(folders)
             told["broken"] = broken
@@ -245,7 +245,7 @@ def pages_in_words(several: int, pages: str) -> list[str]:
 
 
 def _named(name: str, pages: Pages) -> list[tuple[str, np.ndarray | str]]:
-    """The images of a file, each with its name."""
+    """Return the images of a file, each with its name."""
     if len(pages.images) == 1:
         return [(name, pages.images[0])]
     return [(f"{name}#{number}", image) for number, image in enumerate(pages.images, 1)]
@@ -261,7 +261,7 @@ def _images(found: Listing, entry: Entry, recipe: _Recipe, scaling: Scaling, pag
 def _extents(found: Listing, entry: Entry, pages: str) -> tuple[str, Extent] | None:
     try:
         return extents(found.read(entry), pages)
-    except Unreadable:  # told when it is packed
+    except Unreadable:  # reported when it is packed
         return None
 
 
@@ -274,7 +274,7 @@ def _opened(directory: Path, told: Mapping[str, Any]) -> Pack:
         rest = tuple(map(str, told["former"])), tuple(map(str, told["notes"])), deep.read_scales(manifest["scale"])
     except Damage as error:
         raise UserError(
-            f"The pack {directory} was changed or removed while it was opened; do the same again."
+            f"The pack {directory} was changed or removed while it was opened; run the same command again."
         ) from error
     return Pack(directory, in_use(images, directory), names, labels, classes, broken, manifest["fingerprint"], *rest)
 

@@ -1,4 +1,4 @@
-"""Two domains of pictures: pairs that belong together, or two folders that know nothing of each other."""
+"""Two domains of images: matching pairs, or two unpaired folders."""
 
 from __future__ import annotations
 
@@ -39,35 +39,35 @@ from organza.seeding import stream
 from organza.untrusted import printable, read_bytes
 
 A, B = ("a", "A", "trainA"), ("b", "B", "trainB")
-OTHERS = ("testA", "testB", "valA", "valB")  # beside trainA and trainB: inputs to translate afterwards
-SPLITS = ("train", "val", "test")  # each with a and b in it, as some data sets are shipped
+OTHERS = ("testA", "testB", "valA", "valB")  # beside trainA and trainB: inputs to translate after training
+SPLITS = ("train", "val", "test")  # folders with a and b inside, as in some data sets
 
 
-SOME = 20  # pairs whose proportions are looked at
+SOME = 20  # pairs whose proportions are compared
 
 
 class Packs(NamedTuple):
-    """One domain: its pictures as they are, and a little larger to show parts of in training; the same pack where there is no jitter."""
+    """One domain: its images, and enlarged ones for random crops in training; the same pack if there is no jitter."""
 
     plain: Pack
     grown: Pack
 
 
 class Domains(Batches):
-    """What pairs and unpaired domains share: two sets of pictures, a translated to b, {"a", "b"}.
+    """Base of pairs and unpaired domains: two sets of images, a to be translated to b, {"a", "b"}.
 
-    Training shows parts of enlarged pictures, all else the pictures as they are: what is measured and looked at is what `translate` gets.
+    Training uses random crops of enlarged images, everything else the images themselves, as `translate` does.
 
     Args:
-        source: a folder with the subfolders a and b.
-        packs: of a and of b.
-        count: of items.
-        jitter: load the pictures this many pixels larger and show a random part of them, another in each pass.
-        mirror: flip each training image left to right with a chance of one half.
+        source: folder with the subfolders a and b.
+        packs: packs of a and of b.
+        count: number of items.
+        jitter: pixels by which training images are enlarged and randomly cropped, differently in each pass.
+        mirror: True to flip each training image left to right with probability one half.
     """
 
-    images: tuple[Rows, Rows]  # of a and of b as they are, uint8 [N, H, W, C]
-    grown: tuple[Rows, Rows]  # the same for training, uint8 [N, H + jitter, W + jitter, C]
+    images: tuple[Rows, Rows]  # images of a and of b, uint8 [N, H, W, C]
+    grown: tuple[Rows, Rows]  # enlarged ones for training, uint8 [N, H + jitter, W + jitter, C]
 
     def __init__(self, source: Source, packs: tuple[Packs, Packs], count: int, jitter: int, mirror: bool):
         super().__init__(count, source.seed)
@@ -93,7 +93,7 @@ class Domains(Batches):
         return super().facts() | {"source_shape": list(self.source_shape)}
 
     def shown(self, images: np.ndarray, positions: Sequence[int], side: str = "") -> Tensor:
-        """Grown images as they are shown at these positions: a part of each, perhaps mirrored."""
+        """Return enlarged images as used in training at these positions: cropped, and possibly mirrored."""
         images = mirrored(images, flips(self.seed, positions, side) if self.mirror else ())
         if self.jitter:
             height, width = images.shape[1] - self.jitter, images.shape[2] - self.jitter
@@ -106,17 +106,18 @@ class Domains(Batches):
 
 
 class Pairs(Domains):
-    """Pairs of pictures that belong together, {"a", "b"} of the same item: for Pix2Pix.
+    """Pairs of images that belong together, {"a", "b"} of the same item, for Pix2Pix.
 
-    Either two folders a/ and b/ with matching names, or a folder of pictures with the two halves side by side, a on the left.
+    The source is either two folders a/ and b/ with matching names, or a folder of images with two halves side by side, a on the left.
 
     Args:
-        source: where they are.
-        size: pixels of a side, where the source has no wish.
-        jitter, mirror: see `Domains`; both sides of a pair alike.
+        source: location and settings of the data.
+        size: pixels on each side, if the source gives no size.
+        jitter: see `Domains`; equal on both sides of a pair.
+        mirror: see `Domains`; equal on both sides of a pair.
 
     Raises:
-        UserError: where names do not match (which), or the pictures are no pairs.
+        UserError: if names do not match (names them), or the images are not pairs.
 
     >>> data = Pairs(Source("pairs"))                   # doctest: +SKIP
     >>> data.at(range(4))["a"].shape                    # doctest: +SKIP
@@ -145,7 +146,7 @@ class Pairs(Domains):
             self.notes = (*self.notes, *self._cut_otherwise(a, b, packs))
 
     def _cut_otherwise(self, a: Source, b: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
-        """Return a note where the images of a pair have other proportions: the crop cuts off other parts of each, so they do not match."""
+        """Return a note if the images of a pair have different proportions, so that they are cropped differently and do not match."""
         count = len(self.matched[0])
         for item in range(0, count, max(1, count // SOME)):
             names = [side.plain.names[int(rows[item])] for side, rows in zip(packs, self.matched, strict=True)]
@@ -153,7 +154,7 @@ class Pairs(Domains):
             if one and other and abs(one.width * other.height / (one.height * other.width) - 1) > 0.05:
                 return (
                     f"the two images of a pair differ in their proportions, for example a/{printable(names[0])} is {one} and "
-                    f"b/{printable(names[1])} is {other}: each is cropped by itself, so that they do not match; bring them to one shape",
+                    f"b/{printable(names[1])} is {other}: each is cropped by itself, so they do not match; crop them to the same shape",
                 )
         return ()
 
@@ -172,17 +173,18 @@ class Pairs(Domains):
 
 
 class Unpaired(Domains):
-    """Two folders of pictures that know nothing of each other, {"a", "b"}: for CycleGAN, CUT and SimGAN.
+    """Two unpaired folders of images, {"a", "b"}, for CycleGAN, CUT and SimGAN.
 
-    Where one domain is grey and the other in colour, both are read in colour.
+    If one domain is grey and the other in colour, both are read in colour.
 
     Args:
-        source: a folder with the subfolders a and b.
-        size: pixels of a side, where the source has no wish.
-        jitter, mirror: see `Domains`.
+        source: folder with the subfolders a and b.
+        size: pixels on each side, if the source gives no size.
+        jitter: see `Domains`.
+        mirror: see `Domains`.
 
     Raises:
-        UserError: where a folder is missing or empty.
+        UserError: if a folder is missing or empty.
     """
 
     def __init__(self, source: Source, *, size: int = 64, jitter: int = 0, mirror: bool = False):
@@ -196,14 +198,14 @@ class Unpaired(Domains):
         wanted = source.wanted or Size(size, size)
         packs = (_opened(a, wanted, jitter), _opened(b, wanted, jitter))
         most = max(side.plain.channels for side in packs)
-        if any(side.plain.channels < most for side in packs):  # translators that are shown both domains need them alike
+        if any(side.plain.channels < most for side in packs):  # translators of both domains need equal channels
             packs = (
                 _opened(replace(a, channels=most), wanted, jitter),
                 _opened(replace(b, channels=most), wanted, jitter),
             )
         super().__init__(source, packs, len(packs[1].plain), jitter, mirror)
         self.others = split(len(packs[0].plain))
-        self.order_a = Order(self.others.train, source.seed + 1)  # another shuffle than that of b
+        self.order_a = Order(self.others.train, source.seed + 1)  # not the shuffle of b
 
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
         return {
@@ -229,7 +231,7 @@ class Unpaired(Domains):
 
 
 def _size_in(source: Source, name: str) -> Size | None:
-    """Return the size of an image of a folder, or of the first page of its file; None where it cannot be read any more."""
+    """Return the size of an image of a folder, or of the first page of its file; None if it can no longer be read."""
     for file in (name, name.rpartition("#")[0]):
         try:
             return size_of(read_bytes(Path(source.path) / file, LARGEST))
@@ -246,33 +248,33 @@ def _opened(source: Source, size: Size, jitter: int, fit: str = "crop") -> Packs
 
 
 def _require_halves(source: Source, size: Size) -> None:
-    """Refuse pictures whose halves are nothing like this size: they are hardly pairs."""
+    """Refuse images whose halves differ much from this size, as they are hardly pairs."""
     for facts in sampled(listing(source.path, follow_links=source.follow_links), 20):
         width, height = facts.size
         if not 0.8 <= width * size.height / (2 * size.width * height) <= 1.25:
             unpack = " (unpack a zip first)" if Path(source.path).is_file() else ""
             halves = (
-                f"; where they are, use --size {width // 2 * size.height // height}x{size.height}"
+                f"; if they are pairs, use --size {width // 2 * size.height // height}x{size.height}"
                 if width > height
                 else ""
             )
             raise UserError(
-                f"{source.path} has no folders a and b{unpack}, and its pictures are not two halves of {size} side by side: "
+                f"{source.path} has no folders a and b{unpack}, and its images are not two halves of {size} side by side: "
                 f"one is {facts.size}{halves}.{_inside_splits(source)}"
             )
 
 
 def _inside_splits(source: Source) -> str:
-    """Return the sentence that helps where a and b lie in the splits of a data set."""
+    """Return advice if a and b lie in the splits of a data set, otherwise ""."""
     for name in SPLITS:
         split = source.within(name)
         if split and split.within(*A) and split.within(*B):
-            return f" {split.path} has both: give it instead."
+            return f" {split.path} has both: use it instead."
     return ""
 
 
 def _notes(source: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
-    """Return sentences about folders of pairs and domains that could be understood otherwise."""
+    """Return notes on ambiguous folders of pairs and domains."""
     taken = [place.path for place in (source.within(*A), source.within(*B)) if place]
     if len(taken) < 2:
         return split_notes(source.path, packs[0].plain.names)
@@ -285,7 +287,7 @@ def _notes(source: Source, packs: tuple[Packs, Packs]) -> tuple[str, ...]:
 
 
 def _beside(folder: Path, taken: Sequence[str | Path]) -> list[str]:
-    """Return the folders and images that lie beside those that are taken, those that are known by their names first."""
+    """Return the folders and images beside those in use, known names first."""
     try:
         items = sorted(folder.iterdir())
     except OSError:
@@ -300,12 +302,12 @@ def _beside(folder: Path, taken: Sequence[str | Path]) -> list[str]:
 
 
 def _one_of(place: Path, taken: Sequence[str | Path]) -> bool:
-    """True if a folder is one of these: where capitals make no difference, a and A are."""
+    """Return True if a folder is one of these; on systems that ignore case, a and A are the same."""
     return any(place.samefile(other) for other in taken)
 
 
 def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of two packs that belong together by their names without endings: see `partners`. A broken half is left out."""
+    """Return the rows of two packs that belong together by their names without extensions: see `partners`. Broken halves are left out."""
     left, right = _by_stem(a, f"{where}/a"), _by_stem(b, f"{where}/b")
     both = partners(list(left), list(right))
     excused = {folded(_stem(name)) for pack in (a, b) for name, _ in pack.broken}
@@ -316,37 +318,37 @@ def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
         some = ", ".join(map(printable, sorted(lonely)[:3]))
         raise UserError(
             f"{len(lonely):,} {'image' if one else 'images'} in {where} {'has' if one else 'have'} no partner, for example {some}; "
-            "a/ and b/ need the same names. For two sets that are no pairs use --recipe cyclegan-light."
+            "a/ and b/ need the same names. For two unpaired sets use --recipe cyclegan-light."
         )
     if len(both) < 2:
-        raise UserError(f"{where} has {len(both)} usable pairs; 2 are the least, and 200 a good beginning.")
+        raise UserError(f"{where} has {len(both)} usable pairs; at least 2 are required, and 200 or more are better.")
     return np.array([left[stem] for stem, _ in both]), np.array([right[stem] for _, stem in both])
 
 
 def _rest(stems: Mapping[str, int], matched: Sequence[str], excused: set[str]) -> list[str]:
-    """Return the stems without a partner, but for those whose partner is there and broken."""
+    """Return the stems without a partner, except those whose partner exists and is broken."""
     return [stem for stem in stems.keys() - set(matched) if folded(printable(stem)) not in excused]
 
 
 def _by_stem(pack: Pack, where: str) -> dict[str, int]:
-    """Return the row of each name without its ending."""
+    """Return the row of each name without its extension."""
     rows = {_stem(name): row for row, name in enumerate(pack.names)}
     if len(rows) < len(pack.names):
         twice, _ = Counter(map(_stem, pack.names)).most_common(1)[0]
         names = ", ".join(printable(name) for name in pack.names if _stem(name) == twice)
         raise UserError(
-            f"{where} holds {names}, of one name but for the ending; which belongs to the pair? Move the others away."
+            f"{where} holds {names}, which differ only by extension; keep the one that belongs to the pair and move the others away."
         )
     return rows
 
 
 def _stem(name: str) -> str:
-    """Return a name without the ending of an image; what else follows a dot is part of the name.
+    """Return a name without the extension of an image; other text after a dot is part of the name.
 
     >>> _stem("x/im.1.png"), _stem("scene.1"), _stem("scan.tif#2")
     ('x/im.1', 'scene.1', 'scan#2')
     """
-    file, sign, page = name.rpartition("#")  # the page of a file that has several
+    file, sign, page = name.rpartition("#")  # the page of a file with several
     if sign and page.isdecimal() and suffix(file) in ENDINGS:
         return f"{file[: -len(suffix(file))]}#{page}"
     return name[: -len(suffix(name))] if suffix(name) in ENDINGS else name

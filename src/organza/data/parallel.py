@@ -1,4 +1,4 @@
-"""Work on many items with several threads, results in order, only a few in flight."""
+"""Work on many items with several threads: results in order, few in flight."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-CHUNK = 16  # items for one call of a thread: a call costs as much as a small picture
+CHUNK = 16  # items for one call of a thread: a call costs as much as a small image
 
 
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None, chunk: int = CHUNK
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item with its result. Memory stays flat for a million items.
+    """Yield each item with its result. Memory stays constant for any number of items.
 
-    Threads, since Pillow decodes without holding the interpreter; unlike processes they need no guard in the caller's script, start
+    Uses threads, since Pillow decodes without the interpreter lock; unlike processes they need no guard in the caller's script, start
     at once and copy nothing.
 
     >>> list(in_order(abs, [-1, 2, -3], workers=2))
@@ -38,4 +38,4 @@ def in_order(
             some, future = flying.popleft()
             yield from zip(some, future.result(), strict=True)
     finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C too: at most a chunk for each thread is waited for
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C too: waits for at most a chunk for each thread

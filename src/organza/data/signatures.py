@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: a format that is read, or something else, with its name and what to do about it."""
+"""File signatures: the content of a file by its first bytes, a supported format or another one with advice."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 import struct
 from typing import NamedTuple
 
-HEAD = 4096  # bytes that tell; an SVG may begin with a long comment
+HEAD = 4096  # bytes to inspect; an SVG may begin with a long comment
 CONVERT = "convert it to PNG or JPEG"
 NOT_AN_IMAGE = "it is no image"
 
 READ = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
-"""Formats that are read, by Pillow's names, and HEIF by pillow-heif. Each has a decoder in the process: none starts a program, as the one
-for EPS does, and none is a container that would lead further."""
+"""Supported formats, by Pillow's names, and HEIF by pillow-heif. Each has a decoder inside the process: none starts a program, as the
+one for EPS does, and none is a container for other formats."""
 
 
 class Content(NamedTuple):
     """A file's content by its first bytes.
 
     Args:
-        format: one of `READ`, or nothing.
-        name: in words, with an article: "a HEIC image".
-        advice: what to do with it where it is not read.
+        format: one of `READ`, or "".
+        name: description with an article: "a HEIC image".
+        advice: advice for a format that is not supported.
     """
 
     format: str
@@ -104,7 +104,7 @@ _STARTS: tuple[tuple[bytes, Content], ...] = (
 )
 
 _COMMON = {start[:3]: (start, content) for start, content in _STARTS if content.format in ("JPEG", "PNG")}
-_BRANDS = {  # of ISO media files, in their ftyp box
+_BRANDS = {  # ISO media files, by brand in their ftyp box
     **dict.fromkeys((b"avif", b"avis"), Content("AVIF", "an AVIF image")),
     **dict.fromkeys(
         (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), Content("HEIF", "a HEIC image")
@@ -118,12 +118,12 @@ _RAW = Content("", "a camera's raw file, whose first image is a thumbnail", "dev
 
 
 def content_of(head: bytes) -> Content | None:
-    r"""Return what content a file has by its first `HEAD` bytes; None where they tell nothing.
+    r"""Return the content of a file by its first `HEAD` bytes; None if they are not recognized.
 
     >>> content_of(b"\x89PNG\r\n\x1a\n...").format, content_of(b"<!DOCTYPE html><html>").name
     ('PNG', 'a web page (HTML)')
     """
-    common = _COMMON.get(head[:3])  # a million times, so first of all
+    common = _COMMON.get(head[:3])  # first, as it serves millions of files
     if common is not None and head.startswith(common[0]):
         return common[1]
     content = _by_start(head)
@@ -154,11 +154,11 @@ def _by_start(head: bytes) -> Content | None:
 
 
 def _by_brand(head: bytes) -> Content:
-    """Return what an ISO media file is: by its major brand, then by those that it is compatible with."""
+    """Return the content of an ISO media file, by its major brand, then by its compatible brands."""
     end = min(len(head), max(16, int.from_bytes(head[:4], "big")), 256)
     brands = [head[8:12], *(head[place : place + 4] for place in range(16, end - 3, 4))]
     told = [brand for brand in brands if brand in _BRANDS]
-    if brands[0] in (b"mif1", b"msf1", b"mif2"):  # which codec is inside, the others tell
+    if brands[0] in (b"mif1", b"msf1", b"mif2"):  # the other brands give the codec
         told = sorted(told, key=lambda brand: brand in (b"mif1", b"msf1", b"mif2"))
     return _BRANDS[told[0]] if told else _VIDEO
 
@@ -167,7 +167,7 @@ def _text(head: bytes) -> Content | None:
     try:
         text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4 or not head:  # else the end of a character is cut off
+        if error.start < len(head) - 4 or not head:  # otherwise the last character is cut off
             return None
         text = head[: error.start].decode("utf-8-sig", "replace")
     begin = text.lstrip().lower()
@@ -183,12 +183,12 @@ def _text(head: bytes) -> Content | None:
 
 
 def _is_raw(head: bytes) -> bool:
-    """True if a TIFF is a camera's raw file: it says so (DNG), or its first image is a thumbnail and the real ones lie deeper."""
+    """Return True if a TIFF is a camera's raw file: it is marked as DNG, or its first image is a thumbnail and the others lie deeper."""
     order = "<" if head[:2] == b"II" else ">"
     if len(head) < 8 or head[2:4] not in (b"*\0", b"\0*"):
         return False
     (place,) = struct.unpack(order + "I", head[4:8])
-    if place + 2 > len(head):  # tables of contents at the end of a file are what programs write, not cameras
+    if place + 2 > len(head):  # programs write the directory at the end of a file, cameras do not
         return False
     (count,) = struct.unpack(order + "H", head[place : place + 2])
     tags = {}

@@ -1,4 +1,4 @@
-"""Sizes of pictures, written as image tools write them: width x height."""
+"""Sizes of images, written as width x height."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LARGEST = 4096
 
 
 class Size(NamedTuple):
-    """Pixels, width first."""
+    """Size in pixels, width first."""
 
     width: int
     height: int
@@ -21,13 +21,13 @@ class Size(NamedTuple):
 
 
 def parse_size(text: str) -> Size:
-    """Read 64 (a square) or 96x64 (width x height).
+    """Parse 64 (a square) or 96x64 (width x height).
 
     >>> parse_size("64"), parse_size("96x64")
     (Size(width=64, height=64), Size(width=96, height=64))
 
     Raises:
-        UserError: for anything else, and for sides of 0 or over 4096 pixels.
+        UserError: for any other text, and for sides of 0 or over 4096 pixels.
     """
     found = re.fullmatch(r"(\d{1,6})(?:[xX](\d{1,6}))?", text.strip())
     size = Size(int(found[1]), int(found[2] or found[1])) if found else None

@@ -1,6 +1,6 @@
-"""Tables that say something of each image: labels.csv, and those that data sets come with (metadata.csv, metadata.jsonl, dataset.json).
+"""Label tables: labels.csv, and those that data sets include (metadata.csv, metadata.jsonl, dataset.json).
 
-A table is whatever a stranger made: read bounded, through `organza.untrusted`, and refused in words where it could be misread.
+A table may come from a stranger: it is read within limits, through `organza.untrusted`, and refused if it is ambiguous.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from organza.errors import UserError
 from organza.untrusted import parse_json, printable
 
 TABLES = ("labels.csv", "metadata.csv", "metadata.jsonl", "dataset.json")
-"""Names of tables that are found without being named; the first that there is counts."""
-SEVERAL = ";"  # between the tags of a cell
+"""Names of tables that are found automatically; the first one that exists is used."""
+SEVERAL = ";"  # separator of the tags in a cell
 BYTES = 256 * 2**20
 COLUMNS = 10_000
-LONGEST = 100_000  # characters of a cell
+LONGEST = 100_000  # largest number of characters in a cell
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 FILE_COLUMNS = (
     ("file",),
@@ -33,10 +33,10 @@ FILE_COLUMNS = (
     ("path", "filepath", "image", "imagefile", "imagefilename", "imagename", "imagepath", "img", "imgname", "imgpath"),
     ("imageid", "imgid", "id"),
 )
-"""Names of the column that says which image a line is about, without capitals and signs; the first that a table has counts."""
+"""Names of the column with the images' names, in lower case without punctuation; the first that a table has is used."""
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -44,7 +44,7 @@ MARKS = (
 
 
 class Foreign(UserError):
-    """A file of a table's name that says nothing of any image."""
+    """A file with a table's name that holds no labels of images."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Line:
     """A line of a table.
 
     Args:
-        number: of the line in the file.
-        file: image that it is about, as written.
+        number: number of the line in the file.
+        file: name of the image, as written.
         cells: text of each column.
     """
 
@@ -67,12 +67,12 @@ class Table:
     """A table in memory.
 
     Args:
-        name: of its file, as it is shown.
-        columns: names of the columns, but for the one with the files.
-        lines: those that are about an image.
-        kinds: columns whose kind the format tells, class or number.
+        name: display name of its file.
+        columns: names of the columns, without the one of file names.
+        lines: lines that name an image.
+        kinds: columns whose kind the format declares, class or number.
         decimal_comma: True if 3,5 is a number in it.
-        notes: sentences about what was passed over.
+        notes: notes on ignored parts.
     """
 
     name: str
@@ -84,15 +84,15 @@ class Table:
 
 
 def read_table(content: bytes, name: str) -> Table:
-    """Return the table of a file: CSV with any separator, JSON lines where it is called .jsonl, StyleGAN's labels where it is called .json.
+    """Parse a table: CSV with any separator, JSON lines for a .jsonl file, StyleGAN's labels for a .json file.
 
     Args:
-        content: of the file.
-        name: of the file, for messages; its ending tells the format.
+        content: bytes of the file.
+        name: name of the file, for messages; its extension gives the format.
 
     Raises:
-        Foreign: nothing in it names files.
-        UserError: it cannot be read, or not without a guess.
+        Foreign: if nothing in it names files.
+        UserError: if it cannot be read, or is ambiguous.
 
     >>> read_table(b"file;age\\n1.png;3,5\\n", "labels.csv").lines
     [Line(number=2, file='1.png', cells=('3,5',))]
@@ -128,7 +128,7 @@ def _text(content: bytes, name: str) -> str:
 
 
 def _foreign(content: bytes) -> str:
-    """Return what a file is that is no text, in words, where its first bytes tell; a table of a spreadsheet's own format is a zip."""
+    """Describe a file that is not text, by its first bytes; a spreadsheet's own format is a zip."""
     if content.startswith(b"PK\3\4"):
         return "a spreadsheet or a zip"
     if content.startswith(b"\xd0\xcf\x11\xe0"):
@@ -138,9 +138,9 @@ def _foreign(content: bytes) -> str:
 
 
 def _csv(text: str, name: str) -> Table:
-    text = io.StringIO(text, newline=None).read()  # all line ends become \n, those of an old Mac as well
+    text = io.StringIO(text, newline=None).read()  # converts all line ends to \n, also those of old Macs
     skipped = 0
-    if told := re.match(r'"?sep=([,;|\t])"?\n', text, re.IGNORECASE):  # what Excel writes for itself
+    if told := re.match(r'"?sep=([,;|\t])"?\n', text, re.IGNORECASE):  # Excel's declaration of the separator
         text, skipped = text[told.end() :], 1
     if aligned := _aligned(text):
         text, skipped = aligned, 1
@@ -148,7 +148,7 @@ def _csv(text: str, name: str) -> Table:
     place = _file_column(header, name)
     columns = [column for k, column in enumerate(header) if k != place]
     _require_columns(columns, name)
-    kept = [k for k, column in enumerate(header) if column and k != place]  # a column without a name: pandas' own index
+    kept = [k for k, column in enumerate(header) if column and k != place]  # a column without a name is pandas' index
     rows = _parsed(text, separator, name)
     lines, unnamed = _lines(rows, header, place, kept, name, skipped)
     notes = [f"{unnamed:,} lines of {name} name no file"] if unnamed else []
@@ -159,26 +159,26 @@ def _csv(text: str, name: str) -> Table:
 
 
 def _aligned(text: str) -> str:
-    """Return a table in CelebA's form as one with tabs: a line with the number of images, one with the columns, the rest name and cells.
+    """Convert CelebA's format to tabs: a line with the number of images, one with the columns, then names and cells.
 
-    Nothing for a text of another form. Neither names nor cells have spaces in it.
+    Returns "" for other formats. Neither names nor cells contain spaces.
     """
     first, _, rest = text.partition("\n")
-    if not (count := first.strip()).isdecimal() or len(count) > 20:  # Python makes no number of thousands of digits
+    if not (count := first.strip()).isdecimal() or len(count) > 20:  # Python limits the digits of a number
         return ""
     rows = [line.split() for line in rest.split("\n") if line.strip()]
     if len(rows) != int(count) + 1 or len({len(row) for row in rows[1:]}) != 1:
         return ""
-    if len(rows[1]) == len(rows[0]) + 1:  # the column of names has none
+    if len(rows[1]) == len(rows[0]) + 1:  # the column of names has no header
         rows[0].insert(0, "file")
     return "\n".join("\t".join(row) for row in rows) + "\n"
 
 
 def _parsed(text: str, separator: str, name: str) -> list[tuple[int, list[str]]]:
-    """Return all lines with something in them, each with its number.
+    """Return all lines that are not empty, each with its number.
 
     Raises:
-        UserError: a quote is opened and never closed, so that what follows would be one cell.
+        UserError: if a quote is never closed, so that the rest would be one cell.
     """
     try:
         return list(_rows(text, separator, strict=True))
@@ -186,13 +186,13 @@ def _parsed(text: str, separator: str, name: str) -> list[tuple[int, list[str]]]
         if "unexpected end" in str(error):
             raise UserError(f"{name} cannot be read as a table: a quote is opened and never closed.") from None
     try:
-        return list(_rows(text, separator, strict=False))  # a space or a sign after a closing quote does no harm
+        return list(_rows(text, separator, strict=False))  # text after a closing quote does no harm
     except csv.Error as error:
         raise UserError(f"{name} cannot be read as a table ({error}); is a quote not closed?") from None
 
 
 def _rows(text: str, separator: str, strict: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines with something in them, each with its number."""
+    """Yield the lines that are not empty, each with its number."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=strict)
     for row in reader:
         cells = [cell.strip() for cell in row]
@@ -201,7 +201,7 @@ def _rows(text: str, separator: str, strict: bool) -> Iterator[tuple[int, list[s
 
 
 def _header(text: str, name: str) -> tuple[list[str], str]:
-    """Return the names of the columns and the separator: the first that makes one of them a column of files."""
+    """Return the names of the columns and the separator: the first one that gives a column of files."""
     for separator in SEPARATORS:
         try:
             _, header = next(_rows(text, separator, strict=False), (0, []))
@@ -211,7 +211,7 @@ def _header(text: str, name: str) -> tuple[list[str], str]:
             return header, separator
     first = printable(text.lstrip().partition("\n")[0][:60])
     raise Foreign(
-        f"{name} has no column `file`: its first line should name its columns, separated by {', '.join(SEPARATORS.values())}, "
+        f"{name} has no column `file`: its first line must name its columns, separated by {', '.join(SEPARATORS.values())}, "
         f"one of them file (or file_name, image, path); it begins with {first!r}."
     )
 
@@ -221,7 +221,7 @@ def _plain(column: str) -> str:
 
 
 def _file_column(header: Sequence[str], name: str) -> int:
-    """Return the number of the column that names the files."""
+    """Return the number of the column of file names."""
     for group in FILE_COLUMNS:
         places = [k for k, column in enumerate(header) if _plain(column) in group]
         exact = [k for k in places if header[k] in ("file", "file_name")]
@@ -230,19 +230,19 @@ def _file_column(header: Sequence[str], name: str) -> int:
         if places:
             several = " and ".join(printable(header[k]) for k in places[:3])
             raise UserError(
-                f"{name} has the columns {several}; call the one that names the images `file`, and the other otherwise."
+                f"{name} has the columns {several}; name the one with the images `file`, and rename the other."
             )
-    raise Foreign(f"{name} has no column `file`; call the one that names the images so.")
+    raise Foreign(f"{name} has no column `file`; give that name to the column of file names.")
 
 
 def _require_columns(columns: Sequence[str], name: str) -> None:
     if len(columns) > COLUMNS:
         raise UserError(
-            f"{name} has {len(columns):,} columns; {COLUMNS:,} are the most. Keep those that you mean to ask for."
+            f"{name} has {len(columns):,} columns; the limit is {COLUMNS:,}. Keep only those that you need."
         )
     column, times = Counter(filter(None, columns)).most_common(1)[0] if any(columns) else ("", 0)
     if times > 1:
-        raise UserError(f"{name} has {times} columns {printable(column[:60])}; give each a name of its own.")
+        raise UserError(f"{name} has {times} columns {printable(column[:60])}; rename all but one of them.")
 
 
 def _lines(
@@ -253,7 +253,7 @@ def _lines(
     name: str,
     skipped: int,
 ) -> tuple[list[Line], int]:
-    """Return the lines below the header, and how many say something of no file."""
+    """Return the lines below the header, and the number of lines without a file name."""
     lines, unnamed = [], 0
     for number, cells in rows[1:]:
         number += skipped
@@ -295,11 +295,11 @@ def _reason(error: ValueError) -> str:
 
 
 def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> Table:
-    """Return the table of JSON objects, one for each image; a list of strings is a cell of tags, other structures are passed over."""
+    """Return the table of JSON objects, one for each image; a list of strings is a cell of tags, other structures are ignored."""
     objects = [(number, {column.strip(): cell for column, cell in row.items()}) for number, row in objects]
     header = list(dict.fromkeys(column for _, row in objects for column in row))
     if not any(_plain(column) in group for column in header for group in FILE_COLUMNS):
-        raise Foreign(f"{name} has no entry `file_name`; each line should name the image that it is about so.")
+        raise Foreign(f"{name} has no entry `file_name`; each line must name its image with it.")
     files = header[_file_column(header, name)]
     _require_columns(header, name)
     columns = [column for column in header if column != files]
@@ -325,7 +325,7 @@ def _from_objects(objects: Iterable[tuple[int, dict[str, Any]]], name: str) -> T
 
 def _cell(value: Any) -> str | None:
     """Return a JSON value as the text of a cell; None for a structure."""
-    if value is None or value != value:  # NaN, as some programs write a cell that is empty
+    if value is None or value != value:  # NaN, which some programs write for an empty cell
         return ""
     if isinstance(value, bool):
         return str(value).lower()
@@ -367,7 +367,7 @@ def _labels_json(text: str, name: str) -> Table:
 
 
 def _is_label(row: Any) -> bool:
-    """True if it is a name and a class, a vector of numbers, or nothing."""
+    """Return True for a pair of a name and a class, a vector of numbers, or None."""
     if not isinstance(row, list | tuple) or len(row) != 2 or not isinstance(row[0], str) or not row[0].strip():
         return False
     if isinstance(row[1], list):

@@ -1,4 +1,4 @@
-"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in batches like pictures."""
+"""Volumes: cubes of voxels from array files or meshes, packed once into the cache, and served in batches like images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from organza.disk import cache_folder
 from organza.errors import UserError
 from organza.untrusted import printable, read_bytes
 
-FORMAT = 1  # of packs: one higher whenever the same files would give other bytes
-USUAL = 32  # voxels a side that meshes get where nobody asks
-LARGEST = 256  # voxels a side
-ALLOWED = "a volume is an array [D, H, W] of 0 and 1, 0 and 255, or numbers that are above the half of their range where it is solid"
+FORMAT = 1  # version of packs: increased if the same files give other bytes
+USUAL = 32  # voxels a side of voxelised meshes by default
+LARGEST = 256  # largest number of voxels a side
+ALLOWED = "a volume is an array [D, H, W] of 0 and 1, 0 and 255, or numbers that exceed the middle of their range in solid voxels"
 
 
 class Volume(NamedTuple):
@@ -40,16 +40,16 @@ class Volume(NamedTuple):
 class Volumes(Batches):
     """Cubes of voxels, {"volume"}: uint8 [N, D, H, W, 1], 0 or 255, served as float [-1, 1] [N, 1, D, H, W].
 
-    The axes of a volume: depth from front to back, height from top to bottom, width from left to right, as of a stack of pictures.
-    From a folder or zip with array files (one volume each) or meshes (.obj, .stl), or one array file [N, D, H, W]. Meshes are voxelised
-    at the size asked for, 32 if none is; arrays of that size stay as they are and others are fitted to it.
+    The axes of a volume are depth from front to back, height from top to bottom, width from left to right, like a stack of images.
+    The source is a folder or zip with array files (one volume each) or meshes (.obj, .stl), or one array file [N, D, H, W]. Meshes are
+    voxelised at the requested size, 32 by default; arrays of that size stay unchanged and others are fitted to it.
 
     Args:
-        source: where they are.
-        mirror: flip each training volume left to right with a chance of one half.
+        source: location and settings of the data.
+        mirror: True to flip each training volume left to right with probability one half.
 
     Raises:
-        UserError: where there are fewer than two, all alike, or volumes of different sizes and no size asked for (two of them are named).
+        UserError: if there are fewer than two, all are equal, or volumes differ in size and no size is given (names two of them).
 
     >>> data = Volumes(Source("furniture", size=32))      # doctest: +SKIP
     >>> data.at(range(8))["volume"].shape                 # doctest: +SKIP
@@ -62,16 +62,20 @@ class Volumes(Batches):
         self.directory, told = _packed(source)
         try:
             volumes, manifest = load(self.directory)
-            self.volumes = in_use(volumes, self.directory)  # only the asked items are read
+            self.volumes = in_use(volumes, self.directory)  # read at each access
         except Damage as error:
-            raise UserError(f"The pack {self.directory} was changed while it was opened; do the same again.") from error
+            raise UserError(
+                f"The pack {self.directory} was changed while it was opened; run the same command again."
+            ) from error
         super().__init__(len(self.volumes), source.seed)
         if self.count < 2:
             raise UserError(
-                f"{source.path} has one usable volume; a GAN learns from many: 500 is a good beginning. For pictures use --recipe dcgan-r1."
+                f"{source.path} has one usable volume; a GAN needs at least 2, better 500 or more. For images use --recipe dcgan-r1."
             )
         if all(np.array_equal(self.volumes[0], other) for other in self.volumes):
-            raise UserError(f"The {self.count} volumes in {source.path} are all alike; there is nothing to learn.")
+            raise UserError(
+                f"The {self.count} volumes in {source.path} are all equal, so there is nothing to learn; check the folder."
+            )
         self.mirror, self.names = mirror, manifest["names"]
         self.broken = tuple((name, reason) for name, reason in told["broken"])
         self.notes, self.former_fingerprints = tuple(told["notes"]), tuple(told["former"])
@@ -91,15 +95,15 @@ class Volumes(Batches):
 
 
 def volumes_in(path: str | Path, side: int | None = None, found: Listing | None = None) -> Iterator[Volume]:
-    """Every volume of a place, as cubes of this side, or as large as they are: one by one.
+    """Yield every volume of a source, as cubes of this side, or in their own size.
 
     Args:
-        path: a folder, a zip, an array file or a mesh.
-        side: voxels; None leaves arrays alone and voxelises meshes at 32.
-        found: the listing of a folder or zip, where it is known already.
+        path: folder, zip, array file or mesh.
+        side: voxels a side; None keeps arrays unchanged and voxelises meshes at 32.
+        found: listing of the folder or zip, if it is known already.
 
     Raises:
-        UserError: where there is nothing of the kind.
+        UserError: if there are no volumes.
     """
     place = Path(path)
     ending = place.suffix.lower() if place.is_file() else ""
@@ -118,13 +122,13 @@ def volumes_in(path: str | Path, side: int | None = None, found: Listing | None 
 
 
 def solid(values: np.ndarray) -> np.ndarray:
-    """Which voxels are solid: bool [D, H, W] from values of any usual range.
+    """Return the solid voxels, bool [D, H, W], from values of any usual range.
 
     >>> solid(np.array([[[0, 1]]])).tolist(), solid(np.array([[[-1.0, 0.2]]])).tolist(), solid(np.array([[[90, 200]]])).tolist()
     ([[[False, True]]], [[[False, True]]], [[[False, True]]])
 
     Raises:
-        Unreadable: values that are no volume.
+        Unreadable: if the values are not a volume.
     """
     values = values.reshape([side for side in values.shape if side != 1] if values.ndim > 3 else values.shape)
     if values.ndim != 3 or not values.size or max(values.shape) > LARGEST:
@@ -132,7 +136,7 @@ def solid(values: np.ndarray) -> np.ndarray:
     if values.dtype == bool:
         return np.array(values)
     if values.dtype.kind not in "iuf" or not np.isfinite(low := values.min()) or not np.isfinite(high := values.max()):
-        raise Unreadable(f"it holds {values.dtype} with values that are no numbers; {ALLOWED}")
+        raise Unreadable(f"it holds {values.dtype} with values that are not numbers; {ALLOWED}")
     level = 0.0 if low < 0 else 0.5 if high <= 1 else 127.5
     if low < -1 or high > 255 or (values.dtype.kind in "iu" and 1 < high <= level):
         raise Unreadable(f"its values go from {low:g} to {high:g}; {ALLOWED}")
@@ -140,7 +144,7 @@ def solid(values: np.ndarray) -> np.ndarray:
 
 
 def fitted(volume: np.ndarray, side: int | None) -> np.ndarray:
-    """A volume as a cube of this side: scaled so that its longest side fits, on the floor, centred. Those that fit stay as they are.
+    """Fit a volume into a cube of this side: scaled to its longest side, on the floor, centred. A volume that fits stays unchanged.
 
     >>> fitted(np.ones((2, 4, 2), bool), 8)[:, :, 4].any(1).astype(int).tolist()
     [0, 0, 1, 1, 1, 1, 0, 0]
@@ -152,7 +156,7 @@ def fitted(volume: np.ndarray, side: int | None) -> np.ndarray:
     if scale > 1:
         chosen = [np.arange(new) * old // new for new, old in zip(sizes, volume.shape, strict=True)]
         small = volume[np.ix_(*chosen)]
-    else:  # a voxel is solid where anything in it is, so that thin legs stay
+    else:  # a voxel is solid if anything in it is, so that thin parts remain
         small = np.zeros(sizes, bool)
         where = np.nonzero(volume)
         small[tuple(i * new // old for i, new, old in zip(where, sizes, volume.shape, strict=True))] = True
@@ -163,7 +167,7 @@ def fitted(volume: np.ndarray, side: int | None) -> np.ndarray:
 
 
 def _packed(source: Source) -> Recalled:
-    """The pack of a source, from the cache where nothing changed."""
+    """Return the pack of a source, from the cache if nothing changed."""
     side = _side(source.wanted)
     place = Path(source.path)
     packs = cache_folder() / "packs"
@@ -195,19 +199,19 @@ def _packed(source: Source) -> Recalled:
 
 def _filler(first: Volume, rest: Iterable[Volume], told: dict[str, Any]) -> Callable[[PackFiles], dict[str, Any]]:
     def fill(files: PackFiles) -> dict[str, Any]:
-        """Append every volume that can be used, and say what they are."""
+        """Write every usable volume, and return the facts about them."""
         broken: list[tuple[str, str]] = []
         for name, one in (first, *rest):
             if isinstance(one, str):
                 broken.append((name, one))
                 continue
             files.append(name, one[..., None] * np.uint8(255))
-        # Not the size asked for: a run remembers the one it had, and asks for it when it goes on.
+        # Not the requested size: a run remembers its size, and requests it when it resumes.
         about = {"volumes": FORMAT, **files.content, "shape": files.item}
         told["broken"] = broken
         told["former"] = [
             digest(about | {"broken": then}) for then in ([], broken)
-        ]  # version 0.1 counted those left out
+        ]  # version 0.1 included skipped files
         return {"fingerprint": digest(about)}
 
     return fill
@@ -218,7 +222,7 @@ def _side(size: Size | None) -> int | None:
         return None
     if size.width != size.height or size.width > LARGEST:
         raise UserError(
-            f"--size {size} is no cube of up to {LARGEST} voxels a side; for volumes write one number, such as 32."
+            f"--size {size} is not a cube of up to {LARGEST} voxels a side; for volumes give one number, such as 32."
         )
     return size.width
 
@@ -231,10 +235,10 @@ def _counted(volumes: Iterable[Volume], count: int, source: Source) -> Iterator[
 
 
 def _of_one_size(volumes: Iterable[Volume], place: Path) -> Iterator[Volume]:
-    """The volumes, a usable one first.
+    """Yield the volumes, a usable one first.
 
     Raises:
-        UserError: where two are of different sizes, or one is no cube.
+        UserError: if two differ in size, or one is not a cube.
     """
     waiting: list[Volume] = []
     first: tuple[str, tuple[int, ...]] | None = None
@@ -249,14 +253,14 @@ def _of_one_size(volumes: Iterable[Volume], place: Path) -> Iterator[Volume]:
             first = (name, one.shape)
             if len(set(one.shape)) > 1:
                 raise UserError(
-                    f"{name} in {place} is of {_x(one.shape)} voxels, which is no cube; --size 32 fits all into cubes."
+                    f"{name} in {place} has {_x(one.shape)} voxels, which is not a cube; use --size 32 to fit all into cubes."
                 )
             yield Volume(name, one)
             yield from waiting
         elif one.shape != first[1]:
             raise UserError(
-                f"The volumes in {place} are of different sizes: {first[0]} is of {_x(first[1])} voxels, {name} of {_x(one.shape)}; "
-                "--size 32 fits all of them."
+                f"The volumes in {place} are of different sizes: {first[0]} has {_x(first[1])} voxels, {name} has {_x(one.shape)}; "
+                "use --size 32 to fit all of them."
             )
         else:
             yield Volume(name, one)
@@ -277,14 +281,14 @@ def _read(read: Callable[[Entry], bytes], entry: Entry, side: int | None) -> np.
         try:
             values = parse_array(read(entry))
         except Failures as error:
-            raise Unreadable(f"it is no readable array file ({error})") from None
+            raise Unreadable(f"it is not a readable array file ({error})") from None
         return fitted(solid(values), side)
 
     return _told(made)
 
 
 def _told(make: Callable[[], np.ndarray]) -> np.ndarray | str:
-    """What is made, unless it is empty or cannot be: then the reason."""
+    """Return a volume, or the reason if it is empty or cannot be made."""
     try:
         volume = make()
     except Unreadable as reason:
@@ -293,23 +297,23 @@ def _told(make: Callable[[], np.ndarray]) -> np.ndarray | str:
         raise
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
-    except Exception as error:  # members of an archive fail in many ways
+    except Exception as error:  # damaged members raise many kinds of errors
         return f"it cannot be read ({error})"
     return volume if volume.any() else "nothing in it is solid"
 
 
 def _array(path: Path) -> Rows | np.ndarray:
-    """The volumes of one array file, [N, D, H, W]; a single one stands alone."""
+    """Return the volumes of one array file, [N, D, H, W]; a single volume becomes a set of one."""
     try:
         found = open_array(path)
     except Failures as error:
-        raise UserError(f"{path} cannot be used: it is no readable array file ({error}).") from None
+        raise UserError(f"{path} is not a readable array file ({error}).") from None
     shape = found.shape
     shape = shape[:-1] if len(shape) == 5 and shape[-1] == 1 else shape
     shape = (shape[0], *shape[2:]) if len(shape) == 5 and shape[1] == 1 else shape
     shape = (1, *shape) if len(shape) == 3 else shape
     if len(shape) != 4 or not found.size or max(shape[1:]) > LARGEST:
         raise UserError(
-            f"{path} holds {found.dtype} {list(found.shape)}; volumes are [N, D, H, W], of up to {LARGEST} a side."
+            f"{path} holds {found.dtype} {list(found.shape)}; it must hold volumes [N, D, H, W], of up to {LARGEST} a side."
         )
     return found.reshaped(*shape) if isinstance(found, Rows) else found.reshape(shape)

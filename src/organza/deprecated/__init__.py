@@ -1,6 +1,6 @@
-"""Module names of the version before, for one version more: each gives what moved, with a DeprecationWarning.
+"""Module names of the previous version, kept for one more version: each forwards what moved, with a DeprecationWarning.
 
-`organza.__path__` ends with this folder, so that `organza.infer` is found here. The next version goes without it.
+`organza.__path__` ends with this folder, so that `organza.infer` is found here. The next version removes it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ def forwarding(old: str, names: Mapping[str, str], rest: str = "", calls: int = 
 
     Args:
         old: name of the module.
-        names: new places of single names, as module:name.
-        rest: module that has all other names now; "" for none.
-        calls: number of calls between what is returned and who asks for a name.
+        names: new locations of single names, as module:name.
+        rest: module that now has all other names; "" for none.
+        calls: number of calls between the returned function and the code that asks for a name.
     """
 
     def get(name: str) -> Any:
@@ -26,7 +26,7 @@ def forwarding(old: str, names: Mapping[str, str], rest: str = "", calls: int = 
             raise AttributeError(f"module {old} has no attribute {name}")
         module, _, attribute = names.get(name, f"{rest}:{name}").partition(":")
         value = getattr(import_module(module), attribute)
-        text = f"{old}.{name} is {module}.{attribute} now; the old name works for one version more."
+        text = f"{old}.{name} is now {module}.{attribute}; the old name works for one more version."
         warnings.warn(text, DeprecationWarning, stacklevel=1 + calls)
         return value
 

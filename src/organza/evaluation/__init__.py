@@ -1,1 +1,1 @@
-"""Measuring a trained run, or any images, against real ones."""
+"""Evaluation of a trained run, or of any images, against real ones."""

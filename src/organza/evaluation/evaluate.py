@@ -1,4 +1,4 @@
-"""Evaluation: the pictures of a run or a folder against real ones, by one or several extractors, with all that the numbers depend on.
+"""Evaluation: images of a run or a folder against real ones, by one or several feature extractors, with the conditions of the numbers.
 
 >>> first, second = evaluate("runs/faces")                      # doctest: +SKIP
 >>> first.metrics["mmd"]                                        # doctest: +SKIP
@@ -21,7 +21,7 @@ from torch import Tensor
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
 from organza.errors import UserError, nearest
-from organza.evaluation.image_sets import MOST, Side, Trained, folder_side, is_run
+from organza.evaluation.image_sets import MOST, ImageSet, RunWithData, image_set_from_folder, is_run
 from organza.memory import require_memory
 from organza.metrics.extractors import efficientnet_lite, mobilenet
 from organza.metrics.extractors.features import Extractor, cached_features, offline_extractor, second_opinion
@@ -40,12 +40,12 @@ from organza.recipes import imported
 from organza.shell import quoted
 
 COUNT = 1000
-"""Pictures that a run makes for an evaluation, unless asked for others."""
+"""Default number of images that a run generates for an evaluation."""
 STRAIGHT = 1000
-"""Images a side, below which the extrapolated Fréchet distance is left too large."""
+"""Number of images in each set below which the extrapolated Fréchet distance stays too large."""
 SUSPECTS = 5
-JUDGED = 1000  # training images, and unseen ones, that D is asked for
-AT_ONCE = 576  # pictures between two words of progress: whole batches of every look
+JUDGED = 1000  # training images, and unseen ones, for the membership test
+AT_ONCE = 576  # images between two progress reports: whole batches of every extractor
 
 EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
     "lite0": (lambda: Pyramid(offline_extractor), efficientnet_lite.WEIGHTS.installed),
@@ -55,12 +55,12 @@ EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
 
 @dataclass(frozen=True)
 class Suspect:
-    """A sample and the training image that it is nearest to.
+    """A sample and its nearest training image.
 
     Args:
-        sample: its number or file.
-        training: the image's file, or its number.
-        distance: over the usual distance of an unseen real image.
+        sample: index or file of the sample.
+        training: file of the training image, or its index.
+        distance: distance, relative to the usual one of an unseen real image.
     """
 
     sample: str
@@ -70,16 +70,16 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured, of what, against what, and on what it depends.
+    """Results of an evaluation, with their conditions.
 
     Args:
-        of: the run or folder.
-        against: the real images.
-        metrics: by name, each with its standard error.
-        card: numbers with unlike cards must not be compared.
-        classes: of each class by itself, where there are labels.
-        suspects: the samples that are nearest to training images.
-        notes: what the reader should know.
+        of: run or folder of the images.
+        against: name of the real images.
+        metrics: estimates by name, each with its standard error.
+        card: conditions; numbers with different cards must not be compared.
+        classes: estimates for each class, if there are labels.
+        suspects: samples that are nearest to training images.
+        notes: notes for the reader.
     """
 
     of: str
@@ -91,7 +91,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the evaluation as JSON values."""
 
         def told(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
             return {name: estimate._asdict() for name, estimate in scores.items()}
@@ -118,21 +118,21 @@ def evaluate(
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> list[Evaluation]:
-    """Measure the pictures of a run or of a folder, once with each extractor.
+    """Evaluate the images of a run or of a folder, once with each extractor.
 
     Args:
-        target: a run's folder, or a folder, zip or array file of pictures.
-        against: real pictures; of a run its own held-out ones by default.
-        count: how many pictures to make, or to take from a folder; 1,000, or all up to 10,000, by default.
-        extractors: pictures to features; by default EfficientNet-Lite0, and MobileNetV2 where its weights are installed.
-        seed: of the latents.
-        checkpoint: of a run: best, latest, or one's name.
-        progress: is told (what, done, total).
-        data: place of a run's own data, where it was moved.
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
+        target: run folder, or folder, zip or array file of images.
+        against: real images; a run's own held-out images by default.
+        count: number of images to generate, or to take from a folder; 1,000, or all up to 10,000, by default.
+        extractors: feature extractors; by default EfficientNet-Lite0, and MobileNetV2 if its weights are installed.
+        seed: random seed of the latents.
+        checkpoint: checkpoint of a run: best, latest, or its name.
+        progress: callback (task, done, total).
+        data: new location of a run's own data, if it was moved.
+        recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: no such run or folder, nothing to compare it with, too few pictures, or pictures no extractor can see.
+        UserError: if there is no such run or folder, nothing to compare with, too few images, or images that no extractor supports.
     """
     for name, place in (("target", target), ("against", against)):
         if not isinstance(place, str | PathLike | None):
@@ -143,22 +143,22 @@ def evaluate(
     if against is not None:
         require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
-        raise UserError(f"--count is {count}; an evaluation needs {LEAST} pictures at least.")
+        raise UserError(f"--count is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
-        trained = Trained(target, checkpoint, progress, recipe, at=data)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data)
         if data is not None:
-            _ = trained.data  # a place that was named must be right
+            _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
         audited = _membership(trained, sides)
     elif data is not None:
-        raise UserError(f"{target} is no run of organza, so it has no data of its own: give --data with runs alone.")
+        raise UserError(f"{target} is not a run, so it has no data of its own; give --data with runs only.")
     else:
         sides = _sides_of_folders(target, against, count or MOST, progress)
-    for side, what in ((sides.fake, "to be measured"), (sides.real, "to measure against")):
+    for side, what in ((sides.fake, "to evaluate"), (sides.real, "to compare with")):
         if len(side) < LEAST:
-            raise UserError(f"{side.name} has {len(side)} pictures {what}; an evaluation needs {LEAST} at least.")
+            raise UserError(f"{side.name} has {len(side)} images {what}; an evaluation needs at least {LEAST}.")
     chosen = [_Told(extractor, progress) for extractor in extractors or suited(sides.real)]
     obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
     return [_measured(extractor, sides, seed, obeyed) for extractor in chosen]
@@ -166,72 +166,74 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Sides:
-    """All that a comparison is made of.
+    """The sets of images of an evaluation.
 
     Args:
-        fake, real: the pictures to be measured, and those to measure against.
-        training: what may have been copied; None where that is not known.
-        unseen: the measure of it: real pictures that were not trained on. Without them, `training` stands for itself.
-        notes: what the reader should know.
+        fake: images to evaluate.
+        real: real images to compare with.
+        training: images that may have been copied; None if they are not known.
+        unseen: real images that were not trained on, as a reference; without them, `training` is compared with itself.
+        notes: notes for the reader.
     """
 
-    fake: Side
-    real: Side
-    training: Side | None
-    unseen: Side | None
+    fake: ImageSet
+    real: ImageSet
+    training: ImageSet | None
+    unseen: ImageSet | None
     notes: tuple[str, ...]
 
 
 def _sides_of_run(
-    trained: Trained, against: str | Path | None, count: int, seed: int, progress: Progress | None
+    trained: RunWithData, against: str | Path | None, count: int, seed: int, progress: Progress | None
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
-        raise UserError(f"{missing.rstrip('.')}; or name real pictures to measure against with --against.")
+        raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with --against.")
     size = Size(run.width, run.height)
-    require_memory(count * math.prod(run.shape), f"{count:,} pictures")
-    named = None if against is None else folder_side(against, size, run.channels, progress=progress)
+    require_memory(count * math.prod(run.shape), f"{count:,} images")
+    named = None if against is None else image_set_from_folder(against, size, run.channels, progress=progress)
     if missing:
-        note = f"{missing} So memorisation is not measured, and labels are drawn as often as the data had them"
+        note = (
+            f"{missing} Therefore memorisation is not measured, and labels are drawn with their frequencies in the data"
+        )
         fake, real, training, unseen, notes = trained.sampled(count, seed), named, None, None, (note,)
     else:
         fake, own, training = trained.made(count, seed), trained.real(), trained.training()
         real = own if named is None else named
         unseen, notes = own if own.split == "held-out" else None, training.notes
-    assert real is not None  # without data, something was named
+    assert real is not None  # without data, real images were named
     return _Sides(fake, real, training, unseen, (*fake.notes, *real.notes, *notes, *_differences(fake, real)))
 
 
 def _sides_of_folders(target: str | Path, against: str | Path | None, count: int, progress: Progress | None) -> _Sides:
     if not Path(target).exists():
-        raise UserError(f"There is no {target}; give a run's folder, or a folder, a zip or an array file of pictures.")
+        raise UserError(f"There is no {target}; give a run folder, or a folder, a zip or an array file of images.")
     if against is None:
-        raise UserError(
-            f"{target} is no run of organza; name the real pictures to hold its pictures against: --against DATA."
-        )
+        raise UserError(f"{target} is not a run; to evaluate a folder, name the real images with --against DATA.")
     if is_run(against):
         raise UserError(
             f"--against {against} is a run; name its data, or evaluate the run: organza evaluate {quoted(against)}"
         )
-    fake, real = folder_side(target, most=count, progress=progress), folder_side(against, progress=progress)
+    fake, real = (
+        image_set_from_folder(target, most=count, progress=progress),
+        image_set_from_folder(against, progress=progress),
+    )
     return _Sides(fake, real, real, None, (*fake.notes, *real.notes, *_differences(fake, real)))
 
 
-def _differences(fake: Side, real: Side) -> list[str]:
-    """What is unlike on the two sides before anything is measured, and what the counts do to the numbers."""
+def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
+    """Return notes on differences of the two sets, and on the effect of their counts."""
     notes = []
     if fake.size != real.size:
         notes.append(
-            f"{fake.name} is {fake.size}, {real.name} is {real.size}: the extractor brings both to its own size, repeats grey and lays "
-            "transparency on white; a part of the distance is owed to that"
+            f"{fake.name} is {fake.size}, {real.name} is {real.size}: the extractor resizes both, repeats grey and composites "
+            "transparency on white; this causes a part of the distance"
         )
     if real.split == "training":
-        notes.append(
-            "the data is too small to hold any out: measured against the training images, which rewards copies"
-        )
+        notes.append("the data is too small to hold any out: compared with the training images, which favours copies")
     if min(len(fake), len(real)) < STRAIGHT:
         notes.append(
-            f"{len(fake):,} and {len(real):,} images: below {STRAIGHT:,} a side the extrapolated Fréchet distance stays too large"
+            f"{len(fake):,} and {len(real):,} images: below {STRAIGHT:,} in each set the extrapolated Fréchet distance stays too large"
         )
     return notes
 
@@ -258,7 +260,7 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
 
 
 def _pixels(sides: _Sides) -> dict[str, Estimate]:
-    """Nearness to training images in pixels: features may overlook a copy that they find unlike, and pixels one that was moved."""
+    """Measure the distance to training images in pixels: features can miss a copy, and pixels a shifted one."""
     if (
         sides.training is None
         or sides.fake.images.ndim != 4
@@ -270,8 +272,8 @@ def _pixels(sides: _Sides) -> dict[str, Estimate]:
     return {"pixel nearness": found.nearness, "pixel copies": found.copies}
 
 
-def _membership(trained: Trained, sides: _Sides) -> dict[str, Estimate]:
-    """How well D's scores tell training images from unseen ones; nothing where D judges no pictures alone, or none were held out."""
+def _membership(trained: RunWithData, sides: _Sides) -> dict[str, Estimate]:
+    """Measure how well D's scores separate training images from unseen ones; {} if D cannot judge images alone, or none were held out."""
     if sides.training is None or sides.unseen is None:
         return {}
     try:
@@ -281,8 +283,10 @@ def _membership(trained: Trained, sides: _Sides) -> dict[str, Estimate]:
     return {"membership": membership(*(torch.from_numpy(some) for some in scores))}
 
 
-def _classes(real: Side, real_features: Tensor, fake: Side, fake_features: Tensor) -> dict[str, dict[str, Estimate]]:
-    """The numbers of each class, where both sides know one field of the same classes."""
+def _classes(
+    real: ImageSet, real_features: Tensor, fake: ImageSet, fake_features: Tensor
+) -> dict[str, dict[str, Estimate]]:
+    """Return the metrics of each class, if both sets have one field of the same classes."""
     known, wanted = real.classes(), fake.classes()
     if len(known) != 1 or known.keys() != wanted.keys():
         return {}
@@ -290,14 +294,14 @@ def _classes(real: Side, real_features: Tensor, fake: Side, fake_features: Tenso
     return by_class(real_features, of_real, fake_features, of_fake, names) if names == others else {}
 
 
-def features(extractor: Extractor, side: Side) -> Tensor:
-    """The features of a side's pictures; kept on disk where the pictures do not change."""
+def features(extractor: Extractor, side: ImageSet) -> Tensor:
+    """Return the features of a set's images, cached on disk if the images do not change."""
     if side.key is None or side.directory is None:
         return extractor(side.images)
     return cached_features(extractor, side.images, side.key, side.directory)
 
 
-def _suspects(copied: Memorisation, fake: Side, among: Side) -> tuple[Suspect, ...]:
+def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Suspect, ...]:
     usual = copied.distances.median().item() / max(copied.nearness.value, 1e-12)
     found = []
     for index in copied.distances.argsort()[:SUSPECTS].tolist():
@@ -313,7 +317,7 @@ def _suspects(copied: Memorisation, fake: Side, among: Side) -> tuple[Suspect, .
 
 
 def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
-    """Do pictures show the labels they were asked for? The accuracy of a classifier that was trained on real ones, for each field."""
+    """Measure how well images match their labels: the accuracy, for each field, of a classifier trained on real images."""
     if sides.training is None:
         return {}
     known, wanted, found = sides.training.classes(), sides.fake.classes(), {}
@@ -324,11 +328,11 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
     return found
 
 
-def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
-    """The extractors of these names for pictures like a side's; all whose weights are installed where none is named.
+def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
+    """Return the extractors of these names for images of this kind, or all whose weights are installed if no name is given.
 
     Raises:
-        UserError: as `named_extractor`.
+        UserError: as in `named_extractor`.
     """
     if side.images.ndim == 5:
         return [ShapeStatistics()]
@@ -339,35 +343,35 @@ def suited(side: Side, named: Sequence[str] = ()) -> list[Extractor]:
 def named_extractor(
     name: str, files: Sequence[Path] = (), download: bool = False, progress: Progress | None = None
 ) -> Extractor:
-    """One extractor by its name.
+    """Return an extractor by its name.
 
     Args:
         name: lite0 or mobilenet, whose weights come inside packages; inception, clip or dinov2, whose weights are published; or
             my_module:my_extractor, a function of yours that returns an `Extractor`.
-        files: in which published weights may be.
-        download: may they be fetched?
-        progress: is told of a download.
+        files: files that may hold published weights.
+        download: True to permit their download.
+        progress: callback for a download.
 
     Raises:
-        UserError: an unknown name, with the nearest; weights that are missing, with their size and address.
+        UserError: if the name is unknown (names the nearest), or weights are missing (gives their size and address).
     """
     if ":" in name:
         made = imported(name, "--extractor")()
         if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
-            raise UserError(f"--extractor {name}: it returned a {type(made).__name__}, not an Extractor.")
+            raise UserError(f"--extractor {name} returned a {type(made).__name__}; it must return an Extractor.")
         return cast("Extractor", made)
     if name in KINDS:
         return known(name, files, download, progress=progress)
     if name not in EXTRACTORS:
         names = (*EXTRACTORS, *KINDS)
         raise UserError(
-            f"There is no extractor {name}; there are {', '.join(names)}, and my_module:my_extractor.{nearest(name, names)}"
+            f"There is no extractor {name}; choose from {', '.join(names)}, and my_module:my_extractor.{nearest(name, names)}"
         )
     return EXTRACTORS[name][0]()
 
 
 class _Told:
-    """An extractor that tells how far it is."""
+    """An extractor that reports its progress."""
 
     def __init__(self, extractor: Extractor, progress: Progress | None):
         self.extractor, self.progress = extractor, progress
@@ -378,5 +382,5 @@ class _Told:
         for start in range(0, len(images), AT_ONCE):
             found.append(self.extractor(images[start : start + AT_ONCE]))
             if self.progress:
-                self.progress(f"looking with {self.name}", min(start + AT_ONCE, len(images)), len(images))
+                self.progress(f"computing features of {self.name}", min(start + AT_ONCE, len(images)), len(images))
         return torch.cat(found)

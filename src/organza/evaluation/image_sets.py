@@ -1,4 +1,4 @@
-"""The two sides of an evaluation: pictures that a run makes or a folder holds, and the real ones that they are held against."""
+"""Image sets to evaluate: generated ones (from a run or folder) and real ones."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ from organza.shell import quoted
 from organza.untrusted import printable
 
 MOST = 10_000
-"""Pictures of a folder; of more, evenly spaced ones are taken."""
+"""Largest number of images from a folder; if there are more, evenly spaced ones are used."""
 MOST_TRAINING = 20_000
-"""Training images that samples are searched for."""
+"""Largest number of training images to search for copies."""
 FIRST = 1_000_000
-"""Number of the first latent that is measured: those of the sample grids stay out, and training measures the same ones."""
+"""Index of the first latent for evaluations, beyond those of the sample grids; training uses the same latents."""
 LARGEST = Size(256, 256)
 COMMON = Size(96, 96)
 
 
 @dataclass(frozen=True)
-class Side:
-    """Pictures on one side of a comparison.
+class ImageSet:
+    """One set of images in an evaluation.
 
     Args:
-        name: where they are from.
+        name: origin of the images.
         images: uint8 [N, H, W, C], or volumes [N, D, H, W, C].
-        key: stands for their content; None where they were just made.
-        directory: for what is derived from them.
-        names: of the pictures, where they have any.
-        labels: what is known of each, float [N, width], by `fields`.
-        fields: None where nothing is known.
-        split: which part of the data they are.
-        targets: what each should be, uint8 like the images, where it has a target of its own.
-        notes: what the user should know.
+        key: key of their content for caches; None if they were just generated.
+        directory: folder for derived data.
+        names: names of the images, if they have any.
+        labels: label of each image, float [N, width], by `fields`.
+        fields: label fields; None if there are no labels.
+        split: part of the data that they are from.
+        targets: target of each image, uint8 like the images, if there are targets.
+        notes: notes for the user.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Side:
         return "x".join(str(side) for side in (*reversed(self.images.shape[1:-1]), self.images.shape[-1]))
 
     def classes(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-        """The categorical fields, and the index of each picture's value: {field: (values, int [N])}."""
+        """Return the categorical fields with the index of each image's value: {field: (values, int [N])}."""
         if self.fields is None or self.labels is None:
             return {}
         where = self.fields.slices()
@@ -94,27 +94,28 @@ class Side:
         }
 
 
-def folder_side(
+def image_set_from_folder(
     path: str | Path,
     size: Size | None = None,
     channels: int | None = None,
     most: int = MOST,
     progress: Progress | None = None,
-) -> Side:
-    """The pictures of a folder, a zip or an array file.
+) -> ImageSet:
+    """Load the images of a folder, a zip or an array file.
 
     Args:
-        path: where they are.
-        size, channels: to bring them to, as a run brings its own. By default pictures of one size stay as they are (up to 256x256), and of
-            pictures of many sizes the middle square is taken, at 96x96: the extractor scales them to its own resolution.
-        most: how many at the most, evenly spaced.
-        progress: is told (what, done, total).
+        path: folder, zip or array file.
+        size: size of the results, as a run resizes its data. By default images of one size stay unchanged (up to 256x256), and images
+            of many sizes are cropped to the middle square, at 96x96: the extractor scales them to its own resolution.
+        channels: channels of the results; by default those of the images.
+        most: largest number of images, evenly spaced.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: no such folder, no pictures in it, none of them readable.
+        UserError: if the folder does not exist, or holds no readable images.
     """
     if not Path(path).exists():
-        listing(path)  # tells what is near
+        listing(path)  # its error suggests similar names
     pack = open_data(path, size=size or _own_size(path), channels=channels, progress=progress)
     which = _spaced(np.arange(len(pack)), most)
     notes = [f"{name} is left out: {reason}" for name, reason in pack.broken[:3]]
@@ -123,11 +124,11 @@ def folder_side(
             f"{len(pack.broken) - 3:,} more files of {path} are left out; organza data check {quoted(path)} lists them"
         )
     if len(which) < len(pack):
-        notes.append(f"{len(which):,} of the {len(pack):,} pictures in {path} are used, evenly spaced")
+        notes.append(f"{len(which):,} of the {len(pack):,} images in {path} are used, evenly spaced")
     fields = labels = None
     if pack.labels is not None:
         fields, labels = _folders_as_labels(pack.classes, pack.labels[which])
-    return Side(
+    return ImageSet(
         str(path),
         pack.images[which],
         f"{pack.fingerprint}-{len(which)}",
@@ -153,15 +154,15 @@ def _spaced(items: np.ndarray, most: int) -> np.ndarray:
     return items if len(items) <= most else items[np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
-class Trained:
-    """A run and its data, as far as it is still there.
+class RunWithData:
+    """A run with its data, if that is available.
 
     Args:
-        path: the run's folder.
+        path: run folder.
         which: best, latest, or a checkpoint's name.
-        progress: is told (what, done, total).
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
-        at: place of the data, where it was moved; it is written down for the next time.
+        progress: callback (task, done, total).
+        recipe: recipe of your own that the run was trained with: see `load`.
+        at: new location of the data, if it was moved; remembered for next time.
     """
 
     def __init__(
@@ -180,7 +181,7 @@ class Trained:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """Raises UserError: it was written by another version, or changed."""
+        """Recipe of the run. Raises UserError if it was written by another version, or changed."""
         try:
             return recorded(self.run.content["recipe"], self.run.own)
         except UserError as error:
@@ -188,18 +189,18 @@ class Trained:
 
     @cached_property
     def data(self) -> Batches:
-        """The data that it was trained on, laid out as it was.
+        """Data that the run was trained on, in the same layout.
 
         Raises:
-            UserError: it is not there, changed since, or cannot be laid out by this version.
+            UserError: if it is missing, changed, or cannot be laid out by this version.
         """
         content, path, exported = self.run.content, self.run.path, isinstance(self.run.folder, ExportedFolder)
         if exported and self.at is None:
             raise UserError(f"{path} was exported without its data; name the data's place with --data.")
         if self.at is not None:
             data = self._opened(Path(self.at))
-            if not exported:  # it may be sent on, and is to tell nobody where data is kept
-                with suppress(UserError):  # of a run that cannot be written to, it is named again the next time
+            if not exported:  # an exported folder may be sent on, and must not tell where data is
+                with suppress(UserError):  # a run that cannot be written to needs the location again next time
                     remember(path, self.at)
             return data
         first: UserError | None = None
@@ -212,26 +213,26 @@ class Trained:
         raise first from None
 
     def _untold(self, place: Path) -> UserError:
-        """The sentence for data that a stranger's run led to: nothing of it is told, since a page with it may be sent on."""
+        """Return the error for data that a stranger's run names: it reveals nothing of the data, as a page with it may be shared."""
         return UserError(
-            f"{printable(str(place))} is not what {self.run.path} was trained on, or cannot be read as it was then; "
-            "name the place of its data with --data."
+            f"{printable(str(place))} is not the data that {self.run.path} was trained on, or cannot be read as it was then; "
+            "give the location of its data with --data."
         )
 
     def _opened(self, place: Path) -> Batches:
-        """The data at a place. Raises UserError where it is none, or another than the run was trained on."""
+        """Open the data at a place. Raises UserError if there is none, or it is not the data of the run."""
         known: Mapping[str, Any] = self.run.content["data"]
         asked = self.run.content.get("asked")
         if asked is None:
             raise UserError(
-                f"{self.run.path} was begun by another version, which did not write down how its data was read."
+                f"{self.run.path} was begun by another version, which did not record how its data was read."
             )
         wishes = asked_of(self.run.content, self.run.path, place)
         data = self.recipe.data(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
-                f"{place} is not what {self.run.path} was trained on, or changed since: {difference(known, data)}. "
-                "Put back what it was, or name its place with --data."
+                f"{place} is not the data that {self.run.path} was trained on, or it has changed: {difference(known, data)}. "
+                "Restore it, or give the location of the data with --data."
             )
         facts = data.facts()
         for name in ("shape", "source_shape", "labels"):
@@ -240,34 +241,34 @@ class Trained:
         return data
 
     def missing(self) -> str:
-        """Why its data cannot be used, in words; nothing where it can."""
+        """Return the reason why the data cannot be used, or "" if it can."""
         try:
             _ = self.data
         except UserError as reason:
             return str(reason)
         return ""
 
-    def real(self) -> Side:
-        """Its held-out images; those that it was trained on where none were held out."""
+    def real(self) -> ImageSet:
+        """Return the held-out images, or the training images if none were held out."""
         split = "held-out" if len(self.data.parts.held_out) else "training"
-        return Side(
+        return ImageSet(
             printable(str(self.run.content["data"]["source"])),
             self.data.real(),
-            self.data.reference_key,  # as the referee's: its features are used again
+            self.data.reference_key,  # equal to the evaluator's, to reuse its features
             self.data.directory.parent,
             labels=self._labels(self.data),
             fields=self.run.labels,
             split=split,
         )
 
-    def training(self, most: int = MOST_TRAINING) -> Side:
-        """The images that it was trained on; of more than `most`, evenly spaced ones."""
+    def training(self, most: int = MOST_TRAINING) -> ImageSet:
+        """Return the training images; if there are more than `most`, evenly spaced ones."""
         which = _spaced(self.data.parts.train, most)
-        as_reference = copy.copy(self.data)  # `real` of a layout knows how its items look; it is asked for others
+        as_reference = copy.copy(self.data)  # the layout's `real` returns reference items; the copy has others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())
-        note = f"samples are looked for in {len(which):,} of {len(self.data.parts.train):,} training images"
-        return Side(
+        note = f"copies are searched in {len(which):,} of {len(self.data.parts.train):,} training images"
+        return ImageSet(
             printable(str(self.run.content["data"]["source"])),
             as_reference.real(),
             f"{self.data.fingerprint}-training-{len(which)}",
@@ -280,21 +281,21 @@ class Trained:
         )
 
     @torch.no_grad()
-    def made(self, count: int, seed: int) -> Side:
-        """What the averaged generator makes: of latents of a series, of the labels and inputs of the held-out items.
+    def made(self, count: int, seed: int) -> ImageSet:
+        """Generate images with the averaged generator, from latents of a series and the labels and inputs of the held-out items.
 
-        Where there is no randomness in it, each input is translated once.
+        If the generator uses no random numbers, each input is translated once.
 
         Args:
-            count: how many pictures.
-            seed: of the series.
+            count: number of images.
+            seed: random seed of the series.
         """
         with told_but_memory(
-            f"{self.run.folder.recipe} tells of a game that its networks and data cannot play; restore it"
+            f"{self.run.folder.recipe} describes a game that its networks and data do not support; restore it"
         ):
             return self._made(count, seed)
 
-    def _made(self, count: int, seed: int) -> Side:
+    def _made(self, count: int, seed: int) -> ImageSet:
         game = self._game()
         images, labels, targets, seen = [], [], [], set()
         for some in _chunks(count, FIRST):
@@ -310,8 +311,8 @@ class Trained:
             if not keep:
                 break
             if self.progress:
-                self.progress("making pictures", min(some.stop - FIRST, count), count)
-        return Side(
+                self.progress("generating images", min(some.stop - FIRST, count), count)
+        return ImageSet(
             self.name,
             np.concatenate(images)[:count],
             labels=np.concatenate(labels)[:count] if labels else None,
@@ -320,17 +321,17 @@ class Trained:
             notes=self.run.notes,
         )
 
-    def sampled(self, count: int, seed: int) -> Side:
-        """What the generator makes of latents alone, for a run whose data is gone."""
+    def sampled(self, count: int, seed: int) -> ImageSet:
+        """Generate images from latents only, for a run without its data."""
         images = self.run.sample(count, seed, FIRST)
-        return Side(self.name, images, notes=self.run.notes)
+        return ImageSet(self.name, images, notes=self.run.notes)
 
     @property
     def _labelled(self) -> bool:
         return self.run.labels is not None
 
     def _labels(self, data: Batches) -> np.ndarray | None:
-        """What is known of each reference item, [N, width]; None where the run knows no labels."""
+        """Return the label of each reference item, [N, width]; None if the run has no labels."""
         count = len(data.reference)
         if not self._labelled:
             return None
@@ -338,7 +339,7 @@ class Trained:
 
     def _game(self) -> Game:
         saved, parts = self.run.saved, self.recipe.players(self.data)
-        try:  # memory is taken only for what the checkpoint has, whatever recipe.json tells of
+        try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
             G, D = (
                 checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
                 for name, part in zip(("generator", "discriminator"), parts, strict=True)
@@ -353,7 +354,7 @@ def _chunks(count: int, first: int = 0) -> list[range]:
 
 
 def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
-    """The rows whose input has not come before; the numbers of reference items go round."""
+    """Return the rows whose input has not come before; indices of reference items repeat after the last."""
     inputs = [value.flatten(1) for name, value in batch.items() if name != output]
     rows = torch.cat(inputs, 1).numpy() if inputs else np.empty((0, 0))
     keep = []
@@ -366,12 +367,12 @@ def _new(batch: Batch, output: str, seen: set[bytes]) -> list[int]:
 
 
 def _widths(fact: Any) -> Any:
-    """Return a shape, or of labels the number of values of each: what later arithmetic takes for granted."""
+    """Return a shape, or for labels the number of values of each: the facts that later arithmetic relies on."""
     if isinstance(fact, list | tuple):
         return [len(one.get("values", ())) if isinstance(one, Mapping) else one for one in fact]
     return fact
 
 
 def is_run(path: str | Path) -> bool:
-    """Has a run begun in this folder?"""
+    """Return True if a run has begun in this folder, or it was exported."""
     return RunFolder(path).exists or ExportedFolder.is_at(path)

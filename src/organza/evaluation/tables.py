@@ -1,4 +1,4 @@
-"""Evaluations for people, as a table with what each number means and depends on, and for programs, as JSON."""
+"""Evaluations as a table for people, with explanations and conditions, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MEANINGS = {
     "mmd": ("distance (MMD, Gaussian)", "0 alike, about 1 nothing alike"),
     "kid": ("distance (MMD, cubic: KID's)", "0 alike"),
     "frechet": ("Fréchet distance", "0 alike; grows as counts fall"),
-    "frechet_infinite": ("Fréchet, endless images", "0 alike"),
+    "frechet_infinite": ("Fréchet, infinite samples", "0 alike"),
     "precision": ("precision", "share of samples that look real"),
     "recall": ("recall", "share of reals within reach"),
-    "density": ("density", "1 alike; how amid the reals"),
+    "density": ("density", "1 alike; samples among reals"),
     "coverage": ("coverage", "0.97 alike; share of reals met"),
     "diversity": ("diversity", "1 as varied as the reals"),
     "nearness": ("distance to training images", "1 as unseen reals, below 1 copies"),
     "copies": ("near-copies", f"{RARE} by chance"),
-    "pixel nearness": ("the same, in pixels", "1 as unseen reals, below 1 copies"),
+    "pixel nearness": ("distance to training, pixels", "1 as unseen reals, below 1 copies"),
     "pixel copies": ("near-copies, in pixels", f"{RARE} by chance"),
-    "membership": ("D knows its training images", "0.5 not at all, 1 by heart"),
+    "membership": ("D memorised its training set", "0.5 not at all, 1 completely"),
     "l1": ("L1 to target", "0 alike"),
     "psnr": ("PSNR, dB", "higher is nearer"),
     "ssim": ("SSIM", "1 alike"),
@@ -40,12 +40,12 @@ SURE = 3.0  # standard errors
 
 
 def as_json(evaluations: Sequence[Evaluation]) -> str:
-    """Evaluations for programs: a list, one for each target and extractor. What is not a number is null."""
+    """Return evaluations as JSON: a list, one for each target and extractor. Values that are not finite are null."""
     return json.dumps([_finite(evaluation.as_dict()) for evaluation in evaluations], indent=1)
 
 
 def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
-    """Evaluations for people: metrics in rows, a column for each; what makes columns unlike is said."""
+    """Return evaluations as a table: metrics in rows, a column for each evaluation; with warnings about different conditions."""
     parts: list[RenderableType] = [_metrics(evaluations)]
     parts += [_classes(evaluations)] if any(evaluation.classes for evaluation in evaluations) else []
     parts += [Text(f"warning: {text}", style="bold red") for text in warnings(evaluations)]
@@ -55,19 +55,19 @@ def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
 
 
 def warnings(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Why numbers of one table must not be compared with each other, and what they accuse the pictures of."""
+    """Return warnings about numbers that must not be compared, and about suspected copies."""
     found = []
     names = {evaluation.card.extractor["name"] for evaluation in evaluations}
     if len(names) > 1:
         found.append(
-            f"{' and '.join(sorted(names))} are different scales: compare distances within a column's extractor, never across; "
-            "what both agree on is worth more than either"
+            f"{' and '.join(sorted(names))} have different scales: compare distances of one extractor only; "
+            "conclusions that both support are the most reliable"
         )
     for one, other in combinations(evaluations, 2):
         if one.card.extractor["name"] != other.card.extractor["name"]:
             continue
         if differences := unlike(one.as_dict()["card"], other.as_dict()["card"]):
-            found.append(f"{one.of} and {other.of} must not be compared: unlike are {', '.join(differences)}")
+            found.append(f"{one.of} and {other.of} must not be compared: they differ in {', '.join(differences)}")
     return found + [text for evaluation in evaluations for text in _accusations(evaluation)]
 
 
@@ -82,8 +82,8 @@ def _accusations(evaluation: Evaluation) -> list[str]:
     copies, how = found[-1]
     nearest = ", ".join(f"{s.sample} and {s.training} ({s.distance:.2f})" for s in evaluation.suspects[:3])
     return [
-        f"{evaluation.of} may copy: {copies.value:.1%} of its pictures are as near to a training image as {RARE:.0%} of unseen real ones, "
-        f"{how}; nearest are {nearest}, in parts of the usual distance: look at them"
+        f"{evaluation.of} may copy: {copies.value:.1%} of its images are as near to a training image as {RARE:.0%} of unseen real ones, "
+        f"{how}; nearest are {nearest}, relative to the usual distance: inspect them"
     ]
 
 
@@ -94,7 +94,7 @@ def _metrics(evaluations: Sequence[Evaluation]) -> Table:
     for evaluation in evaluations:
         name = evaluation.card.extractor["name"]
         table.add_column(f"{evaluation.of}\n{name}" if several else name, justify="right", overflow="fold")
-    table.add_column("how to read it", style="dim")
+    table.add_column("interpretation", style="dim")
     rows = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
     for row in rows:
         label, meaning = MEANINGS.get(row, (row, ""))
@@ -136,7 +136,7 @@ def _cards(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def shown(estimate: Estimate | None) -> str:
-    """A number and its error, to the two digits of the error that mean something.
+    """Return a number and its error, rounded to two digits of the error.
 
     >>> shown(Estimate(0.21034, 0.0123)), shown(Estimate(84.82, 3.21)), shown(None)
     ('0.210 ± 0.012', '84.8 ± 3.2', '')
@@ -151,7 +151,7 @@ def shown(estimate: Estimate | None) -> str:
 
 
 def _finite(value: object) -> object:
-    """JSON has no nan."""
+    """Replace values that JSON cannot hold, such as nan, by None."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list):

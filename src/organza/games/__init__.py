@@ -1,1 +1,1 @@
-"""One GAN variant, one file."""
+"""GAN variants, one in each file."""

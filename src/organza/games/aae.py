@@ -1,8 +1,8 @@
-"""Adversarial autoencoder: a reconstruction term makes the code complete, and an adversary gives the codes the shape of a prior.
+"""Adversarial autoencoder: a reconstruction term makes the code complete, and a discriminator shapes the codes like a prior.
 
 Makhzani et al. 2015, Adversarial Autoencoders, arXiv:1511.05644, section 2:
     min_{G,E} max_D  E_z log D(z) + E_x log(1 - D(E(x))) + reconstruction * E_x |x - G(E(x))|^2 / dim x
-The paper takes the two parts in two phases of a step, each with its own rate; here they are terms of one turn, with a weight between them.
+The paper takes two phases in a step, each with its own learning rate; here both are terms of one turn, with a weight between them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from organza.penalties import Penalty
 
 
 class AAE(Encoding):
-    """D judges latents: those of the prior are the real ones, those of pictures the fakes.
+    """A game in which D judges latents: those of the prior are real, those of images are fakes.
 
     Args:
-        G, D, adversarial, penalties: see `Game`.
+        G: networks `generator` and `encoder`.
+        D: discriminator of latents.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
         reconstruction: weight of the mean squared error of reconstructions, pixels in [-1, 1].
     """
 
@@ -48,6 +51,6 @@ class AAE(Encoding):
         return {"reconstruction": self.reconstruction * mse_loss(made["image"], batch["image"])}
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
-        """Original, reconstruction, and a sample of the prior; the sheet of real pictures stays as it is."""
+        """Return the original, its reconstruction, and a sample of the prior; in the grid of real images, the original only."""
         real = batch["image"]
         return [output] if output is real else [real, self.play(batch)["image"], output]

@@ -1,4 +1,4 @@
-"""AC-GAN: D is not told the label but has to find it, and G has to make pictures that show it.
+"""AC-GAN: D does not receive the label but classifies it, and G has to generate images of the right class.
 
 L_S = E log P(real | x) + E log P(fake | G(z, y)),   L_C = E log P(y | x) + E log P(y | G(z, y)):
 D maximises L_S + L_C, G maximises L_C - L_S.  Odena, Olah and Shlens 2017, arXiv:1610.09585, eqs. 2 and 3.
@@ -19,11 +19,14 @@ from organza.penalties import Penalty
 
 
 class AuxiliaryClassifier(Conditional):
-    """Noise and a label to data; D sees no label, and what it reads from a picture counts on both sides.
+    """A game with an auxiliary classifier: noise and a label to data; D sees no label, and its classification counts on both sides.
 
     Args:
-        G, D, adversarial, penalties: as in every game.
-        weight: of L_C beside L_S, which is 1 in the paper.
+        G: generator of noise and a label.
+        D: discriminator with a classifier `guesses`.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
+        weight: weight of L_C relative to L_S, which is 1 in the paper.
     """
 
     def __init__(
@@ -62,14 +65,14 @@ class AuxiliaryClassifier(Conditional):
 
 
 def misread(labels: Any, guesses: Tensor, rows: Tensor) -> Tensor:
-    """How wrong guesses are: -log P(y | x), added over the fields, mean over the batch.
+    """Compute the classification loss: -log P(y | x), summed over the fields, mean over the batch.
 
     Cross entropy for a class, binary cross entropy for each tag of several, half the squared error for a number (a Gaussian's).
 
     Args:
-        labels: the fields, a `Labels`.
+        labels: label fields, a `Labels`.
         guesses: logits of classes and tags, values of numbers, [N, width].
-        rows: what is true, [N, width].
+        rows: true labels, [N, width].
 
     >>> import torch; from organza.data.labels import Field, Labels
     >>> misread(Labels((Field("class", ("cat", "dog"), (0.5, 0.5)),)), torch.zeros(3, 2), torch.eye(2)[[0, 1, 1]])  # log 2

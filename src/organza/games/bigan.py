@@ -1,4 +1,4 @@
-"""Bidirectional GAN: an encoder learns the generator's inverse without ever being shown a pair of the two.
+"""Bidirectional GAN: an encoder learns the generator's inverse without ever seeing a pair of both.
 
 Donahue, Krähenbühl and Darrell 2017, Adversarial Feature Learning, arXiv:1605.09782, eq. 3; independently Dumoulin et al. 2017,
 Adversarially Learned Inference, arXiv:1606.00704, eq. 4:
@@ -18,7 +18,7 @@ from organza.networks.bigan import pair
 
 
 class BiGAN(Encoding):
-    """D judges pairs: a real picture with its latent E(x) against a made picture G(z) with its latent."""
+    """A game in which D judges pairs: a real image with its latent E(x) against a generated image G(z) with its latent."""
 
     def play(self, batch: Batch) -> Batch:
         return {"image": self.decode(batch["z"]), "z": self.encode(batch["image"])}
@@ -27,7 +27,7 @@ class BiGAN(Encoding):
         return [Duel(self.D, pair(batch["image"], made["z"]), pair(made["image"], batch["z"]))]
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """E's part: it makes the pairs on the real side, and wants them taken for the others, as G wants the converse."""
+        """Return E's term: it makes the pairs on the real side, and should have them judged as fakes, as G wants the converse."""
         (duel,) = self.duels(batch, made)
         real = fake = duel.judge(duel.real)
         if self.adversarial.generator_sees_real:
@@ -37,7 +37,7 @@ class BiGAN(Encoding):
 
 
 def exchanged(adversarial: Adversarial, real: Tensor, fake: Tensor) -> Tensor:
-    """The generator's objective for a player who stands on the real side: logits mirrored at an even chance, [N, ...] each.
+    """Compute the generator's objective for a player on the real side: logits mirrored at an even chance, [N, ...] each.
 
     >>> from organza.losses import lsgan, nonsaturating
     >>> round(exchanged(nonsaturating, torch.tensor(2.0), torch.tensor(0.0)).item(), 4)  # -log(1 - sigmoid(2))

@@ -1,9 +1,9 @@
-"""CUT, contrastive unpaired translation: one translator, one way. Park et al. 2020, arXiv:2007.15651.
+"""CUT, contrastive unpaired translation: one translator in one direction. Park et al. 2020, arXiv:2007.15651.
 
-Symbols: a, b pictures of the two domains; G: a -> b with encoder features f_l of layer l; H_l a small MLP; v = H_l(f_l) at a place of the
-picture, of length 1. Each patch of G(a) should resemble the patch of a at the same place more than other patches of a (eqs. 3 and 5):
+Symbols: a, b images of the two domains; G: a -> b with encoder features f_l of layer l; H_l a small MLP; v = H_l(f_l) at a position of the
+image, of length 1. Each patch of G(a) should resemble the patch of a at the same position more than other patches of a (eqs. 3 and 5):
 
-    L_patch(a, G(a)) = mean over l, s of -log [ exp(q_s . k_s / tau) / sum_t exp(q_s . k_t / tau) ],  q of G(a), k of a, at places s, t
+    L_patch(a, G(a)) = mean over l, s of -log [ exp(q_s . k_s / tau) / sum_t exp(q_s . k_t / tau) ],  q of G(a), k of a, at positions s, t
     L_G = adversarial + nce L_patch(a, G(a)) + identity L_patch(b, G(b))        eq. 8
 """
 
@@ -24,18 +24,21 @@ from organza.networks.projection import Projections
 
 
 class CUT(Game):
-    """A translator, the MLPs beside it in the same player, and one discriminator.
+    """A game of a translator with its MLPs, as one player, and one discriminator.
 
     Args:
-        G, D: G["b"] translates and has `features`, G["heads"] compares.
-        adversarial, penalties: see `Game`.
-        nce, identity: weights of L_patch on a, and on b, which G should leave as it is; 0 for none.
-        tau: the temperature.
-        patches: places of each layer that are compared.
-        flip: the chance that a is mirrored on its way into G, and the features of G(a) back: FastCUT has 0.5.
+        G: networks: G["b"] translates and has `features`, G["heads"] are the MLPs.
+        D: discriminator of domain b.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
+        nce: weight of L_patch on a.
+        identity: weight of L_patch on b, which G should not change; 0 for none.
+        tau: temperature.
+        patches: positions of each layer to compare.
+        flip: probability that a is mirrored before G, and the features of G(a) mirrored back: FastCUT has 0.5.
 
     Raises:
-        UserError: for domains of unlike channels, which one encoder cannot both look at.
+        UserError: if the domains differ in channels, as one encoder processes both.
     """
 
     G: Any
@@ -59,14 +62,14 @@ class CUT(Game):
         a, b = G["b"].feature_maps[0], G["b"].shape[0]
         if a != b:
             raise UserError(
-                f"The pictures in a have {a} channels and those in b {b}: CUT looks at both with one encoder: "
+                f"The images in a have {a} channels and those in b {b}; CUT encodes both with one encoder: "
                 "make them alike with --channels 3."
             )
 
     @classmethod
     def players(cls, generator: Partial, discriminator: Partial, data: Any) -> tuple[Partial, Partial]:
         translator = generator.given(shape=tuple(data.shape), source=data.source_shape[0])
-        with torch.device("meta"):  # asks for its feature maps without making any weights
+        with torch.device("meta"):  # determines the feature maps without creating weights
             maps = translator().feature_maps
         judge = discriminator.given(shape=tuple(data.shape))
         return Partial(Several, b=translator, heads=Partial(Projections, maps=maps)), judge
@@ -91,7 +94,7 @@ class CUT(Game):
         return terms
 
     def patch_loss(self, given: Tensor, made: Tensor, turned: bool = False) -> Tensor:
-        """L_patch between what G was given and what it made of it, a scalar. No gradient reaches the features of what was given."""
+        """Compute L_patch between inputs and outputs of G, a scalar. No gradient reaches the features of the inputs."""
         G, heads = self.G["b"], self.G["heads"]
         with torch.no_grad():
             keys = G.features(given)
@@ -104,7 +107,7 @@ class CUT(Game):
 
 
 def contrast(query: Tensor, key: Tensor, tau: float) -> Tensor:
-    """-log of the probability that each query's own key is chosen among all keys of its picture: [N, S, D] twice to a scalar, the mean.
+    """Compute the mean of -log of the probability that each query selects its own key among all keys of its image: [N, S, D] twice.
 
     >>> one = torch.eye(4)[None]; round(contrast(one, one, 1.0).item(), 4)      # log(1 + 3 / e)
     0.7437
@@ -115,5 +118,5 @@ def contrast(query: Tensor, key: Tensor, tau: float) -> Tensor:
 
 
 def _at(features: Sequence[Tensor], places: Sequence[Tensor]) -> list[Tensor]:
-    """The features of some places, [N, C, H, W] to [N, S, C] each."""
+    """Return the features at some positions, [N, C, H, W] to [N, S, C] each."""
     return [feature.flatten(2)[:, :, place].transpose(1, 2) for feature, place in zip(features, places, strict=True)]

@@ -1,12 +1,12 @@
-"""CycleGAN: two domains without pairs, translated both ways. Zhu et al. 2017, arXiv:1703.10593.
+"""CycleGAN: two domains without pairs, translated in both directions. Zhu et al. 2017, arXiv:1703.10593.
 
-Symbols: a, b pictures of the two domains; G_b: a -> b and G_a: b -> a; D_a, D_b. What was translated there and back should be what it was:
+Symbols: a, b images of the two domains; G_b: a -> b and G_a: b -> a; D_a, D_b. A translation there and back should return the input:
 
     L_cycle = |G_a(G_b(a)) - a| + |G_b(G_a(b)) - b|        eq. 2
     L_identity = |G_b(b) - b| + |G_a(a) - a|               section 5.2, which keeps colours
     L_G = adversarial(b) + adversarial(a) + cycle (L_cycle + identity L_identity)
 
-|.| is the mean absolute difference. Each D is shown fakes of a pool, not only the latest ones (section 4).
+|.| is the mean absolute difference. Each D is shown fakes from a pool, not only the latest ones (section 4).
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from organza.networks.layers import Several
 
 
 class CycleGAN(Game):
-    """Two translators and two discriminators. G["b"] maps a to b, and is the main one.
+    """A game of two translators and two discriminators. G["b"] maps a to b, and is the main one.
 
     Args:
-        G, D: of several networks, named after the domain that they make or judge.
-        adversarial, penalties: see `Game`.
+        G: translators, named after the domain of their outputs.
+        D: discriminators, named after the domain that they judge.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminators.
         cycle: weight of L_cycle.
-        identity: weight of L_identity, as a share of the weight of L_cycle; 0 for none.
-        pool: earlier fakes kept of each domain.
+        identity: weight of L_identity, relative to the weight of L_cycle; 0 for none.
+        pool: number of earlier fakes kept for each domain.
 
     Raises:
-        UserError: for an identity loss between domains of unlike channels.
+        UserError: if there is an identity loss and the domains differ in channels.
     """
 
     G: Any
@@ -59,8 +61,8 @@ class CycleGAN(Game):
         a, b = (G[name].shape[0] for name in "ab")
         if identity and a != b:
             raise UserError(
-                f"The pictures in a have {a} channels and those in b {b}: an identity loss needs the same number; "
-                "make them alike with --channels 3, or leave it out with --set game.identity=0."
+                f"The images in a have {a} channels and those in b {b}; an identity loss needs equal numbers: "
+                "make them equal with --channels 3, or leave the loss out with --set game.identity=0."
             )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the games with an encoder share: the player G is a generator and an encoder, z -> x and x -> z, trained together."""
+"""Base of games with an encoder: the player G is a generator and an encoder, z -> x and x -> z, trained together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from organza.game import Batch, Game
 
 
 class Encoding(Game):
-    """G is `layers.Several(generator=..., encoder=...)`; the latent's size is the generator's, and the others are told."""
+    """A game whose G is `layers.Several(generator=..., encoder=...)`; the generator determines the size of the latent."""
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
@@ -30,9 +30,9 @@ class Encoding(Game):
         return self.decode(batch["z"])
 
     def decode(self, z: Tensor) -> Tensor:
-        """G(z), [N, z_dim] to [N, *shape]."""
+        """Compute G(z), [N, z_dim] to [N, *shape]."""
         return self.G["generator"](z)  # type: ignore[index]
 
     def encode(self, x: Tensor) -> Tensor:
-        """E(x), [N, *shape] to [N, z_dim]."""
+        """Compute E(x), [N, *shape] to [N, z_dim]."""
         return self.G["encoder"](x)  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""A pool of earlier fakes: D also meets what G made some time ago, so that neither forgets how it was fooled.
+"""A pool of earlier fakes: D also sees older outputs of G, so that neither forgets earlier stages of the game.
 
 Shrivastava et al. 2017, arXiv:1612.07828, section 2.3 (SimGAN); with 50 fakes for CycleGAN, Zhu et al. 2017, arXiv:1703.10593, section 4.
 """
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 
 class Pool(nn.Module):
-    """Room for `size` earlier fakes. Its content is made of buffers: what holds a pool is saved, and resumed, with it.
+    """A pool of `size` earlier fakes, stored in buffers, so that it is saved and restored with its game.
 
     Args:
-        size: how many fakes it keeps; 0 keeps none, so that each fake is returned as it came.
-        shape: of one fake, channels first.
+        size: number of fakes to keep; with 0, each fake is returned unchanged.
+        shape: shape of one fake, channels first.
 
     >>> pool = Pool(2, (1,)); _ = torch.manual_seed(2)
     >>> pool.exchange(torch.tensor([[1.0], [2.0]])).tolist()     # an empty pool keeps a copy of each
     [[1.0], [2.0]]
-    >>> pool.exchange(torch.tensor([[3.0], [4.0]])).tolist()     # a full one gives an old one in the place of every second
+    >>> pool.exchange(torch.tensor([[3.0], [4.0]])).tolist()     # a full one replaces every second by an old one
     [[3.0], [2.0]]
     """
 
@@ -31,7 +31,7 @@ class Pool(nn.Module):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Pool:
-        """What moves the fakes to a device leaves their count on the CPU, where it is asked for: a GPU would be waited for each time."""
+        """Move the fakes to a device, but keep their count on the CPU, where it is read: reading it from a GPU would wait each time."""
         filled = self.get_buffer("filled")
         super()._apply(fn, recurse)
         self.register_buffer("filled", filled)
@@ -39,14 +39,14 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def exchange(self, fakes: Tensor) -> Tensor:
-        """The fakes, [N, *shape], each replaced with a chance of one half by an earlier one, whose room it takes.
+        """Return the fakes, [N, *shape], each replaced with probability one half by an earlier one, whose place it takes.
 
-        While there is room, a fake is kept and returned as well. Chance comes from torch's global generator, which the trainer seeds for
-        each step. The result has no gradient: it is meant for D's turn.
+        While the pool is not full, a fake is stored and returned as well. Random numbers come from torch's global generator, which the
+        trainer seeds for each step. The result has no gradient: it is meant for D's turn.
         """
         items, shown = self.get_buffer("items"), fakes.detach().clone()
         filled = int(self.get_buffer("filled"))
-        # The draws are on the CPU whatever the fakes are on: they decide what is done, and are the same everywhere.
+        # The draws are on the CPU for any device of the fakes, so that they are the same everywhere.
         for row, fake in enumerate(fakes.detach()):
             if filled < len(items):
                 items[filled] = fake
@@ -60,9 +60,9 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def half(self, fakes: Tensor) -> Tensor:
-        """The first half of the fakes, [N, *shape], and earlier ones in the place of the others, as soon as there are any.
+        """Return the first half of the fakes, [N, *shape], and earlier ones instead of the others, once there are any.
 
-        Then N / 2 of the new ones take the room that is left, or that of earlier ones at random. The result has no gradient.
+        Then N / 2 of the new ones fill the pool, or replace earlier ones at random. The result has no gradient.
         """
         items, filled = self.get_buffer("items"), int(self.get_buffer("filled"))
         some = len(fakes) // 2

@@ -1,12 +1,12 @@
-"""InfoGAN: a generator whose codes mean something, found without a label. Chen et al. 2016, arXiv:1606.03657.
+"""InfoGAN: a generator with interpretable codes, learned without labels. Chen et al. 2016, arXiv:1606.03657.
 
 The latent is noise and codes, z = [noise, c]. Left alone, G may ignore c; so G and the recogniser Q also maximise a lower bound of the
-mutual information between the codes and the picture (eq. 5): L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
+mutual information between the codes and the image (eq. 5): L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z)), and the game (eq. 6) is
 
     min over G, Q  max over D   V(D, G) - lambda L_I(G, Q).
 
 For a categorical code -log Q is the cross entropy; for a continuous one Q is a Gaussian of variance 1, so that -log Q = (c - mu)^2 / 2 and
-a constant. Q is a second head on D's layers and learns in D's turn, on fakes alone: only they have codes that are known.
+a constant. Q is a second head on D's layers and learns in D's turn, on fakes only, as only their codes are known.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ from organza.penalties import Penalty
 
 
 class InfoGAN(Unconditional):
-    """Noise and codes to data; the codes are read off it again.
+    """A game from noise and codes to data, in which Q recovers the codes.
 
     Args:
-        G: a generator with `codes`; D: a discriminator that can `recognise` them.
-        adversarial, penalties: of the game between G and D.
-        categorical, continuous: lambda for each kind of code.
+        G: generator with `codes`.
+        D: discriminator with a `recogniser`.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
+        categorical: lambda of categorical codes.
+        continuous: lambda of continuous codes.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class InfoGAN(Unconditional):
     ):
         super().__init__(G, D, adversarial, penalties)
         self.categorical, self.continuous = categorical, continuous
-        self._judged: tuple[Tensor, Tensor] | None = None  # what D judged last, and its features
+        self._judged: tuple[Tensor, Tensor] | None = None  # D's last input, and its features
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
@@ -57,19 +60,19 @@ class InfoGAN(Unconditional):
         return [Duel(self.judge, batch["image"], made["image"])]
 
     def judge(self, x: Tensor) -> Tensor:
-        """D's logits; the features behind them are kept for Q, which mostly asks for the same fakes next: a third of the time is saved."""
+        """Compute D's logits, and keep the features for Q, which mostly needs those of the same fakes next: saves a third of the time."""
         features = self.D.trunk(x)  # type: ignore[operator]
         self._judged = x, features
         return self.D.decide(features)  # type: ignore[operator]
 
     def recognise(self, x: Tensor) -> Tensor:
-        """What Q says of x, from the features that were just computed for D if they are there."""
+        """Compute Q's output for x, from the features that D just computed if possible."""
         judged, self._judged = self._judged, None
         features = judged[1] if judged and judged[0] is x else self.D.trunk(x)  # type: ignore[operator]
         return self.D.recogniser(features)  # type: ignore[operator]
 
     def unread(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        """-lambda log Q(c | x), the information about each kind of code that Q does not find in x: nats, up to a constant."""
+        """Compute -lambda log Q(c | x), the information about each kind of code that Q does not find in x: nats, up to a constant."""
         codes = self.G.codes
         guesses, means = codes.split(self.recognise(made["image"]))  # type: ignore[operator,union-attr]
         chosen, values = codes.split(codes.of(batch["z"]))  # type: ignore[operator,union-attr]

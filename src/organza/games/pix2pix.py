@@ -1,7 +1,7 @@
-"""Pix2Pix: pictures translated from pairs of examples. Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
+"""Pix2Pix: images translated from pairs of examples. Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial
 Networks, arXiv:1611.07004.
 
-    L_cGAN(G, D) = E log D(a, b) + E log(1 - D(a, G(a)))      eq. 1: D sees the picture a beside the true or the made b
+    L_cGAN(G, D) = E log D(a, b) + E log(1 - D(a, G(a)))      eq. 1: D sees the image a beside the true or the made b
     L_L1(G)      = E |b - G(a)|                               eq. 3
     G*           = arg min_G max_D L_cGAN(G, D) + 100 L_L1(G)   eq. 4
 """
@@ -19,17 +19,20 @@ from organza.losses import Adversarial, nonsaturating
 from organza.penalties import Penalty
 
 halved = nonsaturating._replace(discriminator=lambda real, fake: nonsaturating.discriminator(real, fake) / 2)
-"""The nonsaturating game with D's objective divided by two, "which slows down the rate at which D learns" (section 3.3).
+"""Nonsaturating game with D's objective divided by two, "which slows down the rate at which D learns" (section 3.3).
 
-With Adam, whose steps do not depend on the scale of a loss, it changes next to nothing: D is slowed down by discriminator_optimizer.rate.
+With Adam, whose steps do not depend on the scale of a loss, this has little effect: use discriminator_optimizer.rate to slow D down.
 """
 
 
 class Pix2Pix(Game):
-    """G(a) should be b, and be taken for b by a discriminator that sees a as well.
+    """A game in which G(a) should equal b, and be taken for b by a discriminator that also sees a.
 
     Args:
-        G, D, adversarial, penalties: see `Game`.
+        G: generator.
+        D: discriminator of b, given a.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
         l1: weight of the distance to the true b.
     """
 
@@ -57,7 +60,7 @@ class Pix2Pix(Game):
         return {"b": self.G(batch["a"])}
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
-        """Three columns: the input, its translation, and what it should be."""
+        """Return three columns: the input, its translation, and its target."""
         return [batch["a"], output, batch["b"]]
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:

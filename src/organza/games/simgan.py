@@ -1,4 +1,4 @@
-"""SimGAN: a refiner R makes synthetic pictures a look like real ones b, and keeps what is known of them.
+"""SimGAN: a refiner R makes synthetic images a look like real ones b, and keeps their annotation valid.
 
 Shrivastava et al. 2017, Learning from Simulated and Unsupervised Images through Adversarial Training, arXiv:1612.07828.
 
@@ -22,13 +22,15 @@ from organza.penalties import Penalty
 
 
 class SimGAN(Game):
-    """Synthetic pictures a to refined ones: R(a) faces the real pictures b before a local D.
+    """A game from synthetic images a to refined ones: R(a) faces the real images b before a local D.
 
     Args:
-        G: the refiner R; D: returns a map of logits.
-        adversarial, penalties: see `Game`.
+        G: refiner R.
+        D: discriminator that returns a map of logits.
+        adversarial: objectives of both players.
+        penalties: penalties on the discriminator.
         fidelity: lambda, the weight of |R(a) - a|, a mean over the pixels.
-        pool: how many earlier fakes are kept for D.
+        pool: number of earlier fakes kept for D.
     """
 
     output = "b"

@@ -1,4 +1,4 @@
-"""The game of the first paper: a latent z becomes data, and one discriminator tells it from real data.
+"""The original game: a generator maps a latent z to data, and one discriminator distinguishes it from real data.
 
 Goodfellow et al. 2014, Generative Adversarial Networks, arXiv:1406.2661.
 """
@@ -13,7 +13,7 @@ from organza.game import Batch, Duel, Game
 
 
 class Unconditional(Game):
-    """Noise to data: G(z) faces the batch's images before D."""
+    """A game from noise to data: G(z) faces the batch's images before D."""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
         return {"z": torch.stack([self.G.latent(stream) for stream in streams])}  # type: ignore[operator]

@@ -1,1 +1,1 @@
-"""What a trained run is used for: its generator draws, translates and encodes, its discriminator judges."""
+"""Use of a trained run: its generator samples, translates and encodes; its discriminator judges."""

@@ -1,4 +1,4 @@
-"""Files to latents and back: what an encoder makes of pictures, written where other programs and people can use it."""
+"""Encoding of image files as latents, and files with latents and reconstructions for other programs and for people."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from organza.inference.load import Run
 from organza.media.images import grid, save_png, side_by_side, write_aside
 from organza.media.provenance import CHANGED
 
-SHOWN = 256  # pictures on a sheet
+SHOWN = 256  # largest number of images in a grid
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pictures and their latents.
+    """Images and their latents.
 
     Args:
-        names: of the files.
-        pictures: as the encoder saw them, uint8 [N, H, W, C].
+        names: names of the files.
+        pictures: images as the encoder received them, uint8 [N, H, W, C].
         latents: float32 [N, z_dim].
-        notes: what the user should know.
+        notes: notes for the user.
     """
 
     names: tuple[str, ...]
@@ -37,17 +37,17 @@ class Encoded:
 
 
 def encode_files(run: Run, paths: Sequence[Path]) -> Encoded:
-    """Every picture of files and folders, mapped to its latent.
+    """Encode every image of files and folders as a latent.
 
     Raises:
-        UserError: where the run has no encoder, or nothing among the paths can be read.
+        UserError: if the run has no encoder, or no path can be read.
     """
-    _ = run.encoder  # whether there is one comes first
+    _ = run.encoder  # reports a missing encoder first
     notes = list(run.notes)
     found = list(pictures_at(paths, Size(run.width, run.height), run.channels, notes, run.content["data"]))
     if not found:
         raise UserError(
-            f"None of {', '.join(map(str, paths))} can be encoded: {'; '.join(notes) or 'nothing is there'}."
+            f"None of {', '.join(map(str, paths))} can be encoded: {'; '.join(notes) or 'they hold no images'}."
         )
     scaled = [f"{name}: {note}" for name, _, note in found if note]
     if scaled:
@@ -57,7 +57,7 @@ def encode_files(run: Run, paths: Sequence[Path]) -> Encoded:
 
 
 def write(run: Run, encoded: Encoded, folder: Path) -> None:
-    """latents.npz with `names` and `latents`, and reconstructions.png with original | reconstruction for each of the first."""
+    """Write latents.npz with `names` and `latents`, and reconstructions.png with original | reconstruction of the first images."""
     content = io.BytesIO()
     np.savez(content, names=np.array(encoded.names), latents=encoded.latents)
     write_aside(folder / "latents.npz", content.getvalue())
@@ -68,15 +68,13 @@ def write(run: Run, encoded: Encoded, folder: Path) -> None:
 
 
 def write_way(run: Run, encoded: Encoded, folder: Path, steps: int) -> None:
-    """between.png: the first picture, the way from it to the second, and the second.
+    """Write between.png: the interpolation between two images, with the images at its ends.
 
     Raises:
-        UserError: where there are not two pictures.
+        UserError: if there are not exactly two images.
     """
     if len(encoded.pictures) != 2:
-        raise UserError(
-            f"--between takes two pictures, the way leads from one to the other; {len(encoded.pictures)} were given."
-        )
+        raise UserError(f"--between takes two images to interpolate between; {len(encoded.pictures)} were given.")
     first, last = encoded.pictures
     way = run.interpolate(first, last, steps)
     save_png(

@@ -1,4 +1,4 @@
-"""The detective at work on files: every picture of the given files and folders before the discriminator, the least authentic first."""
+"""Discriminator scores of image files: every image of the given files and folders, least authentic first."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from organza.inference.load import Run, load
 from organza.recipe import Recipe
 from organza.untrusted import printable, read_bytes
 
-AT_ONCE = 256  # pictures in memory at a time
+AT_ONCE = 256  # images in memory at a time
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the discriminator says of one picture.
+    """Discriminator score of one image.
 
     Args:
-        file: which.
-        probability: that it is authentic, 1 = real, 0 = fake.
-        note: what was done to it first, if anything.
+        file: name of the file.
+        probability: probability that it is authentic, 1 = real, 0 = fake.
+        note: changes made to the image first, if any.
     """
 
     file: str
@@ -49,20 +49,20 @@ def judge_files(
     labels: Mapping[str, str] | None = None,
     recipe: Recipe | str | None = None,
 ) -> tuple[list[Verdict], tuple[str, ...]]:
-    """Verdicts on every picture of files and folders, the least authentic first, and what the user should know.
+    """Return scores of every image of files and folders, least authentic first, and notes for the user.
 
-    Pictures of another size are cropped and scaled as the training images were, and their verdict says so: what D never saw at another
-    scale it cannot know.
+    Images of another size are cropped and scaled as the training images were, with a note: D has never seen another
+    scale.
 
     Args:
-        run: the run's folder.
-        paths: picture files, and folders or zips of them.
+        run: run folder.
+        paths: image files, and folders or zips of images.
         checkpoint: best, latest, or a checkpoint's name.
-        labels: what the pictures should show, for a conditional run: see `Run.judge`.
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
+        labels: labels that the images should show, for a conditional run: see `Run.judge`.
+        recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: where there is no run, no such path, or nothing among them that can be read.
+        UserError: if there is no run, a path does not exist, or no image can be read.
     """
     trained = load(run, checkpoint, recipe)
     verdicts, notes, waiting = [], list(trained.notes), []
@@ -74,7 +74,7 @@ def judge_files(
             verdicts.append(Verdict(name, float(chance), "; ".join(filter(None, told))))
         waiting.clear()
 
-    if not trained.content["players"]["discriminator"].get("condition"):  # what judges pairs says so itself
+    if not trained.content["players"]["discriminator"].get("condition"):  # a discriminator of pairs has its own error
         trained.require_judging(labels)
     found = (
         _volumes(trained, paths, notes)
@@ -89,7 +89,7 @@ def judge_files(
         settle()
     if not verdicts:
         raise UserError(
-            f"None of {', '.join(map(str, paths))} can be judged: {'; '.join(notes) or 'nothing is there'}."
+            f"None of {', '.join(map(str, paths))} can be judged: {'; '.join(notes) or 'they hold no images'}."
         )
     return sorted(verdicts, key=lambda verdict: verdict.probability), tuple(notes)
 
@@ -97,16 +97,17 @@ def judge_files(
 def pictures_at(
     paths: Sequence[Path], size: Size, channels: int, notes: list[str], data: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Every picture of files and folders, cropped and scaled as training images are: its name, uint8 [H, W, C], what was done to it.
+    """Yield every image of files and folders, cropped and scaled as training images are: name, uint8 [H, W, C], changes.
 
     Args:
-        paths: picture files, and folders or zips of them.
-        size, channels: what each is brought to.
-        notes: is given a line for each that is left out.
+        paths: image files, and folders or zips of images.
+        size: size of the results.
+        channels: channels of the results.
+        notes: list that receives a line for each skipped image.
         data: facts of the data that a run was trained on; deep images are scaled as its images were.
 
     Raises:
-        UserError: where there is no such path.
+        UserError: if a path does not exist.
     """
     scaling = fixed(read_scales((data or {}).get("scale")))
     for name, content in _contents(paths, notes):
@@ -117,12 +118,12 @@ def pictures_at(
 
 
 def as_json(verdicts: Sequence[Verdict]) -> str:
-    """Verdicts for programs."""
+    """Return scores as JSON."""
     return json.dumps([asdict(verdict) for verdict in verdicts], indent=1)
 
 
 def as_table(verdicts: Sequence[Verdict]) -> RenderableType:
-    """Verdicts for people."""
+    """Return scores as a table for the terminal."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("authentic", justify="right")
     table.add_column("picture", overflow="fold")
@@ -135,7 +136,7 @@ def as_table(verdicts: Sequence[Verdict]) -> RenderableType:
 
 
 def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Every volume of array files, meshes, and folders of them."""
+    """Yield every volume of array files, meshes, and folders of them."""
     for path in paths:
         for name, one in volumes_in(path, trained.width):
             place = str(path / name) if path.is_dir() or path.suffix in (".zip", *ARRAYS) else str(path)
@@ -146,7 +147,7 @@ def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[
 
 
 def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, bytes]]:
-    """The name and bytes of each picture; what cannot be read becomes a note."""
+    """Yield the name and bytes of each image; unreadable ones become notes."""
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
             found = listing(path)
@@ -157,8 +158,8 @@ def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, by
                     yield printable(str(path / entry.name)), found.read(entry)
                 except Unreadable as reason:
                     notes.append(f"{printable(str(path / entry.name))} is left out: {reason}")
-        elif not os.path.exists(path):  # noqa: PTH110 (false for a name that is too long)
-            raise UserError(f"There is no {path}; give picture files, or folders of them.")
+        elif not os.path.exists(path):  # noqa: PTH110 (False for a name that is too long)
+            raise UserError(f"There is no {path}; give image files, or folders of them.")
         else:
             try:
                 yield printable(str(path)), read_bytes(path, LARGEST)
@@ -168,4 +169,4 @@ def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, by
 
 def _note(content: bytes, size: Size) -> str:
     own = size_of(content)
-    return "" if own == size else f"it is {own}, brought to {size}"
+    return "" if own == size else f"it is {own}, resized to {size}"

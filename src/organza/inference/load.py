@@ -1,4 +1,4 @@
-"""Inference: after training the generator alone makes pictures, and the discriminator stays as the detective that judges them.
+"""Inference: after training, the generator alone makes images, and the discriminator scores images.
 
 >>> run = load("runs/faces")                      # doctest: +SKIP
 >>> pictures = run.sample(16, seed=7)             # doctest: +SKIP
@@ -45,21 +45,21 @@ if TYPE_CHECKING:
     from organza.export.release import Exported
 
 FACTS = {"images": natural, "neutral": float | None, "checkpoint?": str}
-"""What a manifest tells those who sample and judge."""
+"""Facts in a manifest that sampling and judging need."""
 SEEDS = 2**64
 FARTHEST = 1000
-"""Of a code, which was trained on [-1, 1]."""
+"""Largest value of a code, which was trained on [-1, 1]."""
 LARGE = 2**24
-"""Values of a picture: one of more is tried in outline first, since recipe.json may tell of any size."""
+"""Values of an image above which it is first tried without memory, since recipe.json may give any size."""
 
 
 class Run:
-    """A trained run: its generator, its discriminator, and what is known of them.
+    """A trained run: its generator, its discriminator, and their data.
 
     Args:
-        folder: where it is.
-        saved: the checkpoint to use.
-        notes: what the user should know of the choice.
+        folder: run folder.
+        saved: checkpoint to use.
+        notes: notes for the user on the choice of checkpoint.
         own: names of the user's own modules that its networks may be from.
     """
 
@@ -69,7 +69,7 @@ class Run:
         self.path, self.folder, self.saved, self.notes, self.own = folder.path, folder, saved, notes, own
         self._rooms: dict[str, int] = {}
         self.content = folder.read()
-        self.shape = tuple(self.content["data"]["shape"])  # of what is made, channels first
+        self.shape = tuple(self.content["data"]["shape"])  # shape of generated items, channels first
         self.channels, (self.height, self.width) = self.shape[0], self.shape[-2:]
         self.labels = Labels.of(self.content["data"]["labels"]) if "labels" in self.content["data"] else None
 
@@ -79,11 +79,11 @@ class Run:
         return self.saved.facts["images"]
 
     def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance:
-        """What the files of this run's pictures say of where they come from.
+        """Return the provenance that files of this run's images state.
 
         Args:
-            seed: of the latents.
-            kind: IPTC's word: made, or made from another picture.
+            seed: random seed of the latents.
+            kind: IPTC's term: generated, or made from another image.
         """
         digest = self.saved.digests["generator.safetensors"]
         return Provenance(
@@ -114,40 +114,40 @@ class Run:
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The averaged generator, ready to be called: z [N, z_dim] to data [N, C, ...] in [-1, 1]. Of several networks, the main one."""
+        """The averaged generator: z [N, z_dim] to data [N, C, ...] in [-1, 1]. If there are several networks, the main one."""
         return main_network(self.player)
 
     @cached_property
     def encoder(self) -> nn.Module:
-        """The averaged encoder, ready to be called: data [N, C, ...] in [-1, 1] to latents [N, z_dim].
+        """The averaged encoder: data [N, C, ...] in [-1, 1] to latents [N, z_dim].
 
         Raises:
-            UserError: where the run has none.
+            UserError: if the run has none.
         """
         if not (isinstance(self.player, Several) and "encoder" in self.player):
             raise UserError(
-                f"{self.path} has no encoder, so it cannot map pictures to latents; train one with --recipe aae-light or bigan-light."
+                f"{self.path} has no encoder, so it cannot map images to latents; train one with --recipe aae-light or bigan-light."
             )
         return self.player["encoder"]
 
     @cached_property
     def discriminator(self) -> nn.Module:
-        """The discriminator, ready to be called: images [N, C, H, W] in [-1, 1] to logits. Of several, the main one."""
+        """The discriminator: images [N, C, H, W] in [-1, 1] to logits. If there are several networks, the main one."""
         return main_network(self._network("discriminator"))
 
     def sample(
         self, count: int = 16, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
     ) -> np.ndarray:
-        """New pictures, uint8 [count, H, W, C], or volumes. Picture k of a seed is the same in every batch, on every day.
+        """Generate images, uint8 [count, H, W, C], or volumes. Image k of a seed is the same in every batch.
 
         Args:
-            count: how many.
-            seed: which series.
-            first: where in the series to begin.
-            labels: of a conditional generator, by field: {"class": "dress"}; what is left out is drawn as often as the data has it.
+            count: number of images.
+            seed: random seed of the series.
+            first: index of the first image in the series.
+            labels: labels for a conditional generator, by field: {"class": "dress"}; others are drawn with their frequencies in the data.
 
         Raises:
-            UserError: where count is not positive, the run makes nothing from noise, or there is no such label.
+            UserError: if count is not positive, the run does not generate from noise, or there is no such label.
         """
         count = whole(count, "count", least=1)
         parts = self.sampled(count, seed, first, labels)
@@ -162,14 +162,14 @@ class Run:
     def sampled(
         self, count: int, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
     ) -> Iterator[np.ndarray]:
-        """The same as `sample`, a few pictures at a time, for more than memory holds."""
+        """Yield the images of `sample` a few at a time, for more than fit into memory."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
         if labels and self.labels is None:
-            raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
+            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates pictures and makes none from noise: organza translate {quoted(self.path)} IN OUT"
+                f"{self.path} translates images and generates none from noise: organza translate {quoted(self.path)} IN OUT"
             )
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
@@ -178,40 +178,40 @@ class Run:
                 made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
             if tuple(made.shape[1:]) != self.shape:
                 raise UserError(
-                    f"{self.folder.recipe} tells of {_described(self.shape)}, and the generator makes {_described(tuple(made.shape[1:]))}; "
+                    f"{self.folder.recipe} gives {_described(self.shape)}, and the generator makes {_described(tuple(made.shape[1:]))}; "
                     "restore it."
                 )
             yield to_uint8(made)[: first + count - start].numpy()
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
-        """The labels that pictures of these numbers of a series are made with, [N, width]: those asked for, the rest drawn.
+        """Return the labels of images of these indices of a series, [N, width]: the given ones, the others drawn.
 
         Raises:
-            UserError: where the run knows no labels, or no such label.
+            UserError: if the run has no labels, or no such label.
         """
         if self.labels is None:
-            raise UserError(f"{self.path} knows no labels; train it with a conditional recipe, such as cgan-light.")
+            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
         wanted = as_labels(labels)
         return torch.stack([self.labels.draw(stream(seed, "label", item), wanted) for item in series])
 
     def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> np.ndarray:
-        """What the codes of an InfoGAN mean: a table with a row for each category, and columns along a continuous code.
+        """Generate a latent traversal of an InfoGAN: a row for each category, columns along a continuous code.
 
         Args:
-            along: which continuous code, from 0.
-            steps: columns.
-            seed: of the noise, which is the same in all cells.
-            reach: the code goes from -reach to reach; it was trained on [-1, 1], so beyond that G goes on by itself.
+            along: index of the continuous code, from 0.
+            steps: number of columns.
+            seed: random seed of the noise, which is the same in all cells.
+            reach: range of the code, from -reach to reach; it was trained on [-1, 1], so G extrapolates beyond that.
 
         Returns:
             uint8 [rows * steps, H, W, C], row by row.
 
         Raises:
-            UserError: where the run has no codes, or not this one.
+            UserError: if the run has no codes, or not this one.
         """
         codes = getattr(self.generator, "codes", None)
         if codes is None:
-            raise UserError(f"{self.path} has no codes to go along; train one that has, with --recipe infogan-light.")
+            raise UserError(f"{self.path} has no codes; train a run that has, with --recipe infogan-light.")
         along, steps = whole(along, "along", least=0), whole(steps, "steps", least=1, most=1000)
         if not (isinstance(reach, int | float) and abs(reach) <= FARTHEST):
             raise UserError(
@@ -221,31 +221,31 @@ class Run:
         return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
 
     def latent(self, seed: int, index: int) -> Tensor:
-        """The latent of picture `index` of a series, [z_dim].
+        """Return the latent of image `index` of a series, [z_dim].
 
         Raises:
-            UserError: where the run makes nothing from noise, or the numbers are none.
+            UserError: if the run does not generate from noise, or seed or index is invalid.
         """
         if not hasattr(self.generator, "latent"):
-            raise UserError(f"{self.path} translates pictures and makes none from noise.")
+            raise UserError(f"{self.path} translates images and generates none from noise.")
         seed, index = whole(seed, "seed", most=SEEDS), whole(index, "index", most=SEEDS)
         return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
 
     @torch.no_grad()
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return G(z) or G(z, label) for latents and label rows of your own, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1].
+        """Compute G(z) or G(z, label) for given latents and label rows, [N, z_dim], [N, width] to [N, C, ...] in [-1, 1].
 
         Raises:
-            UserError: latents or labels of another shape, type or number, or not finite; labels that are missing or not asked for.
+            UserError: if latents or labels have a wrong shape, type or number, are not finite, or labels are missing or unexpected.
         """
         if not hasattr(self.generator, "latent"):
-            raise UserError(f"{self.path} translates pictures and makes none from noise.")
+            raise UserError(f"{self.path} translates images and generates none from noise.")
         device = next(self.generator.parameters()).device
         z = as_latents(z, tuple(self.latent(0, 0).shape), device, "latents")
         width = getattr(self.generator, "labels", 0)
         if not width:
             if label is not None:
-                raise UserError(f"{self.path} knows no labels; call generate with latents alone.")
+                raise UserError(f"{self.path} has no labels; call generate with latents only.")
             return self.generator(z)
         if label is None:
             raise UserError(
@@ -253,35 +253,34 @@ class Run:
             )
         rows = as_latents(label, (width,), device, "labels")
         if len(rows) != len(z):
-            raise UserError(
-                f"generate was given {len(z)} latents and {len(rows)} label rows; it needs as many of both."
-            )
+            raise UserError(f"generate was given {len(z)} latents and {len(rows)} label rows; it needs equal numbers.")
         return self.generator(z, rows)
 
     @torch.no_grad()
     def encode(self, pictures: np.ndarray) -> Tensor:
-        """The latent of each picture, E(x): `generate` makes pictures of them again. [N, z_dim].
+        """Encode images as latents, E(x), which `generate` decodes: [N, z_dim].
 
         Args:
-            pictures: uint8 [N, H, W, C] of the size that the run was trained on.
+            pictures: uint8 [N, H, W, C] of the training size.
 
         Raises:
-            UserError: where the run has no encoder, or for another size or number of channels.
+            UserError: if the run has no encoder, or size or channels are different.
         """
         return self._each(self.encoder, pictures, "encode")
 
     @torch.no_grad()
     def reconstruct(self, pictures: np.ndarray) -> np.ndarray:
-        """What becomes of pictures on their way through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
+        """Reconstruct images through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
         encoder, generator = self.encoder, self.generator
         return to_uint8(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct")).numpy()
 
     def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> np.ndarray:
-        """The way from one picture to another along a straight line between their latents: uint8 [steps, H, W, C].
+        """Interpolate linearly between the latents of two images: uint8 [steps, H, W, C].
 
         Args:
-            first, last: uint8 [H, W, C]; the way begins and ends with their reconstructions.
-            steps: pictures on the way, 2 or more.
+            first: uint8 [H, W, C]; the result begins with its reconstruction.
+            last: uint8 [H, W, C]; the result ends with its reconstruction.
+            steps: number of images, at least 2.
         """
         steps = whole(steps, "steps", least=2)
         shape = (*self.shape[1:], self.channels)
@@ -290,22 +289,22 @@ class Run:
 
     @torch.no_grad()
     def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
-        """What the generator makes of pictures, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
+        """Translate images, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
 
-        A picture has one translation, whatever it is translated together with: the same bytes as in the samples of the training.
+        The translation of an image does not depend on the others in the batch: it has the same bytes as in the samples of the training.
 
         Args:
-            pictures: of as many channels as those that the run was trained on.
-            to: "b", as trained; "a", the way back, for runs that learned both.
+            pictures: images with the channels of the training images.
+            to: "b", as trained; "a" for the reverse direction, in runs that learned both.
 
         Raises:
-            UserError: for a run that translates nothing, or not this way, or for pictures of other channels.
+            UserError: if the run does not translate, or not in this direction, or channels are different.
         """
         network = self.translator(to)
         channels = self.source_channels(to)
         pictures = as_bytes(pictures, (None, None, channels), "translate")
-        # A convolution's last bits depend on the batch that a picture is part of, so that is always the same: for pictures of the size
-        # that was trained, as many as the trainer samples at once; for others, which may be large, one.
+        # The last bits of a convolution depend on the batch, so the batch size is constant: for images of the training
+        # size, that of the trainer's samples; for others, which may be large, one.
         at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
         self.require_room(pictures.shape[1], pictures.shape[2], to)
         made = []
@@ -316,10 +315,10 @@ class Run:
         return torch.cat(made).numpy()
 
     def require_room(self, height: int, width: int, to: str = "b") -> None:
-        """Check that there is memory to translate a picture, before any is taken; pictures no larger than those of the training are.
+        """Check that there is memory to translate an image before allocating any; images up to the training size are always allowed.
 
         Raises:
-            UserError: there is not.
+            UserError: if there is not.
         """
         if height * width > self.height * self.width:
             needed = height * width * self._room_by_pixel(to)
@@ -327,7 +326,7 @@ class Run:
 
     @torch.no_grad()
     def _room_by_pixel(self, to: str) -> int:
-        """The bytes that a translation takes for each pixel, at least: those of the largest layer, with what goes in and comes out."""
+        """Return the bytes that a translation needs for each pixel, at least: those of the largest layer with its input and output."""
         if to not in self._rooms:
             largest = 0
 
@@ -347,54 +346,53 @@ class Run:
         return self._rooms[to]
 
     def source_channels(self, to: str = "b") -> int:
-        """The channels of pictures that are translated to b, or back to a."""
+        """Return the channels of images to translate to b, or back to a."""
         return self.content["data"].get("source_shape", self.shape)[0] if to == "b" else self.channels
 
     def translator(self, to: str = "b") -> Translator:
-        """The network that translates to b, or back to a, ready to be called: see `translate`."""
+        """Return the network that translates to b, or back to a: see `translate`."""
         player = self.player
         networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
             raise UserError(
-                f"{self.path} makes pictures from noise and translates none: organza sample {quoted(self.path)}"
+                f"{self.path} generates images from noise and translates none: organza sample {quoted(self.path)}"
             )
         if not isinstance(to, str) or to not in ways:
             raise UserError(
-                f"{self.path} has learned to translate to {' and '.join(ways)}, not to {to}; a run of a cyclegan recipe learns both ways."
+                f"{self.path} translates to {' and '.join(ways)}, not to {to}; runs of cyclegan recipes learn both directions."
             )
         return ways[to]
 
     def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
-        """The probability that each picture is authentic (1 = real, 0 = fake), float [N].
+        """Return the probability that each image is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses that only compare (relativistic,
-        Wasserstein) the middle between held-out real and generated pictures, measured when the checkpoint was saved.
-        A discriminator of pairs judges (x, E(x)); one of latents or codes, E(x): is this one that the prior, or G, would draw?
+        Wasserstein) the middle between held-out real and generated images, measured when the checkpoint was saved.
+        A discriminator of pairs judges (x, E(x)); one of latents or codes judges E(x), against the prior or the codes of G.
 
-        A discriminator that needs a label asks whether a picture is an authentic dress, not whether it is authentic. Where a class
-        is left open, each one is tried and the most favourable counts: the picture is as authentic as it could be of anything. That
-        is the larger of several numbers, so it leans towards 1: compare it with such numbers only.
+        A conditional discriminator judges whether an image is authentic for its label. If a class is not given, each class is
+        tried and the highest probability is returned. As a maximum it is biased towards 1; compare it only with others of its kind.
 
         Args:
-            pictures: uint8 [N, H, W, C], or volumes [N, D, H, W, C], of the size that the run was trained on.
-            labels: what all of them should show, by field: {"class": "dress"}; for discriminators that need it.
+            pictures: uint8 [N, H, W, C], or volumes [N, D, H, W, C], of the training size.
+            labels: labels of all images, by field: {"class": "dress"}; for conditional discriminators.
 
         Raises:
-            UserError: for another size or number of channels; for unknown labels, or where numbers or tags that D needs are missing.
+            UserError: if size or channels are different, labels are unknown, or numbers or tags that D needs are missing.
         """
         return self.verdicts(pictures, labels)[0]
 
     @torch.no_grad()
     def verdicts(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> tuple[np.ndarray, list[str]]:
-        """As `judge`, and beside each probability the classes that were the most favourable, "" where none were left open.
+        """Return the probabilities of `judge`, and for each image the classes with the highest probability, "" if they were given.
 
         Raises:
-            UserError: as `judge`, or where D judges pairs.
+            UserError: as in `judge`, or if D judges pairs.
         """
         if self.content["players"]["discriminator"].get("condition"):
             raise UserError(
-                f"The discriminator of {self.path} judges a translation beside its original, and no picture alone; "
+                f"The discriminator of {self.path} judges a translation together with its input, and no image alone; "
                 "compare translations with their targets by the l1, psnr and ssim of evaluations.jsonl."
             )
         rows, names = self._fitting(as_labels(labels))
@@ -404,15 +402,17 @@ class Run:
 
     @torch.no_grad()
     def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> np.ndarray:
-        """As `judge`, of a conditional run, each picture with a label row of its own: uint8 [N, H, W, C], [N, width] to float [N]."""
+        """Judge images of a conditional run, each with its own label row: uint8 [N, H, W, C], [N, width] to float [N]."""
         pictures = as_bytes(pictures, (*self.shape[1:], self.channels), "judge_labelled")
         width = getattr(self.discriminator, "labels", 0)
         if not width:
-            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels: judge.")
+            raise UserError(
+                f"The discriminator of {self.path} judges images without labels; call judge without labels."
+            )
         rows = as_latents(rows, (width,), next(self.discriminator.parameters()).device, "labels")
         if len(rows) != len(pictures):
             raise UserError(
-                f"judge_labelled was given {len(pictures)} pictures and {len(rows)} label rows; it needs as many of both."
+                f"judge_labelled was given {len(pictures)} images and {len(rows)} label rows; it needs equal numbers."
             )
         found = []
         for start in range(0, len(pictures), MICROBATCH):
@@ -422,12 +422,12 @@ class Run:
         return torch.cat(found).numpy()
 
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
-        coder = getattr(self.generator, "encoder", None)  # of codes that are no latents
+        coder = getattr(self.generator, "encoder", None)  # for codes that are not latents
         evidence = self.discriminator.evidence(x, lambda x: (coder or self.encoder)(x))  # type: ignore[operator]
         return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
-        """A network on pictures in batches of one size, so that each comes out the same whatever the others are."""
+        """Run a network on images in batches of one size, so that each result does not depend on the other images."""
         pictures = as_bytes(pictures, (*self.shape[1:], self.channels), who)
         found = []
         for start in range(0, len(pictures), MICROBATCH):
@@ -439,25 +439,25 @@ class Run:
 
     @contextmanager
     def _fitted(self) -> Iterator[None]:
-        """Inside, a network that does not take what recipe.json tells of is a mistake in words: a stranger may have written it."""
+        """Turn errors of networks that do not match recipe.json, which a stranger may have written, into a UserError."""
         try:
             yield
         except RuntimeError as error:
             if lacks_memory(error):
                 raise
             raise UserError(
-                f"{self.folder.recipe} tells of {_described(self.shape)}, which the networks of this run do not take; restore it."
+                f"{self.folder.recipe} gives {_described(self.shape)}, which do not match the networks of this run; restore it."
             ) from error
 
     @torch.no_grad()
     def require_judging(self, labels: Mapping[str, str] | None = None) -> None:
-        """Check that the discriminator judges pictures as recipe.json describes them, before any is read.
+        """Check that the discriminator can judge images as recipe.json describes them, before any is read.
 
         Args:
-            labels: what the pictures should show.
+            labels: labels that the images should show.
 
         Raises:
-            UserError: as `judge`.
+            UserError: as in `judge`.
         """
         rows, _ = self._fitting(as_labels(labels))
         row = tuple(part[:1] for part in rows[0])
@@ -469,19 +469,19 @@ class Run:
                 evidence = outline.evidence(picture, lambda x: _outline(coder or self.encoder)(x))  # type: ignore[operator]
                 outline(evidence, *(part.to("meta") for part in row))
                 return
-            self._authentic(row, torch.zeros(1, *self.shape))  # one costs little
+            self._authentic(row, torch.zeros(1, *self.shape))  # a single image is cheap
 
     @cached_property
     def player(self) -> nn.Module:
         return self._network("generator")
 
     def _fitting(self, labels: Mapping[str, str] | None) -> tuple[list[tuple[Tensor, ...]], list[str]]:
-        """What to tell the discriminator beside the pictures, one of several ways, and their names."""
+        """Return the possible label inputs of the discriminator, and their names."""
         if getattr(self.discriminator, "labels", 0) and self.labels is not None:
             rows, names = self.labels.fitting(labels)
             return [(row.expand(MICROBATCH, -1),) for row in rows], names
         if labels:
-            raise UserError(f"The discriminator of {self.path} looks at pictures alone; ask it without labels.")
+            raise UserError(f"The discriminator of {self.path} judges images without labels; leave the labels out.")
         return [()], [""]
 
     def _network(self, name: str) -> nn.Module:
@@ -501,17 +501,17 @@ class Run:
 
 
 def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = None) -> Run:
-    """Open a trained run.
+    """Load a trained run.
 
-    Opening it runs nothing that its files name: networks are organza's own, or of the modules of `recipe`.
+    Loading runs no code that its files name: networks are organza's own, or from the modules of `recipe`.
 
     Args:
-        path: the run's folder.
+        path: run folder.
         which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint such as 00012000.
         recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe; its modules are trusted.
 
     Raises:
-        UserError: where there is no run, no such checkpoint, none that is whole, or networks of modules that are not named here.
+        UserError: if there is no run, no such checkpoint, no intact one, or its networks are from modules that are not named here.
     """
     require_path(path, "path")
     require_text(which, "which", "best")
@@ -522,10 +522,10 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     folder.read()
     names = [directory.name for directory in checkpoint.existing(folder.checkpoints)]
     if not names:
-        raise UserError(f"{path} has no checkpoint yet; let it train to its first evaluation.")
+        raise UserError(f"{path} has no checkpoint yet; train it until its first evaluation.")
     if which not in ("best", "latest", *names):
         raise UserError(
-            f"{path} has no checkpoint {which}; it has best, latest, {', '.join(names)}.{nearest(which, names)}"
+            f"{path} has no checkpoint {which}; choose from best, latest, {', '.join(names)}.{nearest(which, names)}"
         )
     wanted = _named(folder, which)
     files = {"generator", "discriminator"}
@@ -540,7 +540,7 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     saved, wrong = checkpoint.newest_good(folder.checkpoints, files, _checked)
     troubles += [text for text in wrong if text not in troubles]
     if saved is None:
-        raise UserError(f"No checkpoint of {path} is whole: {'; '.join(troubles)}.")
+        raise UserError(f"All checkpoints of {path} are damaged: {'; '.join(troubles)}.")
     return Run(folder, saved, tuple(f"{text}; using {saved.directory.name} instead" for text in troubles), own)
 
 
@@ -557,11 +557,11 @@ def _exported(folder: ExportedFolder, which: str, own: Collection[str]) -> Run:
 
 
 def _checked(saved: Checkpoint) -> Checkpoint:
-    """The checkpoint, once its facts are seen to be what sampling and judging need. Raises Damaged."""
+    """Return a checkpoint after a check of the facts that sampling and judging need. Raises Damaged."""
     try:
         require_form(saved.facts, FACTS)
     except ValueError as error:
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from None
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is not a manifest of a run: {error}") from None
     if missing := {"generator", "discriminator"} - saved.tensors.keys():
         raise Damaged(f"{saved.directory} has no {min(missing)}.safetensors")
     return saved
@@ -578,11 +578,13 @@ def _named(folder: RunFolder, which: str) -> str:
 
 
 def _outline(network: nn.Module) -> nn.Module:
-    """Return a copy of a network on torch's meta device, which takes pictures of any size and no memory."""
+    """Return a copy of a network on torch's meta device, which accepts images of any size without memory."""
     parts = (*network.parameters(), *network.buffers())
     return copy.deepcopy(network, {id(part): torch.empty_like(part, device="meta") for part in parts})
 
 
 def _described(shape: tuple[int, ...]) -> str:
-    """Return a shape, channels first, in words: 16x16 pictures of 3 channels."""
-    return f"{'x'.join(map(str, reversed(shape[1:])))} {'volumes' if len(shape) == 4 else 'pictures'} of {shape[0]} channels"
+    """Return a shape, channels first, in words: 16x16 images of 3 channels."""
+    return (
+        f"{'x'.join(map(str, reversed(shape[1:])))} {'volumes' if len(shape) == 4 else 'images'} of {shape[0]} channels"
+    )

@@ -1,4 +1,4 @@
-"""The translator at work on files: every picture of a file, folder or zip, written under its own name."""
+"""Translation of image files: every image of a file, folder or zip, written under its own name."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from organza.untrusted import printable
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to translate.
+    """One image to translate.
 
     Args:
-        name: of its file, for people.
-        read: its bytes. Raises whatever the system raises.
-        result: the file to write.
-        original: the file to spare; none in a zip.
+        name: display name of its file.
+        read: function that returns its bytes. Raises any error of the system.
+        result: file to write.
+        original: file that must not be replaced; None in a zip.
     """
 
     name: str
@@ -53,34 +53,34 @@ def translate_files(
     metadata: bool = True,
     recipe: Recipe | str | None = None,
 ) -> tuple[list[Path], tuple[str, ...]]:
-    """Translate a picture, or all in a folder or zip, to PNG files of the same names, and say what the user should know.
+    """Translate an image, or all in a folder or zip, to PNG files of the same names; return the files and notes for the user.
 
-    Pictures are brought to the channels of the training as its pictures were: transparency is laid on white, colours become grey where
-    the run was trained on grey. Each keeps its size; one that there is no memory for is left out.
+    Images are converted to the channels of the training images: transparency is composited on white, and colours become grey if
+    the run was trained on grey. Each keeps its size; images that need too much memory are skipped.
 
     Args:
-        run: the run's folder.
-        source: a picture, or a folder or zip of them.
-        out: a folder, or for one picture a file that ends in .png.
-        to: "b", or "a" for the way back, of runs that learned both.
-        size: crop and scale pictures to it first, as in training; None leaves each as large as it is.
-        overwrite: replace files that are there already.
+        run: run folder.
+        source: an image, or a folder or zip of images.
+        out: output folder, or a file that ends in .png for one image.
+        to: "b", or "a" for the reverse direction, in runs that learned both.
+        size: size to crop and scale images to first, as in training; None keeps their sizes.
+        overwrite: True to replace existing files.
         checkpoint: best, latest, or a checkpoint's name.
-        progress: is told (what, done, total).
-        metadata: say in the files that they are synthetic, and by which weights.
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
+        progress: callback (task, done, total).
+        metadata: True to mark the files as synthetic, with the weights.
+        recipe: recipe of your own that the run was trained with: see `load`.
 
     Returns:
-        The files written, and notes: what is left out and why.
+        Paths of the files written, and notes on skipped images.
 
     Raises:
-        UserError: where there is no run, no picture, or nothing that can be read; where results exist already or would replace originals.
+        UserError: if there is no run, no readable image, or results exist already or would replace originals.
     """
     trained = load(run, checkpoint, recipe)
     channels = trained.source_channels(to)
     trained.translate(
         np.zeros((1, 1, 1, channels), np.uint8), to
-    )  # says before anything is read what the run cannot do
+    )  # reports what the run cannot do before anything is read
     jobs, left_out = _jobs(Path(source), Path(out))
     _require_free(jobs, overwrite)
     notes, written, waiting = [*trained.notes, *left_out], [], []
@@ -91,21 +91,21 @@ def translate_files(
         if isinstance(picture, str):
             notes.append(f"{job.name} is left out: {picture}")
         elif picture.shape[1::-1] == trained_size:
-            waiting.append((job, picture))  # together they cost what one does
+            waiting.append((job, picture))  # a batch costs no more than a single image
         else:
             written += _settled(trained, to, [(job, picture)], made_by)
         if len(waiting) == MICROBATCH or done == len(jobs):
             written += _settled(trained, to, waiting, made_by)
             waiting = []
         if progress:
-            progress("translating pictures", done, len(jobs))
+            progress("translating images", done, len(jobs))
     if not written:
         raise UserError(f"Nothing in {source} can be translated: {'; '.join(notes)}.")
     return written, tuple(notes)
 
 
 def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray | str:
-    """The picture of a job, uint8 [H, W, channels], or why there is none."""
+    """Return the image of a job, uint8 [H, W, channels], or the reason why it cannot be read."""
     try:
         content = job.read()
         wanted = size or size_of(content)
@@ -113,14 +113,14 @@ def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray |
         return decode(content, wanted, trained.source_channels(to))
     except (Unreadable, UserError) as reason:
         return str(reason).removesuffix(".")
-    except Exception as error:  # files and members of an archive fail in many ways
+    except Exception as error:  # damaged files and members raise many kinds of errors
         return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _settled(
     trained: Run, to: str, waiting: list[tuple[Job, np.ndarray]], made_by: Provenance | None
 ) -> Iterator[Path]:
-    """Translate and write pictures of one size."""
+    """Translate and write images of one size."""
     if waiting:
         made = trained.translate(np.stack([picture for _, picture in waiting]), to)
         for (job, _), picture in zip(waiting, made, strict=True):
@@ -129,30 +129,30 @@ def _settled(
 
 
 def _jobs(source: Path, out: Path) -> tuple[list[Job], list[str]]:
-    """What there is to translate, and what is passed over."""
+    """Return the images to translate, and notes on skipped files."""
     if not source.exists():
-        raise UserError(f"There is no {source}; give a picture, or a folder or zip of them.")
+        raise UserError(f"There is no {source}; give an image, or a folder or zip of images.")
     named = out.suffix.lower() in ENDINGS and not out.is_dir()  # a file, not a folder
     if source.is_file() and source.suffix.lower() in ENDINGS:
         if named and out.suffix.lower() != ".png":
             raise UserError(
-                f"Translations are written as PNG, which loses nothing: name {out.with_suffix('.png')}, or a folder."
+                f"Translations are written as PNG, which is lossless: name {out.with_suffix('.png')}, or a folder."
             )
         return [
             Job(str(source), source.read_bytes, out if named else out / _safe_path(f"{source.stem}.png"), source)
         ], []
     if named or out.is_file():
-        raise UserError(f"{source} may hold many pictures and {out} is one file; name a folder for the translations.")
+        raise UserError(f"{source} may hold many images and {out} is one file; name an output folder.")
     found = listing(source)
     times = Counter(same_name(_stem(entry.name)) for entry in found.entries)
     notes = [f"{printable(name)} is left out: {reason}" for name, reason in found.problems]
 
     def job(entry: Entry) -> Job:
-        twin = times[same_name(_stem(entry.name))] > 1  # of x.jpg and x.png both are kept
+        twin = times[same_name(_stem(entry.name))] > 1  # keep both x.jpg and x.png
         kept = f"{entry.name if twin else _stem(entry.name)}.png"
         name = _safe_path(kept)
         if name != kept:
-            notes.append(f"{printable(entry.name)} is written as {name}, a name that every system takes")
+            notes.append(f"{printable(entry.name)} is written as {name}, which is valid on every system")
         original = source / entry.name if source.is_dir() else None
         return Job(printable(entry.name), lambda: found.read(entry), out / name, original)
 
@@ -160,7 +160,7 @@ def _jobs(source: Path, out: Path) -> tuple[list[Job], list[str]]:
 
 
 def _safe_path(name: str) -> str:
-    """Return the path of a result with every part of it a name that every system takes."""
+    """Return the path of a result, with every part valid on every system."""
     return "/".join(safe_name(part, LONGEST_NAME) for part in name.split("/"))
 
 
@@ -169,19 +169,19 @@ def _stem(name: str) -> str:
 
 
 def _require_free(jobs: list[Job], overwrite: bool) -> None:
-    """Refuse to replace an original, ever, and an earlier result unless that is wanted; and two results of one name."""
+    """Refuse to replace an original, to replace a result without permission, and to write two results to one file."""
     if jobs and folds_case(jobs[0].result.parent):
         names: dict[str, Job] = {}
         for job in jobs:
             if (twin := names.setdefault(same_name(str(job.result)), job)) is not job:
                 raise UserError(
-                    f"{twin.name} and {job.name} would be one file here, where case does not count; rename one of them first."
+                    f"{twin.name} and {job.name} would be one file here, as this system ignores case; rename one of them first."
                 )
     originals = {job.original.resolve() for job in jobs if job.original}
     for job in jobs:
         if job.result.resolve() in originals:
-            raise UserError(f"{job.result} is an original; name another place for the translations.")
+            raise UserError(f"{job.result} is an original; name another output for the translations.")
     there = [str(job.result) for job in jobs if job.result.exists()]
     if there and not overwrite:
         told = there[0] if len(there) == 1 else f"{len(there)} of the results, such as {there[0]},"
-        raise UserError(f"{told} exist{'s' * (len(there) == 1)} already; add --overwrite, or name another place.")
+        raise UserError(f"{told} exist{'s' * (len(there) == 1)} already; add --overwrite, or name another output.")

@@ -1,1 +1,1 @@
-"""What latents mean: directions in which images change."""
+"""Latents: directions in which images change."""

@@ -16,7 +16,7 @@ from torch import Tensor
 STEP = 0.25
 """Of the central differences, in deviations: far enough that rounding is no matter, near enough that faces stay the same face."""
 STRONGER = 1.5
-"""An axis is kept where images that it was not found on change so many times as much along it as along a random one."""
+"""Least ratio of the change along an axis to that along a random direction, on latents that the axis was not found on."""
 AT_ONCE = 64
 
 
@@ -70,7 +70,7 @@ def jacobian_axes(
 
 
 def _change(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, step: float) -> Tensor:
-    """The central differences of G at z [z_dim] along directions [K, z_dim]: [K, ...]."""
+    """Return the central differences of G at z [z_dim] along directions [K, z_dim]: [K, ...]."""
     parts = []
     for some in along.split(AT_ONCE):
         parts.append((generate(z + step * some) - generate(z - step * some)) / (2 * step))
@@ -78,5 +78,5 @@ def _change(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, step
 
 
 def _size(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, deviation: float) -> float:
-    """The mean square of the change along directions. Along a random direction it is the mean over an orthonormal basis."""
+    """Return the mean square of the change along directions; over an orthonormal basis, that along a random one."""
     return _change(generate, z, along, STEP * deviation).double().square().flatten(1).sum(1).mean().item()

@@ -1,1 +1,1 @@
-"""Images, volumes, and the files that they are kept in."""
+"""Images, volumes, and their file formats."""

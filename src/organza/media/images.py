@@ -1,4 +1,4 @@
-"""Pictures for people: grids, files, and half-block drawings for a terminal."""
+"""Images for display: grids, files, and half-block drawings for a terminal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Colour = tuple[int, int, int]
 
 
 def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: int = 255) -> np.ndarray:
-    """Pictures side by side on paper.
+    """Arrange images in a grid.
 
     Args:
         pictures: uint8 [N, H, W, C].
-        columns: pictures in a row; as square as possible by default.
-        gap: pixels between.
-        paper: the value between.
+        columns: number of images in a row; as square as possible by default.
+        gap: pixels between images.
+        paper: grey value between images.
 
     >>> grid(np.zeros((4, 8, 8, 3), np.uint8)).shape
     (18, 18, 3)
@@ -42,7 +42,7 @@ def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2, paper: 
 
 
 def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """What belongs together, item by item, as one picture each: uint8 [N, H, W, C], of unlike channels and heights if need be.
+    """Join the parts of each item side by side: uint8 [N, H, W, C], also of different channels and heights.
 
     >>> side_by_side([np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)]).shape
     (2, 8, 16, 3)
@@ -64,20 +64,20 @@ def _on_paper(pictures: np.ndarray, channels: int, height: int) -> np.ndarray:
 
 
 def to_image(picture: np.ndarray) -> Image.Image:
-    """A uint8 [H, W, C] array with 1, 3 or 4 channels as a Pillow image."""
+    """Return a uint8 [H, W, C] array with 1, 3 or 4 channels as a Pillow image."""
     return Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
 
 
 def save_png(picture: np.ndarray, path: Path, made_by: Provenance | None = None) -> None:
-    """Write a uint8 [H, W, C] array as PNG, aside and renamed.
+    """Write a uint8 [H, W, C] array as PNG, through a temporary file.
 
     Args:
-        picture: what is written.
-        path: where.
-        made_by: what the file says of where the picture comes from, if anything.
+        picture: image to write.
+        path: output file.
+        made_by: provenance to record in the file, if any.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: if it cannot be written.
     """
     content = io.BytesIO()
     to_image(picture).save(content, "png", pnginfo=made_by.png() if made_by else None)
@@ -85,14 +85,14 @@ def save_png(picture: np.ndarray, path: Path, made_by: Provenance | None = None)
 
 
 def write_aside(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it, so that it is there whole or not at all; its folder is made.
+    """Write a file through a temporary file, so that it is complete or absent; create its folder.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: if it cannot be written.
     """
     aside = path.with_name(
         f".{os.getpid()}-{secrets.token_hex(4)}"
-    )  # short: the name itself may be as long as a name can be
+    )  # short, as the name itself may have the maximal length
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("xb") as file:  # never through a link
@@ -104,7 +104,7 @@ def write_aside(path: Path, content: bytes) -> None:
 
 
 def shrunk(pictures: np.ndarray, width: int) -> np.ndarray:
-    """Pictures for a terminal: RGB on white, `width` pixels wide and of an even height, [N, h, width, 3].
+    """Shrink images for a terminal: RGB on white, `width` pixels wide and of an even height, [N, h, width, 3].
 
     >>> shrunk(np.zeros((2, 64, 48, 1), np.uint8), 20).shape
     (2, 26, 20, 3)
@@ -121,7 +121,7 @@ def _small(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def half_blocks(picture: np.ndarray) -> list[list[tuple[Colour, Colour]]]:
-    """A picture, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each character cell of a terminal."""
+    """Return an image, uint8 [2 h, W, 3], as h rows of (upper, lower) colours, two pixels for each character cell of a terminal."""
     pairs = picture.reshape(-1, 2, picture.shape[1], 3)
     return [[(_colour(upper), _colour(lower)) for upper, lower in row.transpose(1, 0, 2)] for row in pairs]
 

@@ -1,7 +1,7 @@
-"""Where a made picture comes from, written into its file: that it is synthetic, by which weights, from which seed.
+"""Provenance of a generated image, recorded in its file: that it is synthetic, with its weights and seed.
 
-The statement is IPTC's: DigitalSourceType, as XMP, https://iptc.org/standards/photo-metadata/; programs and platforms that mark made
-pictures read it. It is in the file and not in the pixels: whoever saves the picture anew may lose it.
+The statement is IPTC's DigitalSourceType, as XMP, https://iptc.org/standards/photo-metadata/; programs and platforms that mark generated
+images read it. It is in the file, not in the pixels: saving the image again can lose it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from organza.version import __version__
 
 MADE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 CHANGED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-XMP = "XML:com.adobe.xmp"  # the name that PNG has for XMP
+XMP = "XML:com.adobe.xmp"  # keyword of XMP in PNG
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a picture is made by.
+    """Origin of an image.
 
     Args:
         model: sha256 of the generator's weights.
-        checkpoint: its name.
-        recipe: the name of the recipe.
-        seed: of the latents; None where the picture was made from another.
-        kind: IPTC's word for it.
+        checkpoint: name of the checkpoint.
+        recipe: name of the recipe.
+        seed: random seed of the latents; None if the image was made from another.
+        kind: IPTC's term for it.
 
     >>> Provenance("3f2a", "00012000", "swift", 7).text
     'made by organza; model 3f2a; checkpoint 00012000; recipe swift; seed 7'
@@ -41,12 +41,12 @@ class Provenance:
 
     @property
     def text(self) -> str:
-        """In a line."""
+        """Description in one line."""
         seed = "" if self.seed is None else f"; seed {self.seed}"
         return f"made by organza; model {self.model}; checkpoint {self.checkpoint}; recipe {self.recipe}{seed}"
 
     def xmp(self) -> str:
-        """As an XMP packet."""
+        """Return the provenance as an XMP packet."""
         return (
             '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
             '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -59,7 +59,7 @@ class Provenance:
         )
 
     def png(self) -> PngInfo:
-        """As the chunks of a PNG file."""
+        """Return the provenance as chunks of a PNG file."""
         info = PngInfo()
         info.add_itxt(XMP, self.xmp())
         info.add_text("Software", f"organza {__version__}")

@@ -1,4 +1,4 @@
-"""Volumes on disk: the array with all of them, a picture of each, a grid, a turntable of the first few, and surfaces for printers."""
+"""Volumes on disk: an array of all, an image of each, a grid, a turntable of the first few, and surfaces for printers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from organza.media.provenance import Provenance
 from organza.media.volumes import LEVEL, render, stl, turntable
 
 TURNING = 4  # volumes in the turntable
-SHEET = 256  # volumes in the grid at most
-PICTURE = 192  # pixels of a single picture; those in the grid have half as many
+SHEET = 256  # largest number of volumes in the grid
+PICTURE = 192  # pixels of a single image; those in the grid have half as many
 
 
 def write_volumes(
     folder: Path, volumes: np.ndarray, singly: bool = True, surfaces: bool = False, made_by: Provenance | None = None
 ) -> list[str]:
-    """Write volumes.npz, grid.png, turntable.gif, and for each volume a picture and its surface; what was written, in words.
+    """Write volumes.npz, grid.png, turntable.gif, and an image and a surface of each volume; return a summary of the files.
 
     Args:
-        folder: where to.
+        folder: output folder.
         volumes: uint8 [N, D, H, W, 1].
-        singly: a picture of each.
-        surfaces: an STL file of each that has a surface.
-        made_by: what the pictures say of where they come from, if anything.
+        singly: True to write an image of each.
+        surfaces: True to write an STL file of each that has a surface.
+        made_by: provenance to record in the images, if any.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: if a file cannot be written.
     """
     content = io.BytesIO()
     np.savez_compressed(content, volumes=volumes[..., 0])
@@ -42,7 +42,7 @@ def write_volumes(
     for index, volume in enumerate(volumes) if singly else ():
         save_png(render(volume[None], PICTURE)[0], folder / f"{index:05d}.png", made_by)
     if singly:
-        told.insert(1, f"{len(volumes)} pictures")
+        told.insert(1, f"{len(volumes)} images")
     if surfaces:
         there = [index for index, volume in enumerate(volumes) if volume.max() > LEVEL]
         for index in there:
@@ -52,9 +52,9 @@ def write_volumes(
 
 
 def gif(frames: Sequence[np.ndarray], seconds: float = 3.0, made_by: Provenance | None = None) -> bytes:
-    """Pictures uint8 [H, W, 3] as an animation that goes round for ever, with 64 colours.
+    """Encode images uint8 [H, W, 3] as an endless animation, with 64 colours.
 
-    Where the pictures come from is a comment, the one place for words that each reader of GIF knows.
+    The provenance is a comment, the only text that every reader of GIF supports.
 
     >>> gif([np.zeros((8, 8, 3), np.uint8), np.ones((8, 8, 3), np.uint8)])[:6]
     b'GIF89a'

@@ -1,6 +1,6 @@
-"""Volumes as pictures: seen from outside with light on them, turning round, and as surfaces of triangles for printers and viewers.
+"""Volumes as images: rendered with light, as turntables, and as surfaces of triangles for printers and viewers.
 
-A volume is [D, H, W]: depth from front to back, height from top to bottom, width from left to right. What is 128 or more is solid.
+A volume is [D, H, W]: depth from front to back, height from top to bottom, width from left to right. Values of 128 or more are solid.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 LEVEL = 127.5
 LIGHT = np.array(
     [-0.35, -0.75, -0.55]
-)  # where the light comes from: left, above, before (x, y, z as width, height, depth run)
+)  # direction of the light: left, above, in front (x, y, z along width, height, depth)
 CLAY = np.array([236.0, 176.0, 120.0])
 PAPER = 255
-FINE = 64  # voxels a side to which small volumes are smoothed before they are looked at
+FINE = 64  # voxels a side to which small volumes are smoothed before rendering
 
 
 class View(NamedTuple):
-    """Where a volume is seen from, in degrees: round its vertical axis, and above the floor."""
+    """Direction of view in degrees: around the vertical axis, and above the floor."""
 
     azimuth: float = 35.0
     elevation: float = 25.0
@@ -31,15 +31,15 @@ ASIDE = View()
 
 
 def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarray:
-    """Volumes as pictures in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
+    """Render volumes in a parallel projection, uint8 [N, D, H, W, 1] to uint8 [N, size, size, 3].
 
-    A ray for each pixel walks through the volume until it meets something solid; the slope there meets the light. A hundredth of a second
-    for each volume.
+    A ray for each pixel passes through the volume until it meets a solid voxel, whose slope determines the shading. Takes a hundredth of
+    a second for each volume.
 
     Args:
-        volumes: 128 or more is solid.
-        size: of the pictures, in pixels.
-        view: where they are seen from.
+        volumes: values of 128 or more are solid.
+        size: size of the images in pixels.
+        view: direction of view.
 
     >>> ball = np.zeros((1, 32, 32, 32, 1), np.uint8); ball[:, 8:24, 8:24, 8:24] = 255
     >>> picture = render(ball, 48)[0]; picture.shape, bool((picture[24, 24] < 255).any()), picture[0, 0].tolist()
@@ -49,13 +49,13 @@ def render(volumes: np.ndarray, size: int = 96, view: View = ASIDE) -> np.ndarra
 
 
 def turntable(volumes: np.ndarray, frames: int = 24, size: int = 96) -> list[np.ndarray]:
-    """The pictures of volumes that turn once round, side by side: uint8 [size, N * size, 3] each."""
+    """Render volumes that turn once around, side by side: uint8 [size, N * size, 3] each."""
     views = [View(360 * frame / frames) for frame in range(frames)]
     return [np.concatenate(list(render(volumes, size, view)), axis=1) for view in views]
 
 
 def pictured(items: np.ndarray) -> np.ndarray:
-    """Items as pictures [N, H, W, C]: pictures as they are, volumes [N, D, H, W, C] seen from outside."""
+    """Return items as images [N, H, W, C]: images unchanged, volumes [N, D, H, W, C] rendered."""
     return render(items) if items.ndim == 5 else items
 
 
@@ -80,8 +80,10 @@ def _seen(volume: np.ndarray, size: int, view: View) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _rays(shape: tuple[int, ...], size: int, view: View) -> np.ndarray:
-    """The cells that the ray of each pixel goes through, front to back: indices into the flat volume, int32 [steps, size * size]."""
-    radius = max(shape) / 2 * 1.42  # half the width of the picture: the corners of a cube on its floor stay inside
+    """Return the cells along the ray of each pixel, front to back: indices into the flat volume, int32 [steps, size * size]."""
+    radius = (
+        max(shape) / 2 * 1.42
+    )  # half the width of the image, so that the corners of a cube on its floor stay inside
     turn, lift = math.radians(view.azimuth), math.radians(view.elevation)
     right = np.array([math.cos(turn), 0.0, math.sin(turn)])  # x, y, z
     ahead = np.array([-math.sin(turn) * math.cos(lift), math.sin(lift), math.cos(turn) * math.cos(lift)])
@@ -99,7 +101,7 @@ def _rays(shape: tuple[int, ...], size: int, view: View) -> np.ndarray:
 
 
 def _smoothed(volume: np.ndarray, factor: int) -> np.ndarray:
-    """The volume with each voxel cut into `factor` along each axis, linearly between their middles."""
+    """Divide each voxel into `factor` along each axis, with linear interpolation between the centres."""
     for axis in range(3):
         places = (np.arange(volume.shape[axis] * factor) + 0.5) / factor - 0.5
         low = np.floor(places).astype(int)
@@ -110,7 +112,7 @@ def _smoothed(volume: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _slope(fine: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The direction out of the solid at some cells, [n, 3] as x, y, z, from the mean of the cells around."""
+    """Return the outward direction at some cells, [n, 3] as x, y, z, from the mean of the cells around."""
     soft = fine
     for axis in range(3):
         for _ in range(2):
@@ -122,9 +124,9 @@ def _slope(fine: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The surface of a volume [D, H, W] where its values cross 127.5: vertices [V, 3] as x right, y up, z to the viewer; triangles [T, 3].
+    """Return the surface of a volume [D, H, W] at value 127.5: vertices [V, 3] as x right, y up, z to the viewer; triangles [T, 3].
 
-    Naive surface nets: a vertex for each cell of 2x2x2 voxels that the surface passes, at the mean of where its edges are crossed; two
+    Naive surface nets: a vertex for each cell of 2x2x2 voxels that the surface crosses, at the mean of its edge crossings; two
     triangles for each crossed edge, between the four cells around it.  Gibson 1998, Constrained Elastic Surface Nets, MICCAI.
 
     >>> cube = np.zeros((4, 4, 4), np.uint8); cube[1:3, 1:3, 1:3] = 255
@@ -167,21 +169,21 @@ def surface(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _from(at: np.ndarray, order: list[int]) -> np.ndarray:
-    """The voxel where each edge begins."""
+    """Return the voxel at the start of each edge."""
     voxel = np.empty_like(at)
     voxel[:, order] = at
     return voxel
 
 
 def stl(volume: np.ndarray) -> bytes:
-    """The surface of a volume [D, H, W] as a binary STL file, z up as printers have it, a unit for each voxel.
+    """Return the surface of a volume [D, H, W] as a binary STL file, z up as in printers, one unit for each voxel.
 
     >>> cube = np.zeros((4, 4, 4), np.uint8); cube[1:3, 1:3, 1:3] = 255
     >>> len(stl(cube)) == 84 + 50 * 48
     True
     """
     vertices, triangles = surface(volume)
-    corners = (vertices[:, [0, 2, 1]] * [1, -1, 1])[triangles].astype("<f4")  # a turn, so that nothing is mirrored
+    corners = (vertices[:, [0, 2, 1]] * [1, -1, 1])[triangles].astype("<f4")  # a rotation, so that nothing is mirrored
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     rows = np.zeros(len(corners), np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")]))

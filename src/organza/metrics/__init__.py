@@ -1,1 +1,1 @@
-"""How good the generator is: pictures -> features -> a distance, with its error and a card of what it depends on."""
+"""Quality of a generator: images -> features -> a distance, with its error and a card of its conditions."""

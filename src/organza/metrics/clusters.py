@@ -1,4 +1,4 @@
-"""How well groups that were found without labels match the true classes. Closed forms on counts; no features, no network."""
+"""Agreement of unsupervised clusters with true classes. Closed forms on counts; no features, no network."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 
 
 def contingency(found: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """How often each found group meets each true class, int64 [groups, classes].
+    """Count the items of each cluster in each true class, int64 [groups, classes].
 
     Args:
-        found, true: whole numbers from 0, [N] each.
+        found: cluster of each item, whole numbers from 0, [N].
+        true: class of each item, whole numbers from 0, [N].
 
     >>> contingency(np.array([0, 0, 1]), np.array([1, 1, 0])).tolist()
     [[0, 2], [1, 0]]
@@ -20,7 +21,7 @@ def contingency(found: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def purity(found: np.ndarray, true: np.ndarray) -> float:
-    """The share of items whose class is the commonest in their group.
+    """Compute the share of items whose class is the most frequent one in their cluster.
 
     purity = 1/N sum over groups of max over classes |group and class|.  Manning, Raghavan and Schuetze 2008, Introduction to
     Information Retrieval, section 16.3. It grows with the number of groups, so compare only equal numbers.
@@ -32,7 +33,7 @@ def purity(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def normalised_information(found: np.ndarray, true: np.ndarray) -> float:
-    """The mutual information of groups and classes over the mean of their entropies: 0 where one tells nothing of the other, else up to 1.
+    """Compute the mutual information of clusters and classes over the mean of their entropies: 0 if independent, at most 1.
 
     NMI = I(found; true) / ((H(found) + H(true)) / 2).  Same source, eq. 16.2.
 

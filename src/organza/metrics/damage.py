@@ -1,8 +1,8 @@
-"""Damage that the eye knows, as a measure of distances: how far real images stand from themselves cut to pieces, and blurred.
+"""Visible damage as a unit of distances: the distance of real images from themselves in pieces, and blurred.
 
-A distance of 0.08 is a face with a smudged mouth for one data set, and debris for another. What is damaged in the same way is as wrong in
-both: three by three pieces of nine different images keep colours, surfaces and layout, and are no object any more; a blur of a sixteenth
-of the side keeps layout and takes everything else.
+A distance of 0.08 is a face with a smudged mouth for one data set, and debris for another. Damage of one kind is equally visible in
+both: three by three pieces of nine different images keep colours, surfaces and layout, but no object; a blur of a sixteenth
+of the side keeps only the layout.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from organza.metrics.suite import distance
 
 CUTS = 3
 BLUR = 1 / 16
-"""Of the shorter side: the standard deviation of the blur."""
+"""Standard deviation of the blur, relative to the shorter side."""
 ENOUGH = 250
-"""Images that are damaged: the error of a distance is then a tenth of it."""
+"""Number of images to damage: the error of a distance is then a tenth of it."""
 
 
 class Damage(NamedTuple):
     """Distances of damaged real images from real ones.
 
     Args:
-        pieces: distance of images put together from pieces of others.
+        pieces: distance of images composed of pieces of others.
         blurred: distance of blurred images.
     """
 
@@ -39,31 +39,31 @@ class Damage(NamedTuple):
 
     @property
     def unit(self) -> float:
-        """The lesser of both: beyond it samples are further from real images than these are from themselves, damaged.
+        """Smaller of the two distances; samples beyond it are further from real images than damaged real images are.
 
-        Noise in pieces is noise, and flat colours blurred are flat colours: what leaves the images as they are is no damage.
+        Damage that leaves images unchanged does not count: noise in pieces is noise, and flat colours blurred are flat colours.
         """
         return min((one for one in self if one > HARMLESS), default=UNIT)
 
 
 HARMLESS = 0.01
-"""A distance that damage must exceed."""
+"""Distance that damage must exceed to count."""
 UNIT = 0.12
-"""The unit if nothing does damage, or if it was not measured: between those of faces and of icons."""
+"""Unit if no damage counts, or it was not measured: between those of faces and of icons."""
 
 
 def damage(extractor: Extractor, images: np.ndarray, features: Tensor, key: str, directory: Path) -> Damage:
-    """Measure real images against themselves, damaged.
+    """Measure the distances of damaged real images from the real images.
 
     Args:
-        extractor: pictures to features.
+        extractor: feature extractor.
         images: real images, uint8 [N, H, W, C].
-        features: features of the images, undamaged.
-        key: name of the images among the features that are kept.
-        directory: place of the kept features.
+        features: features of the undamaged images.
+        key: key of the images among the cached features.
+        directory: folder of the cached features.
 
     Raises:
-        UserError: the extractor refuses the images.
+        UserError: if the extractor refuses the images.
     """
     some = np.asarray(images[:ENOUGH])
     kinds = {"pieces": pieces(some), "blurred": blurred(some)}
@@ -76,7 +76,7 @@ def damage(extractor: Extractor, images: np.ndarray, features: Tensor, key: str,
 
 
 def pieces(images: np.ndarray, cuts: int = CUTS, seed: int = 0) -> np.ndarray:
-    """Return images whose pieces, cuts x cuts, each come from another image, at their place: uint8 [N, H, W, C] to the same.
+    """Compose images of pieces, cuts x cuts, each from another image at the same place: uint8 [N, H, W, C] to the same.
 
     >>> a = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((4, 6, 6, 1), np.uint8)
     >>> sorted(np.unique(pieces(a)[:, 0, 0, 0]).tolist())
@@ -93,7 +93,7 @@ def pieces(images: np.ndarray, cuts: int = CUTS, seed: int = 0) -> np.ndarray:
 
 
 def blurred(images: np.ndarray, share: float = BLUR) -> np.ndarray:
-    """Return images blurred by a Gaussian of a share of their shorter side: uint8 [N, H, W, C] to the same.
+    """Blur images by a Gaussian of a share of their shorter side: uint8 [N, H, W, C] to the same.
 
     >>> dot = np.zeros((1, 16, 16, 1), np.uint8); dot[0, 8, 8] = 255
     >>> int(blurred(dot).max())

@@ -4,8 +4,8 @@ Gretton et al. 2012, "A kernel two-sample test", JMLR 13. For a kernel k, reals 
 
     MMD^2 = mean of k(x_i, x_j) over i != j  +  mean of k(y_i, y_j) over i != j  -  2 mean of k(x_i, y_j)
 
-is zero on average where both come from one distribution (a little below zero as often as above), and positive otherwise.
-All sums are taken in float64 on the CPU, by blocks of rows: memory grows with m + n, time with (m + n)^2.
+is zero on average if both come from one distribution (a little below zero as often as above), and positive otherwise.
+All sums use float64 on the CPU, by blocks of rows: memory grows with m + n, time with (m + n)^2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from organza.errors import UserError
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
-"""Maps [m, d] and [n, d] to the kernel's values [m, n]."""
+"""Function of [m, d] and [n, d] that returns the kernel's values [m, n]."""
 
 BLOCK = 1024
 """Rows of a kernel matrix in memory at once: 80 MB against 10,000 columns."""
@@ -34,20 +34,20 @@ class Estimate(NamedTuple):
 
 
 def gaussian_mmd(real: Tensor, fake: Tensor, bandwidth: float | None = None) -> Estimate:
-    """Squared MMD with a Gaussian kernel: k(x, y) = exp(-|x - y|^2 / bandwidth^2).
+    """Compute the squared MMD with a Gaussian kernel: k(x, y) = exp(-|x - y|^2 / bandwidth^2).
 
-    The kernel is bounded, so that a few odd features do not rule: it orders early training as the eye does, where `kid` does not.
-    From 0 (alike) to about 1; a single picture repeated, far from the reals, comes near 1 + the mean of k over the reals.
-    Used for pictures by Jayasumana et al. 2024 (CMMD), arXiv:2401.09603, with other features and bandwidth.
+    The kernel is bounded, so that a few outliers do not dominate: it orders early training as the eye does, while `kid` does not.
+    From 0 (alike) to about 1; a single image repeated, far from the reals, comes near 1 + the mean of k over the reals.
+    Used for images by Jayasumana et al. 2024 (CMMD), arXiv:2401.09603, with other features and bandwidth.
 
     Args:
         real: features [m, d], m >= 3.
         fake: features [n, d], n >= 3.
-        bandwidth: of the kernel; by default the median distance among the reals, so that runs on the same reals compare. Where papers
-            write exp(-|x - y|^2 / (2 sigma^2)), this is sqrt(2) sigma.
+        bandwidth: bandwidth of the kernel; by default the median distance among the reals, so that runs on the same reals compare. Equal
+            to sqrt(2) sigma in papers that write exp(-|x - y|^2 / (2 sigma^2)).
 
     Raises:
-        UserError: too few rows, unlike or non-finite features, or (without a bandwidth) reals that are all alike.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or (without a bandwidth) all reals are equal.
 
     >>> draw = torch.Generator().manual_seed(0)
     >>> x, y = torch.randn(200, 8, generator=draw), torch.randn(200, 8, generator=draw)
@@ -61,17 +61,17 @@ def gaussian_mmd(real: Tensor, fake: Tensor, bandwidth: float | None = None) -> 
 
 
 def kid(real: Tensor, fake: Tensor) -> Estimate:
-    """Kernel distance with the cubic kernel k(x, y) = (x.y / d + 1)^3, over all pairs rather than subsets.
+    """Compute the kernel distance with the cubic kernel k(x, y) = (x.y / d + 1)^3, over all pairs rather than subsets.
 
     With Inception features this is the KID of Bińkowski et al. 2018, arXiv:1801.01401, section 4; with others it has another scale:
-    name the extractor with the number. The kernel is unbounded and ruled by the length of the features.
+    state the extractor with the number. The kernel is unbounded and dominated by the length of the features.
 
     Args:
         real: features [m, d], m >= 3.
         fake: features [n, d], n >= 3.
 
     Raises:
-        UserError: too few rows, or unlike or non-finite features.
+        UserError: if there are too few rows, or features differ in dimension or are not finite.
 
     >>> kid(torch.zeros(3, 2), torch.ones(3, 2))  # 1 + 2^3 - 2
     Estimate(value=7.0, error=0.0)
@@ -81,20 +81,20 @@ def kid(real: Tensor, fake: Tensor) -> Estimate:
 
 
 def mmd(real: Tensor, fake: Tensor, kernel: Kernel) -> Estimate:
-    """Unbiased squared MMD with any kernel, and its jackknife error.
+    """Compute the unbiased squared MMD with any kernel, and its jackknife error.
 
-    The error is what leaving out one row at a time tells, over both sides: sqrt((m-1)/m sum (U_-i - mean)^2 + the same for the fakes).
-    Each U_-i is a closed form of the rows' sums, so it costs nothing beyond the kernel's values. It is a little large rather than
-    small: where both sets come from one distribution, by a factor of up to sqrt(2). It counts the luck of the draw on both sides;
+    The error is from leaving out one row at a time, on both sides: sqrt((m-1)/m sum (U_-i - mean)^2 + the same for the fakes).
+    Each U_-i is a closed form of the rows' sums, so it costs nothing beyond the kernel's values. It tends to be too large rather than
+    too small: if both sets come from one distribution, by a factor of up to sqrt(2). It includes the sampling error of both sides;
     two numbers against the same reals differ by less.
 
     Args:
         real: features [m, d], m >= 3.
         fake: features [n, d], n >= 3.
-        kernel: [m, d], [n, d] -> [m, n], symmetric.
+        kernel: symmetric function [m, d], [n, d] -> [m, n].
 
     Raises:
-        UserError: too few rows, or unlike or non-finite features.
+        UserError: if there are too few rows, or features differ in dimension or are not finite.
 
     >>> mmd(torch.zeros(3, 1), torch.ones(3, 1), lambda x, y: x @ y.T)  # a linear kernel: the squared distance of the means
     Estimate(value=1.0, error=0.0)
@@ -112,10 +112,10 @@ def mmd(real: Tensor, fake: Tensor, kernel: Kernel) -> Estimate:
 
 
 def checked(real: Tensor, fake: Tensor, least: int = 3) -> tuple[Tensor, Tensor]:
-    """Both sets as finite float64 on the CPU, of one dimension and of `least` rows or more.
+    """Return both sets as finite float64 on the CPU, of one dimension and with at least `least` rows.
 
     Raises:
-        UserError: they are not.
+        UserError: if this is not possible.
     """
     if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
         raise UserError(
@@ -123,16 +123,18 @@ def checked(real: Tensor, fake: Tensor, least: int = 3) -> tuple[Tensor, Tensor]
         )
     if min(len(real), len(fake)) < least:
         raise UserError(
-            f"{len(real)} real and {len(fake)} generated images were given; a distance needs {least} of each at least."
+            f"{len(real)} real and {len(fake)} generated images were given; a distance needs at least {least} of each."
         )
     for name, features in (("real", real), ("generated", fake)):
         if not features.isfinite().all():
-            raise UserError(f"The features of the {name} images are not all finite; there is nothing to measure.")
+            raise UserError(
+                f"The features of the {name} images are not all finite, so they cannot be compared; check the images."
+            )
     return real.detach().to("cpu", torch.float64), fake.detach().to("cpu", torch.float64)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j: [m, d], [n, d] -> [m, n], never negative.
+    """Compute |x_i - y_j|^2 = |x_i|^2 + |y_j|^2 - 2 x_i.y_j: [m, d], [n, d] -> [m, n], never negative.
 
     >>> squared_distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
     tensor([[25.]])
@@ -141,14 +143,14 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def median_distance(real: Tensor, most: int = 10_000) -> float:
-    """The median of |x_i - x_j| over pairs i < j; where most pairs are copies, the mean distance.
+    """Compute the median of |x_i - x_j| over pairs i < j; the mean distance if most pairs are copies.
 
     Args:
         real: features [m, d], m >= 2.
-        most: of more rows than this, an evenly spaced part is used: the pairs must fit in memory.
+        most: largest number of rows; if there are more, evenly spaced ones are used, so that the pairs fit in memory.
 
     Raises:
-        UserError: all rows are alike.
+        UserError: if all rows are equal.
 
     >>> median_distance(torch.tensor([[0.0], [1.0], [3.0]]))
     2.0
@@ -162,12 +164,12 @@ def median_distance(real: Tensor, most: int = 10_000) -> float:
             for start, block in _blocks(some)
         ]
     )
-    # Copies come out at about 1e-7 of their length, not at 0: that is the rounding of the squared distances.
+    # Copies have a distance of about 1e-7 of their length, not 0: the rounding of squared distances.
     least = 1e-6 * some.square().sum(1).mean().sqrt().item()
     width = next((w for w in (distances.median().item(), distances.mean().item()) if w > least), None)
     if width is None:
         raise UserError(
-            f"The features of the {len(real)} real images are all alike; a distance needs images that differ."
+            f"The features of the {len(real)} real images are all equal; a distance needs different images."
         )
     return width
 
@@ -177,7 +179,7 @@ def _blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _sums_of_others(x: Tensor, kernel: Kernel) -> Tensor:
-    """Sums over j != i of k(x_i, x_j), [m]. The diagonal is removed before adding: it may dwarf the rest."""
+    """Return the sums over j != i of k(x_i, x_j), [m]. The diagonal is removed before adding, as it may dominate."""
     return torch.cat(
         [
             kernel(block, x).diagonal_scatter(torch.zeros(len(block), dtype=x.dtype), start).sum(1)
@@ -187,7 +189,7 @@ def _sums_of_others(x: Tensor, kernel: Kernel) -> Tensor:
 
 
 def _sums_across(x: Tensor, y: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
-    """Sums of k(x_i, y_j) over j, [m], and over i, [n]."""
+    """Return the sums of k(x_i, y_j) over j, [m], and over i, [n]."""
     rows, columns = [], torch.zeros(len(y), dtype=y.dtype)
     for _, block in _blocks(x):
         values = kernel(block, y)
@@ -201,7 +203,7 @@ def _mean_of_pairs(sums: Tensor) -> Tensor:
 
 
 def _means_without_one(sums: Tensor) -> Tensor:
-    """The mean over the pairs that i is not part of, for each i: i is in 2 sums_i of the total."""
+    """Return the mean over the pairs without i, for each i: i is in 2 sums_i of the total."""
     return (sums.sum() - 2 * sums) / ((len(sums) - 1) * (len(sums) - 2))
 
 

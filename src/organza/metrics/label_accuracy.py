@@ -1,8 +1,8 @@
-"""Do generated pictures show the label they were asked for? Asked of a small classifier that learned from the real ones.
+"""Agreement of generated images with their labels, by a small classifier trained on the real images.
 
-The share of generated pictures that a classifier trained on real data puts into the class they were made for: near the share of real
-held-out pictures that it gets right, labels are obeyed; near 1 / classes, they are ignored. It says nothing of variety: one perfect
-picture a class would do. Compare Ravuri and Vinyals 2019, arXiv:1905.10887, for the converse (trained on generated pictures).
+The metric is the share of generated images that the classifier assigns to their class: near its accuracy on real
+held-out images, labels are followed; near 1 / classes, they are ignored. It does not measure diversity: one perfect
+image of each class would suffice. Compare Ravuri and Vinyals 2019, arXiv:1905.10887, for the converse (trained on generated images).
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ from organza.metrics.kernels import Estimate
 from organza.seeding import permutation, seed_of
 
 SIDE = 32
-"""Pictures are brought to this size before they are classified."""
+"""Size to which images are resized for the classifier."""
 BATCH, STEPS = 128, 800
-"""Of the classifier's training: about 100,000 pictures seen, half a minute on two cores."""
+"""Steps of the classifier's training: about 100,000 images seen, half a minute on two cores."""
 PASSES = 60
-"""Over small sets at the most, so that a few hundred pictures take seconds."""
+"""Largest number of passes over small sets, so that a few hundred images take seconds."""
 
 
 def label_accuracy(
     real: np.ndarray, real_labels: np.ndarray, fake: np.ndarray, fake_labels: np.ndarray
 ) -> dict[str, Estimate]:
-    """The share of generated pictures that show their class, and of real pictures that were held out, as a classifier sees them.
+    """Compute the classifier's accuracy on generated images, and on held-out real images.
 
-    The classifier is trained on nine tenths of the real pictures and tried on the rest; the same arrays give the same numbers. The errors
-    count the luck of the pictures, not that of the classifier's training.
+    The classifier is trained on nine tenths of the real images and tested on the rest; the same arrays give the same numbers. The errors
+    include the sampling of the images, not the randomness of the training.
 
     Args:
-        real, fake: uint8 [N, H, W, C].
-        real_labels, fake_labels: the class of each, int [N]; of the generated ones, the class that was asked for.
+        real: real images, uint8 [N, H, W, C].
+        real_labels: class of each real image, int [N].
+        fake: generated images, uint8 [N, H, W, C].
+        fake_labels: requested class of each generated image, int [N].
 
     Raises:
-        UserError: unlike sizes, numbers of labels that do not fit, fewer than two classes or ten real pictures.
+        UserError: if sizes differ, numbers of labels do not match, or there are fewer than two classes or ten real images.
 
     >>> dark, light = np.zeros((40, 8, 8, 1), np.uint8), np.full((40, 8, 8, 1), 255, np.uint8)
     >>> real, labels = np.concatenate([dark, light]), np.repeat([0, 1], 40)
@@ -65,22 +67,22 @@ def label_accuracy(
 def _check(real: np.ndarray, real_labels: np.ndarray, fake: np.ndarray, fake_labels: np.ndarray) -> None:
     if real.ndim != 4 or fake.ndim != 4 or real.shape[1:] != fake.shape[1:]:
         raise UserError(
-            f"Real and generated pictures must be of one size, not {list(real.shape)} and {list(fake.shape)}."
+            f"Real and generated images must be of the same size, not {list(real.shape)} and {list(fake.shape)}."
         )
     for name, pictures, labels in (("real", real, real_labels), ("generated", fake, fake_labels)):
         if labels.shape != (len(pictures),):
             raise UserError(
-                f"There are {len(pictures)} {name} pictures and labels of shape {list(labels.shape)}; one each is needed."
+                f"There are {len(pictures)} {name} images and labels of shape {list(labels.shape)}; one label for each image is needed."
             )
     if len(real) < 10 or not len(fake) or len(np.unique(real_labels)) < 2:
         raise UserError(
-            f"{len(real)} real pictures of {len(np.unique(real_labels))} classes and {len(fake)} generated ones were given; "
+            f"{len(real)} real images of {len(np.unique(real_labels))} classes and {len(fake)} generated ones were given; "
             "ten real ones of at least two classes and one generated are needed."
         )
 
 
 class _Classifier(nn.Sequential):
-    """3x3 convolutions that halve the picture three times, a mean over what is left of each quarter, and one linear layer."""
+    """A classifier of 3x3 convolutions that halve the image three times, a mean over each remaining quarter, and one linear layer."""
 
     def __init__(self, channels: int, classes: int, width: int = 24):
         maps = [channels, width, 2 * width, 4 * width]
@@ -91,7 +93,7 @@ class _Classifier(nn.Sequential):
 
 
 def _trained(pictures: np.ndarray, labels: np.ndarray, classes: int) -> nn.Module:
-    """A classifier that has learned from these pictures, the same for the same pictures. Leaves torch's random state as it was."""
+    """Train a classifier on these images, deterministically. Leaves torch's random state unchanged."""
     steps = min(STEPS, math.ceil(PASSES * len(pictures) / BATCH))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed_of("label accuracy"))
@@ -109,7 +111,7 @@ def _trained(pictures: np.ndarray, labels: np.ndarray, classes: int) -> nn.Modul
 
 
 def _positions(step: int, length: int) -> np.ndarray:
-    """The items of a step: a new shuffle for each pass."""
+    """Return the items of a step: a new shuffle for each pass."""
     places = range(step * BATCH, step * BATCH + min(BATCH, length))
     passes = {place // length for place in places}
     shuffles = {number: permutation(length, "label accuracy", "pass", number).numpy() for number in passes}
@@ -118,13 +120,13 @@ def _positions(step: int, length: int) -> np.ndarray:
 
 @torch.no_grad()
 def _seen(network: nn.Module, pictures: np.ndarray) -> Tensor:
-    """The class that each picture seems to be of, int64 [N]."""
+    """Return the predicted class of each image, int64 [N]."""
     parts = [network(_planes(pictures[start : start + 256])).argmax(1) for start in range(0, len(pictures), 256)]
     return torch.cat(parts)
 
 
 def _planes(pictures: np.ndarray) -> Tensor:
-    """uint8 [N, H, W, C] to float [-1, 1], [N, C, SIDE, SIDE]."""
+    """Convert uint8 [N, H, W, C] to float [-1, 1], [N, C, SIDE, SIDE]."""
     planes = torch.from_numpy(np.ascontiguousarray(pictures)).movedim(-1, 1).float() / 127.5 - 1
     if planes.shape[2:] != (SIDE, SIDE):
         planes = F.interpolate(planes, (SIDE, SIDE), mode="bilinear", antialias=True)
@@ -133,5 +135,5 @@ def _planes(pictures: np.ndarray) -> Tensor:
 
 def _share(right: Tensor) -> Estimate:
     share, count = right.double().mean().item(), len(right)
-    likely = (share * count + 2) / (count + 4)  # Agresti and Coull 1998: ten of ten right are not sure to be all
+    likely = (share * count + 2) / (count + 4)  # Agresti and Coull 1998, so that ten of ten right have an error
     return Estimate(share, math.sqrt(likely * (1 - likely) / count))

@@ -1,6 +1,6 @@
-"""Quality and variety apart: how many fakes lie among the reals, and how much of the reals the fakes cover.
+"""Quality and diversity separately: the share of fakes among the reals, and the share of the reals covered by fakes.
 
-A set's manifold is taken as the balls around its points that reach to their k-th nearest neighbour.
+The manifold of a set is approximated by balls around its points, up to their k-th nearest neighbour.
 Precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991. Density and coverage: Naeem et al. 2020, arXiv:2002.09797.
 """
 
@@ -17,10 +17,10 @@ from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
 
 
 class Manifold(NamedTuple):
-    """Shares from 0 to 1, but density, which has no upper bound; where fake and real are alike, all are near 1.
+    """Shares from 0 to 1, except for density, which has no upper bound; if fakes and reals are alike, all are near 1.
 
-    Alike and of equal counts, density is 1 and coverage 1 - 2^-k on average. The errors are those of a mean over the fakes (precision,
-    density) or the reals (recall, coverage), given the balls: the luck of the balls' centres is not in them.
+    For equal distributions and counts, density is 1 and coverage 1 - 2^-k on average. The errors are those of a mean over the fakes
+    (precision, density) or the reals (recall, coverage), for given balls: they do not include the sampling of the balls' centres.
     """
 
     precision: Estimate
@@ -30,7 +30,7 @@ class Manifold(NamedTuple):
 
 
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
-    """How fakes and reals lie in each other's balls; r_k(p) is the distance from p to its k-th neighbour within its own set.
+    """Compute precision, recall, density and coverage; r_k(p) is the distance from p to its k-th neighbour within its own set.
 
     precision = share of fakes in some real's ball;  recall = share of reals in some fake's ball;
     density = mean number of reals' balls around a fake, over k;  coverage = share of reals with a fake in their ball.
@@ -40,10 +40,10 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
     Args:
         real: features [m, d], m > k.
         fake: features [n, d], n > k.
-        k: which neighbour gives a ball its radius; a point is not its own neighbour.
+        k: index of the neighbour that gives a ball its radius; a point is not its own neighbour.
 
     Raises:
-        UserError: too few rows for k, or unlike or non-finite features.
+        UserError: if there are too few rows for k, or features differ in dimension or are not finite.
 
     >>> x = torch.arange(10.0)[:, None]
     >>> [share.value for share in precision_recall_density_coverage(x, x + 100, k=3)]
@@ -53,7 +53,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
     [1.0, 0.6, 2.8, 0.6]
     """
     if k < 1:
-        raise UserError(f"k = {k} names no neighbour; use 1 or more.")
+        raise UserError(f"k is {k}; it must be at least 1.")
     real, fake = checked(real, fake, least=k + 1)
     real_radius, fake_radius = squared_radii(real, k), squared_radii(fake, k)
     around_fake = torch.zeros(len(fake))
@@ -73,7 +73,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
 
 
 def _share(yes: Tensor) -> Estimate:
-    """A share and its binomial error, which half a success and half a failure more keep from being 0 where all are alike."""
+    """Return a share and its binomial error, with half a success and half a failure added, so that it is never 0."""
     near = (yes.sum().item() + 0.5) / (len(yes) + 1)
     return Estimate(yes.double().mean().item(), math.sqrt(near * (1 - near) / len(yes)))
 
@@ -83,7 +83,7 @@ def _mean(values: Tensor) -> Estimate:
 
 
 def squared_radii(x: Tensor, k: int) -> Tensor:
-    """The squared distance from each row to its k-th nearest other row: [m, d] -> [m].
+    """Compute the squared distance from each row to its k-th nearest other row: [m, d] -> [m].
 
     >>> squared_radii(torch.tensor([[0.0], [1.0], [3.0]]), 1)
     tensor([1., 1., 4.])

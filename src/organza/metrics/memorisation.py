@@ -1,7 +1,7 @@
-"""Did the generator copy? Distances of its samples to their nearest training images, against those of unseen real images.
+"""Memorisation: distances of samples to their nearest training images, relative to those of unseen real images.
 
-In the spirit of Meehan et al. 2020, "A non-parametric test to detect data-copying in generative models", arXiv:2004.05675: a generator
-that learned the data is as far from the training images as fresh data is; one that copies is nearer.
+In the spirit of Meehan et al. 2020, "A non-parametric test to detect data-copying in generative models", arXiv:2004.05675: the samples of
+a generator that learned the data are as far from the training images as new data is; copies are nearer.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 from organza.metrics.kernels import BLOCK, Estimate, checked, squared_distances
 
 RARE = 0.01
-"""The share of unseen real images that are as near to a training image as a near-copy is."""
+"""Share of unseen real images that are as near to a training image as a near-copy is."""
 
 
 class Memorisation(NamedTuple):
-    """How near samples are to training images.
+    """Nearness of samples to training images.
 
     Args:
         nearness: median distance of fakes to their nearest training image, over that of unseen reals: 1 = learned, below = copies.
-        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE where nothing was copied. Its error
-            counts the fakes, and the few unseen reals that draw the line.
-        nearest: for each fake the index of its nearest training image, [n].
-        distances: to it, [n].
+        copies: share of fakes that are nearer than all but RARE of the unseen reals: about RARE without copies. Its error includes
+            the sampling of the fakes, and of the few unseen reals that determine the threshold.
+        nearest: index of the nearest training image of each fake, [n].
+        distances: distance of each fake to it, [n].
     """
 
     nearness: Estimate
@@ -39,18 +39,18 @@ class Memorisation(NamedTuple):
 
 
 def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -> Memorisation:
-    """How near the fakes are to the images that were trained on, by the measure of real images that were not.
+    """Measure the nearness of fakes to the training images, relative to that of real images that were not trained on.
 
-    Poor samples are far from everything, copies or not: a generator must be good before this says anything in its favour. Pictures that
-    are in the data twice, once on each side of the split, make the measure mild.
+    Poor samples are far from everything, copies or not: only for a good generator is this evidence against copying. Images that
+    are in the data twice, once on each side of the split, make the measure lenient.
 
     Args:
         training: features [t, d], t >= 3.
         fake: features [n, d], n >= 3.
-        unseen: features of held-out reals [m, d]; without them, the training images stand for themselves, each leaving itself out.
+        unseen: features of held-out reals [m, d]; without them, each training image is compared with the others.
 
     Raises:
-        UserError: too few rows, or unlike or non-finite features.
+        UserError: if there are too few rows, or features differ in dimension or are not finite.
 
     >>> draw = torch.Generator().manual_seed(0)
     >>> training, unseen, fresh = (torch.randn(200, 16, generator=draw) for _ in range(3))
@@ -76,11 +76,11 @@ def memorisation(training: Tensor, fake: Tensor, unseen: Tensor | None = None) -
 
 
 def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
-    """Pictures or volumes as vectors of [0, 1]: averaged down to 16x16 or 8x8x8, so that a shift of a pixel changes little.
+    """Return images or volumes as vectors of [0, 1], averaged down to 16x16 or 8x8x8, so that a shift of a pixel changes little.
 
     Args:
         items: uint8 [N, H, W, C], or [N, D, H, W, C].
-        side: of a picture, in pixels; half of it for volumes. Smaller items stay as they are.
+        side: side of an image in pixels; half of it for volumes. Smaller items stay unchanged.
 
     >>> thumbnails(np.zeros((2, 64, 48, 3), np.uint8)).shape
     torch.Size([2, 768])
@@ -100,9 +100,9 @@ def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
 
 
 def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """For each row its distance to the nearest among others, and which that is: [n, d], [m, d] -> [n], [n].
+    """Return each row's distance to its nearest row among others, and the index of that: [n, d], [m, d] -> [n], [n].
 
-    With `itself`, the rows are among the others, and each leaves itself out.
+    With `itself`, the rows are among the others, and each is not compared with itself.
 
     >>> nearest(torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.0], [1.0], [3.0]]), itself=True)[1].tolist()
     [1, 0, 1]
@@ -119,7 +119,7 @@ def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Ten
 
 
 def _ratio_of_medians(x: Tensor, y: Tensor, least: Tensor, draws: int = 200) -> Estimate:
-    """median(x) / median(y) and its bootstrap error."""
+    """Return median(x) / median(y) and its bootstrap error."""
     source = torch.Generator().manual_seed(0)
 
     def medians(values: Tensor) -> Tensor:

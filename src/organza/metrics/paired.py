@@ -1,4 +1,4 @@
-"""How near each picture is to the very one it should be: for translations whose target is known."""
+"""Distances of images from their own targets: for translations with known targets."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from organza.metrics.extractors.features import Extractor
 from organza.metrics.extractors.multiscale import as_they_are
 from organza.metrics.kernels import Estimate
 
-AT_ONCE = 16  # pictures as doubles in memory at a time
+AT_ONCE = 16  # images as doubles in memory at a time
 
 
 def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = None) -> dict[str, Estimate]:
-    """Mean and standard error over pairs of L1, PSNR and SSIM, and of a perceptual distance where an extractor is given.
+    """Compute the mean and standard error over pairs of L1, PSNR and SSIM, and of a perceptual distance if an extractor is given.
 
     Args:
-        made, target: uint8 [N, H, W, C], item by item.
-        extractor: pictures to features.
+        made: generated images, uint8 [N, H, W, C].
+        target: target of each image, uint8 [N, H, W, C].
+        extractor: feature extractor of the perceptual distance.
 
     Raises:
-        UserError: unlike shapes, or no pairs.
+        UserError: if shapes differ, or there are no pairs.
 
     >>> same = torch.zeros(2, 16, 16, 1, dtype=torch.uint8)
     >>> faithfulness(same, same)["l1"].value, faithfulness(same, same)["ssim"].value
     (0.0, 1.0)
     """
     if made.shape != target.shape:
-        raise UserError(f"Pairs must be of one shape; {list(made.shape)} and {list(target.shape)} cannot be compared.")
+        raise UserError(
+            f"Pairs must have the same shape; {list(made.shape)} and {list(target.shape)} cannot be compared."
+        )
     if not len(made):
-        raise UserError("There are no pairs to compare; give one at least.")
+        raise UserError("There are no pairs to compare; give at least one.")
     parts: list[dict[str, Tensor]] = []
     for some, wanted in zip(made.split(AT_ONCE), target.split(AT_ONCE), strict=True):
         x, y = (images.movedim(-1, 1).double() / 255 for images in (some, wanted))
@@ -46,12 +49,12 @@ def faithfulness(made: Tensor, target: Tensor, extractor: Extractor | None = Non
 
 
 def l1(x: Tensor, y: Tensor) -> Tensor:
-    """Mean absolute difference of pixels in [0, 1]: [N, ...], [N, ...] -> [N]."""
+    """Compute the mean absolute difference of pixels in [0, 1]: [N, ...], [N, ...] -> [N]."""
     return (x - y).abs().flatten(1).mean(1)
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio, 10 log10(1 / MSE) in dB for pixels in [0, 1], at most 100: [N, ...], [N, ...] -> [N].
+    """Compute the peak signal-to-noise ratio, 10 log10(1 / MSE) in dB for pixels in [0, 1], at most 100: [N, ...], [N, ...] -> [N].
 
     >>> psnr(torch.zeros(1, 4), torch.full((1, 4), 0.1))
     tensor([20.])
@@ -60,10 +63,10 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
-    """Structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W] -> [N].
+    """Compute the structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W] -> [N].
 
-    (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)) in Gaussian windows, averaged over those that lie within
-    the picture and over its channels. The window shrinks for pictures that are smaller than it.
+    (2 m_x m_y + c1)(2 s_xy + c2) / ((m_x^2 + m_y^2 + c1)(s_x^2 + s_y^2 + c2)) in Gaussian windows, averaged over those inside
+    the image and over its channels. The window shrinks for images that are smaller than it.
     Wang et al. 2004, IEEE TIP 13(4), eq. 13, with c1 = 0.01^2, c2 = 0.03^2.
     """
     window = min(window, (min(x.shape[-2:]) - 1) // 2 * 2 + 1)
@@ -71,7 +74,7 @@ def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
     bell = (-(place**2) / (2 * sigma**2)).exp()
     bell = bell / bell.sum()
 
-    def blurred(z: Tensor) -> Tensor:  # down, then across: a Gaussian is separable, and 22 products cost less than 121
+    def blurred(z: Tensor) -> Tensor:  # rows, then columns: a Gaussian is separable, and 22 products cost less than 121
         planes = z.flatten(0, 1)[:, None]
         return F.conv2d(F.conv2d(planes, bell[None, None, :, None]), bell[None, None, None, :]).unflatten(
             0, z.shape[:2]
@@ -86,15 +89,15 @@ def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
 
 
 def perceptual(x: Tensor, y: Tensor) -> Tensor:
-    """One minus the cosine of the features of two pictures: [N, d], [N, d] -> [N], from 0 (alike) to 2.
+    """Compute one minus the cosine of the features of two images: [N, d], [N, d] -> [N], from 0 (alike) to 2.
 
-    In the spirit of LPIPS (Zhang et al. 2018, arXiv:1801.03924), on pooled features without learned weights: name the extractor.
+    In the spirit of LPIPS (Zhang et al. 2018, arXiv:1801.03924), on pooled features without learned weights; state the extractor.
     """
     return 1 - F.cosine_similarity(x.double(), y.double(), dim=1)
 
 
 def estimate(values: Tensor) -> Estimate:
-    """The mean over pairs and its standard error: [N] -> two numbers.
+    """Return the mean over pairs and its standard error: [N] -> two numbers.
 
     >>> estimate(torch.tensor([1.0, 3.0]))
     Estimate(value=2.0, error=1.0)

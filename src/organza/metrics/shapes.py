@@ -1,4 +1,4 @@
-"""Volumes to features: statistics of shape, computed without any trained network, so that distances mean the same on every machine."""
+"""Features of volumes: shape statistics without a trained network, so that distances are the same on every machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from organza.metrics.kernels import Estimate
 
 AT_ONCE = 32
 PAIRS, BINS = 1024, 16
-DEVIATIONS = {  # root mean square distance of two of 218 pieces of furniture at 32x32x32: each block has a like say
+DEVIATIONS = {  # root mean square distance of two of 218 pieces of furniture at 32x32x32, which gives the blocks equal weights
     "occupancy": 2.226,
     "profiles": 1.543,
     "outlines": 6.528,
@@ -26,12 +26,12 @@ DEVIATIONS = {  # root mean square distance of two of 218 pieces of furniture at
 
 
 class ShapeStatistics:
-    """What a volume looks like in numbers: seven blocks of statistics, each scaled to a like say.
+    """Shape statistics of volumes: seven blocks of numbers, scaled to equal weights.
 
-    occupancy: the solid share of each of 4x4x4 blocks. profiles: the solid share of slices along each axis. outlines: the shadows that it
-    casts along each axis, 8x8. distances: the histogram of distances between random pairs of its voxels (D2: Osada et al. 2002, Shape
-    Distributions, ACM TOG 21(4)). symmetry: how well it agrees with its mirror images. parts: how many pieces it falls into, how much of
-    it is the largest, and its surface. extent: its bounding box, volume and footprint.
+    occupancy: the solid share of each of 4x4x4 blocks. profiles: the solid share of slices along each axis. outlines: the projections
+    along each axis, 8x8. distances: the histogram of distances between random pairs of its voxels (D2: Osada et al. 2002, Shape
+    Distributions, ACM TOG 21(4)). symmetry: the agreement with its mirror images. parts: the number of its pieces, the share of the
+    largest, and its surface. extent: its bounding box, volume and footprint.
 
     >>> ball = np.zeros((2, 16, 16, 16, 1), np.uint8); ball[:, 4:12, 4:12, 4:12] = 255
     >>> ShapeStatistics()(ball).shape
@@ -42,15 +42,15 @@ class ShapeStatistics:
     dimension = 64 + 48 + 192 + BINS + 3 + 3 + 5
 
     def card(self) -> dict[str, Any]:
-        """What the features depend on, ready for JSON."""
+        """Return the conditions of the features, ready for JSON."""
         return {"name": self.name, "weights": "none", "blocks": dict(DEVIATIONS), "level": 128, "pairs": PAIRS}
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """Volumes, uint8 [N, D, H, W, 1], to float32 [N, 331]; 128 or more is solid.
+        """Compute the features of volumes, uint8 [N, D, H, W, 1] to float32 [N, 331]; 128 or more is solid.
 
         Raises:
-            UserError: for anything but volumes.
+            UserError: if the items are not volumes.
         """
         if images.ndim != 5 or images.shape[-1] != 1 or str(images.dtype).rpartition(".")[2] != "uint8":
             raise UserError(
@@ -62,7 +62,7 @@ class ShapeStatistics:
 
 
 def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
-    """The statistics of volumes, uint8 [N, D, H, W, 1], by block, [N, ...] each, before they are scaled."""
+    """Compute the statistics of volumes, uint8 [N, D, H, W, 1], by block, [N, ...] each, before scaling."""
     x = (torch.as_tensor(np.array(volumes))[..., 0] >= 128).float()  # [N, D, H, W]
     slices = [x.mean([a for a in (1, 2, 3) if a != axis]) for axis in (1, 2, 3)]
     shadows = [F.adaptive_avg_pool2d(x.amax(axis)[:, None], 8).flatten(1) for axis in (1, 2, 3)]
@@ -78,9 +78,9 @@ def blocks(volumes: np.ndarray | Tensor) -> dict[str, Tensor]:
 
 
 def distances(x: Tensor) -> Tensor:
-    """D2: the shares of random pairs of solid voxels whose distance, over the diagonal, falls into each bin: [N, D, H, W] to [N, 16].
+    """Compute D2: the shares of random pairs of solid voxels whose distance, over the diagonal, is in each bin: [N, D, H, W] to [N, 16].
 
-    The pairs are the same for every volume: the same places in the list of its solid voxels.
+    The pairs are the same for every volume: the same indices in the list of its solid voxels.
     """
     draws = torch.rand(2, PAIRS, generator=torch.Generator().manual_seed(0))
     diagonal = torch.tensor(x.shape[1:]).float().norm()
@@ -96,9 +96,9 @@ def distances(x: Tensor) -> Tensor:
 
 
 def pieces(x: Tensor) -> tuple[Tensor, Tensor]:
-    """How many pieces each volume falls into, and the share of its voxels in the largest: [N, D, H, W] of 0 and 1 to [N], [N].
+    """Count the pieces of each volume, and compute the share of its voxels in the largest: [N, D, H, W] of 0 and 1 to [N], [N].
 
-    Voxels that touch with a side belong together.
+    Voxels that share a face are connected.
 
     >>> two = torch.zeros(1, 4, 4, 4); two[0, 0, 0, 0] = 1; two[0, 3, 3, 2:] = 1
     >>> [value.item() for value in pieces(two)]
@@ -106,7 +106,7 @@ def pieces(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     labels = torch.arange(1.0, x[0].numel() + 1).reshape(x[0].shape) * x
     total = None
-    while total != (total := labels.sum(dtype=torch.float64).item()):  # the largest number of a piece spreads over it
+    while total != (total := labels.sum(dtype=torch.float64).item()):  # the largest label of a piece spreads over it
         for axis in (1, 2, 3):
             length = x.shape[axis]
             for one, other in ((0, 1), (1, 0)):
@@ -121,10 +121,10 @@ def pieces(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def variety(real: Tensor, fake: Tensor) -> Estimate:
-    """How much the fakes differ from each other, over how much the reals do: 0 where all are alike, 1 where they vary as the reals.
+    """Compute the variety of the fakes over that of the reals: 0 if all are equal, 1 if they vary as the reals do.
 
-    The ratio of the root mean square distances between two items of a set, features [m, d] and [n, d]; its error by leaving out one
-    fake at a time.
+    The ratio of the root mean square distances between two items of a set, features [m, d] and [n, d]; its error is the jackknife's,
+    leaving out one fake at a time.
 
     >>> x = torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
     >>> round(variety(x, x / 2).value, 2), variety(x, x[:1].repeat(9, 1)).value
@@ -141,7 +141,7 @@ def variety(real: Tensor, fake: Tensor) -> Estimate:
 
 
 def _overlap(x: Tensor, y: Tensor) -> Tensor:
-    """Intersection over union of two sets of volumes, [N]."""
+    """Compute the intersection over union of two sets of volumes, [N]."""
     both, either = torch.minimum(x, y).flatten(1).sum(1), torch.maximum(x, y).flatten(1).sum(1)
     return both / either.clamp_min(1)
 

@@ -1,4 +1,4 @@
-"""One evaluation of a generator: its samples against real images, in features, and what the numbers depend on."""
+"""The metrics of one evaluation: samples against real images, in features, with the conditions of the numbers."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from organza.metrics.manifold import precision_recall_density_coverage
 from organza.version import __version__
 
 LEAST = 10
-"""Images on each side of a thorough evaluation."""
+"""Least number of images on each side of a thorough evaluation."""
 LEAST_OF_CLASS = 10
-"""Images of a class on each side, for numbers of its own."""
+"""Least number of images of a class on each side, for metrics of that class."""
 HARMLESS = {"seed"}
-"""What cards may differ in without making numbers unlike: the luck of the draw is what the errors are for."""
+"""Card entries that may differ between comparable numbers: the errors include the random sampling."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the numbers of an evaluation depend on; numbers with unlike cards must not be compared. JSON: `dataclasses.asdict`.
+    """Conditions of the numbers of an evaluation; numbers with different cards must not be compared. JSON: `dataclasses.asdict`.
 
     >>> from dataclasses import asdict
     >>> asdict(Card({"name": "lite0"}, real=1000, fake=500, split="held-out", seed=7, version="0.1.0"))["split"]
     'held-out'
     """
 
-    extractor: dict[str, Any]  # the extractor's own card
-    real: int  # how many real images
-    fake: int  # how many generated ones
-    split: str  # which part of the data: "held-out" or "training" of a run's own, or "all" of a folder's
-    seed: int  # of the latents
-    version: str = __version__  # of organza
+    extractor: dict[str, Any]  # card of the extractor
+    real: int  # number of real images
+    fake: int  # number of generated images
+    split: str  # part of the data: "held-out" or "training" of a run's own, or "all" of a folder's
+    seed: int  # random seed of the latents
+    version: str = __version__  # version of organza
     data: str = ""  # fingerprint of the real images
-    real_size: str = ""  # as they came to the extractor: width x height x channels
+    real_size: str = ""  # size before the extractor: width x height x channels
     fake_size: str = ""
-    spread: str = "standard error"  # what stands behind the ±
+    spread: str = "standard error"  # meaning of the number after ±
 
 
 def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What makes the numbers of two cards unlike, in words; nothing where they may be compared.
+    """List the differences of two cards that make their numbers incomparable; empty if they may be compared.
 
     >>> unlike({"real": 500, "seed": 1}, {"real": 1000, "seed": 2})
     ['real (500 and 1000)']
@@ -70,16 +70,16 @@ def _short(value: Any) -> str:
 
 
 def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
-    """The squared Gaussian-kernel MMD, which chooses the best checkpoint, and the cubic-kernel distance beside it. Not rounded.
+    """Compute the squared Gaussian-kernel MMD, which selects the best checkpoint, and the cubic-kernel distance. Not rounded.
 
-    Of several looks at each picture the MMD is the mean; all other numbers are of the first look, the pictures as they are.
+    The MMD is the mean over the scales of the features; all other numbers are for the first scale, the images at full size.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 3.
         fake_features: [n, d] or [n, looks, d], n >= 3, of the same extractor.
 
     Raises:
-        UserError: too few rows, unlike or non-finite features, or reals that are all alike.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or all reals are equal.
 
     >>> import torch
     >>> sorted(evaluate(torch.eye(4), torch.eye(4)))
@@ -92,15 +92,15 @@ def evaluate(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
 
 
 def distance(real_features: Tensor, fake_features: Tensor, widths: Sequence[float] | None = None) -> Estimate:
-    """The mean over the looks of the squared Gaussian MMD. Its error is the mean of theirs: they look at the same pictures.
+    """Compute the mean over the scales of the squared Gaussian MMD. Its error is the mean of theirs, as the images are the same.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 3.
         fake_features: [n, d] or [n, looks, d], n >= 3, of the same extractor.
-        widths: of the kernel, one a look; by default the median distance among the reals.
+        widths: bandwidth of the kernel for each scale; by default the median distance among the reals.
 
     Raises:
-        UserError: too few rows, unlike or non-finite features, or reals that are all alike.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or all reals are equal.
     """
     pairs = zip(looks_of(real_features), looks_of(fake_features), strict=True)
     found = [
@@ -110,17 +110,17 @@ def distance(real_features: Tensor, fake_features: Tensor, widths: Sequence[floa
 
 
 def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate]:
-    """All that two sets of features tell of each other: distances, quality and variety apart, each with its standard error.
+    """Compute all metrics of two sets of features: distances, quality and diversity, each with its standard error.
 
-    Precision, recall, density and coverage are taken on the first images of the larger side, as many as the smaller has: with unlike
-    counts they would depend on the counts.
+    Precision, recall, density and coverage use the first images of the larger side, as many as the smaller has, since they
+    depend on the counts.
 
     Args:
         real_features: [m, d] or [m, looks, d], m >= 10.
         fake_features: [n, d] or [n, looks, d], n >= 10, of the same extractor.
 
     Raises:
-        UserError: too few rows, unlike or non-finite features, or reals that are all alike.
+        UserError: if there are too few rows, features differ in dimension or are not finite, or all reals are equal.
 
     >>> import torch
     >>> draw = torch.Generator().manual_seed(0)
@@ -130,7 +130,7 @@ def thorough(real_features: Tensor, fake_features: Tensor) -> dict[str, Estimate
     even = min(len(real_features), len(fake_features))
     if even < LEAST:
         raise UserError(
-            f"{len(real_features)} real and {len(fake_features)} generated images are too few; {LEAST} of each are the least."
+            f"{len(real_features)} real and {len(fake_features)} generated images are too few; at least {LEAST} of each are needed."
         )
     scores = evaluate(real_features, fake_features)
     real_features, fake_features = as_they_are(real_features), as_they_are(fake_features)
@@ -147,12 +147,14 @@ def by_class(
     fake_classes: np.ndarray,
     names: Sequence[str],
 ) -> dict[str, dict[str, Estimate]]:
-    """MMD and diversity of each class by itself, all with the bandwidth of the whole; classes with few images are left out.
+    """Compute the MMD and diversity of each class, all with the bandwidth of the whole set; classes with few images are left out.
 
     Args:
-        real_features: [m, d] or [m, looks, d]; real_classes: int [m], index into names.
-        fake_features: as the real ones, [n, ...]; fake_classes: int [n], the classes that were asked for.
-        names: of the classes.
+        real_features: [m, d] or [m, looks, d].
+        real_classes: class of each real image, int [m], index into names.
+        fake_features: [n, d] or [n, looks, d].
+        fake_classes: requested class of each generated image, int [n].
+        names: names of the classes.
 
     >>> import torch
     >>> x, classes = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), np.arange(40) // 20

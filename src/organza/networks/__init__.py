@@ -1,1 +1,1 @@
-"""One file per architecture, generator and discriminator side by side."""
+"""Architectures, one in each file, generator and discriminator side by side."""

@@ -1,8 +1,8 @@
 """The networks of the adversarial autoencoder: Makhzani et al. 2015, arXiv:1511.05644, appendix A.1.
 
 Symbols: x [N, *shape] in [-1, 1], data of any shape, flattened inside; z [N, z_dim] ~ N(0, deviation^2). Each network has two hidden layers
-of rectified units and weights ~ N(0, 0.01^2). The paper's decoder ends in a sigmoid since its data is in [0, 1]; here a tanh, since ours is
-in [-1, 1]. With the convolutions of `bigan.Encoder` and `dcgan.Generator` in their place, the same discriminator serves larger pictures.
+of rectified units and weights ~ N(0, 0.01^2). The paper's decoder ends in a sigmoid since its data is in [0, 1]; here a tanh, for data
+in [-1, 1]. With the convolutions of `bigan.Encoder` and `dcgan.Generator` instead, the same discriminator serves larger images.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Generator(layers.Generator):
     """The decoder: z -> two hidden layers -> x.
 
     Args:
-        shape: of the data, any number of axes.
+        shape: shape of the data, any number of axes.
         z_dim: size of the latent.
         width: units in each hidden layer.
-        deviation: of the prior: 5 where the paper learns MNIST, 10 for faces.
+        deviation: standard deviation of the prior: 5 in the paper's experiments on MNIST, 10 on faces.
 
     >>> Generator((1, 28, 28), width=16)(torch.zeros(2, 8)).shape
     torch.Size([2, 1, 28, 28])
@@ -48,10 +48,10 @@ class Generator(layers.Generator):
 
 
 class Encoder(layers.Encoder):
-    """x -> two hidden layers -> z, the deterministic encoder of the paper.
+    """The deterministic encoder of the paper: x -> two hidden layers -> z.
 
     Args:
-        shape: of the data, any number of axes.
+        shape: shape of the data, any number of axes.
         z_dim: size of the latent.
         width: units in each hidden layer.
 
@@ -69,10 +69,10 @@ class Encoder(layers.Encoder):
 
 
 class Discriminator(layers.Discriminator):
-    """z -> two hidden layers -> logit: is this latent the prior's (1) or the encoder's (0)?
+    """z -> two hidden layers -> logit, for latents of the prior (1) or of the encoder (0).
 
     Args:
-        shape: of the data, which it never sees.
+        shape: shape of the data, which it never sees.
         z_dim: size of the latent.
         width: units in each hidden layer.
 
@@ -93,6 +93,6 @@ class Discriminator(layers.Discriminator):
 
 
 def perceptron(inputs: int, width: int, outputs: int) -> nn.Module:
-    """Two hidden layers of rectified units, weights ~ N(0, 0.01^2): [N, inputs] to [N, outputs]."""
+    """Return a network of two hidden layers of rectified units, weights ~ N(0, 0.01^2): [N, inputs] to [N, outputs]."""
     stack = [nn.Linear(inputs, width), nn.ReLU(True), nn.Linear(width, width), nn.ReLU(True), nn.Linear(width, outputs)]
     return normal(nn.Sequential(*stack), 0.01)

@@ -1,7 +1,7 @@
 """The networks of BiGAN: Donahue, Krähenbühl and Darrell 2017, arXiv:1605.09782 (ALI: Dumoulin et al. 2017, arXiv:1606.00704).
 
 Symbols: x [N, channels, H, W] in [-1, 1]; z [N, z_dim] ~ U(-1, 1); E(x) [N, z_dim]; a pair (x, z) is one point, [N, channels*H*W + z_dim].
-The generator is DCGAN's, as in the paper; the encoder is its mirror image (the paper's is an AlexNet, for the sake of its features).
+The generator is DCGAN's, as in the paper; the encoder is its mirror image (the paper uses an AlexNet, for its features).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from organza.networks.priors import Prior, Uniform
 
 
 def pair(x: Tensor, z: Tensor) -> Tensor:
-    """Data and a latent as one point of the product of their spaces: [N, *shape], [N, z_dim] -> [N, prod(shape) + z_dim].
+    """Return data and a latent as one point of the product space: [N, *shape], [N, z_dim] -> [N, prod(shape) + z_dim].
 
-    Whatever holds for a discriminator of points, such as a gradient penalty, so holds for one of pairs.
+    Methods for discriminators of points, such as gradient penalties, thus apply to pairs as well.
 
     >>> pair(torch.zeros(2, 3, 4, 4), torch.ones(2, 5)).shape
     torch.Size([2, 53])
@@ -30,7 +30,7 @@ def pair(x: Tensor, z: Tensor) -> Tensor:
 
 
 class Generator(dcgan.Generator):
-    """DCGAN's generator with z ~ U(-1, 1). Its arguments are `dcgan.Generator`'s.
+    """DCGAN's generator with z ~ U(-1, 1). Takes the arguments of `dcgan.Generator`.
 
     >>> Generator((3, 32, 32), z_dim=50, width=8)(torch.zeros(2, 50)).shape
     torch.Size([2, 3, 32, 32])
@@ -45,13 +45,13 @@ class Generator(dcgan.Generator):
 
 
 class Encoder(layers.Encoder):
-    """x -> ... -> 8x8 -> 4x4 -> z: DCGAN's discriminator with z_dim numbers at its end, without bounds.
+    """x -> ... -> 8x8 -> 4x4 -> z: DCGAN's discriminator with an unbounded output of z_dim numbers.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps of the first layer; doubled with each halving of the resolution.
-        norm: the normalisation behind each layer but the first and the last.
+        norm: normalisation after each layer except the first and the last.
 
     >>> Encoder((3, 64, 64), z_dim=50, width=8)(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 50])
@@ -71,10 +71,10 @@ class Discriminator(layers.Discriminator):
     """(x, z) -> logit: DCGAN's convolutions on x, one layer on z, two on both together.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps of the first layer; doubled with each halving of the resolution. The other layers have 16 times as many units.
-        norm: the normalisation behind each convolution but the first. With `no_norm`, D scores each pair alone.
+        norm: normalisation after each convolution except the first. With `no_norm`, D scores each pair independently.
 
     >>> D = Discriminator((3, 64, 64), z_dim=50, width=8); x, z = torch.zeros(2, 3, 64, 64), torch.zeros(2, 50)
     >>> D(pair(x, z)).shape

@@ -1,11 +1,11 @@
-"""Opponent colours: lightness and two chromas in the place of red, green and blue, with the chromas made louder or quieter.
+"""Opponent colours: lightness and two chromas instead of red, green and blue, with the chromas amplified or attenuated.
 
 Symbols: x [N, C, H, W], its first three channels red, green, blue; O orthonormal, with rows along (1, 1, 1), (1, 0, -1), (1, -2, 1);
 M = diag(1, c, c) O. The axes are those that natural colours vary along: Ohta et al. 1980, Computer Graphics and Image Processing 13(3).
 
-Most of what pictures differ in is lightness, so D, which sees red, green and blue alike, has little to say of colours for long, and G,
-whose three outputs each have noise of their own, spots what should be plain. Louder chromas before D's eyes, and quieter ones behind G's
-hand, cost two 1x1 convolutions: docs/lab-log.md, 43.
+Most differences between images are in lightness, so D, which sees red, green and blue alike, is slow to judge colours, and G,
+whose three outputs have independent noise, leaves spots in plain areas. Amplified chromas for D, and attenuated ones in G's
+output, cost two 1x1 convolutions: docs/lab-log.md, 43.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ AXES = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 
 
 class Colours(nn.Module):
-    """x -> A x at each pixel, A fixed, no weight of any player: [N, C, H, W] to [N, C, H, W].
+    """A fixed linear map of the channels, x -> A x at each pixel, without trained weights: [N, C, H, W] to [N, C, H, W].
 
     Args:
         mixing: A [C, C].
@@ -39,11 +39,11 @@ class Colours(nn.Module):
 
 
 def seen(channels: int, chroma: float) -> nn.Module:
-    """x -> M x: what D sees, lightness and chromas `chroma` times as loud.
+    """Return the map x -> M x from images to D's input, with chromas amplified by `chroma`.
 
     Args:
-        channels: 3, or 4 with opacity, which stays as it is; pictures without colours stay as they are, too.
-        chroma: c; 1 leaves red, green and blue.
+        channels: 3, or 4 with opacity, which is not changed; images without colours are not changed either.
+        chroma: factor c; 1 keeps red, green and blue.
 
     >>> round(seen(3, 2.0)(torch.tensor([1.0, 0.0, -1.0])[None, :, None, None]).norm().item() ** 2)  # no lightness, twice the chroma
     8
@@ -54,7 +54,7 @@ def seen(channels: int, chroma: float) -> nn.Module:
 
 
 def drawn(channels: int, chroma: float) -> nn.Module:
-    """y -> M^T y: lightness and chromas that G drew to red, green and blue, the chromas `chroma` times as loud. Arguments as of `seen`.
+    """Return the map y -> M^T y from G's lightness and chromas to red, green and blue, with chromas scaled by `chroma`. See `seen`.
 
     >>> y = torch.randn(2, 4, 5, 5)
     >>> torch.allclose(seen(4, 2.0)(drawn(4, 0.5)(y)), y, atol=1e-6)
@@ -68,7 +68,7 @@ def _plain(channels: int, chroma: float) -> bool:
 
 
 def _opponent(channels: int, chroma: float) -> Tensor:
-    """M [C, C]; opacity, where there is any, is left as it is."""
+    """Return M [C, C]; opacity, if there is any, is not changed."""
     axes = torch.tensor(AXES)
     mixing = torch.eye(channels)
     mixing[:3, :3] = axes / axes.norm(dim=1, keepdim=True)

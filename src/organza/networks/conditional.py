@@ -1,6 +1,6 @@
-"""Networks that know a label: generators and discriminators for conditional GANs, made of unconditional ones.
+"""Conditional networks: generators and discriminators that receive a label, built from unconditional ones.
 
-Symbols: y [N, labels] rows of numbers that say what is known of each item (a class as 0s and one 1, tags, quantities); z [N, z_dim];
+Symbols: y [N, labels] rows of numbers that describe each item (a class as one-hot, tags, quantities); z [N, z_dim];
 x [N, channels, H, W] in [-1, 1]; phi(x) the last feature maps of DCGAN's discriminator, flattened.
 """
 
@@ -19,17 +19,17 @@ from organza.networks.priors import Prior, shortened
 
 
 class Generator(layers.Generator):
-    """(z, y) -> x: the backbone's latent is z with y behind it.  Mirza and Osindero 2014, arXiv:1411.1784, section 3.2.
+    """(z, y) -> x: the backbone's latent is z followed by y.  Mirza and Osindero 2014, arXiv:1411.1784, section 3.2.
 
-    A row of one 1 among zeros is quiet beside a hundred numbers from N(0, 1), so y may pass through a table first: E y with
-    E ~ N(0, 1) makes each class as loud as z.
+    A one-hot row is weak beside a hundred numbers from N(0, 1), so y may pass through an embedding first: E y with
+    E ~ N(0, 1) makes each class as strong as z.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
-        embedding: numbers that E y has; 0 takes y as it is.
+        embedding: numbers in E y; 0 uses y unchanged.
         z_dim: size of the latent.
-        width: of the backbone.
+        width: width of the backbone.
         backbone: builds an unconditional generator from (shape, z_dim=..., width=...).
 
     >>> G = Generator((3, 32, 32), labels=5, width=8)
@@ -66,14 +66,14 @@ class Generator(layers.Generator):
 
 
 class Concatenation(layers.Discriminator):
-    """(x, y) -> logit: y joins the picture as planes of one value each.
+    """(x, y) -> logit: y is concatenated to the image as constant planes.
 
     Mirza and Osindero 2014, arXiv:1411.1784, eq. 2, in its convolutional form.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
-        width: of the backbone.
+        width: width of the backbone.
         backbone: builds an unconditional discriminator from (shape, width=...).
 
     >>> D = Concatenation((3, 32, 32), labels=5, width=8)
@@ -99,17 +99,17 @@ class Concatenation(layers.Discriminator):
 
 
 class Projection(layers.Discriminator):
-    """(x, y) -> <V y, phi(x)> + psi(phi(x)), psi linear: each class adds its own weights to those of the verdict.
+    """(x, y) -> <V y, phi(x)> + psi(phi(x)), psi linear: each class adds its own weights to those of the logit.
 
-    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the places of the picture; here each place of the last
-    feature map counts by itself, as it does in DCGAN's verdict.
+    Miyato and Koyama 2018, arXiv:1802.05637, eq. 3. Their phi ends in a sum over the positions of the image; here each position of the
+    last feature map has its own weights, as in DCGAN's last layer.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
         width: feature maps of the first layer.
-        norm: as in DCGAN's discriminator.
-        constraint: of all weights, `free` or `spectral`.
+        norm: normalisation, as in DCGAN's discriminator.
+        constraint: constraint on all weights, `free` or `spectral`.
 
     >>> D = Projection((3, 32, 32), labels=5, width=8)
     >>> D(torch.zeros(2, 3, 32, 32), torch.eye(5)[:2]).shape
@@ -132,23 +132,23 @@ class Projection(layers.Discriminator):
 
 
 class Fields(Protocol):
-    """What is known of each item, as `organza.data.labels.Labels` has it."""
+    """The fields of labels, as in `organza.data.labels.Labels`."""
 
     @property
     def width(self) -> int: ...
 
 
 class AuxiliaryClassifier(layers.Discriminator):
-    """x -> logit, and beside it what x seems to show: one linear layer on the same features guesses the label.
+    """x -> logit, and a prediction of the label by one linear layer on the same features.
 
-    Odena, Olah and Shlens 2017, arXiv:1610.09585, section 3. The verdict itself needs no label.
+    Odena, Olah and Shlens 2017, arXiv:1610.09585, section 3. The logit itself needs no label.
 
     Args:
-        shape: of the images, (channels, height, width).
-        fields: of the labels to guess.
+        shape: shape of the images, (channels, height, width).
+        fields: fields of the labels to predict.
         width: feature maps of the first layer.
-        norm: as in DCGAN's discriminator.
-        dropout: share of the last features that are left out while training.
+        norm: normalisation, as in DCGAN's discriminator.
+        dropout: share of the last features to drop in training.
     """
 
     def __init__(self, shape: Shape, *, fields: Fields, width: int = 64, norm: Norm = batch_norm, dropout: float = 0.5):
@@ -163,5 +163,5 @@ class AuxiliaryClassifier(layers.Discriminator):
         return self.backbone.head(self.dropout(self.backbone.features(x))).flatten()
 
     def guesses(self, x: Tensor) -> Tensor:
-        """What each item seems to show: [N, channels, H, W] to a row for each, [N, fields.width]; of classes and tags the logits."""
+        """Predict the label of each item: [N, channels, H, W] to [N, fields.width]; logits for classes and tags."""
         return self.classifier(self.dropout(self.backbone.features(x)).flatten(1))

@@ -13,7 +13,6 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from organza.networks import layers
-from organza.networks.convolutions import Conv2d, ConvTranspose2d
 from organza.networks.layers import Constraint, Shape, batch_norm, free, halvings, normal
 
 Norm = Callable[[int], nn.Module]
@@ -23,10 +22,10 @@ class Generator(layers.Generator):
     """z -> 4x4 -> 8x8 -> ... -> x: transposed 4x4 convolutions with stride 2, batch norm, ReLU; tanh at the end.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps before the last layer; doubled with each halving of the resolution.
-        norm: the normalisation behind each layer but the last, a function of the number of feature maps.
+        norm: normalisation after each layer except the last, a function of the number of feature maps.
 
     >>> import torch; Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
@@ -39,13 +38,13 @@ class Generator(layers.Generator):
         maps = [width * 2**i for i in reversed(range(doublings))]
         self.z_dim = z_dim
         stack: list[nn.Module] = [
-            ConvTranspose2d(z_dim, maps[0], base, 1, 0, bias=False),
+            nn.ConvTranspose2d(z_dim, maps[0], base, 1, 0, bias=False),
             norm(maps[0]),
             nn.ReLU(True),
         ]
         for wide, narrow in pairwise(maps):
-            stack += [ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), norm(narrow), nn.ReLU(True)]
-        stack += [ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
+            stack += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), norm(narrow), nn.ReLU(True)]
+        stack += [nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = normal(nn.Sequential(*stack))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -53,13 +52,13 @@ class Generator(layers.Generator):
 
 
 class Discriminator(layers.Discriminator):
-    """x -> ... -> 8x8 -> 4x4 -> logit: 4x4 convolutions with stride 2, batch norm but on the first, LeakyReLU 0.2.
+    """x -> ... -> 8x8 -> 4x4 -> logit: 4x4 convolutions with stride 2, batch norm except on the first, LeakyReLU 0.2.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         width: feature maps of the first layer; doubled with each halving of the resolution.
-        norm: the normalisation behind each layer but the first and the last. With `no_norm`, D scores each item alone.
-        constraint: of all weights, `free` or `spectral`.
+        norm: normalisation after each layer except the first and the last. With `no_norm`, D scores each item independently.
+        constraint: constraint on all weights, `free` or `spectral`.
 
     >>> import torch; D = Discriminator((3, 64, 64), width=8); x = torch.zeros(2, 3, 64, 64)
     >>> D(x).shape, D.probability(x).shape
@@ -78,12 +77,12 @@ class Discriminator(layers.Discriminator):
 
 
 def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]:
-    """The layers x -> ... -> 8x8 -> 4x4, and the shape that they end in, (feature maps, height, width).
+    """Return the layers x -> ... -> 8x8 -> 4x4, and the shape of their output, (feature maps, height, width).
 
     Args:
-        shape: of x, (channels, height, width).
+        shape: shape of x, (channels, height, width).
         width: feature maps of the first layer; doubled with each halving.
-        norm: a function of the number of feature maps, for each layer but the first.
+        norm: normalisation after each layer except the first, a function of the number of feature maps.
 
     >>> pyramid((3, 64, 64), 8, batch_norm)[1]
     (64, 4, 4)
@@ -91,11 +90,11 @@ def pyramid(shape: Shape, width: int, norm: Norm) -> tuple[nn.Sequential, Shape]
     channels, height, across = shape
     doublings, base = halvings(height, across)
     maps = [width * 2**i for i in range(doublings)]
-    # Without a normalisation the layers have biases, which a batch norm would undo.
+    # Without normalisation the layers have biases, which batch norm would cancel.
     biased = isinstance(norm(1), nn.Identity)
     stack: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1, bias=biased), nn.LeakyReLU(0.2, True)]
     for narrow, wide in pairwise(maps):
-        stack += [Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
+        stack += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]
     features = nn.Sequential(*stack)
     normal(features)
     return features, (maps[-1], *base)

@@ -1,7 +1,7 @@
 """InfoGAN's networks: Chen et al. 2016, arXiv:1606.03657, appendix C.1; the sizes are those of the authors' MNIST experiment.
 
-Symbols: z [N, z_dim] = noise and codes in one row; h [N, C, H, W] feature maps; x [N, channels, H, W] in [-1, 1]; Q(c|x) what D's second
-head says of the codes. At 28x28 these are the paper's networks, layer for layer; other sizes follow the rule of DCGAN: the image is
+Symbols: z [N, z_dim] = noise and codes in one row; h [N, C, H, W] feature maps; x [N, channels, H, W] in [-1, 1]; Q(c|x) the output of
+D's second head for the codes. At 28x28 these are the paper's networks, layer for layer; other sizes follow the rule of DCGAN: the image is
 halved until its shorter side is 4 to 7, and the feature maps double each time.
 """
 
@@ -23,12 +23,12 @@ from organza.networks.priors import OneHot, Prior, Uniform
 
 @dataclass(frozen=True)
 class Codes:
-    """What a latent is made of: z = [noise, one-hot of each categorical code, continuous codes], in one row.
+    """Parts of a latent: z = [noise, one-hot of each categorical code, continuous codes], in one row.
 
     Args:
-        noise: how many numbers nobody asks for again, each ~ U(-1, 1).
-        categories: how many values each categorical code has, all equally likely.
-        continuous: how many continuous codes there are, each ~ U(-1, 1).
+        noise: number of noise values, each ~ U(-1, 1).
+        categories: number of values of each categorical code, all equally likely.
+        continuous: number of continuous codes, each ~ U(-1, 1).
 
     >>> Codes(noise=62, categories=(10,), continuous=2).z_dim
     74
@@ -40,13 +40,15 @@ class Codes:
 
     def __post_init__(self) -> None:
         if self.noise < 0 or self.continuous < 0 or any(count < 2 for count in self.categories):
-            raise UserError(f"{self} cannot be: a categorical code has at least 2 values, and no count is negative.")
+            raise UserError(
+                f"{self} is invalid: a categorical code needs at least 2 values, and no count may be negative."
+            )
         if not self.width:
-            raise UserError("Codes need at least one categorical or continuous code; without any it is a plain GAN.")
+            raise UserError("Codes need at least one categorical or continuous code; without any, use a plain GAN.")
 
     @property
     def width(self) -> int:
-        """Numbers that describe the codes, without the noise."""
+        """Number of values of the codes, without the noise."""
         return sum(self.categories) + self.continuous
 
     @property
@@ -54,7 +56,7 @@ class Codes:
         return self.noise + self.width
 
     def draw(self, stream: torch.Generator) -> Tensor:
-        """One latent from a stream of its own, [z_dim]."""
+        """Draw one latent from its own stream, [z_dim]."""
         noise = torch.rand(self.noise, generator=stream) * 2 - 1
         chosen = [one_hot(torch.randint(n, (), generator=stream), n).float() for n in self.categories]
         return torch.cat([noise, *chosen, torch.rand(self.continuous, generator=stream) * 2 - 1])
@@ -66,7 +68,7 @@ class Codes:
         return tuple(part for part in parts if part.size)
 
     def split(self, codes: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Codes, or what Q says of them, [N, width], by kind: each categorical one [N, values], and the continuous [N, continuous].
+        """Split codes, or Q's output for them, [N, width], by kind: each categorical one [N, values], the continuous [N, continuous].
 
         >>> [part.shape[1] for part in Codes(categories=(3, 4)).split(torch.zeros(1, 9))[0]]
         [3, 4]
@@ -75,17 +77,17 @@ class Codes:
         return tuple(categorical), continuous
 
     def of(self, z: Tensor) -> Tensor:
-        """The codes in latents, [N, z_dim] to [N, width]."""
+        """Return the codes in latents, [N, z_dim] to [N, width]."""
         return z[:, self.noise :]
 
     def traversal(self, z: Tensor, along: int, steps: int, reach: float) -> Tensor:
-        """Latents for a table: a row for each value of the first categorical code, columns along a continuous one.
+        """Return latents for a grid: a row for each value of the first categorical code, columns along a continuous one.
 
         Args:
-            z: [z_dim], what stays the same in all cells.
-            along: which continuous code, from 0.
-            steps: columns.
-            reach: the code goes from -reach to reach; it was trained on [-1, 1].
+            z: latent, [z_dim], whose other values are the same in all cells.
+            along: index of the continuous code, from 0.
+            steps: number of columns.
+            reach: range of the code, from -reach to reach; it was trained on [-1, 1].
 
         Returns:
             [rows * steps, z_dim], row by row.
@@ -94,7 +96,7 @@ class Codes:
             has = {0: "no continuous code", 1: "one continuous code, 0"}.get(
                 self.continuous, f"continuous codes 0 to {self.continuous - 1}"
             )
-            raise UserError(f"There is no continuous code {along} to go along; this run has {has}.")
+            raise UserError(f"There is no continuous code {along}; this run has {has}.")
         rows = self.categories[0] if self.categories else 1
         table = z.repeat(rows, steps, 1)
         if self.categories:
@@ -107,11 +109,11 @@ MNIST = Codes()
 
 
 class Generator(layers.Generator):
-    """z -> dense 1024 -> dense 128x7x7 -> 64x14x14 -> x: batch norm and ReLU behind each layer but the last; tanh at the end.
+    """z -> dense 1024 -> dense 128x7x7 -> 64x14x14 -> x: batch norm and ReLU after each layer except the last; tanh at the end.
 
     Args:
-        shape: of the images, (channels, height, width).
-        codes: what the latent is made of.
+        shape: shape of the images, (channels, height, width).
+        codes: parts of the latent.
         width: feature maps before the last layer; the first dense layer has 16 times as many units.
 
     >>> Generator((1, 28, 28), width=8)(torch.zeros(2, 74)).shape
@@ -146,13 +148,13 @@ class Generator(layers.Generator):
 
 
 class Discriminator(layers.Discriminator):
-    """x -> 64x14x14 -> 128x7x7 -> dense 1024 -> two heads: the logit, and Q(c|x) by way of a dense layer of 128 units.
+    """x -> 64x14x14 -> 128x7x7 -> dense 1024 -> two heads: the logit, and Q(c|x) through a dense layer of 128 units.
 
     Args:
-        shape: of the images, (channels, height, width).
-        codes: what the second head recognises.
+        shape: shape of the images, (channels, height, width).
+        codes: codes that the second head recovers.
         width: feature maps of the first layer; the dense layer has 16 times as many units.
-        norm: the normalisation behind each layer but the first and the last of each head.
+        norm: normalisation after each layer except the first and the last of each head.
 
     >>> D = Discriminator((1, 28, 28), width=8); x = torch.zeros(2, 1, 28, 28)
     >>> D(x).shape, D.recognise(x).shape
@@ -178,15 +180,15 @@ class Discriminator(layers.Discriminator):
         return self.decide(self.trunk(x))
 
     def decide(self, features: Tensor) -> Tensor:
-        """The logits [N] for features of the trunk."""
+        """Compute the logits [N] from features of the trunk."""
         return self.verdict(features).flatten()
 
     def recognise(self, x: Tensor) -> Tensor:
-        """What x tells of its codes, [N, codes.width]: logits for each categorical code, the means of the continuous ones."""
+        """Compute Q's output for x, [N, codes.width]: logits for each categorical code, the means of the continuous ones."""
         return self.recogniser(self.trunk(x))
 
 
 def _dense(inputs: int, units: int, norm: Norm) -> list[nn.Module]:
-    """A dense layer in D. Its units stand as feature maps of one pixel before the normalisation, so that one `norm` fits every layer."""
+    """Return a dense layer of D. Its units have the form of feature maps of one pixel for the normalisation, so that any `norm` fits."""
     linear = nn.Linear(inputs, units, bias=isinstance(norm(1), nn.Identity))
     return [linear, nn.Unflatten(1, (units, 1, 1)), norm(units), nn.LeakyReLU(0.1, True), nn.Flatten()]

@@ -1,4 +1,4 @@
-"""Layers with stated initialisation, and what every player offers beyond `forward`."""
+"""Layers with stated initialisation, and the base classes of all networks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from organza.losses import probability
 from organza.networks.priors import Normal, Prior
 
 Module = TypeVar("Module", bound=nn.Module)
-Shape = tuple[int, ...]  # of one item, channels first: (C, H, W) for images
-Constraint = Callable[[nn.Module], nn.Module]  # of all weights of a network, in place
+Shape = tuple[int, ...]  # shape of one item, channels first: (C, H, W) for images
+Constraint = Callable[[nn.Module], nn.Module]  # constraint on all weights of a network, in place
 
 
 class Generator(nn.Module):
-    """What maps a latent z [N, z_dim] to data in [-1, 1], [N, *shape]; a conditional one maps z and a row of labels [N, labels]."""
+    """Base of generators: latent z [N, z_dim] to data in [-1, 1], [N, *shape]; conditional ones map z and a row of labels [N, labels]."""
 
     z_dim: int
     labels: int = 0
 
     def latent(self, stream: torch.Generator) -> Tensor:
-        """One z ~ N(0, I) from a stream of its own, [z_dim]."""
+        """Draw one z ~ N(0, I) from its own stream, [z_dim]."""
         return torch.randn(self.z_dim, generator=stream)
 
     @property
@@ -34,17 +34,17 @@ class Generator(nn.Module):
 
 
 class Translator(nn.Module):
-    """What maps data [N, C, H, W] in [-1, 1] to other data of the same height and width; convolutional, so any size will do.
+    """Base of translators: data [N, C, H, W] in [-1, 1] to other data of the same height and width; convolutional, for any size.
 
-    Sides that are not multiples of `stride`, or less than `least`, are mirrored out on their way in, and cut on their way out.
+    Sides that are not multiples of `stride`, or less than `least`, are padded by reflection before, and cropped afterwards.
     """
 
     stride: int = 1
-    least: int = 1  # pixels of a side; a multiple of the stride
-    shape: Shape  # of what it made in training, (C', H, W): what a pool of its fakes has room for
+    least: int = 1  # least pixels on each side; a multiple of the stride
+    shape: Shape  # shape of its outputs in training, (C', H, W), for a pool of its fakes
 
     def translate(self, x: Tensor) -> Tensor:
-        """The translation of pictures of any size, [N, C, H, W] to [N, C', H, W]."""
+        """Translate images of any size, [N, C, H, W] to [N, C', H, W]."""
         height, width = x.shape[-2:]
         below, right = (max(-side % self.stride, self.least - side) for side in (height, width))
         if not below and not right:
@@ -54,16 +54,16 @@ class Translator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What maps data [N, C, ...] in [-1, 1] back to latents [N, z_dim]: the generator's inverse, as far as one was learnt."""
+    """Base of encoders: data [N, C, ...] in [-1, 1] to latents [N, z_dim], approximately the generator's inverse."""
 
     z_dim: int
 
 
 class Several(nn.ModuleDict):
-    """A player of several networks, by name. The first is the main one, which is sampled or translates.
+    """A player of several networks, by name. The first is the main one, which samples or translates.
 
     Args:
-        networks: parts or functions that build them.
+        networks: partials or functions that build them.
 
     >>> list(Several(b=lambda: nn.Identity(), a=lambda: nn.Identity()))
     ['b', 'a']
@@ -74,36 +74,36 @@ class Several(nn.ModuleDict):
 
 
 def main_network(player: nn.Module) -> nn.Module:
-    """The network itself, or the first of several."""
+    """Return the network itself, or the first of several."""
     return next(iter(player.values())) if isinstance(player, Several) else player
 
 
 def networks_of(player: nn.Module) -> list[nn.Module]:
-    """The network itself, or all of several."""
+    """Return the network itself, or all of several."""
     return list(player.values()) if isinstance(player, Several) else [player]
 
 
 class Discriminator(nn.Module):
-    """What maps data [N, *shape] in [-1, 1] to logits [N, ...]; a conditional one maps data and its row of labels [N, labels]."""
+    """Base of discriminators: data [N, *shape] in [-1, 1] to logits [N, ...]; conditional ones take data and its labels [N, labels]."""
 
     labels: int = 0
 
     def probability(self, x: Tensor, condition: Tensor | None = None, neutral: float = 0.0) -> Tensor:
-        """The probability that each item is authentic: 1 = real, 0 = fake. sigmoid(D(x) - neutral), mean over a map of logits, [N]."""
+        """Return the probability that each item is authentic (1 = real, 0 = fake): sigmoid(D(x) - neutral), mean over a logit map, [N]."""
         return probability(self(x) if condition is None else self(x, condition), neutral)
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-        """What is judged where data x is to be judged: x itself, unless this discriminator judges latents, or x with its latent.
+        """Return the input of the discriminator for data x: x itself, or its latent, or both, for discriminators of latents or pairs.
 
         Args:
             x: data, [N, *shape].
-            encode: data to latents, [N, *shape] to [N, z_dim].
+            encode: function from data to latents, [N, *shape] to [N, z_dim].
         """
         return x
 
 
 def channels_last(network: Module) -> Module:
-    """The network with its weights in channels-last memory, which convolutions on a CPU prefer."""
+    """Convert a network's weights to channels-last memory, in which convolutions on a CPU are faster, and return the network."""
     for weight in network.parameters():
         if weight.ndim in (4, 5):
             weight.data = weight.data.contiguous(
@@ -113,7 +113,7 @@ def channels_last(network: Module) -> Module:
 
 
 def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
-    """Weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2): the initialisation of Radford et al. 2016."""
+    """Initialise weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2), as in Radford et al. 2016."""
     for module in layer.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             nn.init.normal_(module.weight, 1.0, deviation)
@@ -126,18 +126,18 @@ def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
 
 
 def batch_norm(channels: int) -> nn.Module:
-    """Batch normalisation, for feature maps [N, C, H, W]."""
+    """Return batch normalisation for feature maps [N, C, H, W]."""
     return nn.BatchNorm2d(channels)
 
 
 class OneScale(nn.Module):
     """h -> (h - m) / s: m the mean of each map, s one deviation for all maps, of the batch; running ones in evaluation mode.
 
-    Batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167) without a gain and a shift, and with one scale: what a map says beside the others
-    stays as loud as it was.
+    Batch norm (Ioffe and Szegedy 2015, arXiv:1502.03167) without gain and shift, and with one scale: the relative strength of the maps
+    does not change.
 
     Args:
-        channels: maps of h [N, C, H, W].
+        channels: number of maps of h [N, C, H, W].
 
     >>> h = torch.tensor([1.0, 3.0, 10.0, 30.0]).view(2, 2, 1, 1).transpose(0, 1)
     >>> round(OneScale(2)(h).square().mean().item(), 3)
@@ -157,29 +157,29 @@ class OneScale(nn.Module):
         if self.training:
             mean = h.mean((0, 2, 3), keepdim=True)
             variance = (h - mean).square().mean()
-            if torch.is_grad_enabled():  # while it learns: looking at samples moves nothing
+            if torch.is_grad_enabled():  # in training only: sampling changes no statistics
                 self.mean.lerp_(mean.detach().to(self.mean), 0.1)
                 self.variance.lerp_(variance.detach().to(self.variance), 0.1)
         return (h - mean) * (variance + 1e-6).rsqrt()
 
 
 def one_scale(channels: int) -> nn.Module:
-    """Mean 0 for each map, and one deviation, 1, for all of them."""
+    """Return a normalisation to mean 0 for each map, and one deviation, 1, for all of them."""
     return OneScale(channels)
 
 
 def no_norm(channels: int) -> nn.Module:
-    """No normalisation, so that D scores each item alone while it trains."""
+    """Return no normalisation, so that D scores each item independently in training."""
     return nn.Identity()
 
 
 def free(network: nn.Module) -> nn.Module:
-    """No constraint on the weights."""
+    """Leave the weights unconstrained."""
     return network
 
 
 def spectral(network: nn.Module) -> nn.Module:
-    """Every convolution and linear map divided by its largest singular value, estimated by one power iteration a pass.
+    """Divide every convolution and linear map by its largest singular value, estimated by one power iteration in each pass.
 
     Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
 
@@ -198,15 +198,15 @@ LARGEST_BASE = 32
 
 
 def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
-    """Return how often an image can be halved until its shorter side is 4 to 7, and the size that is left.
+    """Return the number of halvings of an image until its shorter side is 4 to 7, and the remaining size.
 
-    Sides that cannot be halved so often are halved as often as they can be, and up to 32 pixels are left of the shorter one.
+    Sides without so many factors of 2 are halved as often as possible, with at most 32 pixels of the shorter one remaining.
 
     >>> halvings(64, 64), halvings(64, 96), halvings(48, 48), halvings(100, 100)
     ((4, (4, 4)), (4, (4, 6)), (3, (6, 6)), (2, (25, 25)))
 
     Raises:
-        UserError: more would be left, or nothing can be halved; a size near it that can is named.
+        UserError: if more would remain, or nothing can be halved; names the nearest possible size.
     """
     short = min(height, width)
     most = max(short.bit_length() - 3, 0)
@@ -215,7 +215,7 @@ def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
         step = next(2**times for times in range(1, 16) if short >> times <= LARGEST_BASE)
         near = "x".join(str(max(round(side / step) * step, 8)) for side in (width, height))
         raise UserError(
-            f"This network cannot make images of {width}x{height}: it halves both sides, at least once and until {LARGEST_BASE} pixels "
-            f"or fewer are left of the shorter one; try --size {near}."
+            f"This network cannot make images of {width}x{height}: it must halve both sides at least once, until at most {LARGEST_BASE} "
+            f"pixels of the shorter one remain; try --size {near}."
         )
     return times, (height >> times, width >> times)

@@ -1,7 +1,7 @@
 """The networks of the first GAN: Goodfellow et al. 2014, arXiv:1406.2661.
 
 Symbols: z [N, z_dim]; x [N, *shape] in [-1, 1], data of any shape, flattened inside. The paper's generator ends in a sigmoid since its
-data is in [0, 1]; here a tanh, since ours is in [-1, 1].
+data is in [0, 1]; here a tanh, for data in [-1, 1].
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Generator(layers.Generator):
     """z -> two hidden layers of rectified units -> x, with z ~ U(-1, 1).
 
     Args:
-        shape: of the data, any number of axes.
+        shape: shape of the data, any number of axes.
         z_dim: size of the latent.
         width: units in each hidden layer.
 
@@ -52,7 +52,7 @@ class Generator(layers.Generator):
 
 
 class Maxout(nn.Module):
-    """The largest of several linear maps, unit by unit.  Goodfellow et al. 2013, arXiv:1302.4389.
+    """Maxout: the maximum of several linear maps, for each unit.  Goodfellow et al. 2013, arXiv:1302.4389.
 
     >>> Maxout(4, 3, pieces=2)(torch.zeros(5, 4)).shape
     torch.Size([5, 3])
@@ -70,9 +70,9 @@ class Discriminator(layers.Discriminator):
     """x -> two hidden layers of maxout units with dropout -> logit.
 
     Args:
-        shape: of the data, any number of axes.
+        shape: shape of the data, any number of axes.
         width: maxout units in each hidden layer.
-        dropout: share of the hidden units that are left out while training.
+        dropout: share of the hidden units to drop in training.
 
     >>> Discriminator((1, 28, 28), width=16)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2])

@@ -1,4 +1,4 @@
-"""The small network that CUT compares patches with. Park et al. 2020, arXiv:2007.15651, section 3: a two-layer MLP for each layer."""
+"""The MLPs with which CUT compares patches, one of two layers for each feature layer. Park et al. 2020, arXiv:2007.15651, section 3."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from organza.networks.layers import normal
 
 
 class Projections(nn.Module):
-    """Features of patches, layer by layer, on the unit sphere.
+    """MLPs that map features of patches to the unit sphere, layer by layer.
 
     Args:
         maps: feature maps of each layer.
-        width: of the MLPs, hidden and out.
+        width: hidden and output units of the MLPs.
 
     >>> import torch; H = Projections((3, 16), width=8)
     >>> [z.shape for z in H([torch.randn(2, 64, 3), torch.randn(2, 32, 16)])]
@@ -28,5 +28,5 @@ class Projections(nn.Module):
         self.heads = normal(nn.ModuleList(heads))
 
     def forward(self, patches: Sequence[Tensor]) -> list[Tensor]:
-        """patches: [N, S, maps] of each layer, S of them, to unit vectors [N, S, width]."""
+        """Map patches [N, S, maps] of each layer, S of them, to unit vectors [N, S, width]."""
         return [normalize(head(p), dim=-1) for head, p in zip(self.heads, patches, strict=True)]  # type: ignore[arg-type]

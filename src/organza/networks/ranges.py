@@ -1,10 +1,10 @@
-"""Ranges of images: how a network takes in images of [-1, 1], and what brings its last layer back into [-1, 1].
+"""Ranges of images: scaling of a network's input from [-1, 1], and of its last layer's output to [-1, 1].
 
-Symbols: x [N, C, H, W] images; h [N, C, H, W] what the last layer says; m, s the data's mean colour and standard deviation.
+Symbols: x [N, C, H, W] images; h [N, C, H, W] output of the last layer; m, s the data's mean colour and standard deviation.
 
-tanh has no gradient where it is nearly 1. Where one extreme colour fills most images, an absolute error drives the last layer there
-within fifty steps, and nothing is learned afterwards (docs/lab-log.md, 61). With `standard` the data have mean 0 and deviation 1, and every
-pixel has a way back. A clamp would have one, too; but tanh makes plain surfaces plain, since near its ends it hardly answers to noise.
+tanh has no gradient near 1. If one extreme colour fills most images, an absolute error drives the last layer there
+within fifty steps, and nothing is learned afterwards (docs/lab-log.md, 61). With `standard` the data has mean 0 and deviation 1, and every
+pixel keeps a gradient. So it would with a clamp; but tanh keeps plain areas plain, as it suppresses noise near its ends.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ import torch
 from torch import Tensor, nn
 
 LEAST = 1 / 127.5
-"""The deviation of one level of 8 bits: data that vary less are not enlarged further."""
+"""Deviation of one level of 8 bits: data that varies less is not amplified further."""
 LEAK = 0.05
-"""The least derivative of `leaky_tanh`: as much as tanh has at 0.975, some three levels of 8 bits from the end."""
+"""Least derivative of `leaky_tanh`: that of tanh at 0.975, about three levels of 8 bits from the end."""
 MOST = 0.9
-"""Of the mean's size, where it stands behind tanh: g grows without bounds towards 1."""
+"""Largest absolute value of the mean after tanh: g grows without bounds towards 1."""
 
 
 class Range(nn.Module):
-    """x -> x and h -> tanh(h): images as they are."""
+    """x -> x and h -> tanh(h): images unchanged."""
 
     def enter(self, x: Tensor) -> Tensor:
-        """Return what a network sees of images, [N, C, H, W]."""
+        """Return a network's input for images, [N, C, H, W]."""
         return x
 
     def leave(self, h: Tensor) -> Tensor:
-        """Return images in [-1, 1] from what the last layer says, [N, C, H, W]."""
+        """Return images in [-1, 1] from the last layer's output, [N, C, H, W]."""
         return torch.tanh(h)
 
     def fit(self, images: Tensor) -> None:
-        """Take in the statistics of images [N, C, H, W] in [-1, 1]; here there are none to take."""
+        """Compute the statistics of images [N, C, H, W] in [-1, 1]; this class needs none."""
 
 
 class Standard(Range):
     """x -> (x - m) / s and h -> tanh(atanh(m) + g h), g = s / (1 - m^2), with a gradient that never vanishes: `leaky_tanh`.
 
     m is a colour, s one number for the colours and one for the opacity, so that colours keep their angles. At h = 0 an image is m, and
-    varies with h as the data do. Where pixels are transparent, colours are those of m: what cannot be seen is not to be learned.
+    varies with h as the data does. Transparent pixels have the colour m, so that invisible colours are not learned.
 
     Args:
-        channels: C; the fourth is opacity.
+        channels: number of channels C; the fourth is opacity.
 
     >>> scale = Standard(1)
     >>> scale.fit(torch.tensor([-1.0, -0.8]).view(2, 1, 1, 1))
@@ -69,7 +69,7 @@ class Standard(Range):
 
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
-        """Take m and s from images [N, C, H, W], each pixel weighted by its opacity."""
+        """Compute m and s from images [N, C, H, W], each pixel weighted by its opacity."""
         weight = opacity(images)
         total = weight.sum().clamp_min(1e-6)
         mean = (weight * images).sum((0, 2, 3), keepdim=True) / total
@@ -82,17 +82,17 @@ class Standard(Range):
 
 
 def tanh(channels: int) -> Range:
-    """Images as they are, and tanh behind the last layer."""
+    """Return unchanged images, with tanh after the last layer."""
     return Range()
 
 
 def standard(channels: int) -> Range:
-    """Images of mean 0 and deviation 1, and a tanh that lets gradients through."""
+    """Return images of mean 0 and deviation 1, with a tanh that passes gradients."""
     return Standard(channels)
 
 
 def leaky_tanh(h: Tensor) -> Tensor:
-    """Return tanh(h); gradients pass as if its derivative were never less than `LEAK`.
+    """Return tanh(h), with gradients as if its derivative were at least `LEAK`.
 
     >>> h = torch.tensor([9.0], requires_grad=True)
     >>> leaky_tanh(h).backward(); h.grad
@@ -115,12 +115,12 @@ class _LeakyTanh(torch.autograd.Function):
 
 
 def opacity(x: Tensor) -> Tensor:
-    """Return how much of each pixel can be seen, [N, 1, H, W] in [0, 1]; 1 for images without a fourth channel."""
+    """Return the opacity of each pixel, [N, 1, H, W] in [0, 1]; 1 for images without a fourth channel."""
     return (x[:, 3:4] + 1) / 2 if x.shape[1] == 4 else torch.ones_like(x[:, :1])
 
 
 def visible(x: Tensor, ground: Tensor) -> Tensor:
-    """Return images on a ground [1, C, 1, 1] as far as they are transparent, with their opacity.
+    """Composite images on a ground [1, C, 1, 1] by their opacity, and keep the opacity.
 
     >>> x = torch.tensor([0.9, 0.9, 0.9, -1.0]).view(1, 4, 1, 1)
     >>> visible(x, torch.zeros(1, 4, 1, 1)).flatten()
@@ -132,7 +132,7 @@ def visible(x: Tensor, ground: Tensor) -> Tensor:
 
 
 def covered(y: Tensor, x: Tensor) -> Tensor:
-    """Return y with colours as far as x is opaque, for images with opacity; others as they are. [N, C, H, W] each.
+    """Fade colours of y by the opacity of x, for images with opacity; return other images unchanged. [N, C, H, W] each.
 
     >>> y, x = torch.ones(1, 4, 1, 1), -torch.ones(1, 4, 1, 1)
     >>> covered(y, x).flatten()

@@ -1,7 +1,7 @@
-"""The refiner of synthetic pictures and its local discriminator: Shrivastava et al. 2017, arXiv:1612.07828, sections 2 and 3.
+"""The refiner of synthetic images and its local discriminator: Shrivastava et al. 2017, arXiv:1612.07828, sections 2 and 3.
 
-Symbols: a [N, channels, H, W] synthetic pictures in [-1, 1]; h [N, width, H, W] feature maps; R(a) of the same shape as a. Nothing changes
-the resolution, so R edits pixels and cannot move things; D returns a map of logits [N, 1, H/4, W/4], each for a patch of 23x23 pixels.
+Symbols: a [N, channels, H, W] synthetic images in [-1, 1]; h [N, width, H, W] feature maps; R(a) of the same shape as a. Nothing changes
+the resolution, so R edits pixels and cannot move objects; D returns a map of logits [N, 1, H/4, W/4], each for a patch of 23x23 pixels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from organza.networks.layers import Shape
 
 
 def he(layer: nn.Conv2d, share: float = 1.0) -> nn.Conv2d:
-    """Weights ~ N(0, share^2 2 / fan_in), biases 0: with 1, signals keep their size through a ReLU. He et al. 2015, arXiv:1502.01852."""
+    """Initialise weights ~ N(0, share^2 2 / fan_in), biases 0. With 1, signals keep their size through a ReLU.
+
+    He et al. 2015, arXiv:1502.01852.
+    """
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     with torch.no_grad():
         layer.weight *= share
@@ -24,7 +27,7 @@ def he(layer: nn.Conv2d, share: float = 1.0) -> nn.Conv2d:
 
 
 class Block(nn.Module):
-    """h -> relu(h + conv(relu(conv(h)))), 3x3 convolutions at full resolution. At first it changes little."""
+    """h -> relu(h + conv(relu(conv(h)))), 3x3 convolutions at full resolution. Initially close to the identity."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -35,12 +38,12 @@ class Block(nn.Module):
 
 
 class Refiner(layers.Translator):
-    """a -> 3x3 convolution -> `blocks` residual blocks -> 1x1 convolution -> tanh. Each output pixel sees 3 + 4 blocks pixels across.
+    """a -> 3x3 convolution -> `blocks` residual blocks -> 1x1 convolution -> tanh. The receptive field is 3 + 4 blocks pixels wide.
 
     Args:
-        shape: of the pictures, (channels, height, width).
-        width: feature maps.
-        blocks: residual blocks, at full resolution.
+        shape: shape of the images, (channels, height, width).
+        width: number of feature maps.
+        blocks: number of residual blocks, at full resolution.
 
     >>> import torch; Refiner((1, 32, 32), width=8)(torch.zeros(2, 1, 35, 55)).shape
     torch.Size([2, 1, 35, 55])
@@ -56,7 +59,7 @@ class Refiner(layers.Translator):
             *(Block(width) for _ in range(blocks)),
             he(
                 nn.Conv2d(width, channels, 1), 0.1
-            ),  # tanh saturates else, and |R(a) - a| alone would never bring it back
+            ),  # otherwise tanh saturates, and |R(a) - a| alone would never bring it back
             nn.Tanh(),
         )
 
@@ -67,11 +70,11 @@ class Refiner(layers.Translator):
 class Discriminator(layers.Discriminator):
     """x -> two 3x3 convolutions with stride 2 -> 3x3 maximum -> 3x3 and 1x1 convolutions -> a map of logits.
 
-    The paper's five convolutions with 96, 64, 32, 32 and 2 maps; of its two-channel softmax only the difference counts, which is the one
-    logit here. It does not name the activation; LeakyReLU 0.2 is used.
+    The paper's five convolutions with 96, 64, 32, 32 and 2 maps; of its two-channel softmax only the difference matters, which is the
+    single logit here. The paper does not name the activation; LeakyReLU 0.2 is used.
 
     Args:
-        shape: of the pictures, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         width: feature maps of the second layer; the first has half as many more, the others half as many.
 
     >>> import torch; Discriminator((1, 35, 55), width=8)(torch.zeros(2, 1, 35, 55)).shape

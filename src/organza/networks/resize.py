@@ -1,7 +1,7 @@
 """DCGAN's generator with resize-convolutions: every layer doubles by copying pixels, then convolves. Odena et al. 2016, Distill 1(10).
 
-Symbols: as in `dcgan`. A transposed convolution lets its kernel overlap unevenly and draws checkerboards that a young network first has to
-unlearn; enlarging first has no such pattern to begin with. It costs about twice the arithmetic in G.
+Symbols: as in `dcgan`. The kernel of a transposed convolution overlaps unevenly and draws checkerboards that a young network has to
+unlearn first; resizing before the convolution avoids this pattern. It costs about twice the arithmetic in G.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class Generator(layers.Generator):
     """z -> 4x4 -> 8x8 -> ... -> x: nearest-neighbour doubling, 3x3 convolution, batch norm, ReLU; at the end bilinear, 5x5, tanh.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps before the last layer; doubled with each halving of the resolution.
-        norm: the normalisation behind each layer but the last, a function of the number of feature maps.
+        norm: normalisation after each layer except the last, a function of the number of feature maps.
 
     >>> import torch; Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
@@ -46,7 +46,7 @@ class Generator(layers.Generator):
                 norm(narrow),
                 nn.ReLU(True),
             ]
-        # Few maps are left, so a wider kernel and a smoother doubling are cheap here, where their faults would be seen.
+        # Few maps are left here, so a wider kernel and smoother doubling are cheap, and their effect is visible.
         stack += [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(maps[-1], channels, 5, padding=2), nn.Tanh()]
         self.layers = normal(nn.Sequential(*stack))
 

@@ -1,10 +1,10 @@
-"""A discriminator that looks twice: at the picture, and at the same made small.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
+"""A discriminator at two scales: of the image, and of a reduced copy.  Wang et al. 2018, arXiv:1711.11585, section 3.2.
 
 Symbols: x [N, channels, H, W]; x' the means of its squares of `factor` by `factor` pixels; D(x) = (d(M x), d'(M x')), two logits a
-picture, M of `colours`.
+image, M of `colours`.
 
-One network that sees everything is soon content with the sharpest clue, outlines, and has nothing to say of colours and layout. The second
-one sees nothing else, and costs little.
+A single network soon relies on the strongest cue, outlines, and ignores colours and layout. The second
+network sees nothing else, and costs little.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from organza.networks.layers import Shape, no_norm
 
 
 class Discriminator(layers.Discriminator):
-    """Two of DCGAN's discriminators, on x and on x'; the logits are a map of two, so that a loss is taken of each.
+    """Two of DCGAN's discriminators, for x and x'; the logits are a map of two, so that a loss is computed for each.
 
     Args:
-        shape: of the images, (channels, height, width).
-        width: feature maps of the first layer that sees x; the one that sees x' begins with twice as many.
-        norm: the normalisation, a function of the number of feature maps. With `no_norm`, D scores each item alone.
-        eye: builds what looks at one scale, from (shape, width=..., norm=...).
-        chroma: how loud the chromas are before either eye: `colours.seen`. 1: they see red, green and blue.
+        shape: shape of the images, (channels, height, width).
+        width: feature maps of the first layer for x; the network for x' begins with twice as many.
+        norm: normalisation, a function of the number of feature maps. With `no_norm`, D scores each item independently.
+        eye: function that builds the network for one scale, from (shape, width=..., norm=...).
+        chroma: factor of the chromas before either network: `colours.seen`. 1 keeps red, green and blue.
 
     >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 3, 64, 64)).shape
     torch.Size([5, 2])
@@ -58,11 +58,14 @@ class Discriminator(layers.Discriminator):
 
 
 class Projection(Discriminator):
-    """The same with labels: (x, y) -> two logits a picture, each by projection, `organza.networks.conditional.Projection`.
+    """The same with labels: (x, y) -> two logits an image, each by projection, `organza.networks.conditional.Projection`.
 
     Args:
-        shape, width, norm, chroma: as above.
+        shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
+        width: feature maps of the first layer for x.
+        norm: normalisation, as above.
+        chroma: factor of the chromas, as above.
 
     >>> D = Projection((3, 64, 64), labels=5, width=8)
     >>> D(torch.zeros(2, 3, 64, 64), torch.eye(5)[:2]).shape
@@ -77,5 +80,5 @@ class Projection(Discriminator):
 
 
 def _fits(side: int, factor: int) -> bool:
-    """Return True if an eye can look at a side of so many pixels less: it halves it, until 4 are left or more."""
+    """Return True if a network can process a side reduced by this factor: it halves it until at least 4 pixels remain."""
     return side % (2 * factor) == 0 and side // factor >= 8

@@ -1,12 +1,12 @@
-"""Resize-convolutions with output skips and self-modulation: a picture is drawn at each size, and z has a say in every layer.
+"""Resize-convolutions with output skips and self-modulation: an image is drawn at each size, and z modulates every layer.
 
 Output skips are those of StyleGAN2, Karras et al. 2020, arXiv:1912.04958, section 4.1; self-modulation is of Chen et al. 2019,
 arXiv:1810.01365, section 2; convolutions as in `resize`.
-Symbols: z [N, z_dim]; w [N, hidden] what the modulations read of z; h [N, C, H, W] feature maps; y [N, channels, H, W] the picture so far,
+Symbols: z [N, z_dim]; w [N, hidden] the modulations' input from z; h [N, C, H, W] feature maps; y [N, channels, H, W] the image so far,
 before tanh.
 
-In `resize` the colour of a large area has to pass through every layer, each of which can spot it. Here the small pictures settle it
-first, and each layer is told by z directly how strong each of its maps shall be: the maps draw shapes, z colours them in. Both cost next to
+In `resize` the colour of a large area passes through every layer, each of which can disturb it. Here the small images determine it
+first, and z directly determines the strength of each feature map: the maps draw shapes, z colours them. Both cost almost
 nothing.
 """
 
@@ -28,12 +28,12 @@ class Generator(layers.Generator):
     """w = relu(W z); at each size y <- y + 1x1 convolution of h, doubled, h <- `Modulated`(h, w); x = tanh(M^T (y + 3x3 convolution of h)).
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps at the full size, and at half of it; doubled with each further halving.
-        hidden: of w.
-        norm: the normalisation behind each layer of h, a function of the number of feature maps.
-        chroma: how loud the chromas of y are, where it has lightness and chromas: `colours.drawn`. 1: y is red, green and blue.
+        hidden: size of w.
+        norm: normalisation after each layer of h, a function of the number of feature maps.
+        chroma: factor of the chromas of y, if it has lightness and chromas: `colours.drawn`. With 1, y is red, green and blue.
 
     >>> Generator((3, 64, 64), width=8)(torch.randn(2, 100)).shape
     torch.Size([2, 3, 64, 64])
@@ -80,9 +80,10 @@ class Modulated(nn.Module):
     """h -> relu((1 + a) norm(h') + b), h' the doubling of h, (a, b) = A w + c a number for each map.  Chen et al. 2019, eq. 2.
 
     Args:
-        wide, narrow: feature maps in and out.
-        hidden: of w.
-        norm: a function of the number of feature maps.
+        wide: number of input feature maps.
+        narrow: number of output feature maps.
+        hidden: size of w.
+        norm: normalisation, a function of the number of feature maps.
 
     >>> Modulated(8, 4, 16, batch_norm)(torch.randn(2, 8, 6, 6), torch.randn(2, 16)).shape
     torch.Size([2, 4, 12, 12])
@@ -102,11 +103,12 @@ class Modulated(nn.Module):
 class Doubling(nn.Module):
     """Nearest-neighbour doubling and a 3x3 convolution in one: the transposed convolution whose kernel is K, stride 2.
 
-    K = w * ones(2, 2), 4x4, flipped: of the nine pixels under the kernel three times three share their value with a neighbour, so that four
-    products a pixel do the work of nine. Gradients reach w through K.
+    K = w * ones(2, 2), 4x4, flipped: of the nine pixels under the kernel, three times three share their value with a neighbour, so that
+    four products a pixel suffice instead of nine. Gradients reach w through K.
 
     Args:
-        wide, narrow: feature maps in and out.
+        wide: number of input feature maps.
+        narrow: number of output feature maps.
 
     >>> layer, x = Doubling(3, 5), torch.randn(2, 3, 6, 6)
     >>> plain = F.conv2d(F.interpolate(x, scale_factor=2), layer.weight, padding=1)
@@ -116,7 +118,7 @@ class Doubling(nn.Module):
 
     def __init__(self, wide: int, narrow: int):
         super().__init__()
-        self.weight = nn.Parameter(0.02 * torch.randn(narrow, wide, 3, 3))  # as `normal` begins a convolution
+        self.weight = nn.Parameter(0.02 * torch.randn(narrow, wide, 3, 3))  # the initialisation of `normal`
 
     def forward(self, x: Tensor) -> Tensor:
         w = F.pad(self.weight, (1, 1, 1, 1))

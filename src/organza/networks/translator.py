@@ -19,17 +19,17 @@ Upsampling = Callable[[int, int], nn.Module]
 
 
 def transposed(wide: int, narrow: int) -> nn.Module:
-    """The doubling of the paper: a transposed 3x3 convolution with stride 2. It reaches every second pixel more often: a checkerboard."""
+    """Return the paper's upsampling: a transposed 3x3 convolution with stride 2. Its uneven coverage gives a checkerboard."""
     return nn.ConvTranspose2d(wide, narrow, 3, 2, 1, output_padding=1, bias=False)
 
 
 def transposed_even(wide: int, narrow: int) -> nn.Module:
-    """A transposed 4x4 convolution with stride 2, which covers every pixel alike."""
+    """Return a transposed 4x4 convolution with stride 2, which covers all pixels evenly."""
     return nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)
 
 
 def resized(wide: int, narrow: int) -> nn.Module:
-    """Each pixel doubled, then a 3x3 convolution: four times the work, no checkerboard.
+    """Return nearest-neighbour doubling with a 3x3 convolution: four times the work, no checkerboard.
 
     Odena et al. 2016, distill.pub/2016/deconv-checkerboard.
     """
@@ -37,7 +37,7 @@ def resized(wide: int, narrow: int) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """h + f(h) with f two 3x3 convolutions, each normalised, the first with a ReLU; nothing behind the sum."""
+    """h + f(h) with f two 3x3 convolutions, each normalised, the first with a ReLU; nothing after the sum."""
 
     def __init__(self, maps: int, norm: Norm):
         super().__init__()
@@ -48,15 +48,15 @@ class Residual(nn.Module):
 
 
 class Generator(layers.Translator):
-    """x -> y of the same size; tanh at the end. The sides must be multiples of 4; `translate` takes any.
+    """x -> y of the same size; tanh at the end. The sides must be multiples of 4; `translate` accepts any.
 
     Args:
-        shape: of what is made, (channels, height, width).
-        source: channels of what is given; 0 for as many as are made.
+        shape: shape of the output, (channels, height, width).
+        source: channels of the input; 0 for as many as the output has.
         width: feature maps of the first layer; four times as many in the middle.
-        blocks: residual blocks; the paper has 9 for pictures of 256x256, 6 for smaller ones.
-        norm: the normalisation behind each layer but the last.
-        up: the two upsamplings, a function of the feature maps before and after it.
+        blocks: number of residual blocks; the paper has 9 for images of 256x256, 6 for smaller ones.
+        norm: normalisation after each layer except the last.
+        up: function of the feature maps before and after that builds each of the two upsamplings.
 
     >>> import torch; G = Generator((3, 64, 64), source=1, width=4, blocks=2)
     >>> G(torch.zeros(1, 1, 64, 64)).shape, G.translate(torch.zeros(1, 1, 50, 37)).shape
@@ -64,7 +64,7 @@ class Generator(layers.Translator):
     """
 
     stride = 4
-    least = 8  # an instance norm needs two pixels to tell apart, after two halvings
+    least = 8  # an instance norm needs at least two pixels, after two halvings
 
     def __init__(
         self,
@@ -92,14 +92,14 @@ class Generator(layers.Translator):
             *(nn.ReflectionPad2d(3), nn.Conv2d(w, channels, 7), nn.Tanh()),
         )
         self.tapped = sorted({0, blocks // 2}) if blocks else []
-        self.feature_maps = (given, 2 * w, wide, *[wide] * len(self.tapped))  # of each of `features`
+        self.feature_maps = (given, 2 * w, wide, *[wide] * len(self.tapped))  # number of maps in each of `features`
         normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decoder(self.blocks(self.encoder(x)))
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What the encoder sees, fine to coarse: x itself, both downsamplings, the first and the middle block, [N, maps, h, w] each."""
+        """Return the encoder's features, fine to coarse: x itself, both downsamplings, the first and the middle block, [N, maps, h, w]."""
         stem, *downs = self.encoder
         h, found = stem(x), [x]
         for down in downs:
@@ -111,5 +111,5 @@ class Generator(layers.Translator):
 
 
 def _conv(narrow: int, wide: int, norm: Norm, kernel: int = 3) -> list[nn.Module]:
-    """A convolution that sees a mirror at the edge, and its normalisation, which would undo a bias."""
+    """Return a convolution with reflection padding, and its normalisation, which cancels biases."""
     return [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(narrow, wide, kernel, bias=False), norm(wide)]

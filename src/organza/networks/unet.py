@@ -1,8 +1,8 @@
 """U-Net: an encoder and a decoder with a skip between every two layers of one size. Isola et al. 2017, arXiv:1611.07004, section 6.1.
 
-Symbols: a [N, source, H, W] in [-1, 1], the picture to translate; b [N, channels, H, W], its translation. Each of `depth` layers halves the
-picture, and a layer of the decoder doubles it again and sees what the encoder knew at that size: lines need not go through the middle.
-At 256x256 these are the paper's eight layers each way, with 64 to 512 feature maps; smaller pictures have fewer.
+Symbols: a [N, source, H, W] in [-1, 1], the image to translate; b [N, channels, H, W], its translation. Each of `depth` layers halves the
+image; a layer of the decoder doubles it again and receives the encoder's features of that size, so lines need not pass the bottleneck.
+At 256x256 these are the paper's eight layers each way, with 64 to 512 feature maps; smaller images have fewer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, normal
 from organza.networks.patch import instance_norm
 
-DEEPEST = 8  # the paper's layers at 256x256
+DEEPEST = 8  # number of layers in the paper, at 256x256
 
 
 class Generator(layers.Translator):
@@ -29,16 +29,16 @@ class Generator(layers.Translator):
     the last of the decoder; dropout is on the innermost layers of the decoder: three of them at a depth of 8, one at 6 and below.
 
     Args:
-        shape: of the translation, (channels, height, width).
-        source: channels of the picture that is translated; 0 for as many as the translation has.
+        shape: shape of the translation, (channels, height, width).
+        source: channels of the input; 0 for as many as the translation has.
         width: feature maps of the first layer; doubled with each further one, up to eight times.
-        depth: layers that halve the picture; 0 for as many as its size allows, up to 8.
-        dropout: share of the inner features that is left out while training.
-        noise: the share that is left out in use, too. One draw for all pictures: equal pictures have equal translations.
-        norm: the normalisation, a function of the number of feature maps. Instance norm is batch norm for a batch of one.
+        depth: number of layers that halve the image; 0 for as many as its size allows, up to 8.
+        dropout: share of the inner features to drop in training.
+        noise: share to drop in evaluation, too. One draw for all images: equal images have equal translations.
+        norm: normalisation, a function of the number of feature maps. Instance norm is batch norm for a batch of one.
 
     Raises:
-        UserError: where the sides cannot be halved that often.
+        UserError: if the sides cannot be halved that often.
 
     >>> G = Generator((3, 64, 64), source=1, width=8)
     >>> G(torch.zeros(2, 1, 64, 64)).shape, G.translate(torch.zeros(2, 1, 50, 70)).shape
@@ -61,7 +61,7 @@ class Generator(layers.Translator):
         depth = _fitting(height, across, depth)
         self.shape, self.stride = tuple(shape), 2**depth
         maps = [source or channels, *(width * min(2**i, 8) for i in range(depth))]
-        biased = isinstance(norm(1), nn.Identity)  # a normalisation would undo a bias
+        biased = isinstance(norm(1), nn.Identity)  # a normalisation cancels biases
 
         def down(i: int, narrow: int, wide: int) -> nn.Module:
             plain = i in (0, depth - 1)
@@ -71,7 +71,7 @@ class Generator(layers.Translator):
 
         def up(i: int, narrow: int, wide: int) -> nn.Module:
             inner = Dropout(dropout, noise, i) if i >= depth - max(depth - 5, 1) else nn.Identity()
-            seen = wide if i == depth - 1 else 2 * wide  # its own way's features, and those of the skip
+            seen = wide if i == depth - 1 else 2 * wide  # the decoder's features, and those of the skip
             if i == 0:
                 return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(seen, channels, 4, 2, 1), nn.Tanh())
             conv = nn.ConvTranspose2d(seen, narrow, 4, 2, 1, bias=biased)
@@ -82,7 +82,7 @@ class Generator(layers.Translator):
         self.up = normal(nn.ModuleList(up(i, *step) for i, step in reversed(steps)))
 
     def forward(self, a: Tensor) -> Tensor:
-        """Down to the innermost features, and up again beside those of each level: [N, source, H, W] to [N, C, H, W]."""
+        """Encode to the innermost features, and decode with the skips of each level: [N, source, H, W] to [N, C, H, W]."""
         seen = []
         x = a
         for layer in self.down:  # type: ignore[union-attr]
@@ -96,14 +96,14 @@ class Generator(layers.Translator):
 
 
 class Dropout(nn.Module):
-    """Leaves features out while training, and a share of them in use as well: the only noise that Isola et al. give to their generator.
+    """Dropout in training, and of another share in evaluation as well: the only noise in the generator of Isola et al.
 
-    In use its draw depends on the layer and the size alone, so that a translation is the same in every batch and on every day.
+    In evaluation its draw depends on the layer and the size only, so that a translation is the same in every batch.
 
     Args:
-        training: share left out while training.
-        use: share left out in use.
-        layer: the number of its draw.
+        training: share to drop in training.
+        use: share to drop in evaluation.
+        layer: index of its draw.
 
     >>> Dropout(0.5, 0.5, layer=1).eval()(torch.ones(2, 1000, 1, 1)).flatten(1).mean(1).round(decimals=1)
     tensor([1., 1.])
@@ -113,7 +113,7 @@ class Dropout(nn.Module):
         super().__init__()
         for name, share in (("dropout", training), ("noise", use)):
             if not 0 <= share < 1:
-                raise UserError(f"{name} is {share}; it is a share, from 0 to less than 1.")
+                raise UserError(f"{name} is {share}; it must be from 0 to less than 1.")
         self.share, self.use, self.layer = training, use, layer
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class Dropout(nn.Module):
 
 
 def _fitting(height: int, width: int, depth: int) -> int:
-    """The depth asked for, or the most that both sides allow, up to the paper's.
+    """Return the requested depth, or the largest that both sides allow, up to the paper's.
 
     >>> [_fitting(256, 256, 0), _fitting(64, 96, 0), _fitting(64, 64, 4)]
     [8, 5, 4]
@@ -140,7 +140,7 @@ def _fitting(height: int, width: int, depth: int) -> int:
         near = "x".join(str(max(round(side / step), 1) * step) for side in (width, height))
         other = f", or --set generator.depth={possible}" if possible >= 2 else ""
         raise UserError(
-            f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make pictures of {width}x{height}: "
+            f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make images of {width}x{height}: "
             f"both sides must be divisible by {step}; try --size {near}{other}."
         )
     return depth or min(possible, DEEPEST)

@@ -4,7 +4,7 @@ Symbols: z [N, z_dim], each number from U(0, 1); h [N, C, D, H, W] feature maps;
 At 64x64x64 these are the paper's networks: five volumetric convolutions with kernels of 4x4x4, 512, 256, 128, 64 and 1 feature maps in G
 and the mirror image in D, no pooling, no linear layers. Other cubes follow the same rule: the 4x4x4 base is doubled until the side is
 reached, and the width halves (in D doubles) each time. The paper's generator ends in a sigmoid since its data is in [0, 1]; here a tanh,
-since ours is in [-1, 1].
+for data in [-1, 1].
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from organza.networks.layers import Shape, normal
 from organza.networks.priors import Prior, Uniform
 
 Norm = Callable[[int], nn.Module]
-BASE = 4  # the side that the cubes begin with
+BASE = 4  # side of the smallest cube
 
 
 def batch_norm(channels: int) -> nn.Module:
-    """Batch normalisation, for feature maps [N, C, D, H, W]."""
+    """Return batch normalisation for feature maps [N, C, D, H, W]."""
     return nn.BatchNorm3d(channels)
 
 
 def layer_norm(channels: int) -> nn.Module:
-    """Each item normalised by itself, over all feature maps: no statistics of batches to keep, which for volumes are dear to measure."""
+    """Return a normalisation of each item over all feature maps: without batch statistics, which are costly for volumes."""
     return nn.GroupNorm(1, channels)
 
 
 def doublings(shape: Shape) -> int:
-    """How often the base is doubled until it is a cube of this shape (C, D, H, W).
+    """Return the number of doublings from the base to a cube of this shape (C, D, H, W).
 
     >>> doublings((1, 64, 64, 64)), doublings((1, 32, 32, 32))
     (4, 3)
 
     Raises:
-        UserError: for pictures, and for anything but cubes with a side of 8, 16, 32, 64 ...
+        UserError: if the data is not cubes with a side of 8, 16, 32, 64 ...
     """
     if len(shape) != 4:
         raise UserError(
-            f"This network makes volumes, and the data is of {'x'.join(map(str, shape))}: for pictures use --recipe dcgan-r1."
+            f"This network makes volumes, and the data has shape {'x'.join(map(str, shape))}; for images use --recipe dcgan-r1."
         )
     side = shape[1]
     if len(set(shape[1:])) > 1 or side < 2 * BASE or side & (side - 1):
@@ -58,11 +58,11 @@ class Generator(layers.Generator):
     """z -> 4x4x4 -> 8x8x8 -> ... -> x: transposed 4x4x4 convolutions with stride 2, batch norm, ReLU; tanh at the end.
 
     Args:
-        shape: of the volumes, (channels, depth, height, width), a cube.
+        shape: shape of the volumes, (channels, depth, height, width), a cube.
         z_dim: size of the latent.
-        low: z is drawn from U(low, 1): 0 as in the paper; -1 has no mean, which all samples would share.
+        low: lower end of z ~ U(low, 1): 0 as in the paper; with -1 all samples do not share a mean of z.
         width: feature maps before the last layer; doubled with each halving of the side.
-        norm: the normalisation behind each layer but the last, a function of the number of feature maps.
+        norm: normalisation after each layer except the last, a function of the number of feature maps.
 
     >>> Generator((1, 32, 32, 32), width=4)(torch.rand(2, 200)).shape
     torch.Size([2, 1, 32, 32, 32])
@@ -83,7 +83,7 @@ class Generator(layers.Generator):
         self.layers = normal(nn.Sequential(*stack))
 
     def latent(self, stream: torch.Generator) -> Tensor:
-        """One z ~ U(low, 1) from a stream of its own, [z_dim]."""
+        """Draw one z ~ U(low, 1) from its own stream, [z_dim]."""
         return self.low + (1 - self.low) * torch.rand(self.z_dim, generator=stream)
 
     @property
@@ -95,12 +95,12 @@ class Generator(layers.Generator):
 
 
 class Discriminator(layers.Discriminator):
-    """x -> ... -> 8x8x8 -> 4x4x4 -> logit: 4x4x4 convolutions with stride 2, batch norm but on the first, LeakyReLU 0.2.
+    """x -> ... -> 8x8x8 -> 4x4x4 -> logit: 4x4x4 convolutions with stride 2, batch norm except on the first, LeakyReLU 0.2.
 
     Args:
-        shape: of the volumes, (channels, depth, height, width), a cube.
+        shape: shape of the volumes, (channels, depth, height, width), a cube.
         width: feature maps of the first layer; doubled with each halving of the side.
-        norm: the normalisation behind each layer but the first and the last. With `no_norm`, D scores each item alone.
+        norm: normalisation after each layer except the first and the last. With `no_norm`, D scores each item independently.
 
     >>> Discriminator((1, 32, 32, 32), width=4)(torch.zeros(2, 1, 32, 32, 32)).shape
     torch.Size([2])
@@ -109,7 +109,7 @@ class Discriminator(layers.Discriminator):
     def __init__(self, shape: Shape, *, width: int = 64, norm: Norm = batch_norm):
         super().__init__()
         maps = [width * 2**i for i in range(doublings(shape))]
-        biased = isinstance(norm(1), nn.Identity)  # a normalisation would undo a bias
+        biased = isinstance(norm(1), nn.Identity)  # a normalisation cancels biases
         stack: list[nn.Module] = [nn.Conv3d(shape[0], maps[0], 4, 2, 1), nn.LeakyReLU(0.2, True)]
         for narrow, wide in pairwise(maps):
             stack += [nn.Conv3d(narrow, wide, 4, 2, 1, bias=biased), norm(wide), nn.LeakyReLU(0.2, True)]

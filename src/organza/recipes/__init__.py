@@ -23,21 +23,21 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Recipe:
-    """The recipe of a name: one of organza's, or `my_package.my_module:my_recipe`, a function of yours that returns one.
+    """Return a recipe by its name: one of organza's, or the result of your function `my_package.my_module:my_recipe`.
 
     Raises:
-        UserError: for an unknown name, with the nearest.
+        UserError: if the name is unknown (names the nearest).
     """
     if ":" in name:
         return _foreign(name)
     known = everything()
     if name not in known:
-        raise UserError(f"There is no recipe {name}; there are {', '.join(known)}.{nearest(name, known)}")
+        raise UserError(f"There is no recipe {name}; choose from {', '.join(known)}.{nearest(name, known)}")
     return known[name]()
 
 
 def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
-    """Return the names of the user's own modules that a recipe's values are defined in; a name imports the module that it names.
+    """Return the names of the user's own modules that define a recipe's values; a name imports its module.
 
     >>> modules_of("dcgan"), modules_of(None)
     (frozenset(), frozenset())
@@ -54,7 +54,7 @@ def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
 
 
 def everything() -> dict[str, Callable[[], Recipe]]:
-    """Every recipe of organza by its name: the functions of `organza.recipes` that return one."""
+    """Return every recipe of organza by its name: the functions of `organza.recipes` that return one."""
     found = {}
     for module in walk(sys.modules[__name__]):
         for name, candidate in vars(module).items():
@@ -71,24 +71,24 @@ def everything() -> dict[str, Callable[[], Recipe]]:
 def _foreign(name: str) -> Recipe:
     recipe = imported(name, "--recipe")()
     if not isinstance(recipe, Recipe):
-        raise UserError(f"--recipe {name}: it returned {type(recipe).__name__}, not an organza.Recipe.")
+        raise UserError(f"--recipe {name} returned {type(recipe).__name__}; it must return an organza.Recipe.")
     return recipe
 
 
 def imported(name: str, option: str) -> Callable[..., Any]:
-    """The function that the user's `my_module:my_function` names.
+    """Return the function that a user's `my_module:my_function` names.
 
     Args:
-        name: of module and function.
-        option: of the command line, for what is said where there is none.
+        name: names of module and function.
+        option: command line option, for errors.
 
     Raises:
-        UserError: no such module, nothing of that name in it, or no function that can be called without an argument.
+        UserError: if there is no such module or name, or no function that can be called without arguments.
     """
     module_name, _, function = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), function)):
         raise UserError(f"{option} {name} is not of the form my_module:my_function.")
-    sys.path.insert(0, "")  # a module in the current directory counts, as it does for `python -m`
+    sys.path.insert(0, "")  # find modules in the current directory, like `python -m`
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -100,11 +100,13 @@ def imported(name: str, option: str) -> Callable[..., Any]:
     if not hasattr(module, function):
         raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
     if not callable(found := getattr(module, function)):
-        raise UserError(f"{option} {name}: it is a {type(found).__name__}, and should be a function.")
+        raise UserError(f"{option} {name} is a {type(found).__name__}; it must be a function.")
     try:
         inspect.signature(found).bind()
-    except ValueError:  # a function of C without a signature; what it needs it says itself
+    except ValueError:  # a C function without a signature; a call reports missing arguments
         return found
     except TypeError as error:
-        raise UserError(f"{option} {name}: it should be a function that needs no argument ({error}).") from None
+        raise UserError(
+            f"{option} {name} needs arguments ({error}); it must be a function without required ones."
+        ) from None
     return found

@@ -1,4 +1,4 @@
-"""The recipes of the first papers and tutorials, with their numbers."""
+"""Recipes of the first papers and tutorials, with their numbers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from organza.schedule import Cosine
 
 
 def mlp() -> Recipe:
-    """The first GAN: fully connected networks."""
+    """Return the recipe of the first GAN: fully connected networks."""
     return Recipe(
         name="mlp",
-        source="Goodfellow et al. 2014, arXiv:1406.2661; Adam in the place of SGD with a growing momentum.",
-        expect="Fashion-MNIST at 32x32: garments at a glance in five minutes on 2 cores; not meant for colour pictures.",
+        source="Goodfellow et al. 2014, arXiv:1406.2661; Adam instead of SGD with a growing momentum.",
+        expect="Fashion-MNIST at 32x32: garments at a glance in five minutes on 2 cores; not meant for colour images.",
         game=Partial(Unconditional),
         generator=Partial(mlp_networks.Generator),
         discriminator=Partial(mlp_networks.Discriminator),
@@ -31,11 +31,11 @@ def mlp() -> Recipe:
 
 
 def dcgan() -> Recipe:
-    """The tutorial's DCGAN."""
+    """Return the recipe of the tutorial's DCGAN."""
     return Recipe(
         name="dcgan",
         source="Radford et al. 2016, arXiv:1511.06434, with the sizes of the PyTorch DCGAN tutorial (batch 128, Adam 2e-4, 0.5).",
-        expect="Faces at 64x64: smudged heads after ten minutes on 2 cores, faces after hours; it gets worse if trained on and on.",
+        expect="Faces at 64x64: smudged heads after ten minutes on 2 cores, faces after hours; very long training makes it worse.",
         game=Partial(Unconditional),
         generator=Partial(dcgan_networks.Generator),
         discriminator=Partial(dcgan_networks.Discriminator),
@@ -44,7 +44,7 @@ def dcgan() -> Recipe:
 
 
 def dcgan_r1() -> Recipe:
-    """The tutorial's convolutions with the loss and penalties of 2024: stable."""
+    """Return the tutorial's convolutions with the loss and penalties of 2024: stable."""
     return replace(
         dcgan(),
         name="dcgan-r1",
@@ -62,7 +62,7 @@ def dcgan_r1() -> Recipe:
 
 
 def resize_r1() -> Recipe:
-    """`dcgan_r1` without transposed convolutions, narrower, and with a rate that falls: the furthest in minutes."""
+    """Return `dcgan_r1` without transposed convolutions, narrower, and with a falling learning rate."""
     falling = Adam(Cosine(5e-4, 5e-5, begin=0.3), 0.0, 0.99)
     plain = dcgan_r1()
     return replace(

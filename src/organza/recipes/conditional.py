@@ -1,4 +1,4 @@
-"""Conditional GANs: pictures that can be asked for by class, tag or number."""
+"""Conditional GANs: images by class, tag or number."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from organza.schedule import Linear
 
 
 def cgan() -> Recipe:
-    """The conditional GAN."""
+    """Return the recipe of the conditional GAN."""
     return Recipe(
         name="cgan",
-        source="Mirza and Osindero 2014, arXiv:1411.1784: both players are given the label; with DCGAN's convolutions and settings "
-        "in the place of fully connected layers and SGD.",
+        source="Mirza and Osindero 2014, arXiv:1411.1784: both players receive the label; with DCGAN's convolutions and settings "
+        "instead of fully connected layers and SGD.",
         expect="not trained to its end here; cgan-light is the one for a few minutes.",
         game=Partial(Conditional),
         data=Partial(Labelled),
@@ -35,13 +35,13 @@ def cgan() -> Recipe:
 
 
 def cgan_projection() -> Recipe:
-    """The conditional GAN with a projection discriminator."""
+    """Return the recipe of the conditional GAN with a projection discriminator."""
     return replace(
         cgan(),
         name="cgan-projection",
         source="Miyato and Koyama 2018, arXiv:1802.05637: projection, hinge, spectral normalisation, five turns of D, batch 64, Adam "
-        "2e-4 (0, 0.9) falling to 0 over the last ninth; with DCGAN's convolutions in the place of residual blocks, and z joined "
-        "by the label in the place of conditional batch norm.",
+        "2e-4 (0, 0.9) falling to 0 over the last ninth; with DCGAN's convolutions instead of residual blocks, and the label "
+        "concatenated to z instead of conditional batch norm.",
         discriminator=Partial(networks.Projection, norm=no_norm, constraint=spectral),
         adversarial=hinge,
         generator_optimizer=Adam(Linear(2e-4, 0.0, begin=8 / 9), 0.0, 0.9),
@@ -52,12 +52,12 @@ def cgan_projection() -> Recipe:
 
 
 def acgan() -> Recipe:
-    """The auxiliary classifier GAN."""
+    """Return the recipe of the auxiliary classifier GAN."""
     return replace(
         cgan(),
         name="acgan",
         source="Odena et al. 2017, arXiv:1610.09585: z of 110, batch 100, Adam 2e-4 (0.5, 0.999); with DCGAN's discriminator, dropout on "
-        "its last features alone, and no noise on its activations.",
+        "its last features only, and no noise on its activations.",
         game=Partial(AuxiliaryClassifier),
         generator=Partial(networks.Generator, z_dim=110),
         discriminator=Partial(networks.AuxiliaryClassifier),
@@ -66,7 +66,7 @@ def acgan() -> Recipe:
 
 
 def cgan_light() -> Recipe:
-    """The conditional GAN for ten minutes on two cores."""
+    """Return the recipe of a conditional GAN for ten minutes on two cores."""
     return replace(
         cgan(),
         name="cgan-light",
@@ -84,15 +84,15 @@ def cgan_light() -> Recipe:
 
 
 def cgan_projection_light() -> Recipe:
-    """Projection with the loss and penalties of `resize_r1`, for labelled pictures in colour."""
+    """Return projection with the loss and penalties of `resize_r1`, for labelled images in colour."""
     plain = resize_r1()
     return replace(
         plain,
         name="cgan-projection-light",
-        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; all else is "
-        "resize-r1's.",
-        expect="Faces at 64x64, skin and hair colour: obeyed after 17,000 images, ten minutes of one core; blotchy. On Fashion-MNIST all "
-        "pictures of a class come out alike.",
+        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G an embedding that makes the label as strong as z; "
+        "otherwise resize-r1.",
+        expect="Faces at 64x64, skin and hair colour: followed after 17,000 images, ten minutes of one core; blotchy. On Fashion-MNIST all "
+        "images of a class come out alike.",
         game=Partial(Conditional),
         data=Partial(Labelled),
         generator=Partial(networks.Generator, embedding=32, width=40, backbone=resize.Generator),
@@ -101,14 +101,14 @@ def cgan_projection_light() -> Recipe:
 
 
 def cgan_swift() -> Recipe:
-    """`swift` with labels for both players."""
+    """Return `swift` with labels for both players."""
     return replace(
         swift(),
         name="cgan-swift",
-        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G a table that makes the label as loud as z; "
-        "all else is swift's.",
-        expect="Faces at 64x64, hair and skin colour: both obeyed, in plain colours, after 27,000 images at width 12, five minutes of one "
-        "core; fringes like combs, and those of one hair and skin alike.",
+        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G an embedding that makes the label as strong as z; "
+        "otherwise swift.",
+        expect="Faces at 64x64, hair and skin colour: both followed, plain colours, after 27,000 images at width 12, five minutes of one "
+        "core; hair with comb-like fringes, and little variety for one hair and skin.",
         game=Partial(Conditional),
         data=Partial(Labelled),
         generator=Partial(networks.Generator, embedding=32, width=16, backbone=Partial(skips.Generator, chroma=QUIET)),

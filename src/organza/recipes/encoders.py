@@ -1,4 +1,4 @@
-"""Recipes with an encoder: pictures mapped back to latents by training."""
+"""Recipes with an encoder, which maps images back to latents."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from organza.schedule import Cosine, Linear
 
 
 def bigan() -> Recipe:
-    """The bidirectional GAN at the size of its paper's ImageNet pictures, 64x64."""
+    """Return the recipe of the bidirectional GAN at the size of its paper's ImageNet images, 64x64."""
     rate = Linear(2e-4, 2e-6, begin=0.5)
     return Recipe(
         name="bigan",
         source="Donahue et al. 2017, arXiv:1605.09782: z ~ U(-1, 1) of 200 numbers, batch 128, Adam 2e-4 (0.5, 0.999) whose rate falls in "
-        "the second half (there exponentially, here in a line); E is DCGAN's pyramid instead of an AlexNet.",
-        expect="Not tried to its end here: the paper trains for 400 passes over ImageNet. bigan-light is what was looked at.",
+        "the second half (there exponentially, here linearly); E is DCGAN's pyramid instead of an AlexNet.",
+        expect="Not trained to its end here: the paper trains for 400 passes over ImageNet. bigan-light was trained here.",
         game=Partial(BiGAN),
         generator=Partial(
             Several,
@@ -41,7 +41,7 @@ def bigan() -> Recipe:
 
 
 def bigan_light() -> Recipe:
-    """The bidirectional game with the loss and penalties that make the most of minutes."""
+    """Return the bidirectional game with the loss and penalties that achieve most in minutes."""
     return replace(
         bigan(),
         name="bigan-light",
@@ -64,12 +64,12 @@ def bigan_light() -> Recipe:
 
 
 def aae() -> Recipe:
-    """The adversarial autoencoder of the paper: fully connected, eight numbers for a picture."""
+    """Return the recipe of the paper's adversarial autoencoder: fully connected, eight numbers for an image."""
     return Recipe(
         name="aae",
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
         "numbers, batch 100, SGD; both phases of a step in one turn.",
-        expect="Fully connected, for small grey pictures; not trained to its end here. aae-light is what was looked at.",
+        expect="Fully connected, for small grey images; not trained to its end here. aae-light was trained here.",
         game=Partial(AAE),
         generator=Partial(
             Several,
@@ -84,13 +84,13 @@ def aae() -> Recipe:
 
 
 def aae_light() -> Recipe:
-    """The adversarial autoencoder with DCGAN's convolutions: larger pictures, sharper reconstructions."""
+    """Return the adversarial autoencoder with DCGAN's convolutions: larger images, sharper reconstructions."""
     return replace(
         aae(),
         name="aae-light",
         source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as decoder, its mirror image as encoder, "
         "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
-        expect="Faces at 64x64: reconstructions that are recognised, new faces with clear eyes and soft hair, after 40,000 images, five "
+        expect="Faces at 64x64: recognisable reconstructions, new faces with clear eyes and soft hair, after 40,000 images, five "
         "and a half minutes of one core.",
         generator=Partial(
             Several,

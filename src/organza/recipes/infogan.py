@@ -1,4 +1,4 @@
-"""InfoGAN: codes with a meaning, without labels."""
+"""InfoGAN: interpretable codes, without labels."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from organza.recipe import Recipe
 
 
 def infogan() -> Recipe:
-    """The paper's MNIST experiment."""
+    """Return the recipe of the paper's MNIST experiment."""
     return Recipe(
         name="infogan",
         source="Chen et al. 2016, arXiv:1606.03657, appendix C.1 and the authors' code: 62 numbers of noise, a code of 10 values, two "
         "continuous ones; Adam with beta1 0.5, G 1e-3, D 2e-4, batch 128.",
-        expect="28x28 grey pictures of ten kinds; the paper trains 640,000 images, hours on 2 cores.",
+        expect="28x28 grey images of ten kinds; the paper trains 640,000 images, hours on 2 cores.",
         game=Partial(InfoGAN),
         generator=Partial(networks.Generator, codes=networks.MNIST),
         discriminator=Partial(networks.Discriminator),
@@ -28,7 +28,7 @@ def infogan() -> Recipe:
 
 
 def infogan_light() -> Recipe:
-    """The same game with half the feature maps."""
+    """Return the same game with half the feature maps."""
     return replace(
         infogan(),
         name="infogan-light",

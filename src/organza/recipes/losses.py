@@ -1,4 +1,4 @@
-"""One recipe for each adversarial loss and what keeps it stable, all on DCGAN's networks, with the numbers of their papers."""
+"""One recipe for each adversarial loss with its stabilisation, all on DCGAN's networks, with the numbers of their papers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from organza.recipes.classic import dcgan
 from organza.schedule import Cosine
 
 PLAIN = Partial(networks.Discriminator, norm=no_norm)
-"""A penalty on the gradient of one item needs a discriminator that scores each item alone, so without batch norm."""
+"""Discriminator without batch norm, as a gradient penalty needs one that scores each item independently."""
 SPECTRAL = Partial(networks.Discriminator, norm=no_norm, constraint=spectral)
 
 
 def lsgan() -> Recipe:
-    """Least squares: fakes that fool D are still pulled towards the boundary."""
+    """Return the least squares recipe: fakes that fool D are still pulled towards the boundary."""
     return replace(
         dcgan(),
         name="lsgan",
-        source="Mao et al. 2017, arXiv:1611.04076, targets 1 and 0; batch 64, Adam 2e-4 (0.5), the authors' numbers for small pictures.",
+        source="Mao et al. 2017, arXiv:1611.04076, targets 1 and 0; batch 64, Adam 2e-4 (0.5), the authors' numbers for small images.",
         expect="Fashion-MNIST at 28x28, width 16: garments in outline after 100,000 images, a minute of one core.",
         adversarial=losses.lsgan,
         batch=64,
@@ -34,7 +34,7 @@ def lsgan() -> Recipe:
 
 
 def wgan() -> Recipe:
-    """The Wasserstein critic, kept Lipschitz by clipping its weights."""
+    """Return the Wasserstein recipe with a critic made Lipschitz by weight clipping."""
     return replace(
         dcgan(),
         name="wgan",
@@ -49,7 +49,7 @@ def wgan() -> Recipe:
 
 
 def wgan_gp() -> Recipe:
-    """The Wasserstein critic, kept Lipschitz by a penalty on its gradient."""
+    """Return the Wasserstein recipe with a critic made Lipschitz by a gradient penalty."""
     return replace(
         dcgan(),
         name="wgan-gp",
@@ -67,7 +67,7 @@ def wgan_gp() -> Recipe:
 
 
 def dragan() -> Recipe:
-    """The first game, with D's gradient held near one around the data."""
+    """Return the original game with D's gradient norm held near one around the data."""
     return replace(
         dcgan(),
         name="dragan",
@@ -82,12 +82,12 @@ def dragan() -> Recipe:
 
 
 def sngan_hinge() -> Recipe:
-    """The hinge loss, with every layer of D divided by its largest singular value."""
+    """Return the hinge recipe with spectral normalisation in D."""
     return replace(
         dcgan(),
         name="sngan-hinge",
         source="Miyato et al. 2018, arXiv:1802.05957: hinge, spectral normalisation, Adam 2e-4 (0, 0.9), five turns of D, batch 64, "
-        "as the authors' code has it for CIFAR-10, without its falling rate; DCGAN's networks in the place of their residual ones.",
+        "as in the authors' code for CIFAR-10, without its falling rate; DCGAN's networks instead of their residual ones.",
         expect="Fashion-MNIST at 28x28, width 16: soft blots after 100,000 images, 313 turns of G; needs longer.",
         discriminator=SPECTRAL,
         adversarial=losses.hinge,
@@ -99,7 +99,7 @@ def sngan_hinge() -> Recipe:
 
 
 def ragan() -> Recipe:
-    """Relativistic average: each side against the mean of the other."""
+    """Return the relativistic average recipe: each side against the mean of the other."""
     return replace(
         dcgan(),
         name="ragan",
@@ -112,12 +112,12 @@ def ragan() -> Recipe:
 
 
 def rpgan_r1_r2() -> Recipe:
-    """Relativistic pairs with both zero-centred penalties, exact and at every step."""
+    """Return the relativistic pairing recipe with both zero-centred penalties, exact and at every step."""
     return replace(
         dcgan(),
         name="rpgan-r1-r2",
         source="Huang et al. 2024, arXiv:2501.05441: r1 and r2 with gamma from 2 to 0.2 and Adam from 2e-4 to 5e-5 (0, 0.9 to 0.99 there, "
-        "0.99 here) by a cosine over the first fifth, batch 256, as for FFHQ-64; DCGAN's networks in the place of theirs.",
+        "0.99 here) by a cosine over the first fifth, batch 256, as for FFHQ-64; DCGAN's networks instead of theirs.",
         expect="Fashion-MNIST at 28x28, width 16: a blob after 100,000 images, of which batches of 256 make 391 turns; needs longer.",
         discriminator=PLAIN,
         adversarial=losses.relativistic,

@@ -1,4 +1,4 @@
-"""Recipes for pairs of pictures: Isola et al. 2017, arXiv:1611.07004."""
+"""Recipes for pairs of images: Isola et al. 2017, arXiv:1611.07004."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from organza.optimizers import Adam
 from organza.recipe import Recipe
 from organza.schedule import Linear
 
-FALLING = Adam(Linear(2e-4, 0.0, begin=0.5), 0.5, 0.999)  # constant for half of the run, then in a line to nothing
+FALLING = Adam(Linear(2e-4, 0.0, begin=0.5), 0.5, 0.999)  # constant for half of the run, then linear to 0
 
 
 def pix2pix() -> Recipe:
-    """The paper's pix2pix at 256x256."""
+    """Return the paper's pix2pix at 256x256."""
     return Recipe(
         name="pix2pix",
         source="Isola et al. 2017, arXiv:1611.07004, section 6: U-Net, 70x70 PatchGAN, L1 x 100, batch 1, jitter 30, mirrored, "
         "dropout in use, too; instance norm, which is the paper's batch norm on a batch of one.",
-        expect="Not trained here: 256x256 pictures for 200epochs, hours on a GPU.",
+        expect="Not trained here: 256x256 images for 200epochs, hours on a GPU.",
         game=Partial(Pix2Pix, l1=100.0),
         generator=Partial(unet.Generator, noise=0.5),
         discriminator=Partial(patch.Discriminator, depth=3),
@@ -36,7 +36,7 @@ def pix2pix() -> Recipe:
 
 
 def pix2pix_light() -> Recipe:
-    """pix2pix for 64x64 and two cores."""
+    """Return pix2pix for 64x64 and two cores."""
     return replace(
         pix2pix(),
         name="pix2pix-light",

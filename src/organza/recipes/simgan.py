@@ -1,4 +1,4 @@
-"""Refining synthetic pictures."""
+"""Recipes for the refinement of synthetic images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from organza.recipe import Recipe
 
 
 def simgan() -> Recipe:
-    """The paper's refiner of synthetic eyes."""
+    """Return the paper's refiner of synthetic eyes."""
     batch, pixels, patches = 512, 35 * 55, 9 * 14
     return Recipe(
         name="simgan",
         source="Shrivastava et al. 2017, arXiv:1612.07828, with its numbers for gaze (grey, --size 55x35): batch 512, SGD 1e-3 (times the "
-        "126 patches, over which it sums and a mean is taken here), R alone for 1,000 updates and D alone for 200, then two turns of R "
+        "126 patches, over which the paper sums and this takes a mean), R alone for 1,000 updates and D alone for 200, then two turns of R "
         "to one of D. Lambda (0.5 on its sums) and the pool's size (ten batches) are choices made here.",
-        expect="Not trained to its end here; `--dry-run` says how long that takes. simgan-light shows the method.",
+        expect="Not trained to its end here; `--dry-run` shows the time it takes. simgan-light shows the method.",
         game=Partial(SimGAN, fidelity=round(0.5 * pixels / patches, 2), pool=10 * batch),
         generator=Partial(refiner.Refiner),
         discriminator=Partial(refiner.Discriminator),
@@ -36,12 +36,12 @@ def simgan() -> Recipe:
 
 
 def simgan_light() -> Recipe:
-    """Typeset digits that look handwritten, in minutes."""
+    """Return a refiner that makes typeset digits look handwritten, in minutes."""
     return replace(
         simgan(),
         name="simgan-light",
         source="SimGAN (arXiv:1612.07828) with 24 of 64 feature maps and 3 of 4 blocks in R, three quarters of D's maps, batch 16, and "
-        "Adam 1e-3 (0.5, 0.99) in the place of SGD; an average of R's weights is kept.",
+        "Adam 1e-3 (0.5, 0.99) instead of SGD; an average of R's weights is kept.",
         expect="`organza data digits` at 32x32: typeset digits look drawn with a pen after 20,000 images, four minutes on 2 cores; the "
         "distance to real ones falls from 0.12 to 0.02, and their classes stay legible.",
         game=Partial(SimGAN, fidelity=2.0, pool=512),

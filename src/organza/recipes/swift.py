@@ -1,4 +1,4 @@
-"""The recipes that `auto` sizes: thin networks, small batches and large steps, so that the players take many turns in little time."""
+"""Recipes that `auto` sizes: thin networks, small batches and large steps, for many turns of the players in little time."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from organza.recipe import Recipe
 from organza.schedule import Cosine
 
 EASING = Cosine(1.0, 0.1, end=0.7)
-"""The weight of the penalties: strict while the players are young, then D may look closely, or fine lines are never asked for."""
+"""Weight of the penalties: strict at first, then weaker, as G would otherwise never have to learn fine lines."""
 
 STRICTER = Cosine(3.0, 0.3, end=0.7)
 """The same for codes, which have a sixth of the numbers (docs/lab-log.md, 51)."""
 
 QUIET, LOUD = 0.35, 2.5
-"""How loud chromas are in what G draws and in what D sees: plain colours sooner (docs/lab-log.md, 43)."""
+"""Factors of the chromas in G's output and in D's input, which give plain colours sooner (docs/lab-log.md, 43)."""
 
 JITTER = Augment(0.0, (translation, cutout), always=(jitter,))
-"""What D sees is moved by a pixel or two, always, lest its strides leave a grid in what G draws (docs/lab-log.md, 46). The rest is for
-runs that show D the same pictures often."""
+"""Augmentation: D's input is always shifted by a pixel or two, as D's strides would leave a grid in G's images (docs/lab-log.md, 46). The
+rest is for runs that show D the same images often."""
 
 
 def falling(width: int) -> Adam:
-    """Adam whose rate falls tenfold, in inverse proportion to the width: 2e-3 for 16 maps, and no more for fewer.
+    """Return Adam with a learning rate that falls tenfold, in inverse proportion to the width: 2e-3 for 16 maps, and no more for fewer.
 
-    A step of Adam changes each weight by about the rate, so what a layer says by the rate times its inputs: Yang et al. 2022,
-    arXiv:2203.03466, table 3. At width 24 the rate of width 16 tears D apart in the first minute (docs/lab-log.md, 28).
+    A step of Adam changes each weight by about the rate, so a layer's output by the rate times its inputs: Yang et al. 2022,
+    arXiv:2203.03466, table 3. At width 24 the rate of width 16 makes D diverge in the first minute (docs/lab-log.md, 28).
     """
     rate = 2e-3 * min(16 / width, 1.0)
     return Adam(Cosine(rate, rate / 10, begin=0.3), 0.0, 0.99)
 
 
 def swift() -> Recipe:
-    """Many turns in little time: what gets furthest in minutes."""
+    """Return the recipe with many turns in little time, which achieves most in minutes."""
     return Recipe(
         name="swift",
         source="Loss and penalties of R3GAN (Huang et al. 2024, arXiv:2501.05441), the penalties by finite differences on a quarter of the "
@@ -67,19 +67,19 @@ def swift() -> Recipe:
 
 
 def few_shot() -> Recipe:
-    """`swift` for a few hundred pictures: D never sees the same one twice."""
+    """Return `swift` for a few hundred images: D never sees the same one twice."""
     return replace(
         swift(),
         name="few-shot",
         source="swift, with differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738): shifts and cut-out rectangles, on more and "
-        "more pictures until half of the budget.",
+        "more images until half of the budget.",
         expect="300 faces at 64x64: faces of many kinds after 32,000 images, four minutes of one core.",
         augment=replace(JITTER, chance=Cosine(0.0, 0.8, end=0.5)),
     )
 
 
 def coded() -> Recipe:
-    """`swift` on codes: an autoencoder learns to draw, then the players meet on its small codes."""
+    """Return `swift` on codes: an autoencoder is trained first, then the players are trained on its small codes."""
     return replace(
         swift(),
         name="coded",

@@ -1,4 +1,4 @@
-"""Translation between two folders of pictures that know nothing of each other."""
+"""Recipes for translation between two unpaired folders of images."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def _towards_one(real: Tensor, fake: Tensor) -> Tensor:
 
 
 whole_lsgan = lsgan._replace(generator=_towards_one)
-"""Least squares as CycleGAN and CUT weigh them: D's objective is halved, G's is not.  Zhu et al. 2017, sections 4 and 7."""
+"""Least squares with the weights of CycleGAN and CUT: D's objective is halved, G's is not.  Zhu et al. 2017, sections 4 and 7."""
 
-LATE = Linear(2e-4, 0.0, begin=0.5)  # constant for one half of the run, then straight to 0
+LATE = Linear(2e-4, 0.0, begin=0.5)  # constant for one half of the run, then linear to 0
 
 
 def cyclegan() -> Recipe:
-    """Two translators that undo each other."""
+    """Return the recipe of CycleGAN: two translators that invert each other."""
     return Recipe(
         name="cyclegan",
         source="Zhu et al. 2017, arXiv:1703.10593: ResNet-9 and 70x70 patches at 256x256, batch 1, pool 50, Adam 2e-4 (0.5) to 0. "
-        "Differs: what is measured and used is the averaged generator.",
+        "Differs: the averaged generator is evaluated and used.",
         expect="Made for GPUs; not trained here.",
         game=Partial(CycleGAN, cycle=10.0, identity=0.5, pool=50),
         generator=Partial(translator.Generator, width=64, blocks=9),
@@ -48,36 +48,36 @@ def cyclegan() -> Recipe:
 
 
 def cut() -> Recipe:
-    """One translator, held to its input by comparing patches."""
+    """Return the recipe of CUT: one translator, tied to its input by a comparison of patches."""
     return replace(
         cyclegan(),
         name="cut",
         source="Park et al. 2020, arXiv:2007.15651: NCE 1 with identity NCE, tau 0.07, 256 patches of five layers. Differs: convolutions "
-        "with stride 2 as CycleGAN has them, where the paper blurs; the averaged generator is what is used.",
+        "with stride 2 as in CycleGAN, instead of the paper's blur; the averaged generator is used.",
         expect="Made for GPUs; not trained here.",
         game=Partial(CUT, nce=1.0, identity=1.0, patches=256),
     )
 
 
 def fastcut() -> Recipe:
-    """CUT without the identity half, and a stronger first half."""
+    """Return CUT without the identity term, and with a stronger main term."""
     return replace(
         cut(),
         name="fastcut",
-        source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with a chance of one half.",
+        source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with probability one half.",
         expect="Made for GPUs; not trained here.",
         game=Partial(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
     )
 
 
 def cyclegan_light() -> Recipe:
-    """CycleGAN for 64x64 and two cores."""
+    """Return CycleGAN for 64x64 and two cores."""
     return replace(
         cyclegan(),
         name="cyclegan-light",
-        source="CycleGAN for 64x64: width 16 and 3 blocks, resize-convolutions, no identity term; patches of 16x16, the same share of a "
-        "picture as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
-        expect="Two styles of faces at 64x64: clean ink after 2,000 pictures, seven minutes of a core; small features "
+        source="CycleGAN for 64x64: width 16 and 3 blocks, resize-convolutions, no identity term; patches of 16x16, the same share of an "
+        "image as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
+        expect="Two styles of faces at 64x64: clean ink after 2,000 images, seven minutes of a core; small features "
         "often lost; longer is worse.",
         game=Partial(CycleGAN, cycle=10.0, identity=0.0, pool=50),
         generator=Partial(translator.Generator, width=16, blocks=3, up=translator.resized),
@@ -89,11 +89,11 @@ def cyclegan_light() -> Recipe:
 
 
 def cut_light() -> Recipe:
-    """CUT for 64x64 and two cores."""
+    """Return CUT for 64x64 and two cores."""
     return replace(
         cyclegan_light(),
         name="cut-light",
         source="CUT's game and weights with the networks and rates of cyclegan-light, and 64 patches.",
-        expect="Two styles of faces at 64x64: ink with outlines, eyes and mouths kept after 4,000 pictures, twelve minutes of one core.",
+        expect="Two styles of faces at 64x64: ink with outlines, eyes and mouths kept after 4,000 images, twelve minutes of one core.",
         game=Partial(CUT, nce=1.0, identity=1.0, patches=64),
     )

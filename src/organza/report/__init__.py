@@ -1,1 +1,1 @@
-"""Pages about runs, each one file that needs no network: the report of a run, runs side by side, and the quiz."""
+"""Self-contained HTML pages about runs: the report of a run, a comparison of runs, and the quiz."""

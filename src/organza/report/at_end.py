@@ -1,4 +1,4 @@
-"""The report at the end of a run: it costs seconds, and its failure costs a warning."""
+"""The report at the end of a run. It costs seconds; if it fails, the run only warns."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from organza.shell import quoted
 def reported(
     events: Iterable[Event], folder: RunFolder, data: Batches, recipe: Recipe | None = None
 ) -> Iterator[Event]:
-    """The events of a run, with its report written before the last one. Whoever sends a signal wants an end now, and gets no report.
+    """Yield the events of a run and write its report before the last one. After a signal, no report is written.
 
     Args:
-        events: of the trainer.
-        folder: of the run.
-        data: of the run.
-        recipe: of the run, whose modules are trusted.
+        events: events of the trainer.
+        folder: run folder.
+        data: data of the run.
+        recipe: recipe of the run, whose modules are trusted.
     """
     for event in events:
         if isinstance(event, Stopped) and event.kind not in NAMES:
             yield Busy("writing the report")
             try:
                 concluded = conclude(folder.path, data, recipe)
-            except Exception as error:  # all of the run is saved, and no fault of a page may say otherwise
+            except Exception as error:  # the run is saved; a fault of the page must not change that
                 yield Warned(
-                    f"the report was not written ({error or type(error).__name__}); organza report {quoted(folder.path)} tries again"
+                    f"the report was not written ({error or type(error).__name__}); run organza report {quoted(folder.path)} to retry"
                 )
             else:
                 yield concluded

@@ -1,4 +1,4 @@
-"""The report of a run: what is read and seen, the verdict, and the page.
+"""The report of a run: read its files, probe its networks, reach a verdict, write the page.
 
 >>> write_report("runs/faces")                      # doctest: +SKIP
 PosixPath('runs/faces/report.html')
@@ -27,15 +27,15 @@ from organza.run.folder import RunFolder
 def write_report(
     path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
 ) -> Path:
-    """Write RUN/report.html, one page that needs nothing else, and return where it is.
+    """Write RUN/report.html, a self-contained page, and return its path.
 
     Args:
-        path: the run's folder.
-        data: of the run, where it is open already, or its place, where it was moved.
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
+        path: run folder.
+        data: data of the run, if it is open already, or its new location, if it was moved.
+        recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: where there is no run, the data is not at the place named, or the page cannot be written.
+        UserError: if there is no run, the data is not at the given location, or the page cannot be written.
     """
     return conclude(path, data, recipe).path
 
@@ -43,7 +43,7 @@ def write_report(
 def conclude(
     path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
 ) -> Reported:
-    """Write the report, and tell its verdict; as `write_report`."""
+    """Write the report and return its verdict. Arguments as in `write_report`."""
     record = Record.of(path)
     seen, reason = seen_of(path, data, recipe)
     found = verdict_of(record, seen)
@@ -55,7 +55,9 @@ def copies_found(path: str | Path, data: Batches | str | Path | None = None, rec
     """Return the outcome of a search for copies of training images among a run's samples, in words; "" where none was made.
 
     Args:
-        path, data, recipe: see `write_report`.
+        path: run folder.
+        data: data of the run, or its location: see `write_report`.
+        recipe: recipe of your own that the run was trained with.
 
     Raises:
         UserError: no run, or the data is not at the place named.
@@ -71,13 +73,13 @@ def _told_of_copies(record: Record, seen: Look | None) -> str:
 
 
 def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
-        record: what the run's files say.
-        seen: what its players do; None where there is no checkpoint.
-        found: the verdict on both.
-        reason: why there is no checkpoint.
+        record: contents of the run's files.
+        seen: observations of the run's networks; None if there is no checkpoint.
+        found: verdict on both.
+        reason: reason for the missing checkpoint.
     """
     notes = seen.notes if seen is not None else (reason,) if reason else ()
     parts = [
@@ -96,12 +98,12 @@ def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") 
 
 
 def verdict_of(record: Record, seen: Look | None) -> Verdict:
-    """The verdict on a run, from its history and from what was seen."""
+    """Return the verdict on a run, from its history and the observations of its networks."""
     return verdict(evidence(record, seen))
 
 
 def evidence(record: Record, seen: Look | None) -> Evidence:
-    """All that a verdict is drawn from, put together."""
+    """Return all evidence that a verdict is based on."""
     copies = seen.copies if seen is not None else None
     judged = seen.judged if seen is not None else None
     ended = record.ended or {}
@@ -121,6 +123,9 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         record.images,
         record.vitals,
         *(_measured(record, name) for name in Damage._fields),
+        None if seen is None else seen.between,
+        None if seen is None else seen.apart,
+        None if seen is None else seen.kept,
     )
 
 
@@ -137,7 +142,7 @@ def _variety(record: Record, seen: Look | None) -> Estimate | None:
 def seen_of(
     path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
 ) -> tuple[Look | None, str]:
-    """What the best checkpoint does, or why that cannot be seen."""
+    """Return observations of the best checkpoint, or None and the reason why there are none."""
     try:
         return look(path, data=data, recipe=recipe), ""
     except UserError as error:

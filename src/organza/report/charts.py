@@ -1,4 +1,4 @@
-"""Line charts as SVG written by hand: no library, no network, readable by screen readers, in the colours of the page."""
+"""Line charts as hand-written SVG: no library, no network, readable by screen readers, in the colours of the page."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Line:
     """One curve.
 
     Args:
-        name: in the legend.
-        points: (x, y).
-        errors: a standard error for each point, drawn as a band; none for curves without.
-        dotted: draw each point: for the few that evaluations are.
+        name: label in the legend.
+        points: (x, y) pairs.
+        errors: standard error of each point, drawn as a band; empty for curves without errors.
+        dotted: draw each point, for curves of few points such as evaluations.
     """
 
     name: str
@@ -39,14 +39,14 @@ class Chart:
     """Curves over images seen.
 
     Args:
-        title: what is shown.
-        about: how to read it.
+        title: title of the chart.
+        about: guide to reading it.
         lines: the curves.
-        levels: horizontal lines with their names: where all is well, or even.
-        marks: vertical lines with their names.
-        clock: (images, seconds), for the time under the axis.
-        bounds: of the vertical axis; by default what the curves need.
-        unit: of the horizontal axis.
+        levels: horizontal lines with their labels: reference values.
+        marks: vertical lines with their labels.
+        clock: (images, seconds) pairs, for the time under the axis.
+        bounds: limits of the vertical axis; None fits them to the curves.
+        unit: unit of the horizontal axis.
     """
 
     title: str
@@ -60,7 +60,7 @@ class Chart:
 
 
 def figure(chart: Chart, name: str) -> str:
-    """A chart with its title, legend and table of numbers as HTML; `name` is unique on the page. Nothing without points.
+    """Return a chart with its title, legend and table of numbers as HTML, or "" if it has no points; `name` is unique on the page.
 
     >>> figure(Chart("Loss", "", (Line("D", [(0, 1.0), (100, 0.5)]),)), "loss").count("<polyline")
     1
@@ -151,7 +151,7 @@ def _curve(line: Line, index: int, unit: str, across: Callable[[float], float], 
 
 
 def _table(lines: Sequence[Line], unit: str) -> str:
-    """The numbers behind a chart, a dozen rows at the most for each curve."""
+    """Return a table of the numbers of a chart, at most a dozen rows for each curve."""
     rows = []
     for line in lines:
         step = max(1, math.ceil(len(line.points) / 12))
@@ -164,7 +164,7 @@ def _table(lines: Sequence[Line], unit: str) -> str:
 
 
 def told(lines: Sequence[Line], unit: str = "images") -> str:
-    """What a chart shows, in words, for those who do not see it.
+    """Describe a chart in words, for screen readers.
 
     >>> told([Line("D(x)", [(0, 0.5), (1000, 0.75)])])
     'D(x) goes from 0.5 to 0.75 over 1,000 images.'
@@ -176,7 +176,7 @@ def told(lines: Sequence[Line], unit: str = "images") -> str:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers between two others.
+    """Return round numbers between two others.
 
     >>> ticks(0, 0.93), ticks(0, 44176, 5)
     ([0.0, 0.2, 0.4, 0.6, 0.8], [0.0, 10000.0, 20000.0, 30000.0, 40000.0])
@@ -191,7 +191,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def at_images(clock: Points, images: float) -> float:
-    """The seconds at which so many images were seen, between the known ones on a straight line.
+    """Return the seconds at which so many images were seen, by linear interpolation.
 
     >>> at_images([(0, 0), (100, 50)], 50)
     25.0
@@ -204,7 +204,7 @@ def at_images(clock: Points, images: float) -> float:
 
 
 def _range(lines: Sequence[Line], levels: Sequence[float]) -> tuple[float, float]:
-    """Where the curves are, but for the odd point: a hundredth on each side may lie beyond the frame."""
+    """Return the range of the curves without outliers: 1 % of the values on each side may lie outside."""
     values = sorted(
         value
         for line in lines

@@ -1,4 +1,4 @@
-"""Runs side by side: a table and curves, on a page and in the terminal. Numbers that depend on unlike things are told apart."""
+"""Comparison of runs: a table and curves, on a page and in the terminal. Runs whose numbers are not comparable are kept apart."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ FIRST_ROW = (
 
 
 def records(paths: Sequence[str | Path]) -> list[Record]:
-    """The runs to be compared.
+    """Load the records of the runs to compare.
 
     Raises:
-        UserError: fewer than two, the same one twice, or something that is no run.
+        UserError: if there are fewer than two, the same run is given twice, or a path is not a run.
     """
     if len(paths) < 2:
-        raise UserError(f"organza compare puts runs side by side and was given {len(paths)}; name two or more.")
+        raise UserError(f"organza compare needs at least 2 runs; {len(paths)} given.")
     if len({Path(path).resolve() for path in paths}) < len(paths):
-        raise UserError("organza compare was given the same run twice; name different ones.")
+        raise UserError("organza compare was given the same run twice; name different runs.")
     return [Record.of(path) for path in paths]
 
 
 def groups(runs: Sequence[Record]) -> list[list[Record]]:
-    """The runs whose numbers may be compared with each other, together; a run without an evaluation is by itself."""
+    """Group the runs whose numbers may be compared with each other; a run without an evaluation is a group of its own."""
     found: list[list[Record]] = []
     for run in runs:
         group = next(
@@ -73,7 +73,7 @@ def groups(runs: Sequence[Record]) -> list[list[Record]]:
 
 
 def warnings(runs: Sequence[Record]) -> list[str]:
-    """Why numbers of one table must not be compared: what each further group has unlike the first."""
+    """List reasons why numbers in the table must not be compared: the differences of each further group from the first."""
     names = dict(zip(map(id, runs), labels(runs), strict=True))
     first, *others = groups(runs)
     found = []
@@ -81,32 +81,32 @@ def warnings(runs: Sequence[Record]) -> list[str]:
         pair = f"{names[id(first[0])]} and {', '.join(names[id(run)] for run in other)}"
         if first[0].checks and other[0].checks:
             found.append(
-                f"{pair} must not be compared by distance: unlike are {', '.join(unlike(first[0].card(), other[0].card()))}"
+                f"{pair} must not be compared by distance: they differ in {', '.join(unlike(first[0].card(), other[0].card()))}"
             )
         else:
-            found.append(f"{pair} cannot be compared by distance: one of them was not measured")
+            found.append(f"{pair} cannot be compared by distance: one of them has no evaluation")
     if len(others) > 1:
-        found.append(f"the runs are of {len(others) + 1} groups, and numbers of one group say nothing about another's")
+        found.append(f"the runs form {len(others) + 1} groups; compare numbers within a group only")
     return found
 
 
 def labels(runs: Sequence[Record]) -> list[str]:
-    """What to call each run: its folder's name, or its path where names are the same."""
+    """Return a label for each run: its folder's name, or its path if names collide."""
     names = [run.name for run in runs]
     return [name if names.count(name) == 1 else printable(str(run.path)) for name, run in zip(names, runs, strict=True)]
 
 
 def verdicts(runs: Sequence[Record], recipe: Recipe | str | None = None) -> list[Verdict]:
-    """The verdict of each run's report: a few seconds each, since copies are looked for."""
+    """Return the verdict of each run's report. Takes a few seconds for each run, to search for copies."""
     return [verdict_of(run, seen_of(run.path, recipe=recipe)[0]) for run in runs]
 
 
 def standings(runs: Sequence[Record], found: Sequence[Verdict]) -> list[str]:
-    """Which run is better, a sentence for each group of runs whose numbers may be compared.
+    """Rank the runs, in a sentence for each group of runs whose numbers may be compared.
 
     Args:
-        runs: to be compared.
-        found: their verdicts.
+        runs: records of the runs.
+        found: verdict on each run.
     """
     known = {id(run): (name, verdict) for run, name, verdict in zip(runs, labels(runs), found, strict=True)}
     told = []
@@ -114,14 +114,16 @@ def standings(runs: Sequence[Record], found: Sequence[Verdict]) -> list[str]:
         entries = []
         for run in group:
             name, verdict = known[id(run)]
-            ill = verdict.tone == "bad" and not verdict.title.startswith(TITLES["bad"])  # the distance has said that
+            ill = verdict.tone == "bad" and not verdict.title.startswith(
+                TITLES["bad"]
+            )  # the distance already shows that
             entries.append(Entry(name, best(run.checks), verdict.title if ill else ""))
         told.append(better(entries))
     return told
 
 
 def rows(runs: Sequence[Record], found: Sequence[Verdict]) -> list[tuple[str, ...]]:
-    """The table's rows, a cell for each of its columns."""
+    """Return the rows of the table, a cell for each column."""
     number = {id(run): str(index) for index, group in enumerate(groups(runs), 1) for run in group}
     table = []
     for label, run, verdict in zip(labels(runs), runs, found, strict=True):
@@ -140,15 +142,15 @@ def rows(runs: Sequence[Record], found: Sequence[Verdict]) -> list[tuple[str, ..
 
 
 def as_table(runs: Sequence[Record], found: Sequence[Verdict]) -> RenderableType:
-    """The comparison for a terminal: runs in columns, so that many facts fit."""
+    """Return the comparison for a terminal: one column for each run, so that many facts fit."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for cells in zip(FIRST_ROW, *rows(runs, found), strict=True):
         table.add_row(Text(cells[0], style="dim"), *(Text(cell) for cell in cells[1:]))
     several = len(groups(runs)) > 1
     note = (
-        "compare distances, smaller is better, within a group only"
+        "compare distances (smaller is better) within a group only"
         if several
-        else "distance: 0 alike, about 1 nothing alike"
+        else "distance: 0 = alike, about 1 = nothing alike"
     )
     return Group(
         *(Text(f"warning: {text}", style="bold red") for text in warnings(runs)),
@@ -159,21 +161,21 @@ def as_table(runs: Sequence[Record], found: Sequence[Verdict]) -> RenderableType
 
 
 def write_comparison(runs: Sequence[Record], found: Sequence[Verdict], out: Path) -> Path:
-    """Write one page with the runs side by side, and return where it is.
+    """Write one page that compares the runs, and return its path.
 
     Args:
-        runs: two or more.
-        found: their verdicts.
-        out: the page.
+        runs: two or more records.
+        found: verdict on each run.
+        out: output page.
 
     Raises:
-        UserError: where the page cannot be written.
+        UserError: if the page cannot be written.
     """
     return written(out, comparison(runs, found))
 
 
 def comparison(runs: Sequence[Record], found: Sequence[Verdict]) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     named = labels(runs)
     warned = "".join(f'<p class="warning"><b>Warning.</b> {html(text)}.</p>' for text in warnings(runs))
     head = "".join(f"<th>{html(name)}</th>" for name in FIRST_ROW)
@@ -191,7 +193,9 @@ def comparison(runs: Sequence[Record], found: Sequence[Verdict]) -> str:
     ]
     parts.append(
         section(
-            "Pictures", "The latest sheet of each run.", f'<div class="time">{"".join(map(_sheet, named, runs))}</div>'
+            "Images",
+            "The latest sample grid of each run.",
+            f'<div class="time">{"".join(map(_sheet, named, runs))}</div>',
         )
     )
     several = len(groups(runs)) > 1
@@ -210,7 +214,9 @@ def comparison(runs: Sequence[Record], found: Sequence[Verdict]) -> str:
 def _reading(runs: Sequence[Record]) -> str:
     if len(groups(runs)) > 1:
         return "Distances may be compared within a group only; smaller is better."
-    return "Distance: 0 is alike, about 1 nothing alike. Two numbers differ where they are three errors apart."
+    return (
+        "Distance: 0 is alike, about 1 nothing alike. Two numbers differ if they are at least 3 standard errors apart."
+    )
 
 
 def _sheet(label: str, run: Record) -> str:
@@ -222,7 +228,7 @@ def _sheet(label: str, run: Record) -> str:
     except OSError as error:
         return noted([f"{label}: samples/{last.name} is left out: {error.strerror or error}"])
     told = f"{label} after {int(last.stem):,} images"
-    picture = f'<img alt="A sheet of samples of {html(told)}" src="{source}">'
+    picture = f'<img alt="Sample grid of {html(told)}" src="{source}">'
     return f'<figure class="sheet"><figcaption>{html(told)}</figcaption>{picture}</figure>'
 
 
@@ -239,22 +245,22 @@ def _curves(group: Sequence[Record], index: int, names: dict[int, str]) -> str:
         ),
         Chart(
             "Distance over minutes",
-            "The same, over the time that it took.",
+            "The same, over training time.",
             tuple(_over_minutes(run, line) for run, line in zip(group, measured("mmd"), strict=True)),
             ((0.0, "alike"),),
             unit="minutes",
         ),
-        Chart("Variety", "1 is as varied as real ones.", measured("variety"), ((1.0, "as real ones"),)),
+        Chart("Variety", "1 is as varied as real images.", measured("variety"), ((1.0, "as real images"),)),
         Chart(
-            "How often the discriminator is right",
-            "On real ones it never saw, and on fresh samples.",
+            "Accuracy of the discriminator",
+            "On real images that it never saw, and on fresh samples.",
             measured("D accuracy"),
             ((0.5, "guessing"),),
             bounds=(0.0, 1.0),
         ),
         Chart(
             "Loss of the generator",
-            "Of unlike losses these are unlike numbers.",
+            "Values of different losses cannot be compared.",
             tuple(curves.logged(run, "generator", names[id(run)]) for run in group),
         ),
     ]

@@ -1,4 +1,4 @@
-"""What was measured over a run, as charts."""
+"""Charts of the measurements of a run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ PLAYERS = ("discriminator", "generator")
 
 
 def curves(record: Record) -> str:
-    """What was measured, over images and time."""
+    """Return the charts of a run's measurements, over images and time."""
     drawn = "".join(figure(chart, f"c{index}") for index, chart in enumerate(charts(record)))
-    about = "Over images seen, and the time that took."
+    about = "Over images seen, with the training time below."
     if tied := tie(record.checks):
-        about += f" Of the best checks, {tied}."
+        about += f" Of the best evaluations, {tied}."
     return section("The numbers", about, f'<div class="charts">{drawn}</div>' if drawn else "")
 
 
 def charts(record: Record) -> list[Chart]:
-    """The charts of a run; those of which nothing is known have no points."""
+    """Return the charts of a run; those without data have no points."""
     clock = record.clock()
     chosen = ((best(record.checks).images, "best"),) if record.checks else ()
     others = tuple(name for name in record.terms if name not in PLAYERS)[:6]
@@ -33,34 +33,34 @@ def charts(record: Record) -> list[Chart]:
         ),
         Chart(
             "Variety",
-            "How much the samples differ from each other; 1 is as much as real ones.",
+            "Differences among the samples; 1 is as varied as real images.",
             (measured(record, "variety", "variety"),),
-            ((1.0, "as varied as real ones"),), chosen, clock,
+            ((1.0, "as varied as real images"),), chosen, clock,
         ),
         Chart(
-            "What the discriminator says",
-            "The probability of being real that it gives to real and to generated ones. Both at 0.5: it cannot tell.",
-            (logged(record, "D(x)", "D(x), of real ones"), logged(record, "D(G(z))", "D(G(z)), of generated ones")),
+            "Output of the discriminator",
+            "The probability of being real that it assigns to real and to generated images. Both at 0.5: it cannot tell them apart.",
+            (logged(record, "D(x)", "D(x), real images"), logged(record, "D(G(z))", "D(G(z)), generated images")),
             ((0.5, "cannot tell"),), (), clock, (0.0, 1.0),
         ),
         Chart(
-            "How often it is right",
-            "While it learns, and on unseen real ones beside fresh samples. Far better while it learns: it has learned by heart.",
-            (logged(record, "D accuracy", "while it learns"), measured(record, "D accuracy", "when it is tried")),
+            "Accuracy of the discriminator",
+            "On training batches, and on unseen real images with fresh samples. Far higher on training batches: it has overfitted.",
+            (logged(record, "D accuracy", "training"), measured(record, "D accuracy", "held out")),
             ((0.5, "guessing"),), (), clock, (0.0, 1.0),
         ),
         Chart(
             "Losses",
-            "The two players work against each other, so neither wins for good. Steady is healthy.",
+            "The two players compete, so neither wins for good. Steady is healthy.",
             tuple(logged(record, name, name) for name in PLAYERS), (), (), clock,
         ),
         Chart(
             "Other terms of the loss",
-            "What the recipe asks for besides: penalties on the discriminator, and ties of the generator.",
+            "Further terms of the recipe: penalties on the discriminator, and reconstruction terms of the generator.",
             tuple(logged(record, name, name) for name in others), (), (), clock,
         ),
         Chart(
-            "Nearness to targets",
+            "Distance to targets",
             "SSIM: 1 is alike. L1: 0 is alike.",
             (measured(record, "ssim", "SSIM"), measured(record, "l1", "L1")), (), chosen, clock,
         ),
@@ -68,12 +68,12 @@ def charts(record: Record) -> list[Chart]:
 
 
 def logged(record: Record, name: str, label: str) -> Line:
-    """A curve of stats.jsonl."""
+    """Return a curve from stats.jsonl."""
     return Line(label, thinned(record.curve(name)))
 
 
 def measured(record: Record, name: str, label: str) -> Line:
-    """A curve of evaluations.jsonl, with its errors."""
+    """Return a curve from evaluations.jsonl, with its errors."""
     found = record.measured(name)
     points = [(images, value) for images, value, _ in found]
     return Line(label, points, tuple(error for *_, error in found), dotted=True)

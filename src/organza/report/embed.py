@@ -1,4 +1,4 @@
-"""Pictures inside a page: small, as data URIs, each with its words for those who do not see it."""
+"""Images inside a page: small, as data URIs, each with an alternative text."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from organza.report.page import html
 from organza.untrusted import Refused, read_bytes
 
 SHEETS = 16
-"""Sheets of samples on a page; of more, evenly spaced ones."""
+"""Largest number of sample grids on a page; if there are more, evenly spaced ones are shown."""
 WIDEST = 720
-"""Pixels of a sheet on a page."""
+"""Width of a sample grid on a page, in pixels."""
 QUALITY = 80
 MOST_BYTES, MOST_PIXELS = 2**28, 2**27
-"""Of a sheet's file: 64 pictures of 1024x1024 make the half of it."""
+"""Limits of a sample grid's file, in bytes and in pixels; 64 images of 1024x1024 have half as many pixels."""
 
 
 def uri(content: bytes, kind: str) -> str:
-    """Bytes as a data URI.
+    """Return bytes as a data URI.
 
     >>> uri(b"GIF", "image/gif")
     'data:image/gif;base64,R0lG'
@@ -33,7 +33,7 @@ def uri(content: bytes, kind: str) -> str:
 
 
 def encoded(image: Image.Image, quality: int = QUALITY) -> str:
-    """An image as a data URI: small ones as PNG, of which every pixel counts; large ones as WebP."""
+    """Return an image as a data URI: small ones as PNG, since each pixel counts; large ones as WebP."""
     content = io.BytesIO()
     if image.width * image.height <= 128 * 128 * 2:
         image.save(content, "png")
@@ -43,15 +43,15 @@ def encoded(image: Image.Image, quality: int = QUALITY) -> str:
 
 
 def sheet_of(path: Path, run: Path, widest: int = WIDEST) -> Image.Image:
-    """Return a sheet of samples, scaled down where it is wider than a page needs.
+    """Return a sample grid, scaled down if it is wider than a page needs.
 
     Args:
         path: PNG file.
-        run: folder of the run, which the file must lie in.
-        widest: pixels.
+        run: run folder, which must contain the file.
+        widest: largest width in pixels.
 
     Raises:
-        OSError: it is not there, no PNG file, damaged, or larger than any sheet; the reason is in words.
+        OSError: if it is missing, not a PNG file, damaged, or larger than any sample grid; the message gives the reason.
     """
     content = read_bytes(path, MOST_BYTES, inside=run)
     try:
@@ -61,7 +61,7 @@ def sheet_of(path: Path, run: Path, widest: int = WIDEST) -> Image.Image:
             image.load()
     except Refused:
         raise
-    except Exception as error:  # a damaged file fails in many ways
+    except Exception as error:  # a damaged file raises many kinds of errors
         raise Refused(path, "it is no PNG file, or damaged") from error
     scale = widest / max(image.size)
     if image.mode not in ("L", "RGB", "RGBA"):
@@ -73,7 +73,7 @@ def sheet_of(path: Path, run: Path, widest: int = WIDEST) -> Image.Image:
 
 
 def img(picture: np.ndarray, alt: str, scale: int = 96) -> str:
-    """A uint8 [H, W, C] picture as an img element, drawn about `scale` pixels wide: see the page's style."""
+    """Return a uint8 [H, W, C] image as an img element, about `scale` pixels wide: see the page's style."""
     image = to_image(picture)
     if max(image.size) > 2 * scale:
         image.thumbnail((2 * scale, 2 * scale), Image.Resampling.LANCZOS)
@@ -81,7 +81,7 @@ def img(picture: np.ndarray, alt: str, scale: int = 96) -> str:
 
 
 def row(pictures: Sequence[np.ndarray] | np.ndarray, alt: str) -> str:
-    """Pictures side by side as one img element."""
+    """Return images side by side as one img element."""
     sheet = to_image(grid(np.stack(list(pictures)), len(pictures), gap=2))
     if sheet.width > 2 * WIDEST:
         sheet.thumbnail((2 * WIDEST, 2 * WIDEST), Image.Resampling.LANCZOS)
@@ -89,7 +89,7 @@ def row(pictures: Sequence[np.ndarray] | np.ndarray, alt: str) -> str:
 
 
 def spaced(items: Sequence[Path], most: int = SHEETS) -> list[Path]:
-    """The first, the last, and evenly spaced ones between."""
+    """Return the first, the last, and evenly spaced items between."""
     if len(items) <= most:
         return list(items)
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]

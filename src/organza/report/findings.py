@@ -1,4 +1,4 @@
-"""Answers to what anybody may ask of a generator: pure functions of what was measured.
+"""Answers to the questions that anybody may ask about a generator: pure functions of the measurements.
 
 Whether it is ill is for `health` to say. The other words are rules of thumb, and the numbers stand behind them.
 """
@@ -20,39 +20,47 @@ from organza.stop import Check, best, equals, tie
 Tone = Literal["good", "fair", "bad", "open"]
 SURE = 3.0  # standard errors
 NARROW, WILD = 0.75, 1.25
-"""Spread of the samples over that of real pictures: below, it is narrow; above, it is wild."""
+"""Spread of the samples over that of real images: below, it is narrow; above, it is wild."""
 COPYING = 0.05
-"""The share of near-copies from which on a run copies."""
+"""Share of near-copies above which a run copies."""
 NEAR = 0.75
-"""Distance to the training pictures over that of unseen ones, below which samples lean on them."""
+"""Distance to the training images over that of unseen ones, below which samples are too near to them."""
+ONE_IMAGE = 0.2
+"""Share of the variance between images, of thumbnails, below which they are nearly one image: copies of one, moved by a pixel and a little
+brighter or darker, have 0.06, and of 22 kinds of images none had less than 0.42 (docs/lab-log.md, 63)."""
+NOISE = 0.1
+"""Contrast that images keep at a quarter of their size, below which they are noise: that of every pixel for itself keeps 0.04, and of 22
+kinds of images none less than 0.24 (docs/lab-log.md, 63)."""
 SCALE = (
     (1 / 12, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (1 / 4, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
     (1.0, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at once"),
     (2.5, "fair", "Rough", "colours and outlines begin to be right, and nobody would take one for real"),
-    (math.inf, "bad", "Not like the real ones yet", "the pictures have little in common with the real ones"),
+    (math.inf, "bad", "Not like the real ones yet", "the images have little in common with the real ones"),
 )
-"""Distances in units of `metrics.damage`, and what the eye says at them. The shares are those of 162 sheets of races on three data sets
+"""Distances in units of `metrics.damage`, and words for them. The shares are those of 162 sample grids of races on three data sets
 (`benchmarks/words.py` draws some of each) with the unit of faces, 0.12."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict is drawn from; what was not measured is None.
+    """Measurements that a verdict is drawn from. A field is None if it was not measured.
 
     Args:
-        trained_on, held_out: how many items.
-        checks: the evaluations, in the order of time.
-        variety: spread of the samples over that of real pictures, at the best check; by features, or else by thumbnails.
+        trained_on, held_out: number of training and of held-out images.
+        checks: evaluations in the order of time.
+        variety: spread of the samples over that of real images, at the best evaluation; of features, or else of thumbnails.
         repeats: share of samples that repeat another: see `metrics.diversity.repeats`.
         nearness, copies: see `metrics.memorisation`.
-        knows_training, knows_held_out: the share of training and of held-out pictures that D takes for real.
-        kind: what ended the run; "" while it goes on.
-        reason: in words.
-        translates: are pictures made of pictures?
-        images: seen in all; None where that does not matter.
-        vitals: what the evaluations told of its health, where they did.
-        pieces, blurred: distances of damaged real images, see `metrics.damage`, where they were measured.
+        knows_training, knows_held_out: share of training and of held-out images that D classifies as real.
+        kind: rule that ended the run; "" if it has not ended.
+        reason: reason for its end in words.
+        translates: True if images are made from images.
+        images: images seen; None if they do not matter.
+        vitals: health readings of the evaluations.
+        pieces, blurred: distances of damaged real images, see `metrics.damage`.
+        between, apart: variance between real images, and distance of the mean sample: see `metrics.diversity`.
+        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
     """
 
     trained_on: int
@@ -71,23 +79,41 @@ class Evidence:
     vitals: tuple[Vitals, ...] = ()
     pieces: float | None = None
     blurred: float | None = None
+    between: float | None = None
+    apart: float | None = None
+    kept: float | None = None
+
+    @property
+    def noise(self) -> bool:
+        """True if neighbours in the real images have nothing to do with each other."""
+        return self.kept is not None and self.kept < NOISE
+
+    @property
+    def one_image(self) -> bool:
+        """True if the data are nearly one image, so that samples which are all alike are right."""
+        return self.between is not None and self.between < ONE_IMAGE and not self.translates
+
+    @property
+    def drawn(self) -> bool:
+        """True if the mean sample is that one image, nearly."""
+        return self.apart is not None and self.apart < ONE_IMAGE
 
     @property
     def damage(self) -> Damage | None:
-        """The distances of damaged real images, where both were measured."""
+        """Distances of damaged real images, if both were measured."""
         return None if self.pieces is None or self.blurred is None else Damage(self.pieces, self.blurred)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One question and its answer.
+    """A question and its answer.
 
     Args:
-        question: as anybody would ask it.
-        tone: good, fair, bad, or open where it cannot be said.
-        answer: a few words.
-        why: a sentence or two.
-        numbers: what it rests on.
+        question: question in everyday words.
+        tone: good, fair, bad, or open if there is no answer.
+        answer: answer in a few words.
+        why: reason in a sentence or two.
+        numbers: numbers behind it.
     """
 
     question: str
@@ -97,8 +123,21 @@ class Finding:
     numbers: str = ""
 
 
+UNLEARNABLE = "In noise no image is like another, and what looks alike in it is chance."
+ONE_FOR_ALL = "The images to learn from are nearly one image, and a distance from them measures their last trifles."
+
+
 def likeness(seen: Evidence) -> Finding | None:
-    """Do they look like the real ones? By the distance at the best check."""
+    """Rate the likeness to real images by the distance at the best evaluation, or by the mean sample if the data are nearly one image."""
+    if seen.one_image:
+        answer = "As the one image that the data are" if seen.drawn else "Not like that one image yet"
+        numbers = (
+            f"the mean sample is {seen.apart:.2f} of the images' variance from the mean image"
+            if seen.apart is not None
+            else ""
+        )
+        tone: Tone = "fair" if seen.drawn else "bad"
+        return Finding("Do they look like the real ones?", tone, answer, ONE_FOR_ALL, numbers)
     if not seen.checks:
         return None
     least, known = best(seen.checks), seen.damage
@@ -115,47 +154,59 @@ def likeness(seen: Evidence) -> Finding | None:
 
 
 def varied(seen: Evidence) -> Finding | None:
-    """Do they differ from each other? By their spread, and by how many repeat another."""
+    """Rate the variety of the samples by their spread and by the share that repeats another sample."""
     if seen.variety is None:
         return None
     value, error = seen.variety
-    numbers = f"spread {_shown(value, error)} of that of real pictures (1 as varied)"
+    numbers = f"spread {_shown(value, error)} of that of real images (1 as varied)"
     if seen.repeats is not None:
         numbers += f"; {seen.repeats.value:.0%} ± {seen.repeats.error:.0%} repeat another sample ({RARE:.0%} by chance)"
     question = "Do they differ from each other?"
+    if seen.noise:
+        return Finding(question, "open", "Cannot be said", UNLEARNABLE, numbers)
+    if seen.one_image:
+        return Finding(
+            question, "open", "As little as the data do", "The images to learn from are nearly one image.", numbers
+        )
     if found := collapse(seen):
         many = seen.repeats is not None and value >= health.ALIKE
-        answer = "Hardly: a few pictures return" if many else "No: they are all nearly the same"
+        answer = "Hardly: a few images return" if many else "No: they are all nearly the same"
         return Finding(question, "bad", answer, f"{sentence(begun(found.text))}", numbers)
+    if some := health.copied(_now(seen)):
+        return Finding(question, "fair", "Not all of them", f"{sentence(begun(some.text))}", numbers)
     if seen.translates and value < NARROW:
         return Finding(
             question, "fair", "Less than they should", "The translations differ less than their targets do.", numbers
         )
     if _again(seen) > health.REPEATED:
-        why = "Many samples are nearly the same as another; with so few pictures to learn from, that is what copying looks like, too."
+        why = "Many samples are nearly the same as another; with so few images to learn from, that is what copying looks like, too."
         return Finding(question, "fair", "They return often", why, numbers)
     if value + 2 * error < NARROW:
         return Finding(
-            question, "fair", "Somewhat", "They vary less than real pictures do: some kinds are missing.", numbers
+            question, "fair", "Somewhat", "They vary less than real images do: some kinds are missing.", numbers
         )
     if value - 2 * error > WILD:
         return Finding(
-            question, "fair", "Even more", "They vary more than real pictures do: odd ones are among them.", numbers
+            question, "fair", "Even more", "They vary more than real images do: odd ones are among them.", numbers
         )
-    return Finding(question, "good", "Yes", "They vary about as much as real pictures do.", numbers)
+    return Finding(question, "good", "Yes", "They vary about as much as real images do.", numbers)
 
 
 def new(seen: Evidence) -> Finding | None:
-    """Are they new? By how near they are to training pictures, against how near unseen real pictures are."""
+    """Rate the novelty of the samples by their distances to training images, compared with those of unseen real images."""
     if seen.copies is None or seen.nearness is None:
         return None
     share, nearness = seen.copies, seen.nearness
-    measure = "unseen real pictures" if seen.held_out else "training pictures to each other"
+    measure = "unseen real images" if seen.held_out else "training images to each other"
     numbers = (
-        f"{share.value:.0%} ± {share.error:.0%} are near-copies ({RARE:.0%} by chance); distance to the nearest training picture "
+        f"{share.value:.0%} ± {share.error:.0%} are near-copies ({RARE:.0%} by chance); distance to the nearest training image "
         f"{_shown(*nearness)} of that of {measure} (below 1 leans on them)"
     )
     question = "Are they new, or copies?"
+    if seen.noise:
+        return Finding(question, "open", "Cannot be said", UNLEARNABLE)
+    if seen.one_image:
+        return Finding(question, "open", "Cannot be said", "Of images that are nearly one, every sample is a copy.")
     sure = share.value - SURE * share.error > RARE
     leaning = nearness.value + SURE * nearness.error < NEAR
     if (sure and share.value > COPYING) or leaning:
@@ -164,29 +215,27 @@ def new(seen: Evidence) -> Finding | None:
             question,
             "bad",
             "Copies",
-            f"{part} nearer to a picture it was trained on than new pictures ever come by chance: "
+            f"{part} nearer to a image it was trained on than new images ever come by chance: "
             "it has learned them by heart. The pairs below show which.",
             numbers,
         )
     if collapse(seen) or (seen.checks and best(seen.checks).distance > SCALE[3][0]):
         return Finding(
-            question, "open", "Cannot be said", "They are too unlike real pictures for copies to show.", numbers
+            question, "open", "Cannot be said", "They are too unlike real images for copies to show.", numbers
         )
     if not seen.held_out:
         return Finding(
             question,
             "open",
-            "Too few pictures to say",
-            f"With {seen.trained_on} pictures, none could be kept aside to compare with.",
+            "Too few images to say",
+            f"With {seen.trained_on} images, none could be kept aside to compare with.",
             numbers,
         )
     if sure:
         return Finding(
-            question, "fair", "A few copies", "Some are suspiciously near to a training picture; see below.", numbers
+            question, "fair", "A few copies", "Some are suspiciously near to a training image; see below.", numbers
         )
-    return Finding(
-        question, "good", "New", "None is nearer to a training picture than unseen real pictures are.", numbers
-    )
+    return Finding(question, "good", "New", "None is nearer to a training image than unseen real images are.", numbers)
 
 
 EARLY = "Too early to say"
@@ -194,7 +243,7 @@ RISING, WORSE = "Yes, it was still getting better", "No, it got worse after its 
 
 
 def trend(seen: Evidence) -> Finding:
-    """Would more training help? By the history of the distance with its errors."""
+    """Predict the use of more training from the history of the distance and its errors."""
     question = "Would more training help?"
     if len(seen.checks) < 3:
         why = f"An answer needs three checks, and there were {len(seen.checks) or 'none'}."
@@ -213,19 +262,19 @@ def trend(seen: Evidence) -> Finding:
 
 
 def contest(seen: Evidence) -> Finding | None:
-    """How went the contest? By how well D knows real pictures that it never saw, and tells reals from fakes."""
+    """Rate D by its scores for real images that it never saw, and by its accuracy."""
     known, unseen = seen.knows_training, seen.knows_held_out
     if known is None or unseen is None:
         return _accuracy(seen)
-    numbers = f"takes {known.value:.0%} of training and {unseen.value:.0%} ± {unseen.error:.0%} of unseen real pictures for real"
+    numbers = f"takes {known.value:.0%} of training and {unseen.value:.0%} ± {unseen.error:.0%} of unseen real images for real"
     ill = health.overfit(_now(seen))
     measured = _now(seen).overfitting is not None
     if ill or (not measured and health.recognised(known.value, unseen.value, math.hypot(known.error, unseen.error))):
         return Finding(
             "Does the discriminator judge fairly?",
             "fair",
-            "No: it knows its pictures by heart",
-            "It recognises the pictures it was trained on and distrusts unseen ones: it now teaches the generator their accidents.",
+            "No: it knows its images by heart",
+            "It recognises the images it was trained on and distrusts unseen ones: it now teaches the generator their accidents.",
             numbers,
         )
     usual = _accuracy(seen)
@@ -233,7 +282,7 @@ def contest(seen: Evidence) -> Finding | None:
         "Does the discriminator judge fairly?",
         "open" if collapse(seen) else "good",
         "Yes",
-        "It treats real pictures that it never saw like those that it was trained on."
+        "It treats real images that it never saw like those that it was trained on."
         + (f" {usual.why}" if usual else ""),
         numbers + (f"; {usual.numbers}" if usual else ""),
     )
@@ -261,18 +310,18 @@ def _accuracy(seen: Evidence) -> Finding | None:
 
 
 def collapse(seen: Evidence) -> health.Finding | None:
-    """What health says of how unlike each other the samples of the best check are."""
+    """Return the finding of mode collapse at the best evaluation, or None."""
     return health.collapse(_now(seen), _before(seen))
 
 
 def young(seen: Evidence) -> bool:
-    """Has it seen so little that pictures that are all alike mean nothing?"""
+    """Return True if the run has seen too few images for samples that are all alike to mean anything."""
     found = collapse(seen)
     return bool(found and not found.grave and seen.images is not None and seen.images < health.BEGINNING)
 
 
 def _now(seen: Evidence) -> Vitals:
-    """The vitals at the best check, with what only the report measures: so they are those of the pictures that it shows."""
+    """Return the vitals at the best evaluation, completed by the measurements of the report, which shows these samples."""
     if seen.checks:
         least = best(seen.checks)
         told = next((one for one in seen.vitals if one.images == least.images), None)
@@ -288,7 +337,7 @@ def _before(seen: Evidence) -> list[Vitals]:
 
 
 def _again(seen: Evidence) -> float:
-    """The share of samples that repeat another, less three of its errors."""
+    """Return the share of samples that repeat another, less three standard errors."""
     return 0.0 if seen.repeats is None else seen.repeats.value - SURE * seen.repeats.error
 
 
@@ -312,10 +361,10 @@ def _shown(value: float, error: float) -> str:
 
 
 def begun(text: str) -> str:
-    """With a capital letter."""
+    """Begin a text with a capital letter."""
     return text[:1].upper() + text[1:]
 
 
 def sentence(text: str) -> str:
-    """With a full stop."""
+    """End a text with a full stop."""
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."

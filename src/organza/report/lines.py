@@ -1,6 +1,6 @@
-"""The lines of a run's files as the report takes them: a stranger may have written them, so each is of one form, or left out.
+"""Lines of a run's files, checked for the report: a stranger may have written them, so malformed ones are left out.
 
-Numbers are finite and not beyond what a chart can draw; texts, tables and their number are bounded.
+Numbers are finite and within what a chart can draw; the sizes of texts and tables, and their counts, are bounded.
 """
 
 from __future__ import annotations
@@ -14,55 +14,55 @@ from typing import Any
 from organza.run.folder import lines_of
 
 LARGEST = 1e15
-"""Beyond it a number of a run is no measurement, and the arithmetic of a chart would end in infinities."""
+"""Largest absolute value of a measurement; beyond it, the arithmetic of a chart would overflow."""
 IMAGES = 2**53
 SECONDS = 1e10
 MOST, MOST_CHECKS = 20_000, 2_000
-"""Lines that are read of stats.jsonl, and of evaluations.jsonl: of more, evenly spaced ones. A run of a night writes a tenth of that."""
+"""Largest numbers of lines read from stats.jsonl and evaluations.jsonl, evenly spaced if there are more. A night writes a tenth."""
 LAST = 5_000
-"""Events that are kept, the latest ones."""
+"""Number of events kept, the latest ones."""
 PARTS = 5_000
-"""Numbers and texts of one line."""
+"""Largest count of numbers and texts in one line."""
 ALL_PARTS = 2_000_000
-"""The same of all lines of a file together: about 200 MB."""
+"""Largest count of numbers and texts in all lines of a file: about 200 MB."""
 TEXT = 2_000
-"""Characters of a text."""
+"""Largest length of a text, in characters."""
 DEEPEST = 6
 
 
 class _TooMuch(ValueError):
-    """A line of more parts than any that a run writes."""
+    """A line with more parts than any that a run writes."""
 
 
 def stats_lines(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the sound lines of stats.jsonl: images, and where they are there seconds and rate; terms as {"mean": number, ...}.
+    """Return the valid lines of stats.jsonl: images, and if present seconds and rate; terms as {"mean": number, ...}.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: if the file cannot be read.
     """
     return tuple(_bounded(filter(_is_timed, _formed(lines_of(file, MOST)))))
 
 
 def evaluation_lines(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the sound lines of evaluations.jsonl: as `stats_lines`, with a health and a card that are tables.
+    """Return the valid lines of evaluations.jsonl: as `stats_lines`, with health and card as tables.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: if the file cannot be read.
     """
     return tuple(_bounded(map(_as_evaluation, filter(_is_timed, _formed(lines_of(file, MOST_CHECKS))))))
 
 
 def event_lines(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the sound lines of events.jsonl, the latest ones: event, text, time and kind are texts, images a number.
+    """Return the latest valid lines of events.jsonl: event, text, time and kind are texts, images a number.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: if the file cannot be read.
     """
     return tuple(deque(filter(_is_event, _formed(lines_of(file))), LAST))
 
 
 def number(value: Any) -> float | int | None:
-    """Return a number that can be computed with; None for anything else.
+    """Return a number that arithmetic can handle, or None for anything else.
 
     >>> number(2), number(0.5), number(True), number(float("inf")), number(1e300), number("2")
     (2, 0.5, None, None, None, None)
@@ -82,7 +82,7 @@ def _formed(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _form(value: Any, depth: int, parts: int) -> tuple[Any, int]:
-    """Return a JSON value without numbers that cannot be, its texts cut short, and the number of its parts so far."""
+    """Return a JSON value without invalid numbers and with its texts cut short, and the number of its parts so far."""
     parts += 1
     if parts > PARTS or depth > DEEPEST:
         raise _TooMuch
@@ -105,7 +105,7 @@ def _form(value: Any, depth: int, parts: int) -> tuple[Any, int]:
 
 
 def _is_timed(line: Mapping[str, Any]) -> bool:
-    """True if a line says at how many images it was written, and anything that it says of time can be."""
+    """Return True if a line gives its images seen, and any times in it are valid."""
     return _counts(line.get("images")) and all(
         name not in line or (number(line[name]) is not None and 0 <= line[name] <= SECONDS)
         for name in ("seconds", "rate")
@@ -142,7 +142,7 @@ def _table(line: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _bounded(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield lines until they are as many as a report can hold in memory."""
+    """Yield lines until a report's memory limit is reached."""
     left = ALL_PARTS
     for line in lines:
         left -= _parts(line)

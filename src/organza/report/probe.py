@@ -1,7 +1,7 @@
-"""What is seen when a run's generator draws and its discriminator judges, for the report: everything here costs seconds, so it is little.
+"""Observations of a run's generator and discriminator for the report, limited to what takes seconds.
 
-Copies and repeats are looked for in thumbnails, without a network for features: 6,000 training pictures take less than a second, and a
-blur takes away the noise under which a copy could hide. `organza evaluate` asks networks.
+Copies and repeats are searched in thumbnails, without a feature network: 6,000 training images take less than a second, and
+the blur removes noise under which a copy could hide. `organza evaluate` uses feature networks.
 """
 
 from __future__ import annotations
@@ -14,37 +14,39 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from organza.data.batches import Batches, to_uint8
+from organza.data.batches import Batches, to_float, to_uint8
+from organza.data.detail import detail
 from organza.errors import UserError
-from organza.evaluation.image_sets import FIRST, MOST_TRAINING, Side, Trained
+from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
 from organza.inference.load import Run
 from organza.media.volumes import pictured
-from organza.metrics.diversity import repeats
+from organza.metrics.diversity import apart, between, repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.shapes import variety
 from organza.recipe import Recipe
 
 SAMPLES = 256
-"""Pictures that are made, judged and compared."""
+"""Number of images to generate, judge and compare."""
 TRIED = 128
-"""Training and held-out pictures that the discriminator is tried on."""
+"""Number of training and of held-out images to test the discriminator on."""
+QUARTER = 4
 SHOWN = 8
 STEPS = 8
-"""Pictures on the way from one latent to another."""
+"""Number of images from one latent to another."""
 ROOM = 400_000_000
-"""Bytes of training pictures that are looked at; of more, evenly spaced ones."""
+"""Memory for training images in bytes; if there are more, evenly spaced ones are used."""
 Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A sample beside the training picture that it is nearest to.
+    """A sample beside its nearest training image.
 
     Args:
         sample, training: uint8 [H, W, C].
-        name: of the training picture.
-        distance: between their thumbnails, over that of an unseen real picture to its nearest: 1 = usual.
+        name: name of the training image.
+        distance: distance between their thumbnails, relative to that of an unseen real image to its nearest: 1 = usual.
     """
 
     sample: np.ndarray
@@ -55,12 +57,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Copies:
-    """How near samples are to training pictures: see `metrics.memorisation`.
+    """Nearness of samples to training images: see `metrics.memorisation`.
 
     Args:
-        nearness, share: of thumbnails.
-        pairs: the most suspicious, the nearest first.
-        against: what the measure is: "held-out" pictures, or "training" ones that leave themselves out.
+        nearness, share: estimates from thumbnails.
+        pairs: most suspicious pairs, nearest first.
+        against: reference of the measure: "held-out" images, or "training" images without themselves.
     """
 
     nearness: Estimate
@@ -71,11 +73,11 @@ class Copies:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the discriminator says.
+    """Output of the discriminator.
 
     Args:
-        most, least: the samples that it finds the most and the least authentic: pictures with the probabilities.
-        samples, held_out, training: the share of each that it takes for real; None where there are none.
+        most, least: the most and the least authentic samples: images with their probabilities.
+        samples, held_out, training: share of each that the discriminator takes for real; None if there are none.
     """
 
     most: tuple[np.ndarray, np.ndarray]
@@ -87,16 +89,19 @@ class Judged:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of one checkpoint; what does not apply to a run, or cannot be had, is None.
+    """Observations of one checkpoint. A field is None if it does not apply to the run, or is not available.
 
     Args:
-        images: seen when the checkpoint was written.
-        real: a few real pictures, and `made`: a few generated ones, uint8 [N, H, W, C].
-        variety, repeats: of thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
+        images: images seen when the checkpoint was written.
+        real: a few real images, and `made`: a few generated ones, uint8 [N, H, W, C].
+        variety, repeats: estimates from thumbnails: see `metrics.shapes.variety` and `metrics.diversity.repeats`.
+        between, apart: share of the variance that lies between real images, and distance of the mean sample from the mean
+            image, both of thumbnails: see `metrics.diversity`.
+        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
         copies, judged: see there.
-        ways: rows of pictures between two latents, uint8 [rows, STEPS, H, W, C].
-        encoded: real pictures and what the encoder and G make of them.
-        notes: why parts are missing.
+        ways: rows of interpolated images, uint8 [rows, STEPS, H, W, C].
+        encoded: real images and their reconstructions.
+        notes: reasons for missing parts.
     """
 
     images: int
@@ -109,6 +114,9 @@ class Look:
     ways: np.ndarray | None = None
     encoded: tuple[np.ndarray, np.ndarray] | None = None
     notes: tuple[str, ...] = ()
+    between: float | None = None
+    apart: float | None = None
+    kept: float | None = None
 
 
 def look(
@@ -117,24 +125,24 @@ def look(
     data: Batches | str | Path | None = None,
     recipe: Recipe | str | None = None,
 ) -> Look:
-    """Draw with the generator, judge with the discriminator, and compare with the data where it is still there.
+    """Generate images, judge them with the discriminator, and compare them with the data if it is available.
 
     Args:
-        path: the run's folder.
+        path: run folder.
         which: best, latest, or a checkpoint's name.
-        data: of the run, where it is open already, or its place, where it was moved.
-        recipe: recipe of your own that the run was trained with: see `infer.load`.
+        data: data of the run, if it is open already, or its new location, if it was moved.
+        recipe: recipe of your own that the run was trained with: see `load`.
 
     Raises:
-        UserError: there is no checkpoint that is whole, or the place named is not that of the run's data.
+        UserError: if there is no intact checkpoint, or the given location does not hold the run's data.
     """
     if isinstance(data, Batches):
-        trained = Trained(str(path), which, recipe=recipe)
-        trained.data = data  # what the cached property would open again
+        trained = RunWithData(str(path), which, recipe=recipe)
+        trained.data = data  # the cached property would open it again
     else:
-        trained = Trained(str(path), which, recipe=recipe, at=data)
+        trained = RunWithData(str(path), which, recipe=recipe, at=data)
         if data is not None:
-            _ = trained.data  # a place that was named must be right
+            _ = trained.data  # a location that was given must be right
     run, missing = trained.run, trained.missing()
     translates = "source_shape" in run.content["data"]
     if missing:
@@ -157,6 +165,8 @@ def look(
         None if translates else _tolerated(lambda: _ways(run)),
         None if real is None else _tolerated(lambda: _encoded(run, real.images)),
         (*notes, *run.notes),
+        *(_in_common(real, made) if real is not None else (None, None)),
+        None if real is None else _kept(real),
     )
 
 
@@ -164,14 +174,14 @@ def _most(run: Run) -> int:
     return min(MOST_TRAINING, max(1000, ROOM // int(np.prod(run.shape))))
 
 
-def _beside(made: Side, real: Side | None) -> np.ndarray | None:
-    """What to show beside the first of what was made: its targets, or any real ones."""
+def _beside(made: ImageSet, real: ImageSet | None) -> np.ndarray | None:
+    """Return images to show beside the first generated ones: their targets, or any real ones."""
     if made.targets is not None:
         return pictured(made.targets[:SHOWN])
     return None if real is None else pictured(_spaced(real.images, SHOWN))
 
 
-def _copies(made: Side, training: Side, real: Side) -> Copies | None:
+def _copies(made: ImageSet, training: ImageSet, real: ImageSet) -> Copies | None:
     of_training, of_made = thumbnails(training.images), thumbnails(made.images)
     held_out = real.split == "held-out"
     try:
@@ -182,8 +192,8 @@ def _copies(made: Side, training: Side, real: Side) -> Copies | None:
     return Copies(found.nearness, found.copies, _pairs(found, made, training, usual), real.split)
 
 
-def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tuple[Pair, ...]:
-    chosen: dict[int, int] = {}  # each training picture once: many copies of one would hide the others
+def _pairs(found: Memorisation, made: ImageSet, training: ImageSet, usual: float) -> tuple[Pair, ...]:
+    chosen: dict[int, int] = {}  # each training image once: many copies of one would hide the others
     for index in found.distances.argsort().tolist():
         chosen.setdefault(int(found.nearest[index]), index)
         if len(chosen) == SHOWN:
@@ -201,7 +211,7 @@ def _pairs(found: Memorisation, made: Side, training: Side, usual: float) -> tup
     )
 
 
-def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
+def _variety(real: ImageSet, made: ImageSet) -> tuple[Estimate | None, Estimate | None]:
     x, y = thumbnails(real.images), thumbnails(made.images)
     try:
         return variety(x, y), repeats(x, y)
@@ -209,7 +219,17 @@ def _variety(real: Side, made: Side) -> tuple[Estimate | None, Estimate | None]:
         return None, None
 
 
-def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> Judged:
+def _in_common(real: ImageSet, made: ImageSet) -> tuple[float | None, float | None]:
+    x, y = thumbnails(real.images), thumbnails(made.images)
+    return (None, None) if len(x) < 2 or x.shape[1:] != y.shape[1:] else (between(x), apart(x, y))
+
+
+def _kept(real: ImageSet) -> float | None:
+    few = real.images[:TRIED]
+    return detail(to_float(few), QUARTER).kept if few.ndim == 4 and min(few.shape[1:3]) >= 4 * QUARTER else None
+
+
+def _judged(run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet | None) -> Judged:
     chances = _chances(run, made)
     order = np.argsort(-chances, kind="stable")
     some, last = order[:SHOWN], order[::-1][: min(SHOWN, len(order) - SHOWN)]
@@ -219,8 +239,8 @@ def _judged(run: Run, made: Side, real: Side | None, training: Side | None) -> J
     return Judged(most, least, _share(chances), held_out, known)
 
 
-def _chances(run: Run, side: Side, most: int = SAMPLES) -> np.ndarray:
-    """The probability that each of some pictures is authentic; where D wants labels, that it is of what it was asked to be."""
+def _chances(run: Run, side: ImageSet, most: int = SAMPLES) -> np.ndarray:
+    """Return the probability that each image is authentic; if D is conditional, given the image's label."""
     images = _spaced(side.images, most)
     if getattr(run.discriminator, "labels", 0) and side.labels is not None:
         return run.judge_labelled(images, _spaced(side.labels, most))
@@ -234,16 +254,16 @@ def _share(chances: np.ndarray) -> Estimate:
 
 @torch.no_grad()
 def _ways(run: Run, rows: int = 3) -> np.ndarray:
-    """Rows of pictures on the way from one latent to another; the label of a row stays."""
+    """Return rows of images between two latents; the label of a row is constant."""
     generator = run.generator
     if not hasattr(generator, "latent"):
-        raise UserError(f"{run.path} draws nothing from noise.")
+        raise UserError(f"{run.path} generates nothing from noise.")
     found = []
     for row in range(rows):
         first, last = (run.latent(0, FIRST + 2 * row + end) for end in (0, 1))
         share = torch.linspace(0, 1, STEPS)[:, None]
         z = torch.lerp(first[None], last[None], share)
-        if not hasattr(generator, "codes"):  # noise keeps its length on the way; half-way between codes nothing has one
+        if not hasattr(generator, "codes"):  # keep the norm of noise; between two codes there is no midpoint to keep
             z = z / (share**2 + (1 - share) ** 2).sqrt()
         label = None
         if run.labels is not None:
@@ -258,7 +278,7 @@ def _encoded(run: Run, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tolerated(part: Callable[[], Seen]) -> Seen | None:
-    """A part of the report; None for runs that it does not apply to."""
+    """Return a part of the report, or None for runs that it does not apply to."""
     try:
         return part()
     except UserError:

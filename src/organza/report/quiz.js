@@ -13,7 +13,7 @@ let said = [];
 
 const show = () => {
   at("picture").src = source(order[said.length]);
-  at("picture").alt = "Picture " + (said.length + 1) + " of " + total;
+  at("picture").alt = "Image " + (said.length + 1) + " of " + total;
   at("place").textContent = (said.length + 1) + " of " + total;
 };
 const answer = (real) => {
@@ -39,7 +39,7 @@ const finish = () => {
     const picture = document.createElement("img");
     picture.className = "cell";
     picture.src = source(index);
-    picture.alt = "Picture " + (place + 1) + ", " + (truth[place] ? "real" : "generated");
+    picture.alt = "Image " + (place + 1) + ", " + (truth[place] ? "real" : "generated");
     const told = document.createElement("p");
     const right = said[place] === truth[place];
     const kind = document.createElement("b");

@@ -1,4 +1,4 @@
-"""Which of several runs is better, in a sentence: by the distance at their best, where the difference is beyond its error."""
+"""Ranking of runs in a sentence, by their best distance, where it differs by more than its error."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Entry(NamedTuple):
     """A run in a comparison.
 
     Args:
-        name: what to call it.
-        least: its best check.
-        trouble: what its verdict accuses it of, such as "It copies"; "" where of nothing. Told of the nearest.
+        name: label of the run.
+        least: its best evaluation.
+        trouble: main fault in its verdict, such as "It copies"; "" if none. Mentioned for the nearest runs only.
     """
 
     name: str
@@ -25,43 +25,41 @@ class Entry(NamedTuple):
 
 
 def apart(one: Check, other: Check) -> float:
-    """By how many standard errors of the difference two distances differ."""
+    """Return the difference of two distances in standard errors of that difference."""
     lost, error = abs(one.distance - other.distance), math.hypot(one.error, other.error)
     return lost / error if error else math.inf if lost else 0.0
 
 
 def better(entries: Sequence[Entry]) -> str:
-    """A sentence on who is nearest to real pictures, whom the errors do not tell from it, and who is behind beyond them.
+    """Return a sentence that names the run nearest to the real images, runs equal within error, and runs behind it.
 
     Args:
-        entries: runs whose numbers may be compared, two or more. Their errors are taken for independent, though they were held
-            against the same real pictures: so it is careful.
+        entries: two or more runs whose numbers may be compared. Their errors are treated as independent, although they
+            share the same real images; this is conservative.
 
     >>> one, two = Check(9000, 0.21, 0.01, 0.8, 0.1), Check(8000, 0.30, 0.01, 0.8, 0.1)
     >>> better([Entry("a", two), Entry("b", one)])
-    'b is nearer to the real pictures than a: 0.210 ± 0.010 against 0.300 ± 0.010, 6.4 errors apart'
+    'b is nearer to the real images than a: 0.210 ± 0.010 against 0.300 ± 0.010, 6.4 errors apart'
     >>> better([Entry("a", one), Entry("b", one._replace(distance=0.22))])
-    'a and b cannot be told apart: 0.210 ± 0.010 and 0.220 ± 0.010 are 0.7 errors apart, and it takes 3'
+    'a and b cannot be told apart: 0.210 ± 0.010 and 0.220 ± 0.010 are 0.7 errors apart, and at least 3 are needed'
     """
     first, *others = sorted(entries, key=lambda entry: entry.least.distance)
     equal = [entry for entry in others if apart(entry.least, first.least) < SURE]
     behind = [entry for entry in others if entry not in equal]
     if not equal and len(behind) == 1:
         [last] = behind
-        found = f"{first.name} is nearer to the real pictures than {last.name}: "
+        found = f"{first.name} is nearer to the real images than {last.name}: "
         found += f"{_shown(first)} against {_shown(last)}, {_errors(first, last)}"
     elif not behind and len(equal) == 1:
         [last] = equal
         found = (
             f"{first.name} and {last.name} cannot be told apart: {_shown(first)} and {_shown(last)} are {_errors(first, last)}, "
-            f"and it takes {SURE:.0f}"
+            f"and at least {SURE:.0f} are needed"
         )
     else:
-        found = f"{first.name} is nearest to the real pictures, at {_shown(first)}"
+        found = f"{first.name} is nearest to the real images, at {_shown(first)}"
         if equal:
-            found += (
-                f"; it cannot be told from {_listed([f'{entry.name} ({_errors(first, entry)})' for entry in equal])}"
-            )
+            found += f"; it cannot be told apart from {_listed([f'{entry.name} ({_errors(first, entry)})' for entry in equal])}"
         if behind:
             found += f"; behind it by more than the error {'is' if len(behind) == 1 else 'are'} "
             found += _listed([f"{entry.name} ({_errors(first, entry)})" for entry in behind])

@@ -1,4 +1,4 @@
-"""What a run's folder says of it, read without loading a network: the plan, the history, and what happened."""
+"""A run's text files, read without loading a network: the plan, the history, and the events."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Record:
-    """The files of a run that are text.
+    """Text files of a run.
 
     Args:
-        path: of the run.
-        content: recipe.json, its texts made printable.
-        stats, evaluations, events: their lines, sound ones only: see `report.lines`.
+        path: run folder.
+        content: recipe.json, with its texts made printable.
+        stats, evaluations, events: valid lines of these files: see `report.lines`.
     """
 
     path: Path
@@ -41,10 +41,10 @@ class Record:
 
     @classmethod
     def of(cls, path: str | Path) -> Record:
-        """Read a run's folder.
+        """Read a run folder.
 
         Raises:
-            UserError: where there is no run, or its recipe.json cannot be read.
+            UserError: if there is no run, or its recipe.json cannot be read.
         """
         folder = RunFolder(path)
         try:
@@ -56,17 +56,17 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What to call the run."""
+        """Name of the run."""
         return printable(self.path.resolve().name)
 
     @property
     def recipe(self) -> str:
-        """The recipe's name."""
+        """Name of the recipe."""
         return str(self.content["recipe"].get("name", ""))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what is made, channels first."""
+        """Shape of a generated item, channels first."""
         return tuple(self.content["data"]["shape"])
 
     @property
@@ -76,37 +76,37 @@ class Record:
 
     @property
     def translates(self) -> bool:
-        """Does it make pictures of pictures?"""
+        """True if the run translates images to images."""
         return "source_shape" in self.content["data"]
 
     @property
     def unit(self) -> str:
-        """What its items are called."""
-        return "volumes" if len(self.shape) == 4 else "pictures"
+        """Plural name of the items: images or volumes."""
+        return "volumes" if len(self.shape) == 4 else "images"
 
     @property
     def trained_on(self) -> int:
-        """Items that the players saw."""
+        """Number of training items."""
         return max(int(self.content["data"]["count"]) - self.held_out, 0)
 
     @property
     def held_out(self) -> int:
-        """Items that they never saw."""
+        """Number of held-out items."""
         return int(number(self.content["data"].get("held_out")) or 0)
 
     @property
     def images(self) -> int:
-        """Images seen, as far as the files tell."""
+        """Images seen, according to the files."""
         return max((int(line.get("images", 0)) for line in (*self.stats, *self.evaluations, *self.events)), default=0)
 
     @property
     def seconds(self) -> float:
-        """Of training."""
+        """Seconds of training."""
         return max((float(line.get("seconds", 0)) for line in (*self.stats, *self.evaluations)), default=0.0)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """The evaluations, as the stopping rules see them."""
+        """Evaluations, as the stopping rules receive them."""
         found = (
             (line["images"], estimate_of(line, "mmd"), estimate_of(line, "D accuracy")) for line in self.evaluations
         )
@@ -114,7 +114,7 @@ class Record:
 
     @cached_property
     def vitals(self) -> tuple[Vitals, ...]:
-        """What the evaluations told of the run's health; of runs of earlier versions, what can be told of the rest."""
+        """Diagnostics at each evaluation; for runs of earlier versions, those that the files contain."""
         found = []
         for check in self.checks:
             line = next(line for line in self.evaluations if line["images"] == check.images)
@@ -126,7 +126,7 @@ class Record:
 
     @property
     def chosen(self) -> dict[str, Any] | None:
-        """The evaluation of the best checkpoint."""
+        """Evaluation of the best checkpoint."""
         if not self.checks:
             return None
         least = best(self.checks)
@@ -134,13 +134,13 @@ class Record:
 
     @property
     def ended(self) -> dict[str, Any] | None:
-        """The event that ended the run; None while it goes on, or where it was killed."""
+        """Event that ended the run; None while it runs, or if it was killed."""
         told = [line for line in self.events if line.get("event") in ("started", "resumed", "stopped")]
         return told[-1] if told and told[-1]["event"] == "stopped" else None
 
     @cached_property
     def sheets(self) -> list[Path]:
-        """The sheets of samples, in the order of time."""
+        """Sample grids in chronological order."""
         folder = self.path / "samples"
         try:
             require_inside(folder, self.path)
@@ -150,7 +150,7 @@ class Record:
             return []
 
     def card(self) -> dict[str, Any]:
-        """What the numbers of this run depend on, the data and the size of its pictures included: see `metrics.evaluate.unlike`."""
+        """Return the conditions of the run's numbers, with the data and the image size: see `metrics.suite.unlike`."""
         last = self.evaluations[-1]["card"] if self.evaluations else {}
         return last | {
             "data": self.content["data"].get("fingerprint", ""),
@@ -159,7 +159,7 @@ class Record:
         }
 
     def curve(self, name: str) -> Points:
-        """A number of stats.jsonl over images seen."""
+        """Return a number of stats.jsonl over images seen."""
         return [
             (line["images"], line[name]["mean"])
             for line in self.stats
@@ -167,23 +167,23 @@ class Record:
         ]
 
     def measured(self, name: str) -> list[tuple[float, float, float]]:
-        """A number of evaluations.jsonl over images seen: (images, value, standard error)."""
+        """Return a number of evaluations.jsonl over images seen: (images, value, standard error)."""
         found = ((line["images"], estimate_of(line, name)) for line in self.evaluations)
         return [(images, estimate.value, estimate.error) for images, estimate in found if estimate]
 
     def clock(self) -> Points:
-        """Seconds over images seen."""
+        """Return seconds over images seen."""
         return [(0.0, 0.0), *((line["images"], line["seconds"]) for line in self.stats if "seconds" in line)]
 
     @property
     def terms(self) -> list[str]:
-        """The loss terms of stats.jsonl, without the readings of D."""
+        """Return the names of loss terms in stats.jsonl, without the readings of D."""
         names = dict.fromkeys(name for line in self.stats for name, value in line.items() if isinstance(value, Mapping))
         return [name for name in names if name not in ("D(x)", "D(G(z))", "D accuracy")]
 
 
 def estimate_of(line: Mapping[str, Any], name: str) -> Estimate | None:
-    """A number of an evaluation with its error; None where it was not measured.
+    """Return a number of an evaluation with its error; None if it was not measured.
 
     >>> estimate_of({"mmd": {"value": 0.5, "error": 0.1}}, "mmd"), estimate_of({}, "mmd")
     (Estimate(value=0.5, error=0.1), None)
@@ -196,7 +196,7 @@ def estimate_of(line: Mapping[str, Any], name: str) -> Estimate | None:
 
 
 def thinned(points: Points, most: int = 160) -> Points:
-    """A curve of at most so many points: means over neighbours.
+    """Reduce a curve to at most so many points, as means over neighbours.
 
     >>> thinned([(1, 2.0), (2, 4.0), (3, 6.0), (4, 8.0)], 2)
     [(1.5, 3.0), (3.5, 7.0)]
@@ -209,5 +209,5 @@ def thinned(points: Points, most: int = 160) -> Points:
 
 
 def as_text(value: Any) -> str:
-    """A value of recipe.json for people: short, one line."""
+    """Return a value of recipe.json as short text in one line."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""The parts of a run's report, each a function of what was read and seen to HTML; "" where a part does not apply."""
+"""The sections of a run's report, each a function that returns HTML, or "" if it does not apply."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from organza.shell import quoted
 from organza.stop import best
 
 MOST_LINES = 2_000
-"""Lines of recipe.json on a page."""
+"""Largest number of lines of recipe.json on a page."""
 
 
 def opening(record: Record, seen: Look | None, found: Verdict) -> str:
-    """What came of the run, first of all, with a few pictures; then the answers behind it."""
+    """Return the verdict with a few images, and the findings behind it."""
     shown = "" if seen is None else _beside(record, seen, found)
     data = record.content["data"]
     about = (
@@ -46,13 +46,13 @@ def opening(record: Record, seen: Look | None, found: Verdict) -> str:
 
 
 def _beside(record: Record, seen: Look, found: Verdict) -> str:
-    """Real and generated pictures; where it copies, the samples that show it and what they repeat."""
+    """Return real and generated images; if the run copies, also the samples that show it and the images they repeat."""
     rows = [("Real", "A real one", seen.real), ("Generated", "A generated one", seen.made)]
     if found.title.startswith(COPIES) and seen.copies is not None:
         pairs = seen.copies.pairs
         rows = [
             ("Generated, the most suspicious of many", "A generated one", [pair.sample for pair in pairs]),
-            ("The training picture that each is nearest to", "A training picture", [pair.training for pair in pairs]),
+            ("The training image that each is nearest to", "A training image", [pair.training for pair in pairs]),
         ]
     parts = []
     for title, alt, shown in rows:
@@ -63,17 +63,17 @@ def _beside(record: Record, seen: Look, found: Verdict) -> str:
 
 
 def noted(notes: Sequence[str]) -> str:
-    """What the reader should know of what is missing."""
+    """Return notes about missing parts."""
     return "".join(f'<p class="small sub">Note: {html(note)}</p>' for note in notes)
 
 
 def samples(record: Record) -> str:
-    """The same latents as training went on, with a slider, beside real pictures."""
+    """Return samples of the same latents during training, with a slider, beside real images."""
     found, left_out = [], []
     for path in spaced(record.sheets):
         try:
             found.append((int(path.stem), encoded(sheet_of(path, record.path))))
-        except OSError as error:  # damaged, or gone meanwhile
+        except OSError as error:  # damaged, or removed in the meantime
             left_out.append(f"samples/{path.name} is left out: {error.strerror or error}")
     if not found:
         return noted(left_out)
@@ -87,7 +87,7 @@ def samples(record: Record) -> str:
         told = f"after {images:,} images" + (f", {words(clock[near])}" if images and near else "")
         told += ", kept as the best" if images == kept and record.checks else ""
         pictures.append(
-            f'<img alt="A sheet of {unit} {told}" data-told="{told}" src="{source}"{" hidden" if index != shown else ""}>'
+            f'<img alt="Grid of {unit} {told}" data-told="{told}" src="{source}"{" hidden" if index != shown else ""}>'
         )
     slider = (
         '<div class="slider" id="over-time" hidden><button id="play" type="button">Play</button>'
@@ -100,9 +100,9 @@ def samples(record: Record) -> str:
         f'<div id="sheets">{"".join(pictures)}</div></figure>'
     )
     return section(
-        "As training went on",
-        "The same inputs each time, with what is made of them beside." if record.translates else
-        "The same random numbers each time: drag the slider to see what the generator made of them.",
+        "Training progress",
+        "The same inputs each time, with their translations beside them." if record.translates else
+        "The same latents each time: drag the slider to see what the generator made of them.",
         slider, '<div class="time">', generated, _real(record), "</div>", noted(left_out),
     )  # fmt: skip
 
@@ -115,33 +115,33 @@ def _real(record: Record) -> str:
         return ""
     except OSError as error:
         return noted([f"samples/real.png is left out: {error.strerror or error}"])
-    named = "Real, as it should be" if record.translates else "Real"
+    named = "Real targets" if record.translates else "Real"
     return (
         f'<figure class="sheet"><figcaption>{named}</figcaption>'
-        f'<img alt="A sheet of real {html(record.unit)} to compare with" src="{source}"></figure>'
+        f'<img alt="Grid of real {html(record.unit)} for comparison" src="{source}"></figure>'
     )
 
 
 def copies(record: Record, seen: Look | None) -> str:
-    """The samples that are nearest to training pictures."""
+    """Return the samples that are nearest to training images."""
     if seen is None or seen.copies is None:
         return ""
-    measure = "unseen real ones" if seen.copies.against == "held-out" else "the training ones from each other"
+    measure = "unseen real images" if seen.copies.against == "held-out" else "training images from each other"
     cells = "".join(
-        f'<li><div class="pair">{img(pair.sample, "A generated sample")}{img(pair.training, "The training picture nearest to it")}</div>'
+        f'<li><div class="pair">{img(pair.sample, "A generated sample")}{img(pair.training, "The nearest training image")}</div>'
         f"<p><b>{pair.distance:.0%}</b> of the usual distance, from {html(pair.name)}</p></li>"
         for pair in seen.copies.pairs
     )
     return section(
         "The most suspicious samples",
-        f"Left a sample, right the training picture that it is nearest to, as thumbnails; the usual distance is that of {measure}. "
-        "Far below 100% and alike to your eye: a copy. At 100% or more it is chance.",
+        f"Left a sample, right its nearest training image, as thumbnails; the usual distance is that of {measure}. "
+        "Far below 100% and alike to your eye: a copy. At 100% or more: coincidence.",
         f'<ul class="cells pairs">{cells}</ul>',
     )
 
 
 def authentic(seen: Look | None) -> str:
-    """The samples that the discriminator finds the most and the least authentic."""
+    """Return the samples that the discriminator finds the most and the least authentic."""
     if seen is None or seen.judged is None:
         return ""
     parts = []
@@ -154,26 +154,26 @@ def authentic(seen: Look | None) -> str:
             parts.append(f'<h3 class="sub">{title}</h3><ul class="cells">{cells}</ul>')
     told = [f"It takes {seen.judged.samples.value:.0%} of the samples for real"]
     if seen.judged.held_out is not None:
-        told.append(f"and {seen.judged.held_out.value:.0%} of real ones that it never saw")
+        told.append(f"and {seen.judged.held_out.value:.0%} of real images that it never saw")
     return section(
-        "What the discriminator thinks",
-        f"The probability of being real that the discriminator gives to samples. {' '.join(told)}.",
+        "Output of the discriminator",
+        f"The probability of being real that the discriminator assigns to samples. {' '.join(told)}.",
         *parts,
     )
 
 
 def ways(seen: Look | None) -> str:
-    """From one random picture to another, and pictures through an encoder."""
+    """Return interpolations between samples, and reconstructions by an encoder."""
     if seen is None:
         return ""
     parts = []
     if seen.ways is not None:
-        rows = "".join(row(way, f"{len(way)} generated pictures that change step by step") for way in seen.ways)
+        rows = "".join(row(way, f"{len(way)} generated images that change step by step") for way in seen.ways)
         parts.append(
             section(
                 "Between two samples",
-                "Each row goes from one random picture to another in small steps. Smooth and sensible all the way: the generator has "
-                "learned what such pictures are made of. Jumps, or the same picture throughout: it has learned a few by heart.",
+                "Each row interpolates between two latents. Smooth and sensible throughout: the generator has "
+                "learned the structure of such images. Jumps, or one image throughout: it has memorised a few.",
                 f'<div class="ways">{rows}</div>',
             )
         )
@@ -181,16 +181,16 @@ def ways(seen: Look | None) -> str:
         real, again = seen.encoded
         parts.append(
             section(
-                "Through the encoder and back",
-                "Above real ones, below what the generator makes of their latents.",
-                f'<div class="ways">{row(real, "Real pictures")}{row(again, "The same ones, through the encoder and back")}</div>',
+                "Reconstructions",
+                "Above real images, below the generator's reconstructions from their latents.",
+                f'<div class="ways">{row(real, "Real images")}{row(again, "Their reconstructions")}</div>',
             )
         )
     return "".join(parts)
 
 
 def health(record: Record) -> str:
-    """What happened, and how it went."""
+    """Return facts about the run's health, and its events."""
     rate = record.stats[-1].get("rate") if record.stats else None
     passes = record.images / max(record.trained_on, 1)
     facts = {
@@ -202,9 +202,9 @@ def health(record: Record) -> str:
         "resumed": str(sum(line.get("event") == "resumed" for line in record.events) or "never"),
     }  # fmt: skip
     if told := record.evaluations[-1]["health"].get("text") if record.evaluations else None:
-        facts["at the last check"] = sentence(begun(str(told)))
+        facts["at the last evaluation"] = sentence(begun(str(told)))
     if record.ended is None:
-        facts["ended"] = "not yet, or it was killed; the command below goes on"
+        facts["ended"] = "not yet, or it was killed; the command below resumes it"
     rows = "".join(
         f"<tr><td>{html(str(line.get('time', ''))[:19].replace('T', ' '))}</td><td>{html(str(line.get('event', '')))}</td>"
         f"<td>{int(line.get('images', 0)):,}</td><td>{html(str(line.get('text', '')))}</td></tr>"
@@ -219,7 +219,7 @@ def health(record: Record) -> str:
 
 
 def recipe(record: Record) -> str:
-    """What was trained on what, whole."""
+    """Return the recipe, data and versions of the run."""
     content, data = record.content, record.content["data"]
     facts = {
         "recipe": f"{record.recipe}. {as_text(content['recipe'].get('source', ''))}",
@@ -233,12 +233,12 @@ def recipe(record: Record) -> str:
         facts["measured with"] = f"{extractor.get('name', '')}, weights {str(extractor.get('weights', ''))[:12]}"
     whole = json.dumps(content, indent=1, ensure_ascii=False).splitlines()
     shown = "\n".join(map(html, whole[:MOST_LINES])) + ("\n..." if len(whole) > MOST_LINES else "")
-    more = f'<details class="recipe"><summary>recipe.json, whole</summary><pre>{shown}</pre></details>'
+    more = f'<details class="recipe"><summary>full recipe.json</summary><pre>{shown}</pre></details>'
     return section("Recipe and versions", "", _facts({k: v for k, v in facts.items() if v}), more)
 
 
 def commands(record: Record) -> str:
-    """What to type next."""
+    """Return the section of next commands."""
     found = "".join(
         f'<div><p>{html(what)}</p><pre class="command">{html(line)}</pre></div>' for what, line in next_commands(record)
     )
@@ -246,33 +246,33 @@ def commands(record: Record) -> str:
 
 
 def next_commands(record: Record) -> list[tuple[str, str]]:
-    """What can be done with the run, and the command for it, ready to be pasted."""
+    """Return things to do with the run next, each with its command, ready to paste."""
     run, data = quoted(record.path), _typed_data(record)
     own = trust_hint(record.content)
     found = [
-        ("Go on, with a larger budget than " + str(record.content.get("plan", {}).get("budget", "the last")),
+        ("Resume, with a larger budget than " + str(record.content.get("plan", {}).get("budget", "the last")),
          f"organza train {data} --run {run} --budget BUDGET{own}"),
     ]  # fmt: skip
     if record.ended is None or record.ended.get("kind") in NAMES:
-        found[0] = ("Go on where it was left", f"organza train {data} --run {run}{own}")
+        found[0] = ("Resume the run", f"organza train {data} --run {run}{own}")
     if record.ended and record.ended.get("kind") == "non-finite":
         rates = "--set generator_optimizer.rate=1e-4 discriminator_optimizer.rate=1e-4"
-        found[0] = ("Begin again, with smaller learning rates", f"organza train {data} --run NEW-FOLDER {rates}")
+        found[0] = ("Start again, with smaller learning rates", f"organza train {data} --run NEW-FOLDER {rates}")
     if record.translates:
-        found.append(("Translate pictures", f"organza translate {run} INPUT OUTPUT{own}"))
+        found.append(("Translate images", f"organza translate {run} INPUT OUTPUT{own}"))
     else:
-        found.append(("Make new ones", f"organza sample {run} --count 64 --seed 7{own}"))
-        found.append(("Ask the discriminator about pictures", f"organza judge {run} PICTURES{own}"))
+        found.append(("Generate new images", f"organza sample {run} --count 64 --seed 7{own}"))
+        found.append(("Judge images with the discriminator", f"organza judge {run} IMAGES{own}"))
     if str(record.content["players"]["generator"].get("part", "")).endswith("codes:Generator"):
-        found.append(("See what a code means", f"organza sample {run} --traverse 0"))
-    found.append(("Measure thoroughly, with networks that look for copies, too", f"organza evaluate {run}"))
-    found.append(("Can you tell? Real and generated ones, one at a time", f"organza quiz {run}"))
-    found.append(("Put it beside another run", f"organza compare {run} OTHER-RUN"))
+        found.append(("Show the effect of a code", f"organza sample {run} --traverse 0"))
+    found.append(("Evaluate with more feature networks, and search for copies", f"organza evaluate {run}"))
+    found.append(("Tell real images from generated ones yourself", f"organza quiz {run}"))
+    found.append(("Compare with another run", f"organza compare {run} OTHER-RUN"))
     return found
 
 
 def _typed_data(record: Record) -> str:
-    """Return the data of a run as it is typed: as it was, where that still leads there, since a page may be sent to anybody."""
+    """Return the data's path for a command: as the user gave it, if it still leads to the data, since a page may be shared."""
     source, found = record.content["data"]["source"], places(record.content, record.path)
     if not found or Path(source).resolve() == found[0].resolve():
         return quoted(source)

@@ -1,1 +1,1 @@
-"""The run directory: its files, its checkpoints, its events, and what they tell of a run's health."""
+"""The run folder: its files, checkpoints, events, and health records."""

@@ -1,6 +1,6 @@
 """Checkpoints that are complete or absent: safetensors and a manifest with the sha256 of each file, written aside and renamed.
 
-A flipped bit in a weight file loads without a word (of any format), so nothing is loaded before its digest was compared.
+A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its digest is verified.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from organza.run.unsupported import HEADER
 from organza.untrusted import JSON_BYTES, open_regular, parse_json, read_bytes, require_inside
 
 FORMAT = 2
-"""2 writes the records of evaluations by the names of their fields; 1 wrote them as rows. Both are read, for ever."""
+"""Version 2 writes evaluations by the names of their fields, version 1 wrote them as rows. Both must always load."""
 MANIFEST = "manifest.json"
 
 
 LARGE = 2**26
-"""Bytes of a file that is read without a look at its header."""
+"""Largest file in bytes that is read without an inspection of its header."""
 
 
 class Damaged(Exception):
-    """A checkpoint that cannot be trusted: which file, and what is wrong with it."""
+    """A checkpoint that cannot be trusted; the message names the file and the fault."""
 
 
 class Checkpoint(NamedTuple):
-    """What was read: tensors by file and name, and the facts written beside them."""
+    """Contents of a checkpoint: tensors by file and name, and the facts written with them."""
 
     directory: Path
     tensors: dict[str, dict[str, Tensor]]
@@ -49,7 +49,7 @@ class Checkpoint(NamedTuple):
 
 
 def name_for(images: int) -> str:
-    """The folder's name: images seen, so that the order of names is the order of time (clocks can jump).
+    """Return a checkpoint's name: images seen, so that the order of names is chronological (clocks can jump).
 
     >>> name_for(12000)
     '00012000'
@@ -58,26 +58,26 @@ def name_for(images: int) -> str:
 
 
 def content_of(tensors: Mapping[str, Tensor]) -> bytes:
-    """The bytes of a file of tensors."""
+    """Return the bytes of a file of tensors."""
     return safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """The sha256 of the file that these tensors make."""
+    """Return the sha256 of the file that these tensors make."""
     return hashlib.sha256(content_of(tensors)).hexdigest()
 
 
 def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]) -> Path:
-    """Write one checkpoint and return its folder. At no instant is there half a checkpoint under its final name.
+    """Write one checkpoint and return its folder. A partial checkpoint never has the final name.
 
     Args:
-        parent: the folder of checkpoints.
+        parent: folder of checkpoints.
         images: images seen, the checkpoint's name.
-        tensors: by file name (without ending), then by tensor name.
-        facts: anything JSON, kept in the manifest.
+        tensors: tensors by file name (without extension), then by tensor name.
+        facts: JSON values for the manifest.
 
     Raises:
-        UserError: where the disk is full or the folder cannot be written; the older checkpoints are untouched.
+        UserError: if the disk is full or the folder cannot be written; older checkpoints are intact.
     """
     name = name_for(images)
     final, aside, before = parent / name, parent / f".{name}.{os.getpid()}", parent / f".{name}.before"
@@ -96,7 +96,7 @@ def save(parent: Path, images: int, tensors: Mapping[str, Mapping[str, Tensor]],
         flush_folder(aside)
         if (
             final.exists()
-        ):  # an older one of the same position, possibly damaged: put away whole, never taken apart in its place
+        ):  # an older one at the same position, possibly damaged: moved away complete, never removed in place
             rename(final, before)
         rename(aside, final)
         flush_folder(parent)
@@ -122,7 +122,7 @@ def manifest_of(images: int, digests: Mapping[str, str], facts: Mapping[str, Any
 
 
 def size_of(tensors: Mapping[str, Mapping[str, Tensor]]) -> int:
-    """The bytes of all tensors.
+    """Return the bytes of all tensors.
 
     >>> size_of({"generator": {"w": torch.zeros(3)}})
     12
@@ -134,12 +134,12 @@ def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
     """Read and verify one checkpoint.
 
     Args:
-        directory: the checkpoint's folder.
-        files: which weight files to read (names without ending); None reads all. Only what is read is verified.
+        directory: folder of the checkpoint.
+        files: names of the weight files to read (without extension); None reads all. Only these are verified.
 
     Raises:
-        Damaged: where a file is missing, its digest differs, or it is not what it should be.
-        UserError: where it was written by a newer organza.
+        Damaged: if a file is missing, its digest differs, or its content is invalid.
+        UserError: if it was written by a newer organza.
     """
     manifest, tensors = _manifest(directory), {}
     for file in manifest["sha256"]:
@@ -151,13 +151,13 @@ def load(directory: Path, files: set[str] | None = None) -> Checkpoint:
             tensors[name] = safetensors.torch.load(content)
         except (
             Exception
-        ) as error:  # a header that means harm fails in many ways: SafetensorError, KeyError, ValueError, ...
+        ) as error:  # a malicious header raises many kinds of errors: SafetensorError, KeyError, ValueError, ...
             raise Damaged(f"{directory / file} is not a safetensors file: {error}") from error
     return Checkpoint(directory, tensors, manifest["facts"], manifest["sha256"])
 
 
 def verify(directory: Path) -> dict[str, Any]:
-    """Compare every file of a checkpoint with its digest, without making tensors of it; returns its facts. Raises as `load`."""
+    """Verify every file of a checkpoint by its digest, without creating tensors; return its facts. Raises as in `load`."""
     manifest = _manifest(directory)
     for file in manifest["sha256"]:
         _verified(directory, file, manifest)
@@ -165,19 +165,19 @@ def verify(directory: Path) -> dict[str, Any]:
 
 
 def _verified(directory: Path, file: str, manifest: Mapping[str, Any]) -> bytes:
-    """The content of a file of a checkpoint, once its digest is seen to be the manifest's."""
+    """Return the content of a file of a checkpoint, after a comparison of its digest with the manifest."""
     _require_length(directory / file)
-    content = _content(directory / file, memory() // 2)  # read, then made tensors of
+    content = _content(directory / file, memory() // 2)  # the tensors need as much again
     if hashlib.sha256(content).hexdigest() != manifest["sha256"][file]:
         raise Damaged(f"{directory / file} was damaged since it was written (its sha256 differs)")
     return content
 
 
 def _require_length(path: Path) -> None:
-    """Check that a large file of weights is as long as its header says, before it is read: a hole of a terabyte costs its author nothing.
+    """Check that a large weight file is as long as its header says, before reading it: a sparse file of a terabyte is easily made.
 
     Raises:
-        Damaged: it is not.
+        Damaged: if it is not.
     """
     size = 0
     try:
@@ -190,19 +190,19 @@ def _require_length(path: Path) -> None:
             header = parse_json(file.read(length)) if length <= min(HEADER, size - 8) else {}
         tensors = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         fits = size == 8 + length + max(tensors, default=0)
-    except OSError:  # told where it is read
+    except OSError:  # reported when it is read
         return
     except (ValueError, TypeError, AttributeError, LookupError):
         fits = False
     if not fits:
-        raise Damaged(f"{path} is damaged: it has {size:,} bytes, which its header does not tell of")
+        raise Damaged(f"{path} is damaged: it has {size:,} bytes, which does not match its header")
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint, verified by its own digest. Raises as `load`."""
+    """Return the manifest of a checkpoint, verified by its own digest. Raises as in `load`."""
     path = directory / MANIFEST
     if directory.is_symlink():
-        raise Damaged(f"{directory} is a link, which no checkpoint is")
+        raise Damaged(f"{directory} is a link, not a checkpoint")
     try:
         manifest = parse_json(_content(path, JSON_BYTES))
     except ValueError as error:
@@ -212,18 +212,18 @@ def _manifest(directory: Path) -> dict[str, Any]:
     version, digests, facts = (manifest.get(key) for key in ("format", "sha256", "facts"))
     if isinstance(version, int) and version > FORMAT:
         raise UserError(
-            f"{directory} was written by a newer organza (format {version}, this one reads up to {FORMAT}): upgrade organza."
+            f"{directory} was written by a newer organza (format {version}, this one reads up to {FORMAT}); upgrade organza."
         )
     named = isinstance(digests, dict) and all(
         re.fullmatch(r"\w{1,64}\.safetensors", name, re.ASCII) for name in digests
     )
     if not isinstance(version, int) or version < 1 or not named or not isinstance(facts, dict):
-        raise Damaged(f"{path} is no manifest of a checkpoint")
+        raise Damaged(f"{path} is not a manifest of a checkpoint")
     return manifest
 
 
 def _content(path: Path, most: int) -> bytes:
-    """The content of a file of a checkpoint, which lies in its folder."""
+    """Return the content of a file of a checkpoint, which must lie in its folder."""
     try:
         return read_bytes(path, most, inside=path.parent)
     except OSError as error:
@@ -231,7 +231,7 @@ def _content(path: Path, most: int) -> bytes:
 
 
 def existing(parent: Path) -> list[Path]:
-    """The checkpoints of a folder, oldest first, unverified."""
+    """Return the checkpoints in a folder, oldest first, unverified."""
     return (
         sorted(p for p in parent.glob("[0-9]*") if p.is_dir() and re.fullmatch(r"[0-9]{1,18}", p.name))
         if parent.is_dir()
@@ -242,10 +242,10 @@ def existing(parent: Path) -> list[Path]:
 def newest_good(
     parent: Path, files: set[str] | None = None, check: Callable[[Checkpoint], Checkpoint] = lambda saved: saved
 ) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that verifies, and what was wrong with the newer ones.
+    """Return the newest intact checkpoint, and the faults of newer ones.
 
     Args:
-        parent: the folder of checkpoints.
+        parent: folder of checkpoints.
         files: see `load`.
         check: further check of a checkpoint; raises Damaged.
     """
@@ -259,7 +259,7 @@ def newest_good(
 
 
 def tidy(parent: Path) -> None:
-    """Remove what writers left that died: folders that were written aside, or put away. What was put away and not replaced comes back."""
+    """Remove temporary folders of killed writers. A checkpoint that was moved away and not replaced is restored."""
     for before in parent.glob(".[0-9]*.before"):
         if not (final := parent / before.name.split(".")[1]).exists():
             rename(before, final)
@@ -268,9 +268,9 @@ def tidy(parent: Path) -> None:
 
 
 def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
-    """Remove what is older than the newest checkpoints that verify, but for those named in `keep`; and leftovers of writers that died.
+    """Remove checkpoints older than the newest intact ones, except those named in `keep`; and temporary folders of killed writers.
 
-    Their digests are compared anew each time: nothing is removed on the strength of a checkpoint that the disk has lost since.
+    Digests are verified each time, so that nothing is removed on the strength of a checkpoint that the disk has damaged since.
     """
     good = 0
     for directory in reversed(existing(parent)):
@@ -282,7 +282,7 @@ def retain(parent: Path, keep: set[str], newest: int = 2) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Remove a checkpoint. Renamed first: a kill half-way must not leave half a checkpoint under a good name."""
+    """Remove a checkpoint. It is renamed first: a kill during the removal must not leave a partial checkpoint under its name."""
     doomed = directory.with_name(f".{directory.name}.old")
     remove_tree(doomed)
     rename(directory, doomed)
@@ -298,7 +298,7 @@ def _is_whole(directory: Path) -> bool:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's moments as named tensors: position of the weight, then the moment's name."""
+    """Return an optimizer's moments as named tensors: index of the weight, then the moment's name."""
     return {
         f"{position}.{key}": value
         for position, weight in enumerate(_weights(optimizer))
@@ -310,10 +310,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str = "optimizer"
 ) -> None:
-    """The inverse of `optimizer_tensors`; moments take on the device and memory layout of their weight, as fresh ones have.
+    """Restore an optimizer from `optimizer_tensors`; moments get the device and memory layout of their weight, like new ones.
 
     Raises:
-        Damaged: as `check_optimizer`.
+        Damaged: as in `check_optimizer`.
     """
     check_optimizer(optimizer, tensors, source)
     fused = {weight for group in optimizer.param_groups if group.get("fused") for weight in group["params"]}
@@ -323,20 +323,20 @@ def restore_optimizer(
         position, _, key = name.partition(".")
         weight = weights[int(position)]
         like = weight if value.shape == weight.shape else value
-        # Only a fused optimiser counts its steps on the device; the others would wait for it.
+        # Only a fused optimizer counts its steps on the device; others would wait for it.
         device = torch.device("cpu") if key == "step" and weight not in fused else weight.device
         moment = torch.empty_like(like, dtype=value.dtype, device=device)
         optimizer.state[weight][key] = moment.copy_(value)
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Check that moments are those of this optimizer, before anything is changed.
+    """Check that moments match this optimizer, before any change.
 
-    A fused step trusts their shapes and kinds of numbers: with other ones it writes into memory that is not its own.
+    A fused step trusts their shapes and types: with wrong ones it writes to memory outside of them.
 
     Raises:
-        Damaged: one belongs to no weight, is unknown or missing, has another shape or kind of numbers, is not finite, or is negative
-            where that cannot be.
+        Damaged: if one belongs to no weight, is unknown or missing, has a wrong shape or type, is not finite, or is negative
+            although it cannot be.
     """
     weights, usual = list(_weights(optimizer)), _usual_moments(optimizer)
     moments: dict[int, set[str]] = {}
@@ -366,13 +366,13 @@ def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tens
 
 
 def _usual_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the moments that an optimizer of this kind keeps of a weight with two values; nothing where that cannot be found out."""
+    """Return the moments that an optimizer of this kind keeps for a weight with two values; empty if this cannot be determined."""
     weight = nn.Parameter(torch.zeros(2))
     try:
         probe = type(optimizer)([weight], **optimizer.defaults)
         weight.grad = torch.zeros(2)
         probe.step()
-    except Exception:  # an optimizer of the user's own, which wants more
+    except Exception:  # a user's own optimizer, which needs more
         return {}
     return {key: value for key, value in probe.state[weight].items() if isinstance(value, Tensor)}
 
@@ -381,31 +381,31 @@ def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: s
     """Load a network's weights.
 
     Raises:
-        Damaged: as `check_tensors`.
+        Damaged: as in `check_tensors`.
     """
     check_tensors(network.state_dict(), tensors, source)
     network.load_state_dict(dict(tensors))
 
 
 def fitting_network(part: Partial, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
-    """Build a network whose weights are those of a checkpoint, and load them; memory is taken only for the sizes that the file has.
+    """Build the network of a checkpoint and load its weights, with no more memory than the file's tensors need.
 
     Args:
-        part: the network, which can be called with no argument.
-        tensors: its weights and buffers by name.
-        source: the file, for what is said where they do not fit.
+        part: network, which can be called without arguments.
+        tensors: weights and buffers by name.
+        source: name of the file, for errors.
 
     Raises:
-        Damaged: as `check_tensors`, before any memory is taken.
+        Damaged: as in `check_tensors`, before any memory is allocated.
     """
     try:
-        with outlined(2 * len(tensors) + 100):  # some weights are registered twice, for another form of them
+        with outlined(2 * len(tensors) + 100):  # some weights are registered twice, in another form
             outline = part()
     except TooLarge as error:
         raise Damaged(
             f"{source} does not fit its recipe: {len(tensors)} tensors are too few for this network"
         ) from error
-    except Exception as error:  # a network refuses settings in many ways
+    except Exception as error:  # networks reject settings with many kinds of errors
         raise Damaged(f"{source} does not fit its recipe: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(outline, nn.Module):
         raise Damaged(f"{source} does not fit its recipe, which builds no network")
@@ -416,10 +416,10 @@ def fitting_network(part: Partial, tensors: Mapping[str, Tensor], source: str) -
 
 
 def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:
-    """Look whether tensors are those that belong there, before anything is changed.
+    """Check that tensors match those of a network, before any change.
 
     Raises:
-        Damaged: where names, shapes or kinds of numbers are not `own`, or a value is not finite.
+        Damaged: if names, shapes or types differ from `own`, or a value is not finite.
     """
     if strange := sorted(own.keys() ^ tensors.keys()):
         what = "missing" if strange[0] in own else "not known"
@@ -435,7 +435,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], sour
 
 
 def not_finite(tensors: Mapping[str, Mapping[str, Tensor]]) -> str | None:
-    """The first tensor with a value that is not a finite number, as file.name.
+    """Return the first tensor with a value that is not finite, as file.name.
 
     >>> not_finite({"generator": {"w": torch.tensor([1.0, torch.nan])}})
     'generator.w'

@@ -1,4 +1,4 @@
-"""What a training run tells while it runs: the trainer yields these, and a display, a log or a web page consumes them."""
+"""Events of a training run: the trainer yields them, and a display, a log or a web page consumes them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from organza.stop import Check
 
 if TYPE_CHECKING:
-    import numpy as np  # not at run time: the command line looks up the names below before anything heavy is imported
+    import numpy as np  # not at run time: the command line uses the names below before heavy imports
 
 OUTPUT_CLOSED = "SIGPIPE"
-"""The name under which a run notes that nobody reads its output any more; no such signal is ever waited for."""
+"""Name of the stop request of a run whose output is no longer read; it is not a real signal."""
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149, OUTPUT_CLOSED: 141}
-"""The exit code of each end that was asked for: 128 and the number of the signal, as shells show it, on every system."""
+"""Exit code of each requested end: 128 plus the number of the signal, as in shells, on every system."""
 NAMES = tuple(EXIT_CODES)
 
 
@@ -37,7 +37,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class Tick:
-    """A step was done. `means` holds the running means of the loss terms, D(x) and D(G(z))."""
+    """A finished step. `means` holds the running means of the loss terms, D(x) and D(G(z))."""
 
     images: int
     planned: int
@@ -45,19 +45,19 @@ class Tick:
     seconds_left: float
     rate: float  # images a second
     means: dict[str, float]
-    alone: str = ""  # the player that trains alone now, in a warm-up
+    alone: str = ""  # player that trains alone during a warm-up
 
 
 @dataclass(frozen=True)
 class Busy:
-    """Something else than training takes time now."""
+    """Start of work other than training that takes time."""
 
     what: str
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """The fixed latents were drawn: uint8 [N, H, W, C], and the grid's file."""
+    """Samples of the fixed latents: uint8 [N, H, W, C], and the file of the sample grid."""
 
     images: int
     pictures: np.ndarray
@@ -66,7 +66,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The generator was measured against held-out real images."""
+    """Evaluation of the generator against held-out real images."""
 
     check: Check
     line: dict[str, Any]
@@ -75,7 +75,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint is on the disk, flushed."""
+    """A checkpoint on disk, flushed."""
 
     images: int
     path: Path
@@ -83,7 +83,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something the user should know; training goes on."""
+    """A note for the user; training continues."""
 
     text: str
 
@@ -101,7 +101,7 @@ class RolledBack(Warned):
 
 @dataclass(frozen=True)
 class Reported:
-    """The report was written; what it says of the run, in a few words and a sentence or two, and of copies, in numbers."""
+    """The finished report: its verdict in a few words, the reason, and its numbers on copies."""
 
     path: Path
     title: str
@@ -111,7 +111,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The run is over, or paused."""
+    """The end of the run, or a pause."""
 
     kind: str  # budget, plateau, equilibrium, non-finite, collapse, or the name of a signal: see EXIT_CODES
     reason: str

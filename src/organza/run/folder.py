@@ -1,4 +1,4 @@
-"""The run directory: what the trainer writes, and what the command line, the report and the studio read."""
+"""The run folder: the files that the trainer writes, and that the command line, the report and the studio read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from organza.untrusted import (
 )
 
 RECIPE_BYTES = 2**24
-"""Bytes of recipe.json: with a table of labels of 100,000 classes it has the half of it."""
+"""Largest recipe.json in bytes: with a table of labels of 100,000 classes it has half of it."""
 PLAN: dict[str, Any] = {
     "budget": str, "images": natural, "seconds": duration,
     "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
@@ -63,14 +63,14 @@ FORM: dict[str, Any] = {
     "rollbacks?": _rollbacks,
     "chosen?": tuple[str, ...],
 }  # fmt: skip
-"""What recipe.json must hold."""
+"""Form of recipe.json."""
 
 
 class RunFolder:
-    """The files of one run under one folder.
+    """The files of one run in one folder.
 
     Args:
-        path: the folder; made when the run begins.
+        path: folder; created when the run begins.
     """
 
     def __init__(self, path: str | Path):
@@ -85,23 +85,23 @@ class RunFolder:
         )
         self.best, self.latest = self.path / "best.json", self.path / "latest.json"
         self.report, self.quiz = self.path / "report.html", self.path / "quiz.html"
-        self._held: tuple[int, int] | None = None  # the folder's identity while this process trains it
-        self._content: str | None = None  # of recipe.json then
+        self._held: tuple[int, int] | None = None  # identity of the folder while this process trains it
+        self._content: str | None = None  # content of recipe.json at that time
 
     @property
     def exists(self) -> bool:
-        """Has a run begun here? Where its recipe.json is a link or a device, `read` says so, and nothing is begun in its place."""
+        """True if a run has begun here, even if its recipe.json is a link or a device, which `read` reports."""
         return os.path.lexists(self.recipe)
 
     @property
     def is_free(self) -> bool:
-        """True if a run can begin here: nothing is there, or what a run that was killed at its beginning left."""
+        """True if a run can begin here: the folder is absent, or holds only traces of a run that was killed at its start."""
         return not (self.path.exists() and not self.path.is_dir()) and not self.remains()
 
     def remains(self) -> str:
-        """Return the name of something in the folder that a run which is killed at its beginning does not leave; "" for nothing.
+        """Return the name of a file that a run killed at its start would not leave in the folder; "" if there is none.
 
-        recipe.json counts like the rest: a run whose recipe.json comes and goes, or is no file, is still a run.
+        recipe.json counts as well: a folder is still a run if its recipe.json comes and goes, or is not a file.
         """
         if not self.path.is_dir():
             return ""
@@ -112,63 +112,61 @@ class RunFolder:
         """Check that a run can begin here.
 
         Raises:
-            UserError: the folder holds a run, or something else.
+            UserError: if the folder holds a run, or other files.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{self.path} is a file; --run needs a folder for the run.")
+            raise UserError(f"{self.path} is a file; --run must name a folder.")
         if not (name := self.remains()):
             return
         if self.exists:
-            raise UserError(
-                f"{self.path} was begun by another process just now; run the same command again to go on with it."
-            )
+            raise UserError(f"{self.path} was just begun by another process; run the same command again to resume it.")
         if name == "checkpoints" or any(os.path.lexists(one) for one in (self.stats, self.events)):
             raise UserError(
-                f"{self.path} holds {name} of a run and no recipe.json; restore that, or name a new folder with --run."
+                f"{self.path} holds {name} of a run but no recipe.json; restore it, or name a new folder with --run."
             )
-        raise UserError(f"{self.path} holds {name} and is not a run of organza; name a new folder with --run.")
+        raise UserError(f"{self.path} holds {name} and is not a run; name a new folder with --run.")
 
     def begin(self, anew: bool = True) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Args:
-            anew: there is no run in it, and a new one begins.
+            anew: True if a new run begins in it.
 
         Raises:
-            UserError: where it cannot be made, or holds something that is not a run, or a run where a new one should begin.
+            UserError: if it cannot be created, is not a run, or is a run although a new one should begin.
         """
         if anew:
             self.require_free()
         try:
             make_folder(self.path)
             for part in (self.samples, self.checkpoints):
-                require_inside(part, self.path)  # a foreign run folder must not make this one write elsewhere
+                require_inside(part, self.path)  # a stranger's run folder must not redirect writes
             make_folder(self.samples)
         except OSError as error:
             raise UserError(cannot_write(self.path, error)) from error
 
     def place(self, name: str) -> Path:
-        """Return a folder of this run to write to, which need not exist yet.
+        """Return a folder of this run for writing, which need not exist yet.
 
         Args:
             name: folder relative to the run, such as generated/seed-0.
 
         Raises:
-            UserError: it is a link that leads out of the run.
+            UserError: if it is a link that leads out of the run.
         """
         try:
             require_inside(self.path / name, self.path)
         except OSError as error:
             raise UserError(
-                f"{self.path / name} is not written to: {error.strerror}; name a place with --out."
+                f"{self.path / name} is not written to: {error.strerror}; name an output folder with --out."
             ) from None
         return self.path / name
 
     def read(self) -> dict[str, Any]:
-        """What recipe.json says.
+        """Return the content of recipe.json.
 
         Raises:
-            UserError: where there is no run, or its recipe.json is not readable.
+            UserError: if there is no run, or its recipe.json cannot be read.
         """
         self.require_there()
         if self.path.is_file():
@@ -176,7 +174,7 @@ class RunFolder:
         if not self.exists:
             hint = " It has no recipe.json." if self.path.is_dir() else ""
             raise UserError(
-                f"{self.path} is not a run of organza.{hint} Train one with: organza train DATA --run {quoted(self.path)}"
+                f"{self.path} is not a run.{hint} Train one with: organza train DATA --run {quoted(self.path)}"
             )
         try:
             content = read_json(self.recipe, inside=self.path, most=RECIPE_BYTES)
@@ -198,10 +196,10 @@ class RunFolder:
         self._remember()
 
     def append(self, file: Path, line: Mapping[str, Any]) -> None:
-        """Add one line to a .jsonl file, in one write, so that a kill leaves a whole line or none that is read.
+        """Append one line to a .jsonl file in one write, so that a kill leaves a complete line or an ignored fragment.
 
         Raises:
-            UserError: where the disk is full or the file cannot be written; what was written of the line is taken back.
+            UserError: if the disk is full or the file cannot be written; a partial line is removed.
         """
         self.require_there()
         try:
@@ -211,18 +209,18 @@ class RunFolder:
                 try:
                     write_all(stream.fileno(), (begin + json.dumps(line) + "\n").encode())
                 except OSError:
-                    with suppress(OSError):  # what went wrong first is what is told
+                    with suppress(OSError):  # the first error is the one to report
                         stream.truncate(length)
                     raise
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error
 
     def event(self, name: str, text: str, /, **facts: Any) -> None:
-        """Add a line to events.jsonl: what happened, in words. The time is for people; nothing is ever ordered by it."""
+        """Append an event to events.jsonl. Its time is for people; nothing is ordered by it."""
         self.append(self.events, {"event": name, "text": text, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
 
     def rewind(self, images: int) -> None:
-        """Forget the stats and evaluations of what will be trained again: lines past a checkpoint."""
+        """Remove the stats and evaluations past a checkpoint, as training will repeat them."""
         for file in (self.stats, self.evaluations):
             lines = list(lines_of(file))
             kept = [line for line in lines if natural(line.get("images", 0)) and line.get("images", 0) <= images]
@@ -231,10 +229,10 @@ class RunFolder:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold the run while this process trains it. The lock belongs to the process and dies with it.
+        """Lock the run while this process trains it. The lock ends with the process.
 
         Raises:
-            UserError: where another process holds it, with its number; where the folder cannot be written.
+            UserError: if another process holds it (gives its number), or the folder cannot be written.
         """
         path = self.path / "lock"
         with ExitStack() as stack:
@@ -259,10 +257,10 @@ class RunFolder:
                 self._held = self._content = None
 
     def require_there(self) -> None:
-        """Check that a run that is held is where it was; a recipe.json that was removed meanwhile is written again.
+        """Check that a locked run is still in its place; rewrite recipe.json if it was removed.
 
         Raises:
-            UserError: its folder was removed or renamed. Nothing is written in its place.
+            UserError: if its folder was removed or renamed. Nothing is written in its place.
         """
         if self._held is None:
             return
@@ -273,19 +271,19 @@ class RunFolder:
                     write_whole(self.recipe, self._content)
                 return
         raise UserError(
-            f"{self.path} was removed or renamed while it was trained, so the training ends here. What it holds elsewhere is untouched: "
-            "the same command with its new name in --run goes on from its last checkpoint."
+            f"{self.path} was removed or renamed during training, so training ends here. If it was renamed, nothing is lost: "
+            "run the same command again with its new name in --run to resume from its last checkpoint."
         )
 
     def _remember(self) -> None:
-        """Keep the text of recipe.json, which a run that is trained cannot do without."""
+        """Keep the text of recipe.json, in case it is removed during training."""
         if self._held is not None and self.exists:
             with suppress(OSError):
                 self._content = read_bytes(self.recipe, JSON_BYTES, inside=self.path).decode(errors="replace")
 
 
 def _printable(content: dict[str, Any]) -> dict[str, Any]:
-    """Return recipe.json with all that is ever shown made `printable`; places stay as they are, since they are looked up."""
+    """Return recipe.json with all displayed texts made `printable`; paths stay unchanged, since they are used."""
     shown = printable_form(content)
     for table, name in (("data", "source"), ("asked", "labels")):
         shown[table][name] = content[table][name]
@@ -293,14 +291,14 @@ def _printable(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines_of(file: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a .jsonl file of a run; a last line that a kill cut short is left out.
+    """Yield the lines of a .jsonl file of a run, without a last line that a kill cut short.
 
     Args:
         file: file to read.
-        most: lines that are read: see `read_lines`.
+        most: largest number of lines to read: see `read_lines`.
 
     Raises:
-        UserError: it is not a regular file, a link out of the run, or cannot be read.
+        UserError: if it is not a regular file, is a link out of the run, or cannot be read.
     """
     try:
         yield from read_lines(file, inside=file.parent, most=most)
@@ -309,7 +307,7 @@ def lines_of(file: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
 
 
 def _holds_something(folder: Path) -> bool:
-    """Return True if a folder holds a file or folder that is not hidden, or if it is no folder."""
+    """Return True if a folder contains anything that is not hidden, or is not a folder."""
     try:
         return any(not place.name.startswith(".") for place in folder.iterdir())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Forms of JSON: the names that a table must hold, and the kinds of their values.
+"""Forms of JSON: the names that a table must hold, and the types of their values.
 
-A form is a table of names with forms, an annotation as `kinds.fits` knows it, or a function that returns True for a value that is right. A
-name with a question mark behind it may be missing. Names that a form does not know are left alone: a later version may have written them.
+A form is a table of names with forms, an annotation as in `kinds.fits`, or a function that returns True for a valid value. A
+name that ends in a question mark is optional. Names outside the form are ignored: a later version may have written them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from organza.config.kinds import fits
 
 LARGEST = 1 << 53
-"""Whole numbers up to it are the same in every program that reads JSON."""
+"""Upper limit of whole numbers that every program reads from JSON exactly."""
 
 
 def natural(value: Any) -> bool:
@@ -43,23 +43,23 @@ def sides(value: Any) -> bool:
 
 
 def named(record: Any, fields: Sequence[str]) -> dict[str, Any]:
-    """Return a record by the names of its fields. Earlier versions wrote records as rows; names that are not known are left out.
+    """Return a record by the names of its fields. Earlier versions wrote records as rows; unknown names are left out.
 
     >>> named([1, 2], ("a", "b", "c")), named({"b": 2, "later": 3}, ("a", "b", "c"))
     ({'a': 1, 'b': 2}, {'b': 2})
 
     Raises:
-        ValueError: it is neither, or a row of more values than there are fields.
+        ValueError: if it is neither a table nor a row, or a row with more values than fields.
     """
     if isinstance(record, Mapping):
         return {name: record[name] for name in fields if name in record}
     if not isinstance(record, list | tuple) or len(record) > len(fields):
-        raise ValueError(f"{json.dumps(record)[:40]} is no record of {', '.join(fields)}")
+        raise ValueError(f"{json.dumps(record)[:40]} is not a record of {', '.join(fields)}")
     return dict(zip(fields, record, strict=False))
 
 
 def require_form(content: Any, form: Any, where: str = "") -> None:
-    """Check that JSON has a form.
+    """Check that a JSON value has a form.
 
     >>> require_form({"a": [1, 2], "more": 3}, {"a": tuple[int, ...], "b?": str})
     >>> require_form({"a": {"b": "x"}}, {"a": {"b": natural}})
@@ -68,18 +68,18 @@ def require_form(content: Any, form: Any, where: str = "") -> None:
     ValueError: a.b is "x"
 
     Raises:
-        ValueError: it has not, with the place where.
+        ValueError: if it does not; the message gives the place.
     """
     if isinstance(form, dict):
         if not isinstance(content, Mapping):
-            raise ValueError(f"{where or 'it'} is no table")
+            raise ValueError(f"{where or 'it'} is not a table")
         for name, inner in form.items():
             key = name.removesuffix("?")
             place = f"{where and where + '.'}{key}"
             if key in content:
                 require_form(content[key], inner, place)
             elif key == name:
-                raise ValueError(f"it holds no {place}")
+                raise ValueError(f"it has no {place}")
         return
     value = _tupled(content)
     if not (form(value) if isinstance(form, FunctionType) else fits(value, form)):

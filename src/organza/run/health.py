@@ -1,7 +1,7 @@
-"""Is a run well? What is measured of it at each evaluation, and what that means: pure functions of numbers, no torch.
+"""Health of a run: measurements at each evaluation, and their interpretation, as pure functions of numbers, without torch.
 
-The one judge of illness: training treats what is found here, and the report tells it. Thresholds were set on healthy runs of every
-recipe and on forced illnesses: `make faults` prints both.
+Training acts on these findings, and the report shows them. Thresholds were set on healthy runs of every
+recipe and on forced failures: `make faults` prints both.
 """
 
 from __future__ import annotations
@@ -12,51 +12,54 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 ALIKE = 0.25
-"""Of the variety of the reals, below which samples count as all alike. Of 68 recorded runs, after their first 2,000 images, those that
-drew one thing again and again stood at 0 to 0.19 and all others at 0.28 or more."""
+"""Variety relative to real data below which samples have collapsed. Of 68 recorded runs, after their first 2,000 images, those that
+drew one image again and again had 0 to 0.19 and all others at least 0.28."""
 BEGINNING = 2_000
-"""Images seen, before which samples that are all alike are no collapse: there was nothing else yet, and healthy runs stand at 0 to 0.5."""
+"""Images seen before which samples without variety are no mode collapse: young healthy runs have 0 to 0.5."""
 REPEATED = 0.3
-"""The share of samples that repeat another, beyond three of its errors, from which on a few pictures return. By chance it is 0.01, 24
-pictures learned by heart come to 0.38, a collapsed run to 1."""
-DISTINCT = 0.9  # share of samples that no other equals
-MANY = 0.5  # the same, from which on the run has collapsed: 15 % of young images of small bright things were empty, and no more than that
-ONE = 1e-3  # of the spread of the reals, below which the fakes of a batch are one
-FLAT = 0.05  # of the spread of the reals, below which the fakes of a batch count as one
-JUMP = 0.35  # change of weights in one step over their size
+"""Share of samples that repeat another, beyond three of its errors, above which a few images return. By chance it is 0.01, for 24
+memorised images 0.38, for a collapsed run 1."""
+DISTINCT = 0.9  # share of samples without an exact copy
+MANY = (
+    0.5  # the same, below which the run has collapsed: at most 15 % of young images of small bright objects were empty
+)
+ONE = 1e-3  # relative to the spread of the reals, below which the fakes of a batch are identical
+FLAT = 0.05  # relative to the spread of the reals, below which the fakes of a batch count as identical
+JUMP = 0.35  # change of weights in one step over their norm
 SUDDEN = 8  # times the largest step of the interval before
-STILL = 1e-7  # the same, for a player that does not move
-FADED = 1e-3  # of the usual gradient
-OVERFIT = 0.6  # of the way from training images to fakes that D places unseen reals
-KNOWN = 0.1  # share of training images that D takes for real beyond that of unseen ones, where the way is not known
-LAG = 0.9  # distance of the averaged weights from the trained ones over their size
+STILL = 1e-7  # the same, for a player that does not change
+FADED = 1e-3  # relative to the usual gradient
+OVERFIT = 0.6  # position of unseen reals for D, from training images (0) to fakes (1)
+KNOWN = 0.1  # excess share of training images that D takes for real over unseen ones, if the position is not known
+LAG = 0.9  # distance of the averaged weights from the trained ones over their norm
 WORSE = 1.4  # times the best distance
 BLIND = 3e-4
-"""Difference of D(x) and D(G(z)) in one batch, the mean of some steps, below which D tells nothing apart. Where all codes were alike it was
-0.0001 to 0.0007; in healthy runs, whose D has opinions on each image, it never fell below 0.001."""
+"""Difference of D(x) and D(G(z)) in one batch, mean of some steps, below which D sees no difference. With identical codes it was
+0.0001 to 0.0007; in healthy runs it never fell below 0.001."""
 GLANCES = 3
-"""In a row that find an illness before it is treated: 1.5 % of a run. What one batch does by chance is none."""
-SWINGS = 5  # evaluations that go up and down in turns
+"""Consecutive checks that must find an illness before it is treated: 1.5 % of a run, so that a single batch does not count."""
+SWINGS = 5  # evaluations that alternate between up and down
 
 
 class Vitals(NamedTuple):
-    """What one evaluation measured of a run's health; None where it cannot be measured.
+    """Measurements of a run's health at one evaluation; None if not available.
 
     Args:
-        images: seen until then.
-        distance, error: of the samples from real data, and its standard error.
-        variety: of samples, over that of real data.
+        images: images seen.
+        distance: distance of the samples from real data.
+        error: standard error of the distance.
+        variety: variety of samples, relative to real data.
         distinct: share of samples that differ from every other.
-        spread: of what G makes of a training batch, over that of its reals.
-        overfitting: (D(training) - D(unseen)) / (D(training) - D(fake)): 0 = unseen reals look as real as those trained on, 1 = as fakes.
-        accuracy: of D on unseen reals and fakes.
-        generator_step, discriminator_step: change of the weights over their size, mean of the steps since the last evaluation.
-        generator_last: the same, of the last step alone.
-        generator_jump, discriminator_jump: the same, the largest.
-        gradient: size of G's gradient, mean of the steps since the last evaluation.
-        lag: distance of the averaged generator's weights from the trained ones, over their size.
-        repeats: share of samples that nearly repeat another, less three of its errors; where there are unseen reals to compare with.
-        apart: difference of D(x) and D(G(z)) of one batch, its size, mean of the steps since the last evaluation.
+        spread: deviation of G's output for a training batch, relative to that of its reals.
+        overfitting: (D(training) - D(unseen)) / (D(training) - D(fake)): 0 if unseen reals look as real as training reals, 1 if as fakes.
+        accuracy: accuracy of D on unseen reals and fakes.
+        generator_step, discriminator_step: change of the weights over their norm, mean of the steps since the last evaluation.
+        generator_last: change in the last step alone.
+        generator_jump, discriminator_jump: largest change in one step.
+        gradient: norm of G's gradient, mean of the steps since the last evaluation.
+        lag: distance of the averaged generator's weights from the trained ones, over their norm.
+        repeats: share of samples that nearly repeat another, less three of its errors; if there are unseen reals to compare with.
+        apart: absolute difference of D(x) and D(G(z)) of one batch, mean of the steps since the last evaluation.
     """
 
     images: int
@@ -79,13 +82,13 @@ class Vitals(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something that is wrong, in plain words.
+    """A fault of a run, in plain words.
 
     Args:
-        name: of the illness.
-        text: what was measured.
-        advice: what to try.
-        grave: does the run make nothing of use until it is mended?
+        name: name of the fault.
+        text: measurement.
+        advice: change to try.
+        grave: True if the run is of no use until it is fixed.
     """
 
     name: str
@@ -95,7 +98,7 @@ class Finding(NamedTuple):
 
 
 class Pulse:
-    """Readings of each step, folded into what an evaluation asks of them: how many, their sum, the largest and the last, by name.
+    """Readings of each step, aggregated for the next evaluation: count, sum, largest and last, by name.
 
     >>> pulse = Pulse(); pulse.beat({"G step": 0.5}); pulse.beat({"G step": 0.25})
     >>> pulse.mean("G step"), pulse.largest("G step"), pulse.last("G step"), pulse.mean("D step")
@@ -108,30 +111,30 @@ class Pulse:
         self.kept = {name: [float(values[field]) for field in self.FIELDS] for name, values in (kept or {}).items()}
 
     def facts(self) -> dict[str, dict[str, float]]:
-        """Return what a manifest keeps of it, by the names of `FIELDS`."""
+        """Return the facts for a manifest, by the names of `FIELDS`."""
         return {name: dict(zip(self.FIELDS, values, strict=True)) for name, values in self.kept.items()}
 
     def beat(self, readings: Mapping[str, float]) -> None:
-        """Take in the readings of one step."""
+        """Add the readings of one step."""
         for name, value in readings.items():
             count, total, most, _ = self.kept.get(name, (0.0, 0.0, -math.inf, 0.0))
             self.kept[name] = [count + 1, total + value, max(most, value), value]
 
     def mean(self, name: str) -> float | None:
-        """The mean; None where there was no reading of this name."""
+        """Return the mean, or None if there was no reading of this name."""
         return self.kept[name][1] / self.kept[name][0] if name in self.kept else None
 
     def largest(self, name: str) -> float | None:
-        """The largest."""
+        """Return the largest reading, or None."""
         return self.kept[name][2] if name in self.kept else None
 
     def last(self, name: str) -> float | None:
-        """The last."""
+        """Return the last reading, or None."""
         return self.kept[name][3] if name in self.kept else None
 
 
 def findings(history: Sequence[Vitals]) -> list[Finding]:
-    """What is wrong at the last evaluation, in the light of those before it.
+    """Return the faults at the last evaluation, given those before it.
 
     >>> [found.name for found in findings([Vitals(1000, 0.3, 0.01, variety=0.05)])]
     ['collapse']
@@ -139,6 +142,7 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     now, before = history[-1], history[:-1]
     every = (
         collapse(now, before),
+        copied(now),
         blind(now),
         jump(now, before),
         still(now),
@@ -152,90 +156,105 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
 
 
 def at_a_glance(now: Vitals, before: Sequence[Vitals]) -> list[Finding]:
-    """Return the grave illnesses that the steps themselves show, without an evaluation.
+    """Return the grave faults that the steps themselves show, without an evaluation.
 
     Args:
-        now: what the last steps tell; its distance is not known.
+        now: measurements of the last steps, without a distance.
         before: earlier evaluations.
 
     >>> [found.name for found in at_a_glance(Vitals(5000, math.nan, math.nan, apart=1e-5), [])]
     ['blind discriminator']
     """
     found = [still(now)]
-    if now.images >= BEGINNING:  # the first steps change small weights by as much as they are, and codes may yet be one
+    if now.images >= BEGINNING:  # early steps change small weights by their full size, and codes may still be identical
         found += [collapse(now, before), blind(now), jump(now, before)]
     return [one for one in found if one is not None and one.grave]
 
 
 def blind(now: Vitals) -> Finding | None:
-    """A discriminator to which real and generated images are one: G learns nothing from it."""
+    """Return a finding if D cannot tell real from generated images, so that G learns nothing from it."""
     if now.apart is None or now.apart > BLIND or now.images < BEGINNING:
         return None
     return Finding(
         "blind discriminator",
-        f"D gives real and generated images the same chance, within {now.apart:.5f}: it tells nothing apart",
-        "a smaller rate, another recipe (--recipe few-shot or swift), or a look at the images with `organza data check`",
+        f"D gives real and generated images the same probability, within {now.apart:.5f}: it sees no difference",
+        "a smaller learning rate, another recipe (--recipe few-shot or swift), or a check of the images with `organza data check`",
         True,
     )
 
 
 def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
-    """Samples that are all alike."""
-    advice = "a smaller rate, a larger batch, or a penalty on D such as r1 (--recipe dcgan-r1)"
-    if now.distinct is not None and now.distinct < DISTINCT:
-        text = f"{1 - now.distinct:.0%} of the samples are exact copies of another"
-        return Finding("collapse", text, advice, now.distinct <= MANY)  # some are empty where images are nearly empty
+    """Return a finding if the samples are all alike."""
+    advice = "a smaller learning rate, a larger batch, or a penalty on D such as r1 (--recipe dcgan-r1)"
+    if now.distinct is not None and now.distinct <= MANY:
+        return Finding("collapse", _copied(now.distinct), advice, True)
     spreads = [one.spread for one in before if one.spread is not None]
     if now.spread is not None and now.spread < FLAT:
-        text = f"what G makes of a batch varies {now.spread:.1%} as much as real data"
+        text = f"the generator's output for a batch varies {now.spread:.1%} as much as real data"
         return Finding("collapse", text, advice, now.spread < ONE or max(spreads, default=0.0) > 2 * FLAT)
     usual = max((one.variety for one in before if one.variety is not None), default=0.0)
     if now.variety is not None and (now.variety < ALIKE or now.variety < 0.4 * min(usual, 1.0)):
         text = f"samples vary {now.variety:.0%} as much as real data, at best {max(usual, now.variety):.0%}"
-        return Finding("collapse", text, advice, usual > ALIKE)  # what never varied has not collapsed: it may be young
+        return Finding(
+            "collapse", text, advice, usual > ALIKE
+        )  # without earlier variety it has not collapsed: it may be young
     if now.repeats is not None and now.repeats > REPEATED:
         text = f"at least {now.repeats:.0%} of the samples nearly repeat another"
         unlike = [one.repeats for one in before if one.repeats is not None and one.repeats <= REPEATED]
-        return Finding("collapse", text, advice, bool(unlike))  # what always repeated itself may be young
+        return Finding("collapse", text, advice, bool(unlike))  # if it always repeated itself, it may be young
     return None
 
 
+def copied(now: Vitals) -> Finding | None:
+    """Return a finding if some samples are exact copies of another, but too few for a mode collapse.
+
+    Some samples are empty early in the training of a generator of nearly empty images.
+    """
+    if now.distinct is None or not MANY < now.distinct < DISTINCT:
+        return None
+    return Finding("copies", _copied(now.distinct), "a larger budget; in the cases seen so far these were empty images")
+
+
+def _copied(distinct: float) -> str:
+    return f"{1 - distinct:.0%} of the samples are exact copies of another"
+
+
 def jump(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
-    """A player whose weights were thrown about within one step."""
+    """Return a finding if a player's weights changed suddenly within one step."""
     for who, field in (("the discriminator", "discriminator_jump"), ("the generator", "generator_jump")):
         size = getattr(now, field)
         usual = (getattr(before[-1], field) if before else None) or math.inf
         if size is not None and (size > JUMP or size > max(SUDDEN * usual, 0.01)):
-            text = f"a step changed the weights of {who} by {size:.1%} of their size"
-            return Finding("jump", text, "a smaller rate, or going back to a checkpoint", True)
+            text = f"a step changed the weights of {who} by {size:.1%} of their norm"
+            return Finding("jump", text, "a smaller learning rate, or a rollback to a checkpoint", True)
     return None
 
 
 def still(now: Vitals) -> Finding | None:
-    """A generator that does not move."""
+    """Return a finding if the generator does not change."""
     if now.generator_last is None or now.generator_last > STILL:
         return None
     return Finding(
         "still",
-        "the last step left the generator's weights as they were",
-        "a rate above 0, and a look at what it is trained by",
+        "the last step left the generator's weights unchanged",
+        "a learning rate above 0, and a check of its loss terms",
         True,
     )
 
 
 def faded(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
-    """Gradients of the generator that have vanished."""
+    """Return a finding if the generator's gradients have vanished."""
     usual = sorted(one.gradient for one in before if one.gradient is not None)
     if now.gradient is None or not usual or now.gradient >= FADED * usual[len(usual) // 2]:
         return None
     return Finding(
-        "vanishing gradients", f"the generator's gradient is {now.gradient:.1e}, where {usual[len(usual) // 2]:.1e} is usual",
-        "--set adversarial=nonsaturating or hinge, a penalty on D, or a smaller rate for D",
+        "vanishing gradients", f"the generator's gradient is {now.gradient:.1e}; {usual[len(usual) // 2]:.1e} is usual",
+        "--set adversarial=nonsaturating or hinge, a penalty on D, or a smaller learning rate for D",
     )  # fmt: skip
 
 
 def worse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
-    """Samples that have become much worse than they were."""
+    """Return a finding if the samples have become much worse."""
     if not before or math.isnan(now.distance):
         return None
     best = min(before, key=lambda one: one.distance)
@@ -243,28 +262,29 @@ def worse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
         return None
     return Finding(
         "worse", f"the distance to real images is {now.distance:.3f}; it was {best.distance:.3f} at {best.images:,} images",
-        "a smaller rate; the best checkpoint is kept", True,
+        "a smaller learning rate; the best checkpoint is kept", True,
     )  # fmt: skip
 
 
 def overfit(now: Vitals) -> Finding | None:
-    """A discriminator that knows its training images by heart."""
+    """Return a finding if the discriminator has memorised its training images."""
     if now.overfitting is None or now.overfitting < OVERFIT:
         return None
     return Finding(
-        "overfitting", f"to D unseen real images look {now.overfitting:.0%} as fake as fakes do: it knows the training images by heart",
-        "more images, or changing what D sees at random (--recipe few-shot)",
+        "overfitting", f"to D unseen real images look {now.overfitting:.0%} as fake as fakes do: it has memorised the training images",
+        "more images, or augmentation of D's input (--recipe few-shot)",
     )  # fmt: skip
 
 
 def recognised(known: float, unseen: float, error: float) -> bool:
-    """Does D know its training images by heart? By the shares of them, and of unseen ones, that it takes for real.
+    """Return True if D has memorised its training images, by the shares of them, and of unseen ones, that it takes for real.
 
     For runs whose evaluations did not measure `Vitals.overfitting`.
 
     Args:
-        known, unseen: the shares.
-        error: of their difference.
+        known: share of training images.
+        unseen: share of unseen images.
+        error: standard error of their difference.
 
     >>> recognised(0.99, 0.4, 0.05), recognised(0.99, 0.9, 0.01), recognised(0.99, 0.8, 0.1)
     (True, False, False)
@@ -273,7 +293,7 @@ def recognised(known: float, unseen: float, error: float) -> bool:
 
 
 def swings(history: Sequence[Vitals]) -> Finding | None:
-    """A game that goes round in circles: better and worse in turns, by more than chance."""
+    """Return a finding if the game oscillates: better and worse in turns, beyond chance."""
     lately = history[-SWINGS:]
     if len(lately) < SWINGS:
         return None
@@ -284,23 +304,23 @@ def swings(history: Sequence[Vitals]) -> Finding | None:
     return Finding(
         "oscillation",
         f"the distance went up and down in turns over {SWINGS} evaluations",
-        "a longer average, a smaller rate, or a penalty on D",
+        "a longer average, a smaller learning rate, or a penalty on D",
     )
 
 
 def lags(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
-    """An averaged generator that does not keep up with the trained one."""
+    """Return a finding if the averaged generator lags behind the trained one."""
     if now.lag is None or not before or now.lag < LAG:
         return None
     return Finding(
         "lag",
-        f"the averaged generator is {now.lag:.0%} of its size away from the trained one",
+        f"the averaged generator is {now.lag:.0%} of its norm away from the trained one",
         "a shorter average (--set average=2000)",
     )
 
 
 def words(found: Sequence[Finding]) -> str:
-    """One line for people.
+    """Return the findings in one line.
 
     >>> words([])
     'well'

@@ -1,4 +1,4 @@
-"""A lock that dies with the process that holds it, on every system."""
+"""A lock that ends with the process that holds it, on every system."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from organza.disk import BINARY, NO_LINK
 from organza.untrusted import Refused
 
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""Errors of a system, or of a network's file system, that has no locks of its own."""
+"""Errors of systems, or network file systems, without locks."""
 
 
 class Held(Exception):
-    """The lock is held by another.
+    """The lock is held by another process.
 
     Args:
-        owner: its process, by number where that is known.
+        owner: name of that process, with its number if known.
     """
 
     def __init__(self, owner: str):
@@ -33,11 +33,11 @@ class Held(Exception):
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, which is made and stays; the number of this process is written into it.
+    """Hold the lock of a file, which is created and kept; this process's number is written into it.
 
     Raises:
-        Held: another process holds it, or this one already does.
-        OSError: the file cannot be opened or written; it is a link, another file's second name, or no regular file.
+        Held: if another process holds it, or this one already does.
+        OSError: if the file cannot be opened or written, is a link or a hard link to another file, or is not a regular file.
     """
     descriptor = _opened(path)
     try:
@@ -67,7 +67,7 @@ def _opened(path: Path) -> int:
 def _require_plain(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise Refused(path, "it is a link or no regular file")
-    if status.st_nlink > 1:  # to write the number would be to write into the file of the other name
+    if status.st_nlink > 1:  # the number would be written into the other name's file
         raise Refused(path, "it is a second name of another file")
 
 
@@ -83,7 +83,7 @@ def _taken(path: Path, descriptor: int) -> Iterator[None]:
             raise Held(_owner(descriptor))
         yield
         return
-    # A file that names its owner, and counts for nothing once that process is gone.
+    # A file that names its owner, and is void once that process has ended.
     claim = SoftFileLock(path.with_name(f".{path.name}.owner"), timeout=0, thread_local=False)
     try:
         claim.acquire()
@@ -96,7 +96,7 @@ def _taken(path: Path, descriptor: int) -> Iterator[None]:
 
 
 def _owner(descriptor: int) -> str:
-    """Return the owner's number, which it may be writing just now."""
+    """Return the owner's number, which it may be writing at this moment."""
     for _ in range(20):
         for start in (0, 1):  # the first byte cannot be read on Windows
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Model files that are not runs: told apart by their names and first bytes, and refused in words. None of them is ever loaded."""
+"""Model files that are not runs: recognized by their names and first bytes, and refused with advice. None is ever loaded."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib")
-HEADER = 100_000_000  # bytes that a safetensors header may have
+HEADER = 100_000_000  # largest safetensors header in bytes
 
 
 def refusal(path: Path) -> str:
-    """Why a file cannot be used as a run, and what to do. A pickle is not even opened: its name is enough.
+    """Return the reason why a file cannot be used as a run, with advice. A pickle is not even opened: its name is enough.
 
     >>> refusal(Path("stylegan2-ffhq.pkl"))
     'stylegan2-ffhq.pkl is or may be a pickle: opening one runs whatever program it holds, so organza never does. Give the folder of a run.'
@@ -27,13 +27,13 @@ def refusal(path: Path) -> str:
 
 
 def _header(path: Path) -> str | None:
-    """What is wrong with the header of a safetensors file: it is read with care, and the tensors not at all."""
+    """Return the fault of a safetensors file's header, or None; its tensors are not read."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             size = path.stat().st_size
             if size < 8 or length > min(HEADER, size - 8):
-                return f"its header should be {length:,} bytes long, in a file of {size:,}"
+                return f"its header claims {length:,} bytes, in a file of {size:,}"
             header = json.loads(file.read(length))
     except OSError as error:
         return error.strerror or str(error)

@@ -1,1 +1,1 @@
-"""Training: the state, the step, the loop around it, and what brings data, recipe, plan and folder together."""
+"""Training: the state, the step, the loop, and the launch of a run from data, recipe, plan and folder."""

@@ -1,7 +1,7 @@
-"""The machine that a run is trained on: which device, in which precision, and whether the networks are compiled.
+"""The accelerator of a run: device, precision, and compiled or plain networks.
 
-Data and latents are drawn on the CPU, from streams that are the same everywhere, and taken to the device; pictures for people and for
-measurements come back as bytes. So nothing but the players' arithmetic depends on the machine.
+Data and latents are drawn on the CPU, from streams that are the same everywhere, and copied to the device; images for display and
+evaluation are returned as bytes. So only the players' arithmetic depends on the machine.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where the players compute, and how.
+class Accelerator:
+    """Device and precision of the players' computation.
 
     Args:
-        device: that holds their weights.
-        precision: of convolutions and matrix products in forward passes, torch.float32 or torch.bfloat16; weights stay in float32.
-        compiled: are the networks' forward passes compiled?
+        device: device of their weights.
+        precision: type of convolutions and matrix products in forward passes, torch.float32 or torch.bfloat16; weights are float32.
+        compiled: True if the networks' forward passes are compiled.
 
-    >>> print(Machine(torch.device("cuda:1"), torch.bfloat16, compiled=True))
+    >>> print(Accelerator(torch.device("cuda:1"), torch.bfloat16, compiled=True))
     cuda:1 in bfloat16, compiled
     """
 
@@ -46,80 +46,80 @@ class Machine:
         return f"{self.device} in {self.facts()['precision']}{', compiled' if self.compiled else ''}"
 
     def facts(self) -> dict[str, Any]:
-        """What recipe.json keeps of it. JSON.
+        """Return the facts for recipe.json. JSON.
 
-        >>> Machine(torch.device("cpu")).facts()
+        >>> Accelerator(torch.device("cpu")).facts()
         {'device': 'cpu', 'precision': 'float32', 'compiled': False}
         """
         precision = str(self.precision).removeprefix("torch.")
         return {"device": str(self.device), "precision": precision, "compiled": self.compiled}
 
     @property
-    def exact(self) -> Machine:
-        """The same machine in float32: for a turn with a penalty, which may be a difference of two nearly equal logits."""
-        # A finite difference divides D(x + sigma n) - D(x) by sigma = 0.01. bfloat16 rounds the inputs, and what each layer makes of them,
+    def exact(self) -> Accelerator:
+        """The same accelerator in float32, for a turn with a penalty, which may be a difference of two nearly equal logits."""
+        # A finite difference divides D(x + sigma n) - D(x) by sigma = 0.01. bfloat16 rounds the inputs and the output of each layer
         # to 8 bits: the error is as large as the difference, and one layer in float32 at the end does not undo it. So all of D is in
-        # float32 then, and the way back too. TF32 keeps 11 bits, and its error is small beside the chance of the draw n. docs/lab-log.md
-        # has the numbers. In G's turn, and in D's without a penalty, logits are not subtracted from their like, and 8 bits will do.
+        # float32 then, and its backward pass too. TF32 keeps 11 bits, and its error is small beside the variance of n. docs/lab-log.md
+        # has the numbers. In G's turn, and in D's without a penalty, similar logits are not subtracted, and 8 bits suffice.
         return replace(self, precision=torch.float32)
 
     def forward(self, function: Callable[..., R], *arguments: Any) -> R:
-        """function(*arguments), with its convolutions and matrix products in this machine's precision."""
+        """Call function(*arguments), with its convolutions and matrix products in this accelerator's precision."""
         if self.precision is torch.float32:
             return function(*arguments)
         with torch.autocast(self.device.type, self.precision):
             return function(*arguments)
 
     def take(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A batch that was made on the CPU, on the device; the CPU does not wait for the copies.
+        """Copy a batch from the CPU to the device, without waiting for the copies.
 
         >>> x = torch.zeros(1); CPU.take({"image": x})["image"] is x
         True
         """
-        if self.device.type == "cuda":  # only from pinned memory does a copy run beside the computation
+        if self.device.type == "cuda":  # only copies from pinned memory run in parallel with the computation
             batch = {name: value.pin_memory() for name, value in batch.items()}
         return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def settle(self, game: nn.Module) -> None:
-        """Move a game's weights and memory to the device, in place, and set torch up for it."""
+        """Move a game's weights and memory to the device, in place, and configure torch for it."""
         if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)  # where pinned memory and compiled kernels belong
+            torch.cuda.set_device(self.device)  # device of pinned memory and compiled kernels
             torch.set_float32_matmul_precision("high")  # TF32; see `exact`
             torch.backends.cudnn.allow_tf32 = True
-            torch.backends.cudnn.benchmark = True  # a run has few shapes, each met many times
+            torch.backends.cudnn.benchmark = True  # a run has few shapes, each used many times
         game.to(self.device)
 
     def compile(self, *networks: nn.Module) -> None:
-        """Compile the forward passes of networks, in place, where this machine does: names in the state stay as they are."""
+        """Compile the forward passes of networks, in place, if this accelerator does; names in the state do not change."""
         if self.compiled:
             for network in networks:
                 network.compile()
 
 
-CPU = Machine(torch.device("cpu"))
-"""The plain one: what there always is."""
+CPU = Accelerator(torch.device("cpu"))
+"""The CPU in float32, which is always available."""
 
 
-def choose(asked: str = AUTO) -> Machine:
-    """The machine that was asked for, in the precision that is fast on it, not compiled.
+def choose(asked: str = AUTO) -> Accelerator:
+    """Return the requested accelerator, in its fast precision, not compiled.
 
     Args:
         asked: auto (CUDA if there is any, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.
 
     Raises:
-        UserError: for another name, or a device that is not there.
+        UserError: if the name is unknown, or the device is missing.
 
     >>> str(choose("cpu").device)
     'cpu'
     """
     device = torch.device(_best() if asked == AUTO else _present(asked))
-    return Machine(device, torch.bfloat16 if halves(device) else torch.float32)
+    return Accelerator(device, torch.bfloat16 if halves(device) else torch.float32)
 
 
 def halves(device: torch.device) -> bool:
-    """Is the device trained on in bfloat16? GPUs that have instructions for it; elsewhere it is emulated, and slower than float32.
+    """Return True if the device trains in bfloat16: GPUs with instructions for it; elsewhere it is emulated, and slower than float32.
 
-    Not on a CPU, though some have them: they make thick networks twice as fast and thin ones not at all, and a small SimGAN that learns
+    False for CPUs, although some have them: they make thick networks twice as fast and thin ones no faster, and a small SimGAN that learns
     in float32 turned black with two seeds of three (docs/lab-log.md, 33 and 38).
 
     >>> halves(torch.device("mps")), halves(torch.device("cpu"))
@@ -132,7 +132,7 @@ def halves(device: torch.device) -> bool:
 
 
 def _devices() -> list[str]:
-    """What --device may name here, the best first."""
+    """Return the device names available here, the best first."""
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
@@ -144,19 +144,19 @@ def _best() -> str:
 def _present(asked: str) -> str:
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
         names = [AUTO, "cpu", "cuda", "cuda:1", "mps"]
-        raise UserError(f"--device can be auto, cpu, cuda, cuda:1 or mps, not {asked}.{nearest(asked, names)}")
+        raise UserError(f"--device must be auto, cpu, cuda, cuda:1 or mps, not {asked}.{nearest(asked, names)}")
     here = _devices()
     name = "cuda:0" if asked == "cuda" else asked
     if name not in here:
-        remedy = "leave --device out to take the best there is"
+        remedy = "leave --device out to use the best available"
         if name.startswith("cuda") and not torch.cuda.is_available():
             remedy += ", or install a torch that is built for your GPU"
         raise UserError(f"--device {asked}: torch {torch.__version__} finds {', '.join(here)} here; {remedy}.")
     return name
 
 
-def versions(machine: Machine = CPU) -> dict[str, Any]:
-    """What a bit-for-bit repetition depends on. On a GPU it is no promise even where all of it is the same."""
+def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
+    """Return the conditions of bit-for-bit reproducibility. On a GPU they do not guarantee it."""
     return {
         "organza": __version__,
         "torch": torch.__version__,
@@ -165,12 +165,12 @@ def versions(machine: Machine = CPU) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
         "cpu": _cpu(),
-        **machine.facts(),
+        **accelerator.facts(),
     }
 
 
 def _cpu() -> str:
-    """The processor's name, and the instructions that torch uses on it: another one may round differently."""
+    """Return the processor's name, and the instructions that torch uses on it: other processors may round differently."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

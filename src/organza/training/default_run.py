@@ -1,4 +1,4 @@
-"""The run folder of data for which the user names none: one that belongs to this data, or else the first free one.
+"""Default run folder of data: one that belongs to this data, or else the first free one.
 
 runs/NAME, then runs/NAME-2 and so on: faces.v1 and faces.v2, data and data.zip, x/pics and y/pics never share one by accident.
 """
@@ -17,12 +17,12 @@ from organza.recipe import recorded
 from organza.run.folder import RunFolder
 
 RUNS = Path("runs")
-LONGEST = 100  # characters of a run's name
-MOST = 1000  # runs of one name
+LONGEST = 100  # largest number of characters of a run's name
+MOST = 1000  # largest number of runs of one name
 
 
 class DefaultRun(NamedTuple):
-    """A run folder, and a note on why it does not bear the data's own name; "" where it does, or where the run has begun."""
+    """A run folder, and a note if its name differs from the data's; "" if it does not, or the run has begun."""
 
     folder: RunFolder
     note: str = ""
@@ -35,7 +35,7 @@ def default_run(data: str | Path) -> DefaultRun:
         data: folder, zip or array file, which may not exist.
 
     Raises:
-        UserError: a thousand runs have this name already.
+        UserError: if a thousand runs have this name already.
     """
     name = name_of(data)
     known = [(folder, _content(folder)) for folder in map(RunFolder, _existing(name, data)) if folder.exists]
@@ -51,11 +51,11 @@ def default_run(data: str | Path) -> DefaultRun:
             taken = RUNS / name
             why = "belongs to other data" if (taken / "recipe.json").exists() else "holds something else"
             return DefaultRun(folder, "" if number == 1 else f"{taken} {why}, so this run is {folder.path}")
-    raise UserError(f"There are {MOST - 1} runs named {RUNS / name} already; name the folder with --run.")
+    raise UserError(f"There are {MOST - 1} runs named {RUNS / name} already; name another folder with --run.")
 
 
 def name_of(data: str | Path) -> str:
-    """Return the name of a run on data: that of a folder whole, of a file without its ending, in letters that every system takes.
+    """Return the name of a run on data: that of its folder, or of its file without the extension, valid on every system.
 
     >>> [name_of(name) for name in ("sets/faces.v1", "photos.zip", "a: b?", "con")]
     ['faces.v1', 'photos', 'a_ b_', 'con_']
@@ -68,12 +68,12 @@ def name_of(data: str | Path) -> str:
 
 
 def _existing(name: str, data: str | Path) -> list[Path]:
-    """Return the folders in which a run on this data may have begun, those with the names that earlier versions gave last."""
+    """Return the folders in which a run on this data may have begun, those with names by earlier versions last."""
     path = Path(data).resolve()
     numbered = []
     for place in (
         RUNS.iterdir() if RUNS.is_dir() else ()
-    ):  # a run that was removed leaves a gap, behind which others may be
+    ):  # a removed run leaves a gap, so later numbers are searched too
         if found := re.fullmatch(rf"{re.escape(name)}-([0-9]{{1,4}})", place.name):
             numbered.append((int(found[1]), place))
     earlier = [RUNS / other for other in (path.name, path.stem) if other and other != name]
@@ -83,12 +83,12 @@ def _existing(name: str, data: str | Path) -> list[Path]:
 def _content(folder: RunFolder) -> dict | None:
     try:
         return folder.read()
-    except UserError:  # told when this run is opened
+    except UserError:  # reported when this run is opened
         return None
 
 
 def _is_of(run: Path, content: dict, data: str | Path) -> bool:
-    """Return True if a run was trained on the content of this data, wherever that was: it is opened as the run opened its own."""
+    """Return True if a run was trained on the content of this data, at any location: it is opened as the run opened its own."""
     try:
         with told("another recipe"):
             source = Source.remembered(data, asked_of(content, run, data))

@@ -1,4 +1,4 @@
-"""What is measured for a run's health, on tensors: see `health` for what it means."""
+"""Measurements of a run's health, on tensors: see `health` for their interpretation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from organza.training.state import TrainState, change, glimpse
 
 
 def distinct(made: Tensor) -> float:
-    """The share of samples, uint8 [N, ...], that no other equals to the bit.
+    """Return the share of samples, uint8 [N, ...], without an exact copy among the others.
 
     >>> distinct(torch.tensor([[1], [1], [2], [3]], dtype=torch.uint8))
     0.5
@@ -32,12 +32,13 @@ def distinct(made: Tensor) -> float:
 
 
 def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple[Tensor, Tensor]]) -> float | None:
-    """How far D places unseen reals from training ones, on the way to fakes, by medians of logits; None where it tells nothing apart.
+    """Compute the position of unseen reals between training reals (0) and fakes (1), by D's median logits; None if D sees no difference.
 
     (D(training) - D(unseen)) / (D(training) - D(fake)): Karras et al. 2020, arXiv:2006.06676, equation 1.
 
     Args:
-        trained, unseen: what D says of reals and fakes, [N, ...] each, for every duel.
+        trained: D's logits of training reals and fakes, [N, ...] each, for every duel.
+        unseen: D's logits of unseen reals and fakes, in the same form.
 
     >>> one, half, none = (torch.full((4,), value) for value in (1.0, 0.5, 0.0))
     >>> overfitting([(one, none)], [(half, none)])
@@ -51,10 +52,11 @@ def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple
 
 
 def repeating(real: np.ndarray, made: Tensor) -> float | None:
-    """The share of samples that nearly repeat another, less three of its errors; None of too few.
+    """Return the share of samples that nearly repeat another, less three of its errors; None for too few samples.
 
     Args:
-        real, made: uint8 [N, ...]; by thumbnails of both.
+        real: real images, uint8 [N, ...], compared by thumbnails.
+        made: samples, uint8 [N, ...], compared by thumbnails.
 
     >>> real = np.random.default_rng(0).integers(0, 255, (100, 8, 8, 1), dtype=np.uint8)
     >>> round(repeating(real, torch.from_numpy(real[:3]).repeat(40, 1, 1, 1)), 2)
@@ -71,14 +73,14 @@ def repeating(real: np.ndarray, made: Tensor) -> float | None:
 def examined(
     state: TrainState, check: Check, scores: Mapping[str, Estimate], made: Tensor, against: str | None
 ) -> Vitals:
-    """What an evaluation tells of a run's health, with what the steps since the last one told.
+    """Return the health measurements of an evaluation and of the steps since the last one.
 
     Args:
-        state: of the run.
+        state: training state of the run.
         check: the evaluation.
-        scores: all that it measured.
-        made: the samples, uint8 [N, ...].
-        against: which reals they were compared with; None where nothing was.
+        scores: all scores of the evaluation.
+        made: samples, uint8 [N, ...].
+        against: reals that they were compared with; None if there were none.
     """
     game, variety, pulse = state.game, scores.get("variety"), state.pulse
     known, again, unseen = None, None, verdicts(state)
@@ -88,7 +90,7 @@ def examined(
         if against == "held-out":
             positions = range(JUDGED)
             seen = state.data.at(positions) | state.latents("judged", positions)
-            known = overfitting(tried(game, state.machine.take(seen)), unseen)
+            known = overfitting(tried(game, state.accelerator.take(seen)), unseen)
             again = repeating(state.data.real(), made)
     average = state.average.network if state.recipe.average else None
     return Vitals(
@@ -113,7 +115,7 @@ def examined(
 
 
 def glanced(state: TrainState) -> Vitals:
-    """Return what the steps since the last line of stats tell of a run's health, without an evaluation."""
+    """Return the health measurements of the steps since the last line of stats, without an evaluation."""
     sums = state.sums
     apart = [abs(real - fake) for real, fake in zip(sums.get("D(x)", ()), sums.get("D(G(z))", ()), strict=True)]
     return Vitals(

@@ -1,4 +1,4 @@
-"""What a run would be, without running it: the resolved recipe, its size, its cost, its memory and its time, measured on a few steps."""
+"""Dry run: the resolved recipe with its size, cost, memory and time, measured on a few steps."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from organza.training.step import train_step
 
 
 def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
-    """The resolved recipe as JSON, and its figures in words."""
-    machine = choose(asked.device)
-    (recipe, reasons), before = resolve(asked, machine, progress)
+    """Return the resolved recipe as JSON, and its figures in words."""
+    accelerator = choose(asked.device)
+    (recipe, reasons), before = resolve(asked, accelerator, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
-    machine = faster(recipe, data, machine)
-    rate = max(rates(recipe, data, machine, 1.5).values())
+    accelerator = faster(recipe, data, accelerator)
+    rate = max(rates(recipe, data, accelerator, 1.5).values())
     planned = budget.planned(len(data.parts.train), rate)
     game = recipe.build(data)
     channels, *space = data.shape
@@ -45,12 +45,12 @@ def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",
         f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",
-        f"device          {machine}",
+        f"device          {accelerator}",
         f"speed           {rate:.1f} images/s on this machine now",
         f"memory          {peak_memory() / 1e6:,.0f} MB at the peak so far",
         f"budget          {budget.text}: about {planned:,} images ({planned / len(data.parts.train):.1f} passes), {words(planned / rate)}",
         f"run folder      {asked.folder.path}"
-        + (" (a run is there already and would go on)" if RunFolder(asked.folder.path).exists else ""),
+        + (" (it holds a run, which would be resumed)" if RunFolder(asked.folder.path).exists else ""),
         *filter(None, [asked.chosen.note]),
         "Nothing was written.",
     ]
@@ -58,12 +58,12 @@ def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
 
 
 def count(network: nn.Module) -> int:
-    """The number of weights."""
+    """Return the number of weights."""
     return sum(weight.numel() for weight in network.parameters())
 
 
 def cost(recipe: Recipe, data: Batches) -> float:
-    """Floating-point operations that a training step spends on each image, counted while one is done."""
+    """Count the floating-point operations that a training step spends on each image."""
     state = trial(recipe, data)
     with Counter() as counter:
         train_step(state)
@@ -71,7 +71,7 @@ def cost(recipe: Recipe, data: Batches) -> float:
 
 
 class Counter(TorchDispatchMode):
-    """Counts floating-point operations. torch's own FlopCounterMode also hooks every module, which penalties on gradients do not bear."""
+    """Counter of floating-point operations. torch's own FlopCounterMode also hooks every module, which gradient penalties forbid."""
 
     def __init__(self) -> None:
         super().__init__()

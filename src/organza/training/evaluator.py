@@ -1,4 +1,4 @@
-"""The referee: measures the generator against held-out real data while it trains, and how well D tells the two apart."""
+"""Evaluation during training: the generator against held-out real data, and the accuracy of D."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from organza.seeding import MICROBATCH
 from organza.training.state import TrainState
 
 JUDGED = 256
-"""Pairs of real and made items that the discriminator is tried on."""
+"""Number of real and of generated items for the accuracy of D."""
 Duels = list[tuple[Tensor, Tensor]]
-"""What D says of real and of made data, [N, ...] logits each, for every duel of a game."""
+"""D's logits of real and of generated data, [N, ...] each, for every duel of a game."""
 
 
-class Referee:
-    """Holds the features of the real images that the players never see.
+class Evaluator:
+    """Evaluator that holds the features of the held-out real images.
 
     Args:
-        extractor: pictures to features.
-        data: the batches, whose reference items are compared with; features are cached beside them.
-        samples: how many generated images are compared.
+        extractor: feature extractor.
+        data: training batches, whose reference items are compared with; their features are cached.
+        samples: number of generated images to compare.
     """
 
     def __init__(self, extractor: Extractor, data: Batches, samples: int = 500):
@@ -45,19 +45,19 @@ class Referee:
         self.against = "held-out" if len(data.parts.held_out) else "training"
         real = data.real()
         self.features = cached_features(extractor, real, data.reference_key, data.directory.parent)
-        self.wanted: Tensor | None = None  # features of the targets, where items have any
+        self.wanted: Tensor | None = None  # features of the targets, if items have any
         self.data = data
         self.cost = self._measured(real[:64])
 
     def _measured(self, pictures: np.ndarray) -> float:
-        """The seconds that looking at the samples of one evaluation will take."""
+        """Estimate the seconds that the features of one evaluation's samples take."""
         start = time.perf_counter()
         self.extractor(pictures)
         return (time.perf_counter() - start) * self.samples / len(pictures)
 
     @cached_property
     def damage(self) -> dict[str, Estimate]:
-        """Return the distances of damaged real images from real ones, the measure of all others here; empty for volumes."""
+        """Return the distances of damaged real images from real ones, as units for other distances; empty for volumes."""
         real, data = self.data.real(), self.data
         if real.ndim != 4 or min(real.shape[1:3]) < CUTS:
             return {}
@@ -65,11 +65,11 @@ class Referee:
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
     def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
-        """The distances of generated pictures, uint8 [N, H, W, C], or volumes from the real ones, and how much they vary.
+        """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real ones, and their variety.
 
         Args:
-            made: what is measured.
-            target: what should have been made, the same each time, where there is such a thing: how near each is to its own.
+            made: generated images or volumes.
+            target: targets, the same each time, if there are any: adds the distance of each image from its own.
         """
         features = self.extractor(made.numpy())
         found = evaluate(self.features, features)
@@ -83,13 +83,13 @@ class Referee:
         return found | faithfulness(made, target) | {"perceptual": estimate(perceptual(features, self.wanted))}
 
     def card(self, seed: int) -> dict[str, Any]:
-        """What the numbers depend on; numbers with unlike cards must not be compared."""
+        """Return the conditions of the numbers; numbers with different cards must not be compared."""
         return asdict(Card(self.extractor.card(), len(self.features), self.samples, self.against, seed))
 
 
 @torch.no_grad()
 def tried(game: Game, batch: Batch) -> Duels:
-    """What D says of a batch and of what is made of it; a few items at a time, since large translators fill the memory."""
+    """Return D's logits of a batch and of G's output for it; computed in small parts, since large translators fill the memory."""
     count = len(next(iter(batch.values())))
     some = [slice(start, min(start + MICROBATCH, count)) for start in range(0, count, MICROBATCH)]
     parts = [_logits(game, {name: value[part] for name, value in batch.items()}) for part in some]
@@ -100,27 +100,27 @@ def tried(game: Game, batch: Batch) -> Duels:
 
 
 def verdicts(state: TrainState) -> Duels:
-    """Return what D says of reference items and of fakes, once for each instant: an evaluation asks, and the checkpoint behind it."""
+    """Return D's logits of reference items and of fakes, computed once at each position, for the evaluation and its checkpoint."""
     if state.tried_at != state.images:
         positions = range(JUDGED)
         with state.averaged():
-            batch = state.machine.take(state.data.referenced(positions) | state.latents("judged", positions))
+            batch = state.accelerator.take(state.data.referenced(positions) | state.latents("judged", positions))
             state.keep_duels(tried(state.game, batch))
     return state.duels
 
 
 def neutral(state: TrainState) -> float:
-    """Return the logit of an even chance: the loss's own, or half-way between held-out reals and fakes where only differences count."""
+    """Return the logit of an even chance: the loss's own, or half-way between held-out reals and fakes if only differences count."""
     own = state.game.adversarial.neutral
     return middle(*verdicts(state)[0]) if own is None else own
 
 
 def accuracy(duels: Duels, neutral: float | None) -> tuple[float, float]:
-    """The share of reals and fakes that D tells apart rightly, and its standard error: 1/2 at the equilibrium of the game.
+    """Compute the accuracy of D on reals and fakes, and its standard error: 1/2 at the equilibrium of the game.
 
     Args:
-        duels: what D says.
-        neutral: the logit of an even chance; None where only differences count.
+        duels: D's logits.
+        neutral: logit of an even chance; None if only differences count.
 
     >>> accuracy([(torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 3.0]))], 0.0)[0]
     0.75
@@ -134,7 +134,7 @@ def accuracy(duels: Duels, neutral: float | None) -> tuple[float, float]:
 
 
 def middle(real: Tensor, fake: Tensor) -> float:
-    """The logit of an even chance where only differences count: half-way between reals and fakes."""
+    """Return the logit of an even chance if only differences count: half-way between reals and fakes."""
     return (real.mean() + fake.mean()).item() / 2
 
 

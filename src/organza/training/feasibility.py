@@ -1,5 +1,5 @@
-"""Can a recipe be trained on data? Its networks are built without the memory that they would take; where a size does not suit them, the
-nearest ones that do are named.
+"""Feasibility of a recipe on data. Its networks are built without memory; if a size does not suit them, the nearest suitable sizes
+are named.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from organza.memory import memory
 from organza.recipe import Recipe
 
 LEAST = 8
-"""Pixels of a side: smaller pictures hold nothing that a network could halve and double."""
+"""Least pixels on each side: smaller images have nothing for a network to halve and double."""
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-"""Networks halve pictures, so sides that suit them are multiples of a power of 2."""
+"""Step of suitable sides, since networks halve images."""
 CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
 
 
 def require_size(size: str | int | None) -> None:
-    """Check that a size asked for is one of pictures that can be trained on.
+    """Check that a requested size is valid for training images.
 
     Raises:
-        UserError: it is no size, or a side is below 8 pixels.
+        UserError: if it is not a size, or a side is below 8 pixels.
     """
     if size is not None and min(parse_size(str(size))) < LEAST:
         raise UserError(f"--size is {size}; each side must be at least {LEAST} pixels.")
 
 
 def feasible(recipe: Recipe, data: Batches) -> None:
-    """Check that a recipe can be built for data, and its optimizers for it.
+    """Check that a recipe and its optimizers can be built for data.
 
     Raises:
-        UserError: it cannot, or its weights need more memory than this machine has. Where only the size is wrong, those near it that suit
-            are named.
+        UserError: if they cannot, or the weights need more memory than this machine has. If only the size is wrong, names the nearest
+            suitable ones.
     """
     try:
         needed = _built(recipe, data)
@@ -49,12 +49,12 @@ def feasible(recipe: Recipe, data: Batches) -> None:
         raise
     if needed > (has := memory()):
         raise UserError(
-            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory, and there are {has / 1e9:,.0f}: choose a smaller width."
+            f"The networks of {recipe.name} need {needed / 1e9:,.0f} GB of memory; there are {has / 1e9:,.0f} GB. Choose a smaller width."
         )
 
 
 def _built(recipe: Recipe, data: Batches) -> int:
-    """Return the bytes that a recipe's weights need in training: themselves, gradients and two moments."""
+    """Return the bytes of a recipe's weights in training: weights, gradients and two moments."""
     with told(CANNOT.format(name=recipe.name)), outlined():
         game = recipe.build(data)
         for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
@@ -63,7 +63,7 @@ def _built(recipe: Recipe, data: Batches) -> int:
 
 
 def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
-    """Yield the nearest size below that suits a recipe, and the nearest above, as far as there are any."""
+    """Yield the nearest smaller size that suits a recipe, and the nearest larger one, if there are any."""
     for down in (True, False):
         for step in STEPS:
             sides = tuple(

@@ -1,4 +1,4 @@
-"""How a run starts, or goes on: data, recipe, plan and folder are brought together, and what does not fit is said."""
+"""Launch of a run, new or resumed: brings data, recipe, plan and folder together, and reports what does not fit."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from organza.run.events import Begun, Busy, Event, Warned
 from organza.run.folder import RunFolder
 from organza.run.forms import positive
 from organza.training import auto, fine_tune, snapshot
-from organza.training.accelerator import CPU, Machine, choose, versions
+from organza.training.accelerator import CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.evaluator import Referee
+from organza.training.evaluator import Evaluator
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
@@ -44,22 +44,24 @@ from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 
 DEFAULT_BUDGET = "20m"
-FEW = 500  # images; below, a generator mostly learns to repeat them
+OURS = ("organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation")
+"""Packages in which no setting of a recipe can be at fault while the machine is measured."""
+FEW = 500  # images; a generator trained on fewer mostly repeats them
 
 
 def train(
     data: str | Path, run: str | Path | None = None, show: Callable[[Event], None] | None = None, **request: Any
 ) -> Run:
-    """Train a generator on a folder of images, or go on where the run was left, and return it.
+    """Train a generator on a folder of images, or resume the run, and return it.
 
     Args:
-        data: a folder, a zip or an array file of images.
-        run: the run's folder; runs/<name of the data> by default.
-        show: is told of each event; nothing is shown by default.
+        data: folder, zip or array file of images.
+        run: run folder; runs/<name of the data> by default.
+        show: callback that receives each event; nothing is displayed by default.
         request: other fields of `TrainArgs`: recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device and more.
 
     Raises:
-        UserError: for anything the user can mend.
+        UserError: for any mistake that the user can fix.
 
     >>> run = train("photos", budget="10m")    # doctest: +SKIP
     """
@@ -71,38 +73,40 @@ def train(
 
 
 def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator[Event]:
-    """The events of a run from its preparation to its end. The run is locked meanwhile."""
-    folder, machine = asked.folder, choose(asked.device)
+    """Yield the events of a run from its preparation to its end. The run is locked in the meantime."""
+    folder, accelerator = asked.folder, choose(asked.device)
     Budget.parse(asked.budget or DEFAULT_BUDGET)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
-            f"--on-collapse is {asked.on_collapse}; it can be {', '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
+            f"--on-collapse is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
     start = fine_tune.origin(asked)
     asked = fine_tune.prepared(asked, start)
-    (recipe, reasons), before = resolve(asked, machine, progress)
+    (recipe, reasons), before = resolve(asked, accelerator, progress)
     data = open_data(asked, recipe, before, progress)
-    feasible(recipe, data)  # what does not fit the data is said before anything is written
+    feasible(recipe, data)  # reports a misfit before anything is written
     folder.begin(anew=before is None)
     with folder.hold(), ExitStack() as settings:
         if before is None:
-            folder.require_free()  # another process may have looked, too, before this one held it
+            folder.require_free()  # another process may have checked before this one took the lock
         yield from _warnings(data, recipe)
         if asked.chosen.note:
             yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
-        referee = _referee(asked, data)
-        settings.enter_context(threaded(_threads(asked, before, recipe, data, machine)))
-        machine = faster(recipe, data, machine)
-        with told(CANNOT.format(name=recipe.name)):
-            plan = _plan(asked, before, recipe, data, referee, machine)
+        evaluator = _evaluator(asked, data)
+        with told(CANNOT.format(name=recipe.name), ours=OURS):
+            settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator)))
+            accelerator = faster(recipe, data, accelerator)
+            plan = _plan(asked, before, recipe, data, evaluator, accelerator)
         if before is None:
             folder.require_free()  # measuring took seconds
-            folder.write(_content(asked, recipe, data, plan, machine) | {"chosen": reasons} | fine_tune.noted(start))
+            folder.write(
+                _content(asked, recipe, data, plan, accelerator) | {"chosen": reasons} | fine_tune.noted(start)
+            )
         remember(folder.path, asked.data)
-        state = TrainState(recipe, data, plan, data.seed, machine)
-        chosen = reasons or (before or {}).get("chosen")  # who named a recipe is not given another
-        fallback = _fallback(recipe, data, machine) if chosen else None
+        state = TrainState(recipe, data, plan, data.seed, accelerator)
+        chosen = reasons or (before or {}).get("chosen")  # a recipe that the user named is never replaced
+        fallback = _fallback(recipe, data, accelerator) if chosen else None
         yield from go_on(state, folder, before, plan)
         require_room(folder.checkpoints, snapshot.weight(state.game))
         if start is not None:
@@ -115,45 +119,47 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
             f"{recipe.name}, {plan.images:,} images planned",
             images=state.images,
         )
-        lines = (*_headline(recipe, data, plan, folder, machine), *reasons)
+        lines = (*_headline(recipe, data, plan, folder, accelerator), *reasons)
         yield Begun(lines, state.images, plan.images, tuple(state.history))
         treatment = Treatment(folder, asked.on_collapse, fallback)
-        events = Trainer(state, folder, referee, treatment, asked.metadata).events()
+        events = Trainer(state, folder, evaluator, treatment, asked.metadata).events()
         for event in reported(events, folder, data, recipe) if asked.report else events:
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=state.images)
             yield event
 
 
-def _threads(asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, machine: Machine) -> int:
-    """Those that the run began with, as other numbers round differently; those that are measured to do, where the clock decides anyhow."""
+def _threads(
+    asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, accelerator: Accelerator
+) -> int:
+    """Return the run's own number of threads, as others round differently; for a new run with a time budget, the measured best."""
     here = torch.get_num_threads()
     if before:
         return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
     if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
-        return here  # the same command makes the same bytes
-    return fewest(rates(recipe, data, machine))
+        return here  # so that the same command gives the same bytes
+    return fewest(rates(recipe, data, accelerator))
 
 
-def _fallback(recipe: Recipe, data: Batches, machine: Machine) -> Callable[[], tuple[Recipe, float]] | None:
-    """Return what measures the recipe to take where this one cannot be cured."""
+def _fallback(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Callable[[], tuple[Recipe, float]] | None:
+    """Return a function that measures the recipe to use if this one cannot be cured, or None."""
     other = fallback_for(recipe, data)
-    return None if other is None else lambda: (other, measure(trial(other, data, machine), 1.0))
+    return None if other is None else lambda: (other, measure(trial(other, data, accelerator), 1.0))
 
 
 def _known_threads(before: dict[str, Any]) -> int | None:
-    """The threads that a run began with, where it tells of a number that can be."""
+    """Return the number of threads that a run began with, or None if it is not valid."""
     known = before["versions"].get("threads")
     return known if positive(known) else None
 
 
 def resolve(
-    asked: TrainArgs, machine: Machine, progress: Progress | None = None
+    asked: TrainArgs, accelerator: Accelerator, progress: Progress | None = None
 ) -> tuple[Choice, dict[str, Any] | None]:
-    """The recipe to train, with the reasons where it was chosen for the user, and what recipe.json of an earlier part of this run says.
+    """Return the recipe to train, with the reasons if it was chosen automatically, and the recipe.json of an earlier part of this run.
 
     Raises:
-        UserError: where the folder holds a run of another recipe; the first difference is named.
+        UserError: if the folder holds a run of another recipe; names the first difference.
     """
     require_size(asked.size)
     folder = asked.folder
@@ -165,7 +171,7 @@ def resolve(
     else:
         source = Source.remembered(asked.data, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, Pace(machine))
+        choice = recipe_for(source, budget, Pace(accelerator))
     recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
         require_same(folder, before, recipe)
@@ -177,10 +183,10 @@ def resolve(
 def open_data(
     asked: TrainArgs, recipe: Recipe, before: dict[str, Any] | None, progress: Progress | None = None
 ) -> Batches:
-    """The data that the request names, laid out as the recipe wants it, of the size and channels of the run so far.
+    """Open the data in the layout of the recipe, with the size and channels of the run so far.
 
     Raises:
-        UserError: where there is too little, all is alike, or the data changed since the run began.
+        UserError: if there is too little data, all items are equal, or the data changed since the run began.
     """
     wishes = asked.wishes()
     if before:
@@ -188,15 +194,15 @@ def open_data(
         for name, now in wishes.items():
             if now is not None and now != known[name]:
                 raise UserError(
-                    f"{asked.folder.path} was begun with {name} {known[name]}; for {name} {now} name another folder with --run."
+                    f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with --run."
                 )
         own = asked_of(before, asked.folder.path, asked.data) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
     data = recipe.data(Source.remembered(asked.data, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run goes on with"
-            f" the {data.unit} it began with: move new ones elsewhere and put back the others, or begin a new one with another --run."
+            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
+            f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another --run."
         )
     return data
 
@@ -217,11 +223,11 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         )
 
 
-def _referee(asked: TrainArgs, data: Batches) -> Referee | None:
-    if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three of a kind
+def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
+    if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three items in each
         return None
     volumes = len(data.shape) == 4
-    return Referee(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
+    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
 
 
 def _plan(
@@ -229,19 +235,19 @@ def _plan(
     before: dict[str, Any] | None,
     recipe: Recipe,
     data: Batches,
-    referee: Referee | None,
-    machine: Machine,
+    evaluator: Evaluator | None,
+    accelerator: Accelerator,
 ) -> Plan:
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-    # Only a time needs a good guess at the images it comes to, and a short one can do with less.
-    state = trial(recipe, data, machine)
+    # Only a time budget needs a good estimate of its images, and a short one needs less.
+    state = trial(recipe, data, accelerator)
     rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
-    return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, referee))
+    return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, evaluator))
 
 
-def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, machine: Machine) -> dict[str, Any]:
+def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, accelerator: Accelerator) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
     height, width = data.shape[-2:]
     return {
@@ -257,22 +263,24 @@ def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, machin
             follow_links=bool(asked.follow_links),
         ).wishes(),
         "plan": vars(plan),
-        "versions": versions(machine),
+        "versions": versions(accelerator),
     }
 
 
-def _headline(recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, machine: Machine) -> tuple[str, ...]:
+def _headline(
+    recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, accelerator: Accelerator
+) -> tuple[str, ...]:
     channels, *space = data.shape
     held = len(data.parts.held_out)
     return (
         f"{data.count:,} {data.unit}, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
         + (
-            f"{held:,} held out to measure against"
+            f"{held:,} held out for evaluation"
             if held
-            else "too few to hold any out: measured against the training images"
+            else "too few to hold any out: evaluated against the training images"
         ),
         f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
-        + ("" if machine == CPU else f", on {machine}")
+        + ("" if accelerator == CPU else f", on {accelerator}")
         + (", one thread" if torch.get_num_threads() == 1 else f", {torch.get_num_threads()} threads"),
         f"run folder {folder.path}",
     )

@@ -1,4 +1,4 @@
-"""Loggers: consumers of a run's events that tell other programs of them. Their packages are extras, imported when they are asked for.
+"""Loggers: consumers of a run's events that report to other programs. Their packages are extras, imported on demand.
 
 >>> import organza
 >>> organza.train("photos", "runs/photos", show=tensorboard("runs/photos"))    # doctest: +SKIP
@@ -17,17 +17,17 @@ from organza.media.images import grid
 from organza.run.events import Evaluated, Event, Sampled, Stopped, Tick
 
 POINTS = 400
-"""Points of a curve in a whole run: a step is told when so much of the run has passed since the last."""
+"""Points of a curve in a whole run: a step is logged after this fraction of the run since the last."""
 Logger = Callable[[Event], None]
 
 
 class Scalars:
-    """What the loggers have in common: which events become numbers, and which a picture.
+    """Common part of the loggers: the numbers and images in events.
 
     Args:
-        scalars: is given (names to numbers, images seen).
-        picture: is given (a uint8 [H, W, C] sheet of samples, images seen).
-        close: is called at the end.
+        scalars: function of (names to numbers, images seen).
+        picture: function of (a uint8 [H, W, C] sample grid, images seen).
+        close: function to call at the end.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Scalars:
 
 
 def measured(line: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of an evaluation, each with its error beside it.
+    """Return the numbers of an evaluation, each with its error.
 
     >>> measured({"images": 10, "mmd": {"value": 0.5, "error": 0.1}})
     {'held-out/mmd': 0.5, 'held-out/mmd error': 0.1}
@@ -65,15 +65,15 @@ def measured(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 def tensorboard(run: str | Path) -> Logger:
-    """Writes RUN/tensorboard: `tensorboard --logdir RUN` shows it.
+    """Return a logger to RUN/tensorboard, for `tensorboard --logdir RUN`.
 
     Raises:
-        UserError: the package tensorboard is missing.
+        UserError: if the package tensorboard is missing.
     """
     _needed("tensorboard")
 
     @cache
-    def writer() -> Any:  # opened when there is something to write: the run's folder is made by then
+    def writer() -> Any:  # opened at the first write, when the run folder exists
         return import_module("torch.utils.tensorboard").SummaryWriter(str(Path(run) / "tensorboard"))
 
     def scalars(values: Mapping[str, float], images: int) -> None:
@@ -87,10 +87,10 @@ def tensorboard(run: str | Path) -> Logger:
 
 
 def wandb(run: str | Path) -> Logger:
-    """Tells Weights & Biases, as its own settings say (WANDB_PROJECT, WANDB_MODE=offline, ...).
+    """Return a logger to Weights & Biases, with its own settings (WANDB_PROJECT, WANDB_MODE=offline, ...).
 
     Raises:
-        UserError: the package wandb is missing.
+        UserError: if the package wandb is missing.
     """
     module = _needed("wandb")
     session = module.init(name=Path(run).resolve().name)
@@ -108,7 +108,7 @@ LOGGERS: dict[str, Callable[[str | Path], Logger]] = {"tensorboard": tensorboard
 
 
 def logged(events: Iterator[Event], logger: Logger) -> Iterator[Event]:
-    """The same events, each told to a logger first."""
+    """Yield the same events, each logged first."""
     for event in events:
         logger(event)
         yield event

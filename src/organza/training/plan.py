@@ -1,4 +1,4 @@
-"""The plan of a run: the images its budget comes to, and how often it looks at itself. Made once, kept in recipe.json."""
+"""The plan of a run: the images of its budget, and the intervals of samples, evaluations and checkpoints. Kept in recipe.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from organza.errors import UserError
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a run may take: in images seen, in passes over the data, or in seconds of the clock.
+    """Length of a run: in images seen, in passes over the data, or in seconds.
 
     >>> Budget.parse("1h30m").seconds, Budget.parse("500kimg").images, Budget.parse("20epochs").epochs
     (5400.0, 500000, 20.0)
@@ -24,10 +24,10 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read 90s, 10m, 1h30m, 20000img, 500kimg, 2Mimg or 20epochs.
+        """Parse 90s, 10m, 1h30m, 20000img, 500kimg, 2Mimg or 20epochs.
 
         Raises:
-            UserError: for anything else, and for nothing at all.
+            UserError: if the text has another form, or the budget is zero.
         """
         clean = text.strip().replace(" ", "").replace("_", "").replace(",", "")
         budget = None
@@ -51,14 +51,14 @@ class Budget:
         return budget
 
     def planned(self, items: int, rate: float) -> int:
-        """The images this budget comes to, for data of so many items at so many images a second."""
+        """Return the images of this budget, for a number of items and a speed in images a second."""
         if self.images is not None:
             return self.images
         return max(1, round(self.epochs * items if self.epochs is not None else (self.seconds or 0) * rate))
 
 
 class Crossed(NamedTuple):
-    """What is due, having gone from one count of images to another."""
+    """Work that is due after a change of the images seen."""
 
     stats: bool
     sample: bool
@@ -67,12 +67,12 @@ class Crossed(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What things take on this machine.
+    """Costs on this machine.
 
     Args:
-        rate: images a second, while training.
-        evaluation: seconds of one evaluation, with the sheet of samples and the checkpoint that come with it.
-        sheet: seconds of a sheet of samples by itself.
+        rate: images a second in training.
+        evaluation: seconds of one evaluation, with its sample grid and checkpoint.
+        sheet: seconds of a sample grid by itself.
     """
 
     rate: float
@@ -82,18 +82,18 @@ class Costs(NamedTuple):
 
 INTERVALS = ("stats_every", "sample_every", "evaluate_every", "save_every")
 TOLERATED = 0.1
-"""Of the images planned: a plan that is wrong by less is left alone, as schedules hardly move."""
+"""Error of the planned images below which a plan is kept, as schedules hardly change."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """For how long, and how often to look.
+    """Length of a run, and its intervals.
 
     Args:
-        budget: as the user wrote it.
-        images: the images it comes to; schedules are fractions of it.
-        seconds: where the clock decides, how many.
-        stats_every, sample_every, evaluate_every, save_every: in images.
+        budget: budget as the user wrote it.
+        images: images of the budget; schedules are fractions of them.
+        seconds: seconds of a time budget, else None.
+        stats_every, sample_every, evaluate_every, save_every: intervals in images.
     """
 
     budget: str
@@ -105,7 +105,7 @@ class Plan:
     save_every: int
 
     def crossed(self, before: int, after: int) -> Crossed:
-        """What is due, having gone from `before` to `after` images seen.
+        """Return the work that is due between `before` and `after` images seen.
 
         >>> Plan("1kimg", 1000, None, 100, 250, 500, 500).crossed(90, 260)
         Crossed(stats=True, sample=True, evaluate=False, save=False)
@@ -114,7 +114,7 @@ class Plan:
         return Crossed(*(before // e < after // e for e in every))
 
     def of(self, images: int) -> Plan:
-        """Return the same plan for other images, its intervals in proportion.
+        """Return the same plan for another number of images, with its intervals in proportion.
 
         >>> Plan("10m", 1000, 600.0, 10, 250, 500, 500).of(2000).evaluate_every
         1000
@@ -123,11 +123,11 @@ class Plan:
         return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in INTERVALS})
 
     def corrected(self, images: int, seconds: float) -> Plan:
-        """Return the plan for what the clock really allows, where the guess at the speed was wrong by more than `TOLERATED`.
+        """Return the plan for the time that is left, if the estimated speed was wrong by more than `TOLERATED`.
 
         Args:
-            images: seen.
-            seconds: that they took.
+            images: images seen.
+            seconds: training time for them.
 
         >>> plan = Plan("10m", 24_000, 600.0, 120, 3000, 6000, 3000)
         >>> plan.corrected(3000, 150.0).images, plan.corrected(3000, 76.0) is plan
@@ -140,17 +140,17 @@ class Plan:
 
 
 def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
-    """A plan for a budget: about 20 evaluations and 40 sheets of samples, fewer where they would cost more than their share of the time.
+    """Return a plan for a budget: about 20 evaluations and 40 sample grids, fewer if they would exceed their share of the time.
 
-    All that is not training should cost less than a twentieth: evaluations with their checkpoints aim at 2 % of the time, sheets
-    at 0.4 %, and cost as much again for theirs; the rest is for the start and the end. There are two evaluations whatever they cost, the
-    second at the end, and a sheet before each. Each evaluation falls on a sheet: both need the same preparation of G.
+    Everything other than training should take less than a twentieth: evaluations with their checkpoints aim at 2 % of the time, sample
+    grids at 0.4 %, and cost as much again for theirs; the rest is for the start and the end. There are always two evaluations, the
+    second at the end, with a sample grid before each. Each evaluation coincides with a sample grid: both need the same preparation of G.
 
     Args:
-        budget: what the user allows.
-        items: images to train on.
+        budget: the user's budget.
+        items: number of training images.
         batch: images in a step.
-        costs: measured on a few steps.
+        costs: costs measured on a few steps.
 
     >>> plan = make_plan(Budget.parse("10m"), 20_000, 32, Costs(rate=40.0, evaluation=3.0, sheet=0.5))
     >>> plan.images, plan.evaluate_every, plan.sample_every
@@ -160,9 +160,9 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
     duration = images / costs.rate
     looks = min(20, max(2, _within(0.02 * duration, costs.evaluation)))
     between = min(40 // looks - 1, max(1, _within(0.004 * duration, looks * costs.sheet)))
-    sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up: the last look is the one at the end
+    sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up, so that the last one is at the end
     evaluate_every = sample_every * (between + 1)
-    # A kill costs what was done since the last checkpoint: no more than between two sheets, and five minutes at most.
+    # A kill loses the work since the last checkpoint: at most the time between two sample grids, and five minutes.
     save_every = max(batch, min(sample_every, round(300 * costs.rate)))
     stats_every = max(batch, images // 200)
     return Plan(budget.text, images, budget.seconds, stats_every, sample_every, evaluate_every, save_every)

@@ -1,4 +1,4 @@
-"""What a user asks for when a run is trained."""
+"""Arguments of a training run."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ TEXTS = {"budget": "10m", "labels": "labels.csv:class", "device": "cpu", "on_col
 
 @dataclass(frozen=True)
 class TrainArgs:
-    """What a user asks for, on the command line or in Python. None means: as the run in the folder has it, else the default.
+    """Arguments of a training run, on the command line or in Python. None means the value of the run in the folder, else the default.
 
     Args:
-        data: a folder, a zip or an array file of images.
-        run: the run's folder; by default runs/<name of the data>, or runs/<name>-2 and so on where that belongs to other data.
-        recipe: a recipe's name, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
-        budget: a time (10m), images (500kimg) or passes (20epochs).
+        data: folder, zip or array file of images.
+        run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that belongs to other data.
+        recipe: name of a recipe, or a Recipe; None or "auto" chooses one by the data, the budget and the machine.
+        budget: time (10m), images (500kimg) or passes (20epochs).
         settings: field=value changes to the recipe.
         size: 64 or 96x64, width x height.
         channels: 1, 3 or 4.
-        labels: columns of labels.csv, or a table of labels: see `Source`.
+        labels: columns of labels.csv, or a label table: see `Source`.
         seed: random seed.
-        stop: rules that may end the run before its budget; None leaves the recipe's.
-        evaluate: measure the samples while training.
-        device: auto, cpu, cuda, cuda:1 or mps: see `accelerator.choose`. It is not remembered: a run may go on elsewhere.
-        report: write report.html at the end.
-        on_collapse: what is done about a grave illness: rollback (to the last good checkpoint with half the rate, then with another recipe
-            where auto chose this one, then the run ends), stop or continue. It is not remembered.
-        metadata: the sheets of samples say in their files that they are synthetic, by which weights and from which seed.
-        pages: of files with several pages or frames, "first" takes the first as an image, "all" each.
-        follow_links: read what links in the data folder lead to outside of it.
-        start: run or exported folder whose weights a new run begins with; recipe, size and channels are its own, too, by default.
+        stop: rules that may end the run before its budget; None uses the recipe's.
+        evaluate: True to evaluate the samples during training.
+        device: auto, cpu, cuda, cuda:1 or mps: see `accelerator.choose`. Not remembered, as a run may resume on another device.
+        report: True to write report.html at the end.
+        on_collapse: action on mode collapse or divergence: rollback (to the last good checkpoint with half the learning rate, then with
+            another recipe if auto chose this one, then the run ends), stop or continue. Not remembered.
+        metadata: True to mark the files of sample grids as synthetic, with weights and seed.
+        pages: "first" to use the first page or frame of a file as an image, "all" to use each.
+        follow_links: True to follow links in the data folder that lead outside of it.
+        start: run or exported folder whose weights a new run starts with; recipe, size and channels default to its own.
     """
 
     data: str | Path
@@ -85,16 +85,16 @@ class TrainArgs:
 
     @cached_property
     def chosen(self) -> DefaultRun:
-        """The run's folder, and a note where it could not bear the data's name. It is looked for once, before anything is written."""
+        """Run folder, with a note if its name differs from the data's. Determined once, before anything is written."""
         return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.data)
 
     @property
     def folder(self) -> RunFolder:
-        """The run's folder."""
+        """Run folder."""
         return self.chosen.folder
 
     def wishes(self) -> dict[str, Any]:
-        """Return what the user asked of the data, as recipe.json keeps it."""
+        """Return the data settings as recipe.json keeps them."""
         size = None if self.size is None else str(parse_size(str(self.size)))
         labels = None if self.labels is None else from_anywhere(self.labels)
         return {name: getattr(self, name) for name in WISHES} | {"size": size, "labels": labels}

@@ -1,4 +1,4 @@
-"""How a run goes on: from its newest checkpoint that is whole, and only as the run that it was."""
+"""Resuming of a run: from its newest intact checkpoint, and only with the same settings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def recorded_in(folder: RunFolder, before: dict[str, Any], own: Collection[str])
     """Return the recipe of a run.
 
     Args:
-        folder: of the run.
+        folder: run folder.
         before: content of its recipe.json.
         own: names of the user's own modules that it may name.
 
     Raises:
-        UserError: it holds no recipe.
+        UserError: if it holds no recipe.
     """
     try:
         return recorded(before["recipe"], own)
@@ -40,48 +40,48 @@ def recorded_in(folder: RunFolder, before: dict[str, Any], own: Collection[str])
 
 
 def require_same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:
-    """Check that a recipe is that of the run, as far as it decides what a step does.
+    """Check that a recipe is that of the run, in everything that affects a step.
 
     Raises:
-        UserError: it is another one; the first difference is named.
+        UserError: if it is another one; names the first difference.
     """
     own = recipes.modules_of(recipe)
     old = recorded_in(folder, before, own)
     if found := snapshot.differences(encode(old), encode(recipe), own):
         raise UserError(
             f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
-            "Name another folder with --run, or leave out --recipe and --set to go on with the old one."
+            "Name another folder with --run, or leave out --recipe and --set to resume with the old recipe."
         )
 
 
 def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, plan: Plan) -> Iterator[Event]:
-    """Restore the newest checkpoint that is whole, and say what was wrong with others and what can no longer be promised."""
+    """Restore the newest intact checkpoint, and report damaged ones and lost guarantees."""
     if before is None:
         return
-    began = CPU.facts() | before["versions"]  # what did not say where it was trained was trained on a CPU
-    for name, value in versions(state.machine).items():
-        if began.get(name, value) != value:  # a run of an earlier version wrote down less
+    began = CPU.facts() | before["versions"]  # earlier versions, which did not record the device, trained on a CPU
+    for name, value in versions(state.accelerator).items():
+        if began.get(name, value) != value:  # earlier versions recorded less
             yield Warned(
-                f"{printable(name)} was {printable(str(began[name]))} when the run began and is {value} now: it goes on, "
-                "but not to the same bits"
+                f"{printable(name)} was {printable(str(began[name]))} when the run began and is now {value}: the run continues, "
+                "but not bit-for-bit reproducibly"
             )
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
     state.rollbacks.extend(Rollback(**named(one, Rollback._fields)) for one in before.get("rollbacks", ()))
-    checkpoint.tidy(folder.checkpoints)  # a run that was killed in its last save makes no other
+    checkpoint.tidy(folder.checkpoints)  # remove traces of a run that was killed in its last save
     found = checkpoint.existing(folder.checkpoints)
     for directory in reversed(found):
         try:
             saved = checkpoint.load(directory)
             if abandoned(int(directory.name), _known_rollbacks(saved), state.rollbacks):
-                checkpoint.remove(directory)  # a rollback was cut short
+                checkpoint.remove(directory)  # a rollback was interrupted
                 continue
             snapshot.restore(state, saved, folder)
         except Damaged as damage:
             older = (
-                "going on from the checkpoint before"
+                "resuming from the checkpoint before"
                 if directory != found[0]
-                else "no other is left, so the run begins anew"
+                else "there is no other checkpoint, so the run begins again"
             )
             yield Warned(f"{damage}; {older}")
             continue
@@ -90,15 +90,15 @@ def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, p
 
 
 def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
-    """The rollbacks before a checkpoint was written. Raises Damaged where its manifest tells of no number."""
+    """Return the number of rollbacks before a checkpoint was written. Raises Damaged if its manifest has no valid number."""
     known = saved.facts.get("rollbacks", 0)
     if not natural(known):
-        raise Damaged(f"{saved.directory} tells of {str(known)[:40]} rollbacks, which cannot be")
+        raise Damaged(f"{saved.directory} has {str(known)[:40]} as its number of rollbacks, which is invalid")
     return known
 
 
 def already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped | None:
-    """Return the end of a run that is finished, lest it is trained further by accident; None for others."""
+    """Return the end of a finished run, so that it is not trained further by accident; None for others."""
     last = [line for line in lines_of(folder.events) if line.get("event") in ("stopped", "started", "resumed")][-1:]
     kind = last[0].get("kind") if last else None
     if not last or last[0]["event"] != "stopped" or last[0].get("images") != state.images:

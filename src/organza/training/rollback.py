@@ -1,11 +1,11 @@
-"""Going back: from an illness to the last good checkpoint, with one thing changed; at last to the beginning, with another recipe.
+"""Rollback after mode collapse or divergence: to the last good checkpoint with one change; finally to the beginning with another recipe.
 
-The first time the rates are halved, and where samples grew alike or D is blind the penalties are three times as strict. The second time
-the run begins anew with the recipe that the trainer was given for this, or goes back once more. After the third it ends, saved, and says
-how much time that spares.
+The first rollback halves the learning rates and, after mode collapse or with a blind D, makes the penalties three times as strict. The
+second restarts with the recipe that the trainer was given for this, or rolls back once more. After the third the run ends, saved, and
+reports the time that this spares.
 
-What was changed is a function of the images seen and of the list in recipe.json, so a rolled-back run resumes exactly, from any of its
-checkpoints; a checkpoint that was left behind is told by how many rollbacks it knew of.
+The changes are a function of the images seen and of the list in recipe.json, so a rolled-back run resumes exactly, from any of its
+checkpoints; an abandoned checkpoint is recognized by the number of rollbacks that it recorded.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from organza.training.state import Rollback, TrainState, current, factor, strict
 
 MOST = 3
 Reason = tuple[str, str] | None
-"""Why a run ends: the kind, and a sentence."""
+"""Reason for the end of a run: the kind, and a sentence."""
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What may be done about an illness.
+    """Permitted actions on mode collapse and divergence.
 
     Args:
-        folder: of the run.
+        folder: run folder.
         on_collapse: rollback, stop or continue.
-        fallback: function that returns another recipe to take, and its images a second; None for none.
+        fallback: function that returns another recipe to use, and its images a second; None for none.
     """
 
     folder: RunFolder
@@ -46,21 +46,21 @@ class Treatment:
 
 
 def treated(state: TrainState, treatment: Treatment) -> Generator[Event, None, Reason]:
-    """After an evaluation: what is done about a grave illness, as the user wished."""
+    """Act on grave findings of an evaluation, as the user chose."""
     ill = [found for found in findings(state.vitals) if found.grave] if state.vitals else []
     return (yield from answered(state, treatment, ill, state.vitals[:-1])) if ill else None
 
 
 def seen_ill(state: TrainState, before: int, stats: bool) -> list[Finding]:
-    """Return the illnesses that the steps show without an evaluation, once they are to be treated.
+    """Return the faults that the steps show without an evaluation, once they require a rollback.
 
-    An autoencoder that learned nothing is told at the end of its time alone; a jump at once, as it does not last and what it broke does;
-    all else where it shows `GLANCES` in a row.
+    An autoencoder that learned nothing is found at the end of its warm-up; a jump at once, since it is short but its damage remains;
+    all others after `GLANCES` consecutive checks.
 
     Args:
-        state: of the run.
+        state: training state of the run.
         before: images seen before the last step.
-        stats: a line of stats is due: the steps since the last one are looked at.
+        stats: True if a line of stats is due, to check the steps since the last one.
     """
     alone = state.recipe.generator_warmup
     if alone >= BEGINNING and before < alone <= state.images and (why := state.game.unready(state.data)):
@@ -78,13 +78,13 @@ def seen_ill(state: TrainState, before: int, stats: bool) -> list[Finding]:
 def answered(
     state: TrainState, treatment: Treatment, ill: Sequence[Finding], before: Sequence[Vitals]
 ) -> Generator[Event, None, Reason]:
-    """Do about an illness what the user wished.
+    """Act on faults as the user chose.
 
     Args:
-        state: of the run.
-        treatment: what may be done.
+        state: training state of the run.
+        treatment: permitted actions.
         ill: grave findings.
-        before: evaluations before it.
+        before: earlier evaluations.
     """
     if treatment.on_collapse == "continue":
         return None
@@ -106,19 +106,19 @@ def taken_back(
     stricter: bool = False,
     advice: str = "",
 ) -> Generator[Event, None, Reason]:
-    """Go back to the last good checkpoint with half the rate; the second time to the beginning with another recipe; then stop.
+    """Roll back to the last good checkpoint with half the learning rate; the second time restart with another recipe; then stop.
 
     Args:
-        state: of the run.
-        treatment: what may be done.
-        kind: of the illness.
-        why: in words.
-        latest: no checkpoint of more images will do; None takes the newest.
-        stricter: penalties are to be stricter, too.
-        advice: what the user may try where nothing helped.
+        state: training state of the run.
+        treatment: permitted actions.
+        kind: kind of the fault.
+        why: reason in words.
+        latest: largest images seen of an acceptable checkpoint; None uses the newest.
+        stricter: True to make the penalties stricter, too.
+        advice: advice for the user if nothing helps.
 
     Returns:
-        None where the run went back, else why it ends.
+        None after a rollback, else the reason for the end of the run.
     """
     done = state.rollbacks
     other = treatment.fallback if done and not any(one.recipe for one in done) and _much_is_left(state) else None
@@ -129,11 +129,11 @@ def taken_back(
         return kind, f"{why}; {tried}. {_spared(state)}" + (f"Try {advice}." if advice else "")
     if other is not None:
         back = _begun_anew(state, treatment.folder, *other(), why)
-        text = f"{why}: begun anew with the recipe {back.recipe}"
+        text = f"{why}: restarted with the recipe {back.recipe}"
     else:
         back = _back(state, treatment.folder, why, latest, stricter)
         rates, strict = factor(done, back.to), strictness(done, back.to)
-        text = f"{why}: back at {back.to:,} images, with the learning rates multiplied by {rates:g}"
+        text = f"{why}: rolled back to {back.to:,} images, with the learning rates multiplied by {rates:g}"
         text += f" and the penalties by {strict:g}" if strict > 1 else ""
     treatment.folder.event("rolled back", text, **back._asdict(), rates=factor(done, back.to))
     yield RolledBack(text, back.to)
@@ -145,7 +145,7 @@ def _much_is_left(state: TrainState) -> bool:
 
 
 def _share(state: TrainState) -> float:
-    """Return the share of the budget that is spent."""
+    """Return the spent share of the budget."""
     plan = state.plan
     return state.images / plan.images if plan.seconds is None else state.seconds / plan.seconds
 
@@ -156,19 +156,17 @@ def _spared(state: TrainState) -> str:
 
 
 def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: float, why: str) -> Rollback:
-    """Begin anew with another recipe for the time that is left. The checkpoints of the first are kept aside, under its name.
+    """Restart with another recipe for the remaining time. The checkpoints of the first are kept in a folder with its name.
 
     Args:
-        state: is left standing at the beginning; its clock goes on.
-        folder: of the run.
-        recipe: to take.
+        state: training state, which is reset to the beginning; its clock continues.
+        folder: run folder.
+        recipe: new recipe.
         rate: its images a second.
-        why: in words.
+        why: reason in words.
     """
     seconds, at, plan = state.seconds, state.images, state.plan
-    if (
-        folder.checkpoints.is_dir()
-    ):  # before all else: a run killed behind it begins anew, falls ill and comes here again
+    if folder.checkpoints.is_dir():  # first of all: a run killed after this restarts, fails again and returns here
         aside = folder.path / f"checkpoints-{safe_name(state.recipe.name)}"
         remove_tree(aside)
         rename(folder.checkpoints, aside)
@@ -195,14 +193,14 @@ def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: floa
 def _back(
     state: TrainState, folder: RunFolder, why: str, latest: int | None = None, stricter: bool = False
 ) -> Rollback:
-    """Take a run back to its last good checkpoint, or to its beginning, and note it in recipe.json before anything is removed.
+    """Roll a run back to its last good checkpoint, or to its beginning, and record it in recipe.json before anything is removed.
 
     Args:
-        state: is left standing there; its clock goes on.
-        folder: of the run.
-        why: in words.
-        latest: no checkpoint of more images will do; None takes the newest.
-        stricter: penalties are to be stricter from then on.
+        state: training state, which is restored there; its clock continues.
+        folder: run folder.
+        why: reason in words.
+        latest: largest images seen of an acceptable checkpoint; None uses the newest.
+        stricter: True if penalties are stricter from then on.
     """
     seconds, at = state.seconds, state.images
     found = [one for one in checkpoint.existing(folder.checkpoints) if latest is None or int(one.name) <= latest]
@@ -212,7 +210,7 @@ def _back(
         try:
             saved = checkpoint.load(directory)
             if saved.facts.get("planned at", int(directory.name)) != int(directory.name):
-                saved = None  # a signal happened to come there: the uninterrupted run has no such place to go back to
+                saved = None  # the position of a signal, which an uninterrupted run does not have
                 continue
             snapshot.restore(state, saved, folder)
         except Damaged:

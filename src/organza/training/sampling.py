@@ -1,4 +1,4 @@
-"""What a run has to show: what its averaged generator makes, for people and for the referee."""
+"""Samples of a run: the output of its averaged generator, for display and for evaluation."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from organza.training.state import TrainState
 
 @torch.no_grad()
 def samples(state: TrainState, positions: range) -> Tensor:
-    """What the averaged generator makes of the reference items and latents of these numbers: uint8 [N, ..., C]."""
+    """Generate samples with the averaged generator from the reference items and latents of these numbers: uint8 [N, ..., C]."""
     found = []
     with state.averaged():
         for some in _parts(positions):
-            batch = state.machine.take(state.data.referenced(some) | state.latents("sample", some))
+            batch = state.accelerator.take(state.data.referenced(some) | state.latents("sample", some))
             found.append(to_uint8(state.game.make(batch)).cpu())
     return torch.cat(found)[: len(positions)]
 
 
 def targets(state: TrainState, positions: range) -> Tensor:
-    """What should have been made of these reference items: uint8 [N, ..., C]."""
+    """Return the targets of these reference items: uint8 [N, ..., C]."""
     output = state.game.output
     found = [to_uint8(state.data.referenced(some)[output]) for some in _parts(positions)]
     return torch.cat(found)[: len(positions)]
@@ -36,12 +36,12 @@ def targets(state: TrainState, positions: range) -> Tensor:
 
 @torch.no_grad()
 def gallery(state: TrainState, real: bool = False) -> np.ndarray:
-    """Pictures for people, uint8 [N, H, W, C]: what is made of fixed latents, or the real items in its place."""
+    """Return images for display, uint8 [N, H, W, C]: samples of fixed latents, or the real items instead."""
     game, count = state.game, state.data.rows * state.data.columns
     sheets = []
     with state.averaged():
         for some in _parts(range(count)):
-            batch = state.machine.take(state.data.gallery(some) | state.latents("sample", some))
+            batch = state.accelerator.take(state.data.gallery(some) | state.latents("sample", some))
             output = batch[game.output] if real else _drawn(state, batch)
             shown = [to_uint8(part).cpu().numpy() for part in game.shown(batch, output)]
             sheets.append(side_by_side([pictured(part) for part in shown]))
@@ -49,12 +49,12 @@ def gallery(state: TrainState, real: bool = False) -> np.ndarray:
 
 
 def _drawn(state: TrainState, batch: Batch) -> Tensor:
-    """What is looked at: what the generator makes of a batch, or in a rehearsal what it makes there."""
+    """Return the images to display: the generator's output for a batch, also during its warm-up."""
     game = state.game
     return game.rehearse(batch)[game.output] if state.rehearsing else game.make(batch)
 
 
 def _parts(positions: range) -> Iterator[range]:
-    """A few at a time, the last as many as the others: each picture is the same to the bit, whatever is asked for beside it."""
+    """Yield parts of equal size, including the last: each image is then the same to the bit, for any number of images."""
     for start in range(positions.start, positions.stop, MICROBATCH):
         yield range(start, start + MICROBATCH)

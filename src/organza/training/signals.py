@@ -1,6 +1,6 @@
-"""Ctrl-C and its kin as a wish: a run is asked to stop, and does so in order after its step.
+"""Signals as stop requests: SIGINT, SIGTERM and SIGHUP request a clean stop after the current step.
 
-Which signals there are depends on the system: Windows knows Ctrl-Break and no SIGHUP.
+The signals depend on the system: Windows has Ctrl-Break and no SIGHUP.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from organza.run.events import NAMES, OUTPUT_CLOSED
 
 SIGNALS = tuple(signal.Signals[name] for name in NAMES if name in signal.Signals.__members__ and name != OUTPUT_CLOSED)
 SLIP = 1.0
-"""Seconds in which a second signal is the same wish: a key that is pressed twice must not cost what is being saved."""
+"""Seconds in which a second signal counts as the same request, so that a key pressed twice does not interrupt a save."""
 REASONS = {OUTPUT_CLOSED: "nothing more can be written to the output"}
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends what is being done.
+    """A signal that ends the current work.
 
     Args:
-        name: of the signal.
+        name: name of the signal.
     """
 
     def __init__(self, name: str):
@@ -33,7 +33,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Wish:
-    """A signal that came.
+    """A request to stop.
 
     >>> wish = Wish()
     >>> with wish.heard():
@@ -42,19 +42,19 @@ class Wish:
     ('SIGTERM', 'asked to stop (SIGTERM)')
     """
 
-    asked: str | None = None  # the signal's name
+    asked: str | None = None  # name of the signal
     _when = 0.0
 
     @property
     def reason(self) -> str:
-        """The sentence for the run's events."""
+        """Sentence for the run's events."""
         return REASONS.get(self.asked or "", f"asked to stop ({self.asked})")
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Note a signal that comes inside; one more, after a second, stops at once.
+        """Record a signal inside the block; a further one, after a second, stops at once.
 
-        `ask_to_stop` is heard in every thread, signals in the main one.
+        `ask_to_stop` works in every thread, signals only in the main one.
         """
         _listening.append(self)
         try:
@@ -74,14 +74,14 @@ _listening: list[Wish] = []
 
 
 def ask_to_stop(name: str = OUTPUT_CLOSED) -> None:
-    """Ask the runs that are trained in this process to stop, as a signal of this name would."""
+    """Request a stop of the runs in this process, like a signal of this name."""
     for wish in _listening:
         wish.asked = wish.asked or name
 
 
 @contextmanager
 def handling(handler: Callable[[int, Any], Any], numbers: Sequence[int] = SIGNALS, after: Any = None) -> Iterator[None]:
-    """Handle signals inside. Outside of the main thread Python handles none; what `nohup` ignores stays ignored.
+    """Handle signals inside the block. Python handles them only in the main thread; those that `nohup` ignores stay ignored.
 
     Args:
         handler: function of the signal's number and the frame.

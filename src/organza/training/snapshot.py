@@ -1,4 +1,4 @@
-"""A snapshot of the state of training: the tensors and facts that a checkpoint keeps, and how a run goes on from them."""
+"""Snapshots of the training state: the tensors and facts in a checkpoint, and their restoration."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from organza.training.plan import Plan
 from organza.training.state import TrainState
 
 LARGEST = 1e150
-"""Of what was measured: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
+"""Limit of measured values: 32-bit floats and sums of them are smaller, and the squares of larger ones would be infinite."""
 
 
 def _measured(value: Any) -> bool:
-    """Return True for a number that a run can have measured: of weights that grew beyond all bounds, infinity and NaN too."""
+    """Return True for a number that a run can have measured, including infinity and NaN of diverged weights."""
     return number(value) and not LARGEST <= abs(value) < math.inf
 
 
 def _sums(value: Any) -> bool:
-    """Return True for what each step of a line of stats.jsonl told. Losses are finite and sizes positive, so none is minus infinity."""
+    """Return True for the sums of a line of stats.jsonl. Losses are finite and norms positive, so none is minus infinity."""
     return isinstance(value, dict) and all(
         isinstance(told, tuple) and all(_measured(one) and one != -math.inf for one in told) for told in value.values()
     )
 
 
 def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
-    """Return the form of records: an image count, so many numbers that were measured, and others that are None where nothing could be."""
+    """Return the form of records: an image count, a number of measured values, and others that may be None."""
     needed = fields[: measured + 1]
 
     def form(value: Any) -> bool:
@@ -61,7 +61,7 @@ def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
 
 
 def _pulse(value: Any) -> bool:
-    """Return True for what `Pulse` keeps: by name how many readings, their sum, the largest and the last."""
+    """Return True for the facts of `Pulse`: by name, the count of readings, their sum, the largest and the last."""
     try:
         rows = [named(kept, Pulse.FIELDS) for kept in value.values()]
     except (AttributeError, ValueError):
@@ -77,13 +77,13 @@ FACTS = {
     "planned at?": natural, "rollbacks?": natural, "unwell?": natural,
     "plan?": PLAN, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
-"""What a manifest tells those who go on from its checkpoint."""
+"""Form of the facts in a manifest that a resumed run needs."""
 REMARKS = ("stop", "source", "expect")
-"""Fields of a recipe that do not decide what a step does."""
+"""Fields of a recipe that do not affect a step."""
 
 
 def save(state: TrainState, folder: RunFolder) -> Path:
-    """Write a checkpoint, say which is the newest and which the best, and remove those that are neither."""
+    """Write a checkpoint, update the pointers to the newest and the best, and remove checkpoints that are neither."""
     path = checkpoint.save(folder.checkpoints, state.images, tensors(state), facts(state))
     state.mark_saved()
     keep = {checkpoint.name_for(state.planned_at)}
@@ -100,13 +100,13 @@ def save(state: TrainState, folder: RunFolder) -> Path:
 
 
 def tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
-    """All tensors that the next step depends on, by file."""
+    """Return all tensors that the next step depends on, by file."""
     game = state.game
     with state.averaged():
         sampled = state.average.network if state.recipe.average else game.G
         averaged = dict(sampled.state_dict())
     return {
-        "generator": averaged,  # what is sampled and shared
+        "generator": averaged,  # used for samples, and shared
         "generator_training": dict(game.G.state_dict()),
         "discriminator": dict(game.D.state_dict()),
         "generator_optimizer": checkpoint.optimizer_tensors(state.optimizers["generator"]),
@@ -115,24 +115,24 @@ def tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
 
 
 def made_by(state: TrainState) -> Provenance:
-    """What is said of pictures made now. The hash is that of the generator in a checkpoint of this instant, saved or not."""
+    """Return the provenance of current samples. Its hash is that of the generator in a checkpoint of this position, saved or not."""
     model = checkpoint.digest(tensors(state)["generator"])
     return Provenance(model, checkpoint.name_for(state.images), state.recipe.name, state.seed)
 
 
 def weight(game: Game) -> int:
-    """The bytes of a checkpoint, roughly: two of the generator, one of the discriminator, two moments of each weight."""
+    """Estimate the bytes of a checkpoint: two copies of the generator, one of the discriminator, two moments of each weight."""
     G, D = (sum(value.nbytes for value in player.state_dict().values()) for player in (game.G, game.D))
     return 4 * G + 3 * D + sum(value.nbytes for value in memory(game).values())
 
 
 def memory(game: Game) -> dict[str, Tensor]:
-    """What the game itself remembers beside its players: pools of earlier fakes and the like."""
+    """Return the game's own memory besides its players, such as pools of earlier fakes."""
     return {name: value for name, value in game.state_dict().items() if not name.startswith(("G.", "D."))}
 
 
 def facts(state: TrainState) -> dict[str, Any]:
-    """The rest of the state, what those who only sample or judge need to know, and what the next step takes for granted."""
+    """Return the rest of the state, facts for sampling and judging, and conditions of the next step."""
     return {
         "images": state.images,
         "steps": state.steps,
@@ -140,7 +140,7 @@ def facts(state: TrainState) -> dict[str, Any]:
         "seconds": state.seconds,
         "history": [check._asdict() for check in state.history],
         "neutral": neutral(state),
-        "sums": state.sums,  # of the line of stats.jsonl that has begun
+        "sums": state.sums,  # of the unfinished line of stats.jsonl
         "recipe": encode(state.recipe),
         "data": state.data.fingerprint,
         "seed": state.seed,
@@ -153,16 +153,16 @@ def facts(state: TrainState) -> dict[str, Any]:
 
 
 def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
-    """Go on from a checkpoint. All of it is looked at before anything is changed.
+    """Restore the state from a checkpoint, after a check of all its parts.
 
     Raises:
-        Damaged: where its weights do not fit or are not finite, or something is missing.
-        UserError: where it is of another recipe, other data or another seed; the first difference is named.
+        Damaged: if its weights do not match or are not finite, or a part is missing.
+        UserError: if it belongs to another recipe, other data or another seed; names the first difference.
     """
     try:
         require_form(saved.facts, FACTS)
     except ValueError as error:
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from None
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is not a manifest of a run: {error}") from None
     _same(saved, state)
     networks: dict[str, nn.Module] = {"generator_training": state.game.G, "discriminator": state.game.D}
     if state.recipe.average:
@@ -192,7 +192,7 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
     planned = saved.facts.get("plan")
     plan = (
         Plan(**planned) if planned and planned["budget"] == state.plan.budget else state.plan
-    )  # as it was corrected until then
+    )  # the plan as corrected until then
     state.stand_at(
         images=images, steps=steps, seconds=seconds, history=history, sums=sums, vitals=vitals, pulse=pulse,
         planned_at=saved.facts.get("planned at", images), unwell=saved.facts.get("unwell", 0), plan=plan,
@@ -201,10 +201,11 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], own: Collection[str] = ()) -> list[str]:
-    """Return in what two recipes in JSON differ, of what decides a step: "batch is 8, not 16". Values are compared, and not their names.
+    """Return the differences of two recipes in JSON that affect a step: "batch is 8, not 16". Compares values, not their names.
 
     Args:
-        old, new: recipes as `encode` writes them.
+        old: recipe as written by `encode`.
+        new: recipe to compare with it.
         own: names of the user's own modules that both may name.
 
     >>> differences({"batch": 8, "source": "a"}, {"batch": 16, "source": "b"})
@@ -220,7 +221,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], own: Collection[
 
 
 def _value(form: Any, own: Collection[str]) -> Any:
-    """Return the value that JSON stands for; JSON that stands for none as it is."""
+    """Return the value of a JSON form, or the form itself if it has none."""
     try:
         return decode(form, own)
     except UserError:
@@ -228,25 +229,25 @@ def _value(form: Any, own: Collection[str]) -> Any:
 
 
 def canonical(form: Any, known: Any) -> Any:
-    """Return an encoded recipe as this version writes it: names that moved and settings that came later are brought up to date.
+    """Return an encoded recipe in the form of this version, with moved names and later settings brought up to date.
 
     Args:
-        form: recipe of a manifest, as an earlier version may have written it.
+        form: recipe of a manifest, perhaps by an earlier version.
         known: encoded recipe whose own modules it may name.
     """
     try:
         return encode(decode(form, own_modules(known)))
-    except UserError:  # told as a difference
+    except UserError:  # reported as a difference
         return form if isinstance(form, dict) else {}
 
 
 def _number(value: Any) -> Any:
-    """A number of a manifest, or None where nothing was measured."""
+    """Return a number of a manifest, or None if it was not measured."""
     return None if value is None else float(value)
 
 
 def _check(row: Mapping[str, Any]) -> Check:
-    """Return an evaluation of a manifest."""
+    """Return an evaluation in a manifest."""
     return Check(**{name: int(value) if name == "images" else _number(value) for name, value in row.items()})
 
 
@@ -277,27 +278,27 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
 
 
 def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
-    """What a manifest tells of the health; nothing in one of an earlier version. Raises Damaged where it cannot be."""
+    """Return the health records in a manifest, empty for an earlier version. Raises Damaged if they are invalid."""
     try:
         vitals = [Vitals(**named(row, Vitals._fields)) for row in saved.facts.get("vitals", [])]
         return vitals, Pulse({name: named(kept, Pulse.FIELDS) for name, kept in saved.facts.get("pulse", {}).items()})
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is not a manifest of a run: {error}") from error
 
 
 def _read(saved: Checkpoint) -> tuple[int, int, float, list[Check], dict[str, list[float]]]:
-    """Images, steps, seconds, history and sums of a manifest. Raises Damaged where they cannot be."""
+    """Return images, steps, seconds, history and sums in a manifest. Raises Damaged if they are invalid."""
     told = saved.facts
     try:
         images, steps, seconds = int(told["images"]), int(told["steps"]), float(told["seconds"])
         history = [_check(named(row, Check._fields)) for row in told["history"]]
         sums = {str(name): [float(value) for value in values] for name, values in told.get("sums", {}).items()}
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: {error}") from error
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is not a manifest of a run: {error}") from error
     if not all(sums.values()):
-        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is no manifest of a run: a sum of nothing")
+        raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is not a manifest of a run: a sum of nothing")
     if images < 0 or steps < 0 or not (math.isfinite(seconds) and seconds >= 0):
         raise Damaged(
-            f"{saved.directory / checkpoint.MANIFEST} tells of {images} images and {seconds} seconds, which cannot be"
+            f"{saved.directory / checkpoint.MANIFEST} has {images} images and {seconds} seconds, which are invalid"
         )
     return images, steps, seconds, history, sums

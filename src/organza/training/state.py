@@ -1,7 +1,7 @@
-"""The state of training: all that a step changes and depends on.
+"""The training state: everything that a step changes and depends on.
 
-A step is a function of the weights, of what the optimizers remember and of the images seen, so a run that was killed goes on as if
-nothing had been. Only this file assigns the attributes of a `TrainState`: see `step` for the step, `snapshot` for what a checkpoint keeps.
+A step is a function of the weights, the optimizers' moments and the images seen, so a killed run resumes as if it had not been
+interrupted. Only this file assigns attributes of a `TrainState`: see `step` for the step, `snapshot` for checkpoints.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from organza.run import checkpoint
 from organza.run.health import Pulse, Vitals
 from organza.seeding import seed_of, stream
 from organza.stop import Check
-from organza.training.accelerator import CPU, Machine
+from organza.training.accelerator import CPU, Accelerator
 from organza.training.ema import Average, recalibrate
 from organza.training.plan import Plan
 
-GLANCED = 4096  # weights of a player that are compared from step to step: enough to see it move, and no work
+GLANCED = 4096  # weights of a player that are compared between steps: enough to detect a change, at no cost
 PULSE = ("G step", "D step", "G gradient", "spread")
-"""Readings of a step that the next evaluation asks for."""
+"""Readings of a step that the next evaluation uses."""
 STRICTER = 3.0
-"""What the penalties' weights are multiplied by where D was blind or samples grew alike: one step of the usual grid of their weights."""
+"""Factor of the penalties' weights after mode collapse or a blind discriminator: one step of the usual grid of their weights."""
 
 
 class Rollback(NamedTuple):
-    """One time that a run was taken back.
+    """One rollback of a run.
 
     Args:
-        to: images seen at the checkpoint that it went on from; 0 is the beginning.
-        at: images seen when it fell ill.
-        why: in words.
-        stricter: the penalties are stricter from then on.
-        recipe: name of the recipe that was taken from then on; "" keeps it.
+        to: images seen at the checkpoint that it resumed from; 0 is the beginning.
+        at: images seen when the fault was found.
+        why: reason in words.
+        stricter: True if the penalties are stricter from then on.
+        recipe: name of the recipe used from then on; "" for no change.
     """
 
     to: int
@@ -51,31 +51,31 @@ class Rollback(NamedTuple):
 
 
 class TrainState:
-    """A game in training: its networks, optimizers, average, counters, and the history of its evaluations and health.
+    """State of a game in training: networks, optimizers, average, counters, and the history of its evaluations and health.
 
     Args:
-        recipe: what is trained and how.
-        data: the batches.
-        plan: for how long; schedules are fractions of it.
+        recipe: recipe of the run.
+        data: training batches.
+        plan: length of the run; schedules are fractions of it.
         seed: random seed.
-        machine: what the players compute on; weights, data and latents are made on the CPU, the same for every machine.
+        accelerator: device of the players; weights, data and latents are drawn on the CPU, equal for every machine.
     """
 
-    def __init__(self, recipe: Recipe, data: Batches, plan: Plan, seed: int, machine: Machine = CPU):
-        self.recipe, self.data, self.plan, self.seed, self.machine = recipe, data, plan, seed, machine
+    def __init__(self, recipe: Recipe, data: Batches, plan: Plan, seed: int, accelerator: Accelerator = CPU):
+        self.recipe, self.data, self.plan, self.seed, self.accelerator = recipe, data, plan, seed, accelerator
         self.rollbacks: list[Rollback] = []
         self.begin()
 
     def begin(self) -> None:
-        """Stand at the first image, with fresh weights."""
-        recipe, machine = self.recipe, self.machine
+        """Reset to the first image, with new weights."""
+        recipe, accelerator = self.recipe, self.accelerator
         torch.manual_seed(seed_of(self.seed, "weights"))
         self.game = channels_last(recipe.build(self.data))
         self.game.fit(self.data)
         self.game.requires_grad_(False)
-        machine.settle(self.game)
+        accelerator.settle(self.game)
         self.average = Average(self.game.G)
-        machine.compile(*networks_of(self.game.G), *networks_of(self.game.D))
+        accelerator.compile(*networks_of(self.game.G), *networks_of(self.game.D))
         self.optimizers = {
             "generator": recipe.generator_optimizer.build(self.game.G.parameters()),
             "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
@@ -88,18 +88,18 @@ class TrainState:
         self.sums: dict[str, list[float]] = {}
         self.vitals: list[Vitals] = []
         self.pulse = Pulse()
-        self.unwell = 0  # glances in a row that found an illness
+        self.unwell = 0  # consecutive checks that found a fault
         self.look()
 
     def begin_with(self, players: Mapping[str, Mapping[str, Tensor]], source: str) -> None:
-        """Take the weights of another run, of its averaged generator and, where it is there, of its discriminator.
+        """Load the weights of another run: its averaged generator and, if given, its discriminator.
 
         Args:
             players: tensors by player and name.
-            source: where they are from, for the error.
+            source: folder of the weights, for the error.
 
         Raises:
-            Damaged: they are of other networks.
+            Damaged: if they do not fit the networks.
         """
         networks = {"generator": self.game.G, "discriminator": self.game.D}
         for name, network in networks.items():
@@ -108,24 +108,24 @@ class TrainState:
         self.average.network.load_state_dict(self.game.G.state_dict())
         self.look()
 
-    # ---- what a step looks at -------------------------------------------------------------------------------------------------
+    # ---- inputs of a step -----------------------------------------------------------------------------------------------------
 
     @property
     def rehearsing(self) -> bool:
-        """True if G trains alone, before the game begins. What it would sample then is not looked at."""
+        """True during the autoencoder warm-up, before the game begins. Its samples are not evaluated."""
         return not self.recipe.turns(self.images)[0]
 
     def batch(self, positions: range) -> Batch:
         """Return the real data and the latents of these positions of the run, on the device."""
-        return self.machine.take(self.data.at(positions) | self.latents("z", positions))
+        return self.accelerator.take(self.data.at(positions) | self.latents("z", positions))
 
     def latents(self, purpose: str, positions: Iterable[int]) -> Batch:
-        """Return the latents of a purpose, each from a stream of its own."""
+        """Return the latents for a purpose, each from its own stream."""
         return self.game.latents([stream(self.seed, purpose, position) for position in positions])
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Put the game in evaluation mode, with the averaged generator in the place of the trained one."""
+        """Put the game in evaluation mode, with the averaged generator instead of the trained one."""
         generator = self.game.G
         if self.recipe.average:
             self.game.G = self.average.network
@@ -139,10 +139,10 @@ class TrainState:
             self.game.G = generator
             self.game.train()
 
-    # ---- what changes it ------------------------------------------------------------------------------------------------------
+    # ---- changes --------------------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Take in the weights as they are, for the next step to be compared with."""
+        """Record the current weights, for comparison after the next step."""
         self.glimpses = {"G": glimpse(self.game.G), "D": glimpse(self.game.D)}
 
     def count(self, images: int) -> None:
@@ -150,10 +150,10 @@ class TrainState:
         self.images += images
 
     def stepped(self, least: int) -> dict[str, Tensor]:
-        """Count a step, and return the change of each player's weights over their size.
+        """Count a step, and return the change of each player's weights relative to their norm.
 
         Args:
-            least: images seen after it, where D sat out.
+            least: images seen after it, if D skipped its turn.
         """
         self.images = max(self.images, least)
         self.steps += 1
@@ -162,7 +162,7 @@ class TrainState:
         return {who: change(before[who], now) for who, now in self.glimpses.items()}
 
     def record(self, numbers: Mapping[str, float]) -> None:
-        """Take in the losses and readings of a step, for the next line of statistics and the next evaluation."""
+        """Record the losses and readings of a step, for the next line of statistics and the next evaluation."""
         beats = {name: value for name, value in numbers.items() if name in PULSE}
         if "D(x)" in numbers:
             beats["apart"] = abs(numbers["D(x)"] - numbers["D(G(z))"])
@@ -171,39 +171,39 @@ class TrainState:
             self.sums.setdefault(name, []).append(value)
 
     def clear_sums(self) -> None:
-        """Begin the next line of statistics."""
+        """Start the next line of statistics."""
         self.sums = {}
 
     def set_clock(self, seconds: float) -> None:
-        """Set the seconds that the run has taken."""
+        """Set the training time of the run in seconds."""
         self.seconds = seconds
 
     def correct_plan(self) -> None:
-        """Plan anew, where the guess at the speed was wrong."""
+        """Correct the plan if the estimated speed was wrong."""
         self.plan = self.plan.corrected(self.images, self.seconds)
 
     def mark_planned(self) -> None:
-        """Note that the plan leads here: a rollback may, too, but not to where a signal happened to come."""
+        """Record that this position is in the plan, and so a possible target of a rollback, unlike the position of a signal."""
         self.planned_at = self.images
 
     def mark_saved(self) -> None:
-        """Note that a checkpoint of this instant is on the disk."""
+        """Record that a checkpoint of this position is on disk."""
         self.saved_at = self.images
 
     def mark_evaluated(self) -> None:
-        """Note that the steps until here were evaluated, which the checkpoint of this instant does not know yet."""
+        """Record that the steps so far are evaluated, which the checkpoint at this position does not know yet."""
         self.pulse, self.saved_at = Pulse(), -1
 
     def keep_duels(self, duels: list[tuple[Tensor, Tensor]]) -> None:
-        """Keep what D says of reference items and of fakes at this instant."""
+        """Record D's logits of reference items and of fakes at this position."""
         self.duels, self.tried_at = duels, self.images
 
     def count_illness(self, ill: bool) -> None:
-        """Count glances in a row that found an illness."""
+        """Count consecutive checks that found a fault."""
         self.unwell = self.unwell + 1 if ill else 0
 
     def begin_anew(self, recipe: Recipe, plan: Plan) -> None:
-        """Stand at the first image of another recipe."""
+        """Reset to the first image of another recipe."""
         self.recipe, self.plan = recipe, plan
         self.begin()
 
@@ -221,7 +221,7 @@ class TrainState:
         unwell: int,
         plan: Plan,
     ) -> None:
-        """Stand where a checkpoint was saved, once its tensors are in their places."""
+        """Set the counters and histories of a checkpoint, after its tensors are loaded."""
         self.images, self.steps, self.seconds, self.plan = images, steps, seconds, plan
         self.history, self.sums, self.vitals, self.pulse = history, sums, vitals, pulse
         self.planned_at, self.unwell = planned_at, unwell
@@ -231,7 +231,7 @@ class TrainState:
 
 @torch.no_grad()
 def glimpse(player: nn.Module) -> Tensor:
-    """Return some weights of a player, evenly spaced, [about 4,096]: a copy."""
+    """Return a copy of some weights of a player, evenly spaced, [about 4,096]."""
     weights = list(player.parameters())
     if not weights:
         return torch.zeros(1)
@@ -240,7 +240,7 @@ def glimpse(player: nn.Module) -> Tensor:
 
 
 def change(before: Tensor, now: Tensor) -> Tensor:
-    """Return the distance of two glimpses over the size of the first: the update-to-weight ratio, where a step lies between.
+    """Return the distance of two glimpses relative to the norm of the first: after one step, the update-to-weight ratio.
 
     >>> change(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])).item()
     0.10000000149011612
@@ -249,7 +249,7 @@ def change(before: Tensor, now: Tensor) -> Tensor:
 
 
 def current(rollbacks: Sequence[Rollback]) -> Sequence[Rollback]:
-    """Return the rollbacks since another recipe was taken, or all.
+    """Return the rollbacks since the last change of recipe, or all.
 
     >>> [one.at for one in current([Rollback(0, 9, "ill"), Rollback(0, 8, "ill", recipe="swift"), Rollback(4, 7, "ill")])]
     [7]
@@ -259,7 +259,7 @@ def current(rollbacks: Sequence[Rollback]) -> Sequence[Rollback]:
 
 
 def strictness(rollbacks: Sequence[Rollback], images: int) -> float:
-    """Return what the penalties' weights are multiplied by.
+    """Return the factor of the penalties' weights.
 
     >>> strictness([Rollback(100, 150, "alike", stricter=True)], 120)
     3.0
@@ -268,7 +268,7 @@ def strictness(rollbacks: Sequence[Rollback], images: int) -> float:
 
 
 def factor(rollbacks: Sequence[Rollback], images: int) -> float:
-    """Return what the learning rates are multiplied by: a half for each rollback to an earlier point.
+    """Return the factor of the learning rates: a half for each rollback to an earlier point.
 
     >>> factor([Rollback(100, 150, "nan"), Rollback(200, 250, "nan")], 120)
     0.5
@@ -277,7 +277,7 @@ def factor(rollbacks: Sequence[Rollback], images: int) -> float:
 
 
 def abandoned(images: int, known: int, rollbacks: Sequence[Rollback]) -> bool:
-    """Return True if a checkpoint was left behind by a later rollback.
+    """Return True if a checkpoint was abandoned by a later rollback.
 
     Args:
         images: images seen at the checkpoint.

@@ -1,4 +1,4 @@
-"""The step of training: D's turns, then G's. See `game` for a turn, `trainer` for the loop."""
+"""The training step: D's turns, then G's. See `game` for a turn, `trainer` for the loop."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from organza.training.ema import decay, half_life
 from organza.training.state import TrainState, factor, strictness
 
 ASIDE = 1 << 40
-"""Further turns of G in a step look at data and latents from positions that the run itself never reaches."""
+"""Offset of the data and latents for further turns of G in a step, beyond the positions that the run itself reaches."""
 
 
 def train_step(state: TrainState) -> dict[str, float]:
     """Take D's turns, then G's, and return the losses and readings of the step, as numbers.
 
     Raises:
-        NonFinite: before any weight was changed by a term that is not finite.
+        NonFinite: if a term is not finite, before it changes any weight.
     """
-    recipe, game, machine = state.recipe, state.game, state.machine
+    recipe, game, accelerator = state.recipe, state.game, state.accelerator
     moment = Moment(state.steps, state.images, state.plan.images)
     torch.manual_seed(seed_of(state.seed, "step", state.images))  # for dropout and penalties
     for optimizer, chosen in zip(state.optimizers.values(), recipe.optimizers, strict=True):
@@ -46,7 +46,7 @@ def train_step(state: TrainState) -> dict[str, float]:
     game.strictness = strictness(state.rollbacks, state.images)
     game.train()
     for_D, for_G = recipe.turns(state.images)
-    for_penalties = machine.exact if due(game, moment) else machine
+    for_penalties = accelerator.exact if due(game, moment) else accelerator
     told: dict[str, Tensor] = {}
     batch, made = {}, {}
     for turn in range(for_D):
@@ -60,17 +60,17 @@ def train_step(state: TrainState) -> dict[str, float]:
             batch, made = played(state, moment.images + turn * ASIDE, graph=True)
         alone = partial(generator_alone, game, batch, made)
         loss = partial(generator_loss, game, batch, made, moment) if for_D else alone
-        told |= _turn(state, "G", partial(machine.forward, loss))
+        told |= _turn(state, "G", partial(accelerator.forward, loss))
     if for_G:
         state.average.update(game.G, decay(recipe.batch, half_life(moment.images + recipe.batch, recipe.average)))
     changes = state.stepped(moment.images + recipe.batch)
-    turns = {"G": for_G, "D": for_D}  # who sits out stands still for no illness
+    turns = {"G": for_G, "D": for_D}  # a player that skips its turn is not counted as frozen
     told |= {f"{who} step": value for who, value in changes.items() if turns[who]}
     return numbers(told)
 
 
 def _turn(state: TrainState, who: str, loss: Callable[[], Turn], strongest: float = 1.0) -> dict[str, Tensor]:
-    """Take a player's turn, and return its terms and readings."""
+    """Update a player, and return its terms and readings."""
     player, name = (state.game.G, "generator") if who == "G" else (state.game.D, "discriminator")
     try:
         values = update(player, state.optimizers[name], loss, strongest).values()
@@ -80,10 +80,10 @@ def _turn(state: TrainState, who: str, loss: Callable[[], Turn], strongest: floa
 
 
 def played(state: TrainState, start: int, graph: bool) -> tuple[Batch, Batch]:
-    """Return the batch that begins at a position, and what G makes of it; with a graph where G's turn will want one."""
+    """Return the batch that begins at a position, and G's output for it; with a graph if G's turn needs one."""
     game = state.game
     batch = state.batch(range(start, start + state.recipe.batch))
     game.G.requires_grad_(graph)
     with torch.set_grad_enabled(graph):
-        made = state.machine.forward(game.rehearse if state.rehearsing else game.play, batch)
-    return batch, {name: full(value) for name, value in made.items()}  # D may look in another precision
+        made = state.accelerator.forward(game.rehearse if state.rehearsing else game.play, batch)
+    return batch, {name: full(value) for name, value in made.items()}  # D may use another precision

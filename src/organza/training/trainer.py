@@ -1,7 +1,7 @@
-"""The trainer: the only loop.
+"""The trainer: the only training loop.
 
-`Trainer.events()` is an iterator: each `next` trains on, and yields what happened, for a display or nobody. All that decides the next
-step is a function of the weights and of the images seen, so a run that was killed goes on as if nothing had been.
+`Trainer.events()` is an iterator: each `next` continues the training and yields an event, for a display or any other consumer. The next
+step is a function of the weights and of the images seen only, so a killed run resumes as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from organza.seeding import stream
 from organza.stop import Check, best, kind_of
 from organza.training import snapshot
 from organza.training.diagnostics import examined
-from organza.training.evaluator import Referee, accuracy, verdicts
+from organza.training.evaluator import Evaluator, accuracy, verdicts
 from organza.training.rollback import Reason, Treatment, answered, seen_ill, taken_back, treated
 from organza.training.sampling import gallery, samples, targets
 from organza.training.signals import Wish
@@ -33,40 +33,40 @@ from organza.training.step import train_step
 
 
 class Trainer:
-    """The loop of one run: it steps, draws samples, measures, treats what falls ill, saves, and asks the rules when to stop.
+    """The training loop of one run: steps, samples, evaluations, rollbacks, checkpoints, and stopping rules.
 
     Args:
-        state: of the run.
-        folder: where everything is written.
-        referee: measures the samples; None never evaluates.
-        treatment: what is done about an illness; by default as `Treatment` has it.
-        metadata: sheets of samples say in their files that they are synthetic.
+        state: training state of the run.
+        folder: run folder.
+        evaluator: evaluator of the samples; None for no evaluations.
+        treatment: actions on mode collapse and divergence; by default those of `Treatment`.
+        metadata: True to mark the files of sample grids as synthetic.
     """
 
     def __init__(
         self,
         state: TrainState,
         folder: RunFolder,
-        referee: Referee | None,
+        evaluator: Evaluator | None,
         treatment: Treatment | None = None,
         metadata: bool = True,
     ):
-        self.state, self.folder, self.referee, self.metadata = state, folder, referee, metadata
+        self.state, self.folder, self.evaluator, self.metadata = state, folder, evaluator, metadata
         self.treatment = treatment or Treatment(folder)
         self.wish = Wish()
 
     # ---- the loop -------------------------------------------------------------------------------------------------------------
 
     def events(self) -> Iterator[Event]:
-        """Train until a rule, the budget or a signal ends it, yielding what happens."""
+        """Train until a rule, the budget or a signal ends the run, yielding events."""
         state = self.state
-        torch.set_flush_denormal(True)  # numbers near zero would otherwise slow a CPU down many times
+        torch.set_flush_denormal(True)  # numbers near zero would slow a CPU down many times
         begun = time.perf_counter() - state.seconds
         with self.wish.heard():
             if state.images == 0:
                 save_png(grid(gallery(state, real=True), state.data.columns), self.folder.samples / "real.png")
                 yield from self._sample()
-            reason = self._ended() if state.images else None  # a signal may have come with the last step of all
+            reason = self._ended() if state.images else None  # a signal may have come with the last step
             if not reason and self._owed():
                 yield from self._looked()
                 reason = self._ruled()
@@ -84,13 +84,11 @@ class Trainer:
                 reason = self._ended()
                 crossed = state.plan.crossed(before, state.images)
                 if crossed.save or crossed.evaluate:
-                    state.mark_planned()  # where a rollback may lead: not to where a signal happened to come
-                signal = (
-                    reason is not None and reason[0] in NAMES
-                )  # what it cuts short is taken up again, to the same bits
+                    state.mark_planned()  # possible target of a rollback, unlike the position of a signal
+                signal = reason is not None and reason[0] in NAMES  # interrupted work is resumed, to the same bits
                 if (signal or not reason) and (ill := seen_ill(state, before, crossed.stats)):
                     reason = (yield from answered(state, self.treatment, ill, state.vitals)) or reason
-                    if state.images < before:  # back at an earlier point
+                    if state.images < before:  # after a rollback
                         continue
                 if crossed.stats or (reason and not signal):
                     self._write_stats()
@@ -105,7 +103,7 @@ class Trainer:
             yield from self._finish(*reason)
 
     def _kept(self) -> Generator[Event, None, Reason]:
-        """Save; or go back, where something is not finite, which is never saved."""
+        """Save the state; or roll back if a value is not finite, as such a state is never saved."""
         state = self.state
         if sick := checkpoint.not_finite(snapshot.tensors(state)):
             return (
@@ -117,10 +115,10 @@ class Trainer:
         return None
 
     def _owed(self) -> bool:
-        """Was the run left between a step and the evaluation that was due after it?"""
+        """Return True if the run stopped after a step but before the evaluation due at that step."""
         state = self.state
         last = state.history[-1].images if state.history else state.recipe.last_rehearsal
-        return self.referee is not None and not state.rehearsing and state.plan.crossed(last, state.images).evaluate
+        return self.evaluator is not None and not state.rehearsing and state.plan.crossed(last, state.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
         state = self.state
@@ -154,7 +152,7 @@ class Trainer:
         return None
 
     def _news(self) -> bool:
-        """Is there more to measure than a few steps, which the clock allowed after an evaluation?"""
+        """Return True if enough training happened since the last evaluation to be worth another."""
         state = self.state
         return not state.history or state.images - state.history[-1].images > state.plan.evaluate_every / 20
 
@@ -165,14 +163,14 @@ class Trainer:
                 yield from self._sample()
                 if self._news():
                     yield from self._evaluate()
-            if sick := checkpoint.not_finite(snapshot.tensors(state)):  # nothing that is not finite is ever kept
+            if sick := checkpoint.not_finite(snapshot.tensors(state)):  # such a state is never saved
                 kind, reason = "non-finite", f"{sick} is not finite after {state.images:,} images"
             else:
                 yield from self._save()
         self.folder.event("stopped", reason, kind=kind, images=state.images, seconds=round(state.seconds, 1))
         yield Stopped(kind, reason, state.images)
 
-    # ---- looking --------------------------------------------------------------------------------------------------------------
+    # ---- evaluation -----------------------------------------------------------------------------------------------------------
 
     def _sample(self) -> Iterator[Event]:
         state = self.state
@@ -184,20 +182,20 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         state = self.state
-        if self.referee is None:
+        if self.evaluator is None:
             return
-        yield Busy("measuring the samples")
-        # Latents from a million on: those of the sample grids stay out of the measurement.
+        yield Busy("evaluating the samples")
+        # Latents from position one million: those of the sample grids are not evaluated.
         measured = range(1_000_000, 1_000_000 + self._measurable())
         made = samples(state, measured)
-        scores = self.referee.scores(made, targets(state, measured) if state.game.paired else None)
+        scores = self.evaluator.scores(made, targets(state, measured) if state.game.paired else None)
         right, error = accuracy(verdicts(state), state.game.adversarial.neutral)
         check = Check(state.images, *scores["mmd"], right, error, state.pulse.mean("G gradient"))
         state.history.append(check)
         line = {"images": state.images, "seconds": round(state.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
-        card = self.referee.card(state.seed) | {"fake": len(made)}
-        state.vitals.append(examined(state, check, scores, made, self.referee.against))
+        card = self.evaluator.card(state.seed) | {"fake": len(made)}
+        state.vitals.append(examined(state, check, scores, made, self.evaluator.against))
         found = findings(state.vitals)
         health = state.vitals[-1]._asdict() | {"findings": [one._asdict() for one in found], "text": words(found)}
         line |= {"D accuracy": {"value": right, "error": error}, "card": card, "health": health}
@@ -206,14 +204,14 @@ class Trainer:
         yield Evaluated(check, line, best(state.history) is check)
 
     def _measurable(self) -> int:
-        """How many samples are measured: where nothing is drawn, each reference input has one output; repeats would count twice."""
+        """Return the number of samples to evaluate: translations are unique for each reference input, so repeats would count twice."""
         state = self.state
-        assert self.referee is not None
+        assert self.evaluator is not None
         drawn = state.game.latents([stream(state.seed, "drawn", 0)])
-        return self.referee.samples if drawn else min(self.referee.samples, state.data.inputs)
+        return self.evaluator.samples if drawn else min(self.evaluator.samples, state.data.inputs)
 
     def _looked(self) -> Iterator[Event]:
-        """Evaluate and save: what was due when the run was left."""
+        """Evaluate and save: work that was due when the run stopped."""
         yield from self._evaluate()
         yield from self._save()
 
@@ -228,11 +226,11 @@ class Trainer:
         self.folder.append(self.folder.stats, line)
         state.clear_sums()
 
-    # ---- saving and going on --------------------------------------------------------------------------------------------------
+    # ---- checkpoints ----------------------------------------------------------------------------------------------------------
 
     def _save(self) -> Iterator[Event]:
         state = self.state
         if state.saved_at != state.images:
-            state.correct_plan()  # before the save, which keeps it
+            state.correct_plan()  # before the save, which stores it
             self.folder.require_there()
             yield Saved(state.images, snapshot.save(state, self.folder))

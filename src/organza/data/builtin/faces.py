@@ -1,4 +1,4 @@
-"""Cartoon faces: data to begin with, rendered here from vector artwork, so that nothing is downloaded."""
+"""Cartoon faces: example data rendered from vector artwork, without a download."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from organza.disk import discard, rename
 from organza.errors import UserError, nearest
 from organza.progress import Progress
 
-FEW = 200  # faces that are drawn before a worker process has started
-NOTE = ".faces.json"  # what a folder of faces was asked to be
+FEW = 200  # faces that are drawn faster than a worker process starts
+NOTE = ".faces.json"  # settings of a folder of faces
 APART: dict[str, Any] = (
     {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
 )
@@ -37,21 +37,21 @@ def render_faces(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Render faces as 00000.png ..., with labels.csv (the parts of each) and ATTRIBUTION.txt (who drew the artwork).
+    """Render faces as 00000.png ..., with labels.csv (the parts of each) and ATTRIBUTION.txt (the artists of the artwork).
 
-    Face k depends on (style, size, seed, k) alone: not on the count, and not on the number of workers.
+    Face k depends on (style, size, seed, k) only, not on the count or the number of workers.
 
     Args:
-        out: a new or empty folder, or one that an interrupted rendering left: it is finished, or made longer.
-        count: how many.
-        size: pixels of a side, 8 to 4096.
-        style: a DiceBear style.
-        seed: of the series.
-        workers: processes; one for each core by default.
-        progress: is told (what, done, total).
+        out: new or empty folder, or one of an interrupted rendering, which is completed or extended.
+        count: number of faces.
+        size: pixels on each side, 8 to 4096.
+        style: DiceBear style.
+        seed: random seed of the series.
+        workers: number of processes; one for each core by default.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: unknown style, missing packages, a folder that holds other things, or a count or size that makes no sense.
+        UserError: if the style is unknown, packages are missing, the folder holds other files, or the count or size is out of range.
 
     >>> render_faces("faces", count=500, size=64)    # doctest: +SKIP
     PosixPath('faces')
@@ -72,28 +72,34 @@ def render_pairs(
     """Render faces twice: a/00000.png ... as line drawings without colours, b/00000.png ... in colour, as `render_faces` does.
 
     Args:
-        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", those and a few dabs of each large colour;
+        out: output folder: see `render_faces`.
+        count: number of pairs.
+        size: pixels on each side: see `render_faces`.
+        kind: "drawing", the artwork's own lines, for styles drawn with dark lines; "hints", with a few dabs of each large colour;
             "edges", computed from the colours, for all styles.
-        out, count, size, style, seed, workers, progress: see `render_faces`; b/ holds the faces that it would render.
+        style: DiceBear style.
+        seed: random seed; b/ holds the faces of `render_faces` with this seed.
+        workers: number of processes; one for each core by default.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: an unknown kind, and whatever `render_faces` raises.
+        UserError: if the kind is unknown; also as in `render_faces`.
 
     >>> render_pairs("pairs", count=500)    # doctest: +SKIP
     PosixPath('pairs')
     """
     if kind not in KINDS:
         raise UserError(
-            f"There is no kind {kind} of line drawings; there are {', '.join(KINDS)}.{nearest(kind, KINDS)}"
+            f"There is no kind {kind} of line drawings; choose from {', '.join(KINDS)}.{nearest(kind, KINDS)}"
         )
     return _rendered(Path(out), {"style": style, "seed": seed, "size": size, "kind": kind}, count, workers, progress)
 
 
 def _rendered(folder: Path, order: dict[str, Any], count: int, workers: int | None, progress: Progress | None) -> Path:
-    """The folder with so many faces of an order: style, seed, size, and for pairs their kind."""
+    """Render the faces of an order (style, seed, size, and for pairs their kind) and return the folder."""
     size, what = order["size"], "pairs" if "kind" in order else "faces"
     if count < 1 or not 8 <= size <= 4096:
-        raise UserError(f"{count} {what} of {size} pixels: the count must be at least 1, and the size from 8 to 4096.")
+        raise UserError(f"count is {count} and size {size}; count must be at least 1, and size from 8 to 4096.")
     definition = style_definition(order["style"])
     if _claim(folder, order, count):
         return folder
@@ -109,16 +115,16 @@ def _rendered(folder: Path, order: dict[str, Any], count: int, workers: int | No
         _note(folder, order, count)
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written: {error.strerror or error}. Make room or name another folder; finished {what} are kept."
+            f"{folder} cannot be written: {error.strerror or error}. Free disk space or name another folder; finished {what} are kept."
         ) from error
     return folder
 
 
 def style_definition(style: str) -> dict[str, Any]:
-    """The vector artwork of a DiceBear style, from its package.
+    """Return the vector artwork of a DiceBear style, from its package.
 
     Raises:
-        UserError: unknown style, or the packages are not installed.
+        UserError: if the style is unknown, or the packages are not installed.
     """
     if not all(find_spec(package) for package in ("dicebear", "dicebear_styles", "resvg_py")):
         raise UserError(
@@ -127,12 +133,12 @@ def style_definition(style: str) -> dict[str, Any]:
     folder = resources.files("dicebear_styles")
     known = sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json"))
     if style not in known:
-        raise UserError(f"There is no style {style}.{nearest(style, known)} There are {', '.join(known)}.")
+        raise UserError(f"There is no style {style}.{nearest(style, known)} Choose from {', '.join(known)}.")
     return json.loads((folder / f"{style}.json").read_text("utf-8"))
 
 
 def attribution(style: str, definition: dict[str, Any], kind: str | None = None) -> str:
-    """Who drew the artwork, what was done to it, and under which licence the pictures may be used."""
+    """Return the attribution: artist, changes, and licence of the images."""
     in_a = {
         "drawing": "lines alone, without colours",
         "hints": "lines, with a few dabs of each large colour",
@@ -153,7 +159,7 @@ def attribution(style: str, definition: dict[str, Any], kind: str | None = None)
 
 
 def columns(definition: dict[str, Any]) -> list[str]:
-    """The parts and colours of a style that differ from one face to another, by name."""
+    """Return the names of the parts and colours of a style that differ between faces."""
     parts = [
         name
         for name, part in definition.get("components", {}).items()
@@ -164,7 +170,7 @@ def columns(definition: dict[str, Any]) -> list[str]:
 
 
 def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Iterator[tuple[int, Attributes]]:
-    """The parts of each face as it is drawn, in no particular order."""
+    """Yield the parts of each face as it is drawn, in no particular order."""
     if count <= FEW or workers == 1:
         yield from draw_faces(artist_for(order), folder, range(count))
         return
@@ -185,23 +191,23 @@ def _drawn(folder: Path, order: dict[str, Any], count: int, workers: int) -> Ite
             yield k, parts
     finally:
         for process in crew:
-            process.kill()  # nothing happens to those that have ended
+            process.kill()  # no effect on processes that have ended
             process.wait()
         for half in folder.rglob(f"{ASIDE}*.png"):
             discard(half)
     if any(process.returncode for process in crew):
         raise UserError(
-            f"A process that was drawing faces for {folder} was killed, perhaps for want of memory; the same command goes on where it was."
+            f"A process that was drawing faces for {folder} was killed, perhaps for lack of memory; run the same command again to resume."
         )
 
 
 def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess.Popen[str]:
-    """A process that draws every step-th face.
+    """Start a process that draws every step-th face.
 
-    A plain command rather than multiprocessing, which would run a calling script again that has no `if __name__` guard; and not a
-    thread, since the renderer holds the interpreter. Ctrl-C in the terminal is for the parent alone, which ends its workers.
+    Uses a plain command instead of multiprocessing, which would run a calling script without an `if __name__` guard again, and instead
+    of a thread, since the renderer holds the interpreter lock. Ctrl-C reaches only the parent, which ends its workers.
     """
-    home = str(Path(__file__).parents[3])  # where organza is imported from
+    home = str(Path(__file__).parents[3])  # the folder that organza is imported from
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", "from organza.data.builtin.face_drawing import work; work()"],
@@ -213,7 +219,7 @@ def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess
         **APART,
     )
     assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin:  # a worker that ended at once is told by its exit code
+    with suppress(BrokenPipeError), process.stdin:  # if a worker ends at once, its exit code reports it
         json.dump(order, process.stdin)
 
     def listen() -> None:
@@ -237,7 +243,7 @@ def _write_labels(folder: Path, parts: list[str], rows: list[dict[str, str]]) ->
 
 
 def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
-    """Make the folder ours: new, empty, or begun with the same order before. True where there is nothing left to do."""
+    """Claim a folder that is new, empty, or begun with the same settings. Return True if nothing is left to do."""
     what, places = ("pairs", ("a", "b")) if "kind" in order else ("faces", (".",))
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a folder for the {what}.")
@@ -257,11 +263,11 @@ def _claim(folder: Path, order: dict[str, Any], count: int) -> bool:
     if before != order:
         told = ", ".join(f"{key} {value}" for key, value in before.items())
         raise UserError(
-            f"{folder} holds {'pairs' if 'kind' in before else 'faces'} of {told}; name another folder, or ask for the same."
+            f"{folder} holds {'pairs' if 'kind' in before else 'faces'} of {told}; name another folder, or use the same settings."
         )
     there = min(sum(not png.name.startswith(".") for png in (folder / place).glob("*.png")) for place in places)
     if there > count:
-        raise UserError(f"{folder} holds {there} {what} already; ask for that many or more, or name another folder.")
+        raise UserError(f"{folder} holds {there} {what} already; choose that count or more, or name another folder.")
     return done == there == count
 
 

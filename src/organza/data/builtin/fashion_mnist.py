@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey pictures of garments, 28x28, in ten classes.
+"""Fashion-MNIST: 70,000 grey images of garments, 28x28, in ten classes.
 
 Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747, https://github.com/zalandoresearch/fashion-mnist; MIT licence.
 """
@@ -22,7 +22,7 @@ from organza.errors import UserError
 from organza.progress import Progress
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts the files
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # location of the files of the package dataset-fashion-mnist
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 ATTRIBUTION = """Fashion-MNIST, Copyright (c) 2017 Zalando SE, MIT licence.
 https://github.com/zalandoresearch/fashion-mnist
@@ -31,7 +31,7 @@ Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Mac
 
 
 class Published(NamedTuple):
-    """A file as its authors offer it: bytes and md5 by their README, sha256 of its unpacked content by Debian's package."""
+    """A published file: bytes and md5 from the authors' README, sha256 of its unpacked content from Debian's package."""
 
     bytes: int
     md5: str
@@ -71,21 +71,21 @@ def fashion_mnist(
     announce: Callable[[str], None] = print,
     address: str = ADDRESS,
 ) -> Path:
-    """Write Fashion-MNIST as PNG files in ten folders, one for each class, so that it is a folder of pictures like any other.
+    """Write Fashion-MNIST as PNG files in ten folders, one for each class, like any other folder of images.
 
-    The download was tested against a local server that serves the same files, not against the real address.
+    The download was tested against a local server with the same files, not against the real address.
 
     Args:
-        out: a new or empty folder; it appears complete or not at all.
-        source: the folder with the idx files, gzipped or not; None looks where Debian's dataset-fashion-mnist puts them.
+        out: new or empty folder; it appears complete or not at all.
+        source: folder with the idx files, gzipped or not; None uses the location of Debian's dataset-fashion-mnist.
         split: "train" (60,000) or "test" (10,000).
-        download: fetch the files where none are found; sizes and checksums are announced first, and must be the published ones.
-        progress: is told (what, done, total).
-        announce: is told of each download before it begins.
-        address: where to download from.
+        download: True to download missing files; sizes and checksums are announced first, and must be the published ones.
+        progress: callback (task, done, total).
+        announce: function that receives a message before each download.
+        address: URL of the files.
 
     Raises:
-        UserError: no files, damaged files, or a folder that holds other things.
+        UserError: if files are missing or damaged, or the folder holds other files.
 
     >>> fashion_mnist("fashion", split="test")    # doctest: +SKIP
     PosixPath('fashion')
@@ -94,46 +94,46 @@ def fashion_mnist(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder; name a new one.")
     if split not in ("train", "test"):
-        raise UserError(f"--split is {split}; it can be train or test.")
+        raise UserError(f"--split is {split}; it must be train or test.")
     prefix = {"train": "train", "test": "t10k"}[split]
     get = _Source(None if source is None else Path(source), download, announce, address)
     pictures = read_idx(*get.content(f"{prefix}-images-idx3-ubyte.gz"), axes=3)
     labels = read_idx(*get.content(f"{prefix}-labels-idx1-ubyte.gz"), axes=1)
     if len(pictures) != len(labels) or not len(labels) or labels.max() >= len(CLASSES):
         raise UserError(
-            f"The idx files do not belong together: {len(pictures)} pictures, {len(labels)} labels of up to "
-            f"{labels.max(initial=0)}, where there are {len(CLASSES)} classes; get them again."
+            f"The idx files do not belong together: {len(pictures)} images, {len(labels)} labels of up to "
+            f"{labels.max(initial=0)}, but there are {len(CLASSES)} classes; download them again."
         )
     _write(folder, pictures, labels.tolist(), progress)
     return folder
 
 
 def read_idx(content: bytes, name: str, axes: int) -> np.ndarray:
-    """The array of an idx file of bytes: 0 0 8 axes, the lengths as big-endian 32-bit numbers, then the values.
+    """Parse an idx file of bytes: 0 0 8 axes, the lengths as big-endian 32-bit numbers, then the values.
 
     >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]), "labels", axes=1).tolist()
     [7, 9]
 
     Raises:
-        UserError: another beginning, or a length that does not fit.
+        UserError: if it begins differently, or its length does not match.
     """
     head = 4 + 4 * axes
     if len(content) < head or content[:4] != bytes([0, 0, 8, axes]):
         begins = content[:4].hex(" ") or "nothing"
         raise UserError(
-            f"{name} begins with {begins}, not with 00 00 08 0{axes} as an idx file of bytes does; get it again."
+            f"{name} begins with {begins}, not with 00 00 08 0{axes} as an idx file of bytes does; download it again."
         )
     shape = tuple(int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(axes))
     if len(content) - head != math.prod(shape):
         promised = "x".join(map(str, shape))
         raise UserError(
-            f"{name} promises {promised} values and holds {len(content) - head:,}: it is damaged; get it again."
+            f"{name} promises {promised} values and holds {len(content) - head:,}: it is damaged; download it again."
         )
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
 
 class _Source(NamedTuple):
-    """Where idx files come from."""
+    """Location of idx files."""
 
     folder: Path | None
     download: bool
@@ -141,7 +141,7 @@ class _Source(NamedTuple):
     address: str
 
     def content(self, name: str) -> tuple[bytes, str]:
-        """The unpacked content of a file, and where it was."""
+        """Return the unpacked content of a file, and its location."""
         folder = self.folder or DEBIAN
         for path in (folder / name, folder / name.removesuffix(".gz")):
             if path.is_file():
@@ -161,7 +161,7 @@ class _Source(NamedTuple):
                 packed = answer.read(published.bytes + 1)
         except OSError as error:  # URLError, timeouts and refused connections
             raise UserError(
-                f"{name} could not be downloaded from {self.address} ({error}); get it elsewhere and name its folder with --source."
+                f"{name} could not be downloaded from {self.address} ({error}); download it elsewhere and name its folder with --source."
             ) from None
         md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
         if len(packed) == published.bytes and md5 == published.md5:
@@ -169,31 +169,31 @@ class _Source(NamedTuple):
             if hashlib.sha256(content).hexdigest() == published.content:
                 return content
         raise UserError(
-            f"What {self.address} sent as {name} is not the published file: its size or checksum differs. It was thrown away."
+            f"{self.address} sent {name} with a different size or checksum than published; it was discarded. Name a folder with --source."
         )
 
 
 def unpacked(content: bytes, name: str) -> bytes:
-    """The content of a gzip file, or the content as it is.
+    """Return the content of a gzip file, or uncompressed content unchanged.
 
     Raises:
-        UserError: where it is cut short or damaged.
+        UserError: if it is cut short or damaged.
     """
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{name} is cut short or damaged ({error}); get it again.") from None
+        raise UserError(f"{name} is cut short or damaged ({error}); download it again.") from None
 
 
 def _write(folder: Path, pictures: np.ndarray, labels: Sequence[int], progress: Progress | None) -> None:
-    """The folder with all pictures, written beside and renamed into place."""
+    """Write a folder of all images, through a temporary folder."""
     with whole(folder) as aside:
         for name in CLASSES:
             (aside / name).mkdir()
         for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
             Image.fromarray(picture).save(aside / CLASSES[label] / f"{index:05d}.png")
             if progress:
-                progress("writing pictures", index + 1, len(labels))
+                progress("writing images", index + 1, len(labels))
         (aside / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8", newline="\n")

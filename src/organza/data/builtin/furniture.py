@@ -21,7 +21,7 @@ from organza.disk import safe_name
 from organza.errors import UserError
 from organza.progress import Progress
 
-DEBIAN = Path("/usr/share/sweethome3d")  # where the packages put the catalogues
+DEBIAN = Path("/usr/share/sweethome3d")  # location of the packages' catalogues
 TABLES = ("PluginFurnitureCatalog.properties", "com/eteks/sweethome3d/io/DefaultFurnitureCatalog.properties")
 PACKAGES = "apt-get install sweethome3d sweethome3d-furniture"
 
@@ -33,24 +33,24 @@ class Piece(NamedTuple):
     name: str
     category: str
     creator: str
-    model: str  # its OBJ file in the catalogue
-    turned: np.ndarray  # how to turn it so that it stands upright and faces the viewer, [3, 3]
+    model: str  # name of its OBJ file in the catalogue
+    turned: np.ndarray  # rotation that turns it upright and towards the viewer, [3, 3]
     size: np.ndarray  # width, height and depth in centimetres
 
 
 def furniture(
     out: str | Path, source: str | Path | None = None, only: Sequence[str] = (), progress: Progress | None = None
 ) -> int:
-    """Write the meshes as OBJ files in folders by category, upright and in centimetres, with a table and their licences; how many.
+    """Write the meshes as OBJ files in folders by category, upright and in centimetres, with a table and licences; return their number.
 
     Args:
-        out: a new or empty folder; it appears complete or not at all.
-        source: the folder with the catalogues (.sh3f, sweethome3d.jar), at any depth; None looks where Debian's packages put them.
-        only: words of which one must be in an object's name: chair, table ...; none keeps all.
-        progress: is told (what, done, total).
+        out: new or empty folder; it appears complete or not at all.
+        source: folder with the catalogues (.sh3f, sweethome3d.jar), at any depth; None uses the location of Debian's packages.
+        only: words that select objects by name: chair, table ...; empty selects all.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: no catalogues, nothing of that name in them, or a folder that holds other things.
+        UserError: if there are no catalogues, no object matches, or the folder holds other files.
 
     >>> furniture("furniture", only=["chair", "sofa"])    # doctest: +SKIP
     89
@@ -77,10 +77,10 @@ def furniture(
 
 
 def pieces_of(catalogue: Path) -> list[Piece]:
-    """The objects of a catalogue, in the order of their numbers.
+    """Return the objects of a catalogue, in the order of their numbers.
 
     Raises:
-        UserError: where it is no catalogue.
+        UserError: if it is not a catalogue.
     """
     try:
         with zipfile.ZipFile(catalogue) as archive:
@@ -88,7 +88,7 @@ def pieces_of(catalogue: Path) -> list[Piece]:
             facts = properties(archive.read(table).decode("latin-1"))
     except (zipfile.BadZipFile, OSError, StopIteration):
         raise UserError(
-            f"{catalogue} is no furniture catalogue: it is damaged or has no table; get it again."
+            f"{catalogue} is not a furniture catalogue: it is damaged or has no table; install it again."
         ) from None
     numbers = sorted(int(key.split("#")[1]) for key in facts if key.startswith("model#"))
     found = []
@@ -101,7 +101,7 @@ def pieces_of(catalogue: Path) -> list[Piece]:
 
 
 def properties(text: str) -> dict[str, str]:
-    r"""A Java properties file as a dict.
+    r"""Return a Java properties file as a dict.
 
     >>> properties("# note\nname#1=Two\\\n  words\nsize#1 = 3")
     {'name#1': 'Twowords', 'size#1': '3'}
@@ -115,7 +115,7 @@ def properties(text: str) -> dict[str, str]:
 
 
 def upright(obj: str, turned: np.ndarray, size: np.ndarray) -> str:
-    """An OBJ file reduced to its surface: turned, resting on y = 0, centred, stretched to a width, height and depth.
+    """Reduce an OBJ file to its surface: rotated, resting on y = 0, centred, stretched to a width, height and depth.
 
     >>> upright("v 0 0 0\\nv 2 0 0\\nv 0 4 0\\nvn 0 0 1\\nf 1//1 2//1 3//1", np.eye(3), np.array([1, 1, 1])).splitlines()
     ['v -0.50 0.00 0.00', 'v 0.50 0.00 0.00', 'v -0.50 1.00 0.00', 'f 1 2 3']
@@ -124,7 +124,7 @@ def upright(obj: str, turned: np.ndarray, size: np.ndarray) -> str:
     words = " ".join(line.lstrip("v ") for line in lines if line.startswith("v ")).split()
     each = len(words) // max(
         1, sum(line.startswith("v ") for line in lines)
-    )  # some files add a fourth number, or a colour
+    )  # some files have a fourth coordinate, or a colour
     vertices = np.array(words, float).reshape(-1, max(each, 3))[:, :3] @ turned.T
     low, extent = (vertices.min(0), np.ptp(vertices, axis=0)) if len(vertices) else (0, np.ones(3))
     vertices = (vertices - low) * np.divide(size, extent, out=np.zeros(3), where=extent > 0)
@@ -161,7 +161,7 @@ def _write(folder: Path, pieces: dict[Path, list[Piece]], total: int, progress: 
 
 
 def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
-    """category/name.obj, with a number where the name is taken."""
+    """Return category/name.obj, with a number if the name is taken."""
     plain = (re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in (piece.category, piece.name))
     stem = "/".join(safe_name(text) for text in plain)
     taken = {row[0] for row in rows}

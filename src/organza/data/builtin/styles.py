@@ -1,4 +1,4 @@
-"""Two unpaired domains, rendered from vector artwork: the same kind of picture in two styles, and no picture has a twin in the other."""
+"""Two unpaired domains rendered from vector artwork: faces in two styles, without matching pairs."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ def render_styles(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Render faces of one style in out/a and others of another style in out/b, as `Unpaired` wants them; each with its ATTRIBUTION.txt.
+    """Render faces of one style in out/a and others of another style in out/b, for `Unpaired`; each with its ATTRIBUTION.txt.
 
     Args:
-        out: a new or empty folder, or one that an interrupted rendering left: it is finished, or made longer.
-        a, b: DiceBear styles.
-        count: faces in each.
-        size: pixels of a side, 8 to 4096.
-        seed: of both series, which differ from each other.
-        workers: processes; one for each core by default.
-        progress: is told (what, done, total).
+        out: new or empty folder, or one of an interrupted rendering, which is completed or extended.
+        a: DiceBear style of domain a.
+        b: DiceBear style of domain b.
+        count: number of faces in each.
+        size: pixels on each side, 8 to 4096.
+        seed: random seed of both series, which differ from each other.
+        workers: number of processes; one for each core by default.
+        progress: callback (task, done, total).
 
     Raises:
-        UserError: for one style twice, and whatever `render_faces` raises.
+        UserError: if both styles are the same; also as in `render_faces`.
 
     >>> render_styles("styles", count=500)    # doctest: +SKIP
     PosixPath('styles')
     """
     if a == b:
-        raise UserError(f"Both domains would be {a}, and there would be nothing to translate; name two styles.")
+        raise UserError(f"a and b are both {a}, so there is nothing to translate; name two styles.")
     for style in (a, b):
-        style_definition(style)  # a misspelt second style is told before the first one is rendered
+        style_definition(style)  # reports a misspelt second style before the first one is rendered
     folder = Path(out)
     if folder.is_dir() and (others := sorted(item.name for item in folder.iterdir() if item.name not in ("a", "b"))):
-        raise UserError(f"{folder} holds other things ({', '.join(others[:3])}); name a new folder for the two styles.")
+        raise UserError(f"{folder} holds other files ({', '.join(others[:3])}); name a new folder for the two styles.")
     for name, style, series in (("a", a, 2 * seed), ("b", b, 2 * seed + 1)):
         render_faces(folder / name, count, size, style, series, workers, progress)
     return folder

@@ -1,4 +1,4 @@
-"""Digits drawn from fonts: synthetic pictures whose annotation is known, since it was chosen."""
+"""Digits drawn from fonts: synthetic images with known annotation."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ FAMILIES = (
     "dejavusans", "dejavuserif", "liberation", "freesans", "freeserif", "freemono", "nimbus", "notosans-", "notoserif-",
     "ubuntu", "roboto", "opensans", "arial", "times", "verdana", "georgia", "courier", "helvetica", "trebuc", "tahoma", "calibri",
 )  # fmt: skip
-"""How the file names of common text fonts begin: fonts of symbols, and of scripts with other digits, stay out."""
-FINE = 4  # pixels are drawn this many times finer, and averaged
-HEIGHT = 20 / 32  # of a digit in its picture, as in MNIST
+"""Prefixes of the file names of common text fonts, without fonts of symbols and of scripts with other digits."""
+FINE = 4  # factor of supersampling
+HEIGHT = 20 / 32  # height of a digit relative to its image, as in MNIST
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one digit is set: everything that is random about it.
+    """Random appearance of one digit.
 
     Args:
-        digit: 0 to 9.
-        font: which of the fonts.
-        angle: degrees against the clock.
-        scale: of the digit's height.
+        digit: class, 0 to 9.
+        font: index of the font.
+        angle: rotation in degrees, counterclockwise.
+        scale: factor of the digit's height.
         thickness: pixels at 32x32 by which strokes grow on each side.
-        right, down: where its middle is, in parts of the picture from the picture's.
+        right, down: offset of its centre from the image's, relative to the image.
     """
 
     digit: int
@@ -45,12 +45,12 @@ class Look:
 
 
 def look(k: int, fonts: int, seed: int) -> Look:
-    """The look of digit k of a series; digits take turns, so that all are equally frequent.
+    """Return the appearance of digit k of a series; digits take turns, so that all are equally frequent.
 
     >>> look(13, 21, seed=0).digit
     3
     """
-    import torch  # here, since looking at data should not wait for it
+    import torch  # here, since checking data should not wait for it
 
     from organza.seeding import stream
 
@@ -68,7 +68,7 @@ def look(k: int, fonts: int, seed: int) -> Look:
 
 
 def typeset(chosen: Look, fonts: Sequence[Font], size: int) -> Image.Image:
-    """The digit in white on black, a grey picture of size x size pixels."""
+    """Render the digit in white on black, a grey image of size x size pixels."""
     side = size * FINE
     font = fonts[chosen.font]
     canvas = Image.new("L", (side, side))
@@ -81,7 +81,7 @@ def typeset(chosen: Look, fonts: Sequence[Font], size: int) -> Image.Image:
 
 
 def _backwards(chosen: Look, side: int) -> tuple[float, ...]:
-    """From a place in the picture to the place in the canvas that is shown there: (x, y) to (ax + by + c, dx + ey + f)."""
+    """Return the affine map from image to canvas positions: (x, y) to (ax + by + c, dx + ey + f)."""
     turn, middle = math.radians(chosen.angle), side / 2
     a, b = math.cos(turn) / chosen.scale, -math.sin(turn) / chosen.scale
     x, y = middle + chosen.right * side, middle + chosen.down * side
@@ -89,7 +89,7 @@ def _backwards(chosen: Look, side: int) -> tuple[float, ...]:
 
 
 def system_fonts(size: int) -> list[tuple[str, Font]]:
-    """The text fonts of this system by name, set so that a digit is HEIGHT of `size` pixels; Pillow's own if there are none."""
+    """Return the text fonts of this system by name, scaled so that a digit is HEIGHT of `size` pixels; Pillow's own if there are none."""
     found: dict[str, Font] = {}
     for path in sorted(
         (
@@ -115,7 +115,7 @@ def _folders() -> list[Path]:
 
 
 def _fitted(path: Path, size: int) -> Font | None:
-    """The font of a file at the right size, if it can be read and has ten digits of its own."""
+    """Return the font of a file at the right size, or None if it cannot be read or lacks any of the ten digits."""
     try:
         font = ImageFont.truetype(str(path), 100)
         pictures = {_shape(font, digit) for digit in DIGITS}

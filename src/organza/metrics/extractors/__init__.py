@@ -1,1 +1,1 @@
-"""Networks that turn images into features, and their weights."""
+"""Networks that compute features of images, and their weights."""

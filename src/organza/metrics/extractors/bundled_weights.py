@@ -1,7 +1,7 @@
-"""Networks whose ImageNet weights come inside a package: found, checked, converted once, and never run as code.
+"""Networks whose ImageNet weights come inside a package: located, verified, converted once, and never run as code.
 
-The published file is read with `weights_only=True` after its sha256 was compared with the one pinned here. Each batch norm is folded,
-exactly, into the convolution before it, and the result is kept as safetensors in the cache directory.
+The published file is read with `weights_only=True` after a comparison of its sha256 with the one pinned here. Each batch norm is folded,
+exactly, into the convolution before it, and the result is cached as safetensors.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from organza.errors import UserError
 from organza.metrics.extractors import weight_cache
 
 FORMAT = "1"
-"""Of the converted weights: raise it when the names or the folding change, and old caches are made again."""
+"""Version of the converted weights, to be increased when names or the folding change, so that old caches are made again."""
 
 
 class Seer(Protocol):
-    """A network that sees for the metrics: its weights' names say where its convolutions are."""
+    """A feature network whose weights' names identify its convolutions."""
 
     classifier: nn.Linear
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels [N, 3, H, W] to features [N, d]."""
+        """Compute features [N, d] of normalised pixels [N, 3, H, W]."""
         ...
 
 
@@ -41,14 +41,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Weights:
-    """Where the weights of a network are, and how they were trained.
+    """Location and origin of a network's weights.
 
     Args:
-        name: of the network.
-        package, version: on the package index; install: what to type.
-        file: inside the package.
-        sha256: of the file's bytes, as published.
-        epsilon: of the batch norms.
+        name: name of the network.
+        package: name of the package on the package index.
+        version: version of the package.
+        install: command that installs it.
+        file: path of the file inside the package.
+        sha256: digest of the published file.
+        epsilon: epsilon of the batch norms.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Weights:
     epsilon: float
 
     def installed(self) -> bool:
-        """Is the package there? Its file is not looked at."""
+        """Return True if the package is installed, without a check of its file."""
         try:
             distribution(self.package)
         except PackageNotFoundError:
@@ -68,23 +70,23 @@ class Weights:
         return True
 
     def published_file(self) -> Path:
-        """The file inside the installed package; nothing of the package is run.
+        """Return the file inside the installed package, without running any of its code.
 
         Raises:
-            UserError: the package is not installed.
+            UserError: if the package is not installed.
         """
         try:
             return Path(str(distribution(self.package).locate_file(self.file)))
         except PackageNotFoundError as error:
             raise UserError(
-                f"The weights of the evaluation network {self.name} are missing: run `{self.install}`, or do without it."
+                f"The weights of the evaluation network {self.name} are missing; run `{self.install}`, or leave this extractor out."
             ) from error
 
     def published(self) -> dict[str, Tensor]:
-        """The published state dict, read after its bytes were checked.
+        """Return the published state dict, after a check of the file's bytes.
 
         Raises:
-            UserError: the file cannot be read, or is not the one whose sha256 is pinned here.
+            UserError: if the file cannot be read, or is not the one whose sha256 is pinned here.
         """
         path = self.published_file()
         try:
@@ -104,12 +106,15 @@ class Weights:
 def fold(
     weight: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, epsilon: float
 ) -> tuple[Tensor, Tensor]:
-    """A convolution followed by batch norm, as one convolution: w' = w s, b' = beta - mean s, s = gamma / sqrt(variance + epsilon).
+    """Fold a batch norm into the convolution before it: w' = w s, b' = beta - mean s, s = gamma / sqrt(variance + epsilon).
 
     Args:
-        weight: of a convolution without bias, [outputs, inputs, height, width].
-        gamma, beta, mean, variance: the batch norm's, [outputs].
-        epsilon: the batch norm's.
+        weight: weight of a convolution without bias, [outputs, inputs, height, width].
+        gamma: scale of the batch norm, [outputs].
+        beta: shift of the batch norm, [outputs].
+        mean: running mean of the batch norm, [outputs].
+        variance: running variance of the batch norm, [outputs].
+        epsilon: epsilon of the batch norm.
 
     >>> one, zero = torch.ones(1), torch.zeros(1)
     >>> weight, bias = fold(torch.ones(1, 1, 1, 1), 2 * one, 3 * one, zero, one - 1e-3, 1e-3)
@@ -122,12 +127,12 @@ def fold(
 
 
 def converted(network: nn.Module, published: Mapping[str, Tensor], epsilon: float) -> dict[str, Tensor]:
-    """The published state dict as the network's own: both list the convolutions from the image to the head; batch norm is folded.
+    """Convert a published state dict to the network's own: both list the convolutions from the image to the head; batch norm is folded.
 
     Args:
-        network: whose convolutions have biases, and whose last layer is called `classifier`.
-        published: each convolution's weight [o, i, h, w] is followed by its batch norm's gamma, beta, mean and variance [o].
-        epsilon: of the batch norms.
+        network: network whose convolutions have biases, and whose last layer is named `classifier`.
+        published: state dict in which each weight [o, i, h, w] is followed by its batch norm's gamma, beta, mean and variance [o].
+        epsilon: epsilon of the batch norms.
     """
     names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
     kept = [tensor for name, tensor in published.items() if not name.endswith("num_batches_tracked")]
@@ -140,15 +145,15 @@ def converted(network: nn.Module, published: Mapping[str, Tensor], epsilon: floa
 
 
 def pretrained(make: Callable[[], Network], weights: Weights, cache: Path | None = None) -> Network:
-    """The network with its ImageNet weights, frozen, in channels-last memory.
+    """Return a network with its ImageNet weights, frozen, in channels-last memory.
 
     Args:
-        make: the network without them.
-        weights: where they are.
-        cache: the directory of the converted weights; `cache_folder()` by default.
+        make: function that builds the network.
+        weights: location of its weights.
+        cache: folder of the converted weights; `cache_folder()` by default.
 
     Raises:
-        UserError: the package with the weights is missing or damaged.
+        UserError: if the package with the weights is missing or damaged.
     """
     path = (cache or cache_folder()) / f"{weights.name}.safetensors"
     about = {"format": FORMAT, "source sha256": weights.sha256}
@@ -158,8 +163,8 @@ def pretrained(make: Callable[[], Network], weights: Weights, cache: Path | None
         state = converted(network, weights.published(), weights.epsilon)
         try:
             weight_cache.write(path, state, about)
-        except OSError as error:  # costs a second at the next start, and nothing else
-            warnings.warn(f"The converted evaluation network could not be kept in {path}: {error}.", stacklevel=2)
+        except OSError as error:  # only costs a second at the next start
+            warnings.warn(f"The converted evaluation network could not be cached in {path}: {error}.", stacklevel=2)
     network.load_state_dict(state)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (an overload torch leaves out)
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (an overload missing in torch)
     return network.eval().requires_grad_(False)

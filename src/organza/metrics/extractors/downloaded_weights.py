@@ -1,7 +1,7 @@
-"""Weights that others publish: named, sized, with their address and licence, and checked byte for byte before anything is read.
+"""Published weights: named with size, address and licence, and verified byte for byte before they are read.
 
-Nothing is fetched that was not allowed: either the file is there (`--weights FILE`), or its download is permitted (`--download`). Once
-read, the weights are kept as safetensors in the cache directory, with the published file's sha256 in the name, and neither is needed again.
+Nothing is downloaded without permission: either the file is given (`--weights FILE`), or its download is permitted (`--download`). After
+the first use, the weights are cached as safetensors, with the published file's sha256 in the name, and neither is needed again.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ from organza.progress import Progress
 from organza.untrusted import open_regular
 
 FORMAT = "1"
-"""Of the converted weights: raise it when names or numbers change, and old caches are made again."""
+"""Version of the converted weights, to be increased when names or numbers change, so that old caches are made again."""
 BLOCK = 1 << 20  # bytes
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file of weights, as its authors publish it.
+    """A published file of weights.
 
     Args:
-        name: what `--extractor` calls it; title: what it is.
-        address: of the file; size: its bytes; sha256: of them.
-        licence: of the weights.
-        converted: what `read` made of the file, as the state dict of our network.
-        read: the file's bytes to the published state dict; nothing in them is run.
+        name: name for `--extractor`.
+        title: full name of the network.
+        address: URL of the file.
+        size: size of the file in bytes.
+        sha256: digest of the file.
+        licence: licence of the weights.
+        converted: function that converts the published state dict to that of our network.
+        read: function that reads the published state dict from the file's bytes; runs none of its code.
     """
 
     name: str
@@ -57,11 +60,11 @@ class Published:
         return f"{self.title}: {self.size / 1e6:.0f} MB, {self.licence}, {self.address}"
 
     def about(self) -> dict[str, str]:
-        """What the kept weights must have been made of."""
+        """Return the facts that cached weights must match."""
         return {"format": FORMAT, "source sha256": self.sha256}
 
     def kept_at(self, cache: Path | None = None) -> Path:
-        """Where the converted weights are kept."""
+        """Return the path of the converted weights."""
         return (cache or cache_folder()) / f"{self.name}-{self.sha256[:12]}.safetensors"
 
     def state(
@@ -71,16 +74,16 @@ class Published:
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Tensor]:
-        """The weights as our network's state dict.
+        """Return the weights as our network's state dict.
 
         Args:
-            files: of the user's, among which the published file may be; found by its sha256.
-            download: may it be fetched?
-            cache: directory of the converted weights.
-            progress: is told (what, megabytes done, of how many) of a download.
+            files: the user's files, which may include the published one; found by its sha256.
+            download: True to permit the download.
+            cache: folder of the converted weights.
+            progress: callback (task, megabytes done, total) for a download.
 
         Raises:
-            UserError: there are no weights and none may be fetched, or they are not what was published.
+            UserError: if there are no weights and no permission to download, or they differ from the published ones.
         """
         if (known := weight_cache.read(self.kept_at(cache), self.about())) is not None:
             return known
@@ -89,37 +92,37 @@ class Published:
         )
         if body is None and files:
             raise UserError(
-                f"{', '.join(map(str, files))}: not the weights of {self.name} (sha256 {self.sha256}); get them from {self.address}"
+                f"{', '.join(map(str, files))}: not the weights of {self.name} (sha256 {self.sha256}); download them from {self.address}"
             )
         if body is None and not download:
             raise UserError(
-                f"The weights of {self.name} are not here ({self}); "
+                f"The weights of {self.name} are missing ({self}); "
                 "give the file with --weights FILE, or permit its download with --download."
             )
         state = self.converted(self.read(self._fetched(progress) if body is None else body))
         try:
             weight_cache.write(self.kept_at(cache), state, self.about())
-        except OSError as error:  # costs the same again next time, and nothing else
-            warnings.warn(f"The weights of {self.name} could not be kept: {error}.", stacklevel=2)
+        except OSError as error:  # only costs the same work next time
+            warnings.warn(f"The weights of {self.name} could not be cached: {error}.", stacklevel=2)
         return state
 
     def _content(self, path: Path) -> bytes:
-        """What a file of the user's holds; nothing where it is larger than the published one.
+        """Return the content of a user's file, or b"" if it is larger than the published one.
 
         Raises:
-            UserError: it cannot be read, or is no regular file.
+            UserError: if it cannot be read, or is not a regular file.
         """
         try:
             with os.fdopen(open_regular(path), "rb") as file:
                 return file.read(self.size) if os.fstat(file.fileno()).st_size <= self.size else b""
         except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror}); --weights wants a file.") from error
+            raise UserError(f"{path} cannot be read ({error.strerror}); --weights needs a file.") from error
 
     def _fetched(self, progress: Progress | None) -> bytes:
-        """The file from its address.
+        """Download the file from its address.
 
         Raises:
-            UserError: it cannot be had, or is another one.
+            UserError: if it cannot be downloaded, or differs from the published one.
         """
         body = bytearray()
         try:
@@ -127,10 +130,10 @@ class Published:
                 while len(body) <= self.size and (part := answer.read(BLOCK)):
                     body += part
                     if progress:
-                        progress(f"fetching {self.name}, MB", len(body) // 10**6, self.size // 10**6)
+                        progress(f"downloading {self.name}, MB", len(body) // 10**6, self.size // 10**6)
         except (OSError, HTTPException) as error:
             raise UserError(
-                f"{self.address} cannot be fetched ({error}); get the file elsewhere and give it with --weights FILE."
+                f"{self.address} cannot be downloaded ({error}); download the file elsewhere and give it with --weights FILE."
             ) from error
         if (found := hashlib.sha256(body).hexdigest()) != self.sha256:
             raise UserError(f"{self.address} is not what was published: its sha256 is {found}, expected {self.sha256}.")
@@ -138,7 +141,7 @@ class Published:
 
 
 def state_dict(body: bytes) -> dict[str, Tensor]:
-    """Tensors of a file that torch.save wrote; everything else in it is refused.
+    """Return the tensors of a file by torch.save; any other content is refused.
 
     >>> body = io.BytesIO(); torch.save({"x": torch.ones(2)}, body)
     >>> state_dict(body.getvalue())
@@ -148,13 +151,13 @@ def state_dict(body: bytes) -> dict[str, Tensor]:
 
 
 def scripted(body: bytes) -> dict[str, Tensor]:
-    """Tensors of an archive that torch.jit.save wrote. Its code is not called; that it is the published one, its sha256 has told."""
+    """Return the tensors of an archive by torch.jit.save. Its code is not called; its sha256 is that of the published one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.jit.load(io.BytesIO(body), map_location="cpu").state_dict()
 
 
 def loaded(network: Network, state: dict[str, Tensor]) -> Network:
-    """A network with its weights, frozen."""
+    """Load weights into a network, and freeze it."""
     network.load_state_dict(state)
     return network.eval().requires_grad_(False)

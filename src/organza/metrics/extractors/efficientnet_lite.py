@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0, the ImageNet network that sees for the metrics: inference only, its weights come inside a package.
+"""EfficientNet-Lite0, an ImageNet network used for features: inference only; its weights come inside a package.
 
 Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", https://arxiv.org/abs/1905.11946, table 1
 (B0), made of the inverted residuals of MobileNetV2, https://arxiv.org/abs/1801.04381. The Lite variant has no squeeze-and-excitation
-and ReLU6 in the place of swish: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+and ReLU6 instead of swish: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 
     image [N, 3, H, W] -> stem /2 -> 16 /2 -> 24 /4 -> 40 /8 -> 80 /16 -> 112 /16 -> 192 /32 -> 320 /32 -> head 1280 -> mean -> 1000
 
@@ -29,9 +29,12 @@ WEIGHTS = Weights(
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     epsilon=1e-3,
 )
-"""As published in version 0.1.0 of the package (Apache 2.0; converted from Google's checkpoint)."""
+"""Weights of version 0.1.0 of the package (Apache 2.0; converted from Google's checkpoint)."""
 
-MEAN, DEVIATION = 127.0, 128.0  # of pixels 0..255, as the network was trained; not those of the usual ImageNet networks
+MEAN, DEVIATION = (
+    127.0,
+    128.0,
+)  # normalisation of pixels 0..255 in its training; not that of the usual ImageNet networks
 
 STAGES = (
     Stage(1, 3, 1, 32, 16, 1),
@@ -46,9 +49,9 @@ TAPS = (1, 2, 4, 6)  # the last stages at strides 4, 8, 16 and 32, with 24, 40, 
 
 
 class Convolution(nn.Conv2d):
-    """A convolution whose output is ceil(input / stride) wide; an odd padding has its larger half below and to the right.
+    """A convolution whose output is ceil(input / stride) wide; odd padding has its larger half below and to the right.
 
-    That is TensorFlow's rule, which the weights were trained with. It differs from symmetric padding at stride 2.
+    This is TensorFlow's rule, with which the weights were trained. It differs from symmetric padding at stride 2.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
@@ -68,7 +71,7 @@ class Convolution(nn.Conv2d):
 
 
 class Lite0(nn.Module):
-    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features. `pretrained()` gives it its weights.
+    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features. `pretrained()` loads its weights.
 
     >>> import torch
     >>> network = Lite0()
@@ -86,7 +89,7 @@ class Lite0(nn.Module):
         self.classifier = nn.Linear(1280, 1000)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """The features at strides 4, 8, 16 and 32: [N, 24, H/4, W/4], [N, 40, ..], [N, 112, ..], [N, 320, H/32, W/32]."""
+        """Compute the features at strides 4, 8, 16 and 32: [N, 24, H/4, W/4], [N, 40, ..], [N, 112, ..], [N, 320, H/32, W/32]."""
         x, taps = F.relu6(self.stem(pixels), inplace=True), []
         for index, stage in enumerate(self.stages):
             x = stage(x)
@@ -95,21 +98,21 @@ class Lite0(nn.Module):
         return taps
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The mean over the picture of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
+        """Compute the head's features, averaged over the image, [N, 1280], as used by the classifier and the metrics."""
         return F.relu6(self.head(self(pixels)[-1]), inplace=True).mean((2, 3))
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """The scores of the 1000 ImageNet classes, [N, 1000]."""
+        """Compute the scores of the 1000 ImageNet classes, [N, 1000]."""
         return self.classifier(self.pooled(pixels))
 
 
 def pretrained(cache: Path | None = None) -> Lite0:
-    """The network with its ImageNet weights, frozen, in channels-last memory.
+    """Return the network with its ImageNet weights, frozen, in channels-last memory.
 
     Args:
-        cache: the directory of the converted weights (18 MB); `caching.cache_folder()` by default.
+        cache: folder of the converted weights (18 MB); `cache_folder()` by default.
 
     Raises:
-        UserError: the package with the weights is missing or damaged.
+        UserError: if the package with the weights is missing or damaged.
     """
     return bundled_weights.pretrained(Lite0, WEIGHTS, cache)

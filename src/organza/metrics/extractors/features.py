@@ -1,4 +1,4 @@
-"""Pictures to features: what a distance between sets of pictures is measured on. Any `Extractor` will do."""
+"""Features of images, on which distances between sets of images are computed. Any `Extractor` can be used."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from organza.metrics.extractors import efficientnet_lite, mobilenet, weight_cach
 from organza.metrics.extractors.bundled_weights import Seer, Weights
 
 MICROBATCH = 16
-"""Pictures of 96x96 that pass through the network at once: fast on a CPU (larger ones leave its caches), and the same for every caller."""
+"""Images of 96x96 in one pass of the network: fast on a CPU (larger batches leave its caches), and the same for every caller."""
 
 
 class Extractor(Protocol):
-    """Maps pictures to features, each picture by itself. Numbers from unlike cards must not be compared."""
+    """A function from images to features, each image independently. Numbers with different cards must not be compared."""
 
     name: str
     dimension: int
 
     def card(self) -> dict[str, Any]:
-        """What the features depend on: at least name, weights (sha256), resolution and resizer; ready for JSON."""
+        """Return the conditions of the features: at least name, weights (sha256), resolution and resizer; ready for JSON."""
         ...
 
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """uint8 [N, H, W, C], C in 1, 3, 4, to float32 [N, dimension] on the CPU, or [N, looks, dimension]: see `Pyramid`."""
+        """Compute float32 [N, dimension] on the CPU, or [N, looks, dimension] (see `Pyramid`), of uint8 [N, H, W, C], C in 1, 3, 4."""
         ...
 
 
 def pixels(images: Tensor, resolution: int) -> Tensor:
-    """Pictures as a network for square RGB wants them: float 0..255, [N, 3, resolution, resolution].
+    """Convert images for a network with square RGB input: float 0..255, [N, 3, resolution, resolution].
 
-    Grey is repeated over the three channels. Transparent pictures are laid on white. Other sizes are brought to the resolution by
-    antialiased bicubic interpolation, clamped to 0..255; pictures that are not square are stretched, so that every pixel counts.
+    Grey is repeated over the three channels. Transparent images are composited on white. Other sizes are resized to the resolution by
+    antialiased bicubic interpolation, clamped to 0..255; images that are not square are stretched, so that every pixel counts.
 
     Args:
         images: uint8 [N, H, W, C] with 1, 3 or 4 channels.
-        resolution: of both sides.
+        resolution: pixels on both sides.
 
     >>> black, see_through = torch.zeros(1, 2, 3, 1, dtype=torch.uint8), torch.zeros(1, 2, 3, 4, dtype=torch.uint8)
     >>> pixels(black, 32).shape, pixels(black, 32).max().item(), round(pixels(see_through, 32).min().item())
@@ -58,9 +58,9 @@ def pixels(images: Tensor, resolution: int) -> Tensor:
 
 
 def planes(images: Tensor) -> Tensor:
-    """Pictures as a network for RGB wants them: uint8 [N, H, W, C], C in 1, 3, 4, to float 0..255, [N, 3, H, W].
+    """Convert images for a network with RGB input: uint8 [N, H, W, C], C in 1, 3, 4, to float 0..255, [N, 3, H, W].
 
-    Grey is repeated over the three channels. Transparent pictures are laid on white.
+    Grey is repeated over the three channels. Transparent images are composited on white.
     """
     found = images.movedim(-1, 1).float()
     if found.shape[1] == 4:
@@ -70,24 +70,24 @@ def planes(images: Tensor) -> Tensor:
 
 
 def checked(images: np.ndarray | Tensor) -> Tensor:
-    """Pictures as a network can be shown them: a uint8 tensor [N, H, W, C] on the CPU, C in 1, 3, 4.
+    """Return images as a uint8 tensor [N, H, W, C] on the CPU, C in 1, 3, 4.
 
     Raises:
-        UserError: for anything else.
+        UserError: if this is not possible.
     """
     if isinstance(images, np.ndarray) and images.dtype == np.uint8:
         images = torch.from_numpy(np.array(images))  # a copy: memory-mapped arrays are read-only
     if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
-        raise UserError(f"Pictures to measure must be uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}.")
+        raise UserError(f"Images to measure must be uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}.")
     if images.shape[3] not in (1, 3, 4):
         raise UserError(
-            f"Pictures with {images.shape[3]} channels cannot be measured: the feature network sees 1, 3 or 4; train without evaluation."
+            f"Images with {images.shape[3]} channels cannot be measured; feature networks take 1, 3 or 4: train without evaluation."
         )
     return images.cpu()
 
 
 def at_once(resolution: int) -> int:
-    """Pictures of another resolution that take as much memory as `MICROBATCH` of 96x96: sixteen at 48x48 leave a CPU half idle.
+    """Return the number of images of another resolution that need as much memory as `MICROBATCH` of 96x96: 16 of 48x48 are too few.
 
     >>> at_once(96), at_once(48), at_once(32), at_once(1024)
     (16, 64, 144, 1)
@@ -98,16 +98,16 @@ def at_once(resolution: int) -> int:
 def in_parts(
     images: np.ndarray | Tensor, dimension: int, see: Callable[[Tensor], Tensor], some: int = MICROBATCH
 ) -> Tensor:
-    """The features of pictures, uint8 [N, H, W, C] to float32 [N, dimension], a few at a time: memory does not grow with N.
+    """Compute the features of images, uint8 [N, H, W, C] to float32 [N, dimension], in parts: memory does not grow with N.
 
     Args:
-        images: what is looked at.
-        dimension: of the features.
-        see: checked pictures to their features.
-        some: pictures that are seen at once.
+        images: images to process.
+        dimension: dimension of the features.
+        see: function from checked images to their features.
+        some: number of images in each part.
 
     Raises:
-        UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
+        UserError: if they are not uint8 [N, H, W, C] with 1, 3 or 4 channels.
     """
     features = torch.empty(len(images), dimension)
     for start in range(0, len(images), some):
@@ -117,13 +117,14 @@ def in_parts(
 
 
 class Pooled:
-    """The pooled features of the head of a network whose weights come inside a package. See `offline_extractor`, `second_opinion`.
+    """Pooled head features of a network whose weights come inside a package. See `offline_extractor`, `second_opinion`.
 
     Args:
-        weights: where the network's weights come from.
-        network: with its weights.
-        mean, deviation: of pixels 0..255, as the network was trained.
-        resolution: the pictures are brought to this many pixels a side.
+        weights: origin of the network's weights.
+        network: network with its weights.
+        mean: mean of pixels 0..255 in its training.
+        deviation: standard deviation of pixels 0..255 in its training.
+        resolution: pixels a side to which images are resized.
     """
 
     dimension = 1280
@@ -133,13 +134,13 @@ class Pooled:
     ):
         if resolution < 32:
             raise UserError(
-                f"The feature network cannot see pictures of {resolution} pixels: ask for a resolution of 32 or more."
+                f"The feature network cannot process images of {resolution} pixels; choose a resolution of at least 32."
             )
         self.name, self.weights, self.network = weights.name, weights, network
         self.mean, self.deviation, self.resolution = mean, deviation, resolution
 
     def card(self) -> dict[str, Any]:
-        """What the features depend on, ready for JSON."""
+        """Return the conditions of the features, ready for JSON."""
         return {
             "name": self.name,
             "features": f"head, mean over the picture, {self.dimension}",
@@ -150,10 +151,10 @@ class Pooled:
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """uint8 [N, H, W, C] to float32 [N, 1280], in micro-batches: memory does not grow with N.
+        """Compute features of uint8 [N, H, W, C], float32 [N, 1280], in micro-batches: memory does not grow with N.
 
         Raises:
-            UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
+            UserError: if they are not uint8 [N, H, W, C] with 1, 3 or 4 channels.
         """
         return in_parts(images, self.dimension, self._see, at_once(self.resolution))
 
@@ -163,13 +164,13 @@ class Pooled:
 
 
 def offline_extractor(resolution: int = 96) -> Extractor:
-    """The extractor that needs no download: EfficientNet-Lite0, whose weights come inside a package.
+    """Return the extractor that needs no download: EfficientNet-Lite0, whose weights come inside a package.
 
     Args:
-        resolution: the pictures are brought to this many pixels a side; the cost grows with its square.
+        resolution: pixels a side to which images are resized; the cost grows with its square.
 
     Raises:
-        UserError: the weights are missing or damaged.
+        UserError: if the weights are missing or damaged.
 
     >>> extractor = offline_extractor()
     >>> extractor(np.zeros((2, 64, 64, 3), np.uint8)).shape
@@ -185,28 +186,28 @@ def offline_extractor(resolution: int = 96) -> Extractor:
 
 
 def second_opinion(resolution: int = 96) -> Extractor:
-    """MobileNetV2, whose weights come inside another package and have nothing in common with those of `offline_extractor`.
+    """Return a MobileNetV2 extractor, whose weights come inside another package and are unrelated to those of `offline_extractor`.
 
     Args:
-        resolution: the pictures are brought to this many pixels a side; the cost grows with its square.
+        resolution: pixels a side to which images are resized; the cost grows with its square.
 
     Raises:
-        UserError: the weights are missing or damaged.
+        UserError: if the weights are missing or damaged.
     """
     return Pooled(mobilenet.WEIGHTS, mobilenet.pretrained(), mobilenet.MEAN, mobilenet.DEVIATION, resolution)
 
 
 def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str, directory: Path) -> Tensor:
-    """The features of pictures that do not change, computed once and kept: float32 [N, dimension].
+    """Return the features of images that do not change, computed once and cached: float32 [N, dimension].
 
     Args:
-        extractor: pictures to features; its card is part of the file's name.
+        extractor: feature extractor; its card is part of the file's name.
         images: uint8 [N, H, W, C].
-        key: stands for the content of the pictures: other pictures, another key.
-        directory: of the files.
+        key: key of the images' content: different for other images.
+        directory: folder of the files.
 
     Raises:
-        UserError: the extractor refuses the pictures.
+        UserError: if the extractor refuses the images.
 
     >>> import tempfile
     >>> folder, grey = Path(tempfile.mkdtemp()), np.full((2, 32, 32, 1), 128, np.uint8)
@@ -222,6 +223,6 @@ def cached_features(extractor: Extractor, images: np.ndarray | Tensor, key: str,
     features = extractor(images)
     try:
         weight_cache.write(path, {"features": features}, about)
-    except OSError as error:  # costs time at the next start, and nothing else
-        warnings.warn(f"The features of {key} could not be kept in {directory}: {error}.", stacklevel=2)
+    except OSError as error:  # only costs time at the next start
+        warnings.warn(f"The features of {key} could not be cached in {directory}: {error}.", stacklevel=2)
     return features

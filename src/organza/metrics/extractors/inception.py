@@ -1,8 +1,8 @@
-"""Inception-v3 as the Fréchet Inception distance has it: the features of published FIDs. Inference only.
+"""Inception-v3 in the variant of the Fréchet Inception distance: the features of published FIDs. Inference only.
 
 Szegedy et al. 2015, "Rethinking the Inception Architecture for Computer Vision", https://arxiv.org/abs/1512.00567, table 1 and figures 5
-to 7, with the departures of the network of 2015-12-05 that Heusel et al. 2017, https://arxiv.org/abs/1706.08500, measure with: means
-that leave out the border, a maximum in the last block, 1008 classes. The weights are those of torch-fidelity.
+to 7, with the departures of the network of 2015-12-05 that Heusel et al. 2017, https://arxiv.org/abs/1706.08500, use: averages
+that exclude the border, a maximum in the last block, 1008 classes. The weights are those of torch-fidelity.
 
     image [N, 3, H, W] -> 299x299 -> stem /8 -> A 288 /8 -> B 768 /16 -> C 768 /16 -> D 1280 /32 -> E 2048 /32 -> mean [N, 2048]
 
@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from organza.metrics.extractors.bundled_weights import converted
 from organza.metrics.extractors.downloaded_weights import Published, state_dict
 
-EPSILON = 1e-3  # of the batch norms
-SIDE = 299  # pixels
+EPSILON = 1e-3  # epsilon of the batch norms
+SIDE = 299  # pixels a side of the input
 
 
 class Seen(nn.Conv2d):
@@ -30,14 +30,14 @@ class Seen(nn.Conv2d):
 
 
 class Beside(nn.ModuleList):
-    """The same features through several branches, side by side: [N, c, H, W] to [N, sum of theirs, H', W']."""
+    """Parallel branches, concatenated: [N, c, H, W] to [N, sum of theirs, H', W']."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self], 1)
 
 
 def mean() -> nn.AvgPool2d:
-    """3x3 means that leave out what lies over the border, as TensorFlow has them."""
+    """Return a 3x3 average pooling that excludes the border, like TensorFlow's."""
     return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
 
 
@@ -46,32 +46,32 @@ def line(*steps: nn.Module) -> nn.Sequential:
 
 
 def one(inputs: int, outputs: int) -> Seen:
-    """1x1."""
+    """Return a 1x1 convolution."""
     return Seen(inputs, outputs, 1)
 
 
 def wide(inputs: int, outputs: int, length: int) -> Seen:
-    """1 x length."""
+    """Return a 1 x length convolution."""
     return Seen(inputs, outputs, (1, length), padding=(0, length // 2))
 
 
 def tall(inputs: int, outputs: int, length: int) -> Seen:
-    """length x 1."""
+    """Return a length x 1 convolution."""
     return Seen(inputs, outputs, (length, 1), padding=(length // 2, 0))
 
 
 def three(inputs: int, outputs: int) -> Seen:
-    """3x3."""
+    """Return a 3x3 convolution."""
     return Seen(inputs, outputs, 3, padding=1)
 
 
 def half(inputs: int, outputs: int) -> Seen:
-    """3x3, to half the size."""
+    """Return a 3x3 convolution that halves the size."""
     return Seen(inputs, outputs, 3, stride=2)
 
 
 def block_a(c: int, pooled: int) -> Beside:
-    """Figure 5: [N, c, 35, 35] to [N, 224 + pooled, 35, 35]."""
+    """Return the block of figure 5: [N, c, 35, 35] to [N, 224 + pooled, 35, 35]."""
     return Beside([
         one(c, 64),
         line(one(c, 48), Seen(48, 64, 5, padding=2)),
@@ -81,12 +81,12 @@ def block_a(c: int, pooled: int) -> Beside:
 
 
 def block_b(c: int) -> Beside:
-    """[N, c, 35, 35] to [N, 480 + c, 17, 17]."""
+    """Return the first reduction block: [N, c, 35, 35] to [N, 480 + c, 17, 17]."""
     return Beside([half(c, 384), line(one(c, 64), three(64, 96), half(96, 96)), nn.MaxPool2d(3, 2)])
 
 
 def block_c(c: int, m: int) -> Beside:
-    """Figure 6: [N, c, 17, 17] to [N, 768, 17, 17], by way of m channels."""
+    """Return the block of figure 6: [N, c, 17, 17] to [N, 768, 17, 17], with m inner channels."""
     return Beside([
         one(c, 192),
         line(one(c, m), wide(m, m, 7), tall(m, 192, 7)),
@@ -96,7 +96,7 @@ def block_c(c: int, m: int) -> Beside:
 
 
 def block_d(c: int) -> Beside:
-    """[N, c, 17, 17] to [N, 512 + c, 8, 8]."""
+    """Return the second reduction block: [N, c, 17, 17] to [N, 512 + c, 8, 8]."""
     return Beside([
         line(one(c, 192), half(192, 320)),
         line(one(c, 192), wide(192, 192, 7), tall(192, 192, 7), half(192, 192)),
@@ -105,7 +105,7 @@ def block_d(c: int) -> Beside:
 
 
 def block_e(c: int, pool: nn.Module) -> Beside:
-    """Figure 7: [N, c, 8, 8] to [N, 2048, 8, 8]."""
+    """Return the block of figure 7: [N, c, 8, 8] to [N, 2048, 8, 8]."""
     return Beside([
         one(c, 320),
         line(one(c, 384), Beside([wide(384, 384, 3), tall(384, 384, 3)])),
@@ -115,7 +115,7 @@ def block_e(c: int, pool: nn.Module) -> Beside:
 
 
 class Inception(nn.Module):
-    """The network: pixels 0..255, [N, 3, H, W], to features. Its convolutions stand in the order of LAYERS."""
+    """The network: pixels 0..255, [N, 3, H, W], to features. Its convolutions are in the order of LAYERS."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,14 +128,14 @@ class Inception(nn.Module):
         self.classifier = nn.Linear(2048, 1008)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The mean over the picture, [N, 2048]: what FID, KID and precision are taken on."""
+        """Compute the features averaged over the image, [N, 2048], which FID, KID and precision use."""
         return self.body((resized(pixels, SIDE) - 128) / 128).mean((2, 3))
 
 
 def resized(pixels: Tensor, side: int) -> Tensor:
-    """Bilinear interpolation as TensorFlow 1 has it, [N, C, H, W] to [N, C, side, side]: pixel i of n comes from i * n / side.
+    """Resize by TensorFlow 1's bilinear interpolation, [N, C, H, W] to [N, C, side, side]: pixel i of n comes from i * n / side.
 
-    No half pixel is added and nothing is averaged, so what is made smaller is aliased: published FIDs depend on it.
+    Without a half-pixel offset and without averaging, so reductions are aliased: published FIDs depend on it.
 
     >>> resized(torch.tensor([[[[0.0, 4.0], [8.0, 12.0]]]]), 4)[0, 0]
     tensor([[ 0.,  2.,  4.,  4.],
@@ -162,14 +162,14 @@ D = ("3x3_1", "3x3_2", "7x7x3_1", "7x7x3_2", "7x7x3_3", "7x7x3_4")
 E = ("1x1", "3x3_1", "3x3_2a", "3x3_2b", "3x3dbl_1", "3x3dbl_2", "3x3dbl_3a", "3x3dbl_3b", "_pool")
 MIXED = {"5b": A, "5c": A, "5d": A, "6a": B, "6b": C, "6c": C, "6d": C, "6e": C, "7a": D, "7b": E, "7c": E}
 LAYERS = (*STEM, *(f"Mixed_{block}.branch{branch}" for block, branches in MIXED.items() for branch in branches))
-"""The published names of the convolutions, in the order of ours."""
+"""Published names of the convolutions, in the order of ours."""
 
 
 def ours(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published state dict as the network's own, found by its names whatever their order.
+    """Convert the published state dict to the network's own, by its names in any order.
 
     Raises:
-        KeyError: a tensor is missing.
+        KeyError: if a tensor is missing.
     """
     parts = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
     names = [*(f"{layer}.{part}" for layer in LAYERS for part in parts), "fc.weight", "fc.bias"]

@@ -1,4 +1,4 @@
-"""Inverted residuals, the blocks that the feature networks are made of.
+"""Inverted residuals, the blocks of the feature networks.
 
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", https://arxiv.org/abs/1801.04381, table 1.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Convolution = Callable[..., nn.Conv2d]
-"""Takes (inputs, outputs, kernel, stride, groups); how it pads is its own affair."""
+"""Function of (inputs, outputs, kernel, stride, groups) that returns a convolution with its own padding rule."""
 
 
 class Stage(NamedTuple):
@@ -27,7 +27,7 @@ class Stage(NamedTuple):
 
 
 class InvertedResidual(nn.Module):
-    """Expand by a 1x1 convolution, filter each channel, project back; the identity is added where the shapes agree."""
+    """A block that expands by a 1x1 convolution, filters each channel and projects back; with a residual if the shapes agree."""
 
     def __init__(self, convolution: Convolution, expansion: int, kernel: int, stride: int, inputs: int, outputs: int):
         super().__init__()
@@ -44,7 +44,7 @@ class InvertedResidual(nn.Module):
 
 
 def stages(convolution: Convolution, table: Sequence[Stage]) -> nn.ModuleList:
-    """The stages of a table, each a sequence of blocks.
+    """Return the stages of a table, each a sequence of blocks.
 
     >>> from functools import partial
     >>> import torch

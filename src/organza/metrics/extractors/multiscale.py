@@ -1,11 +1,11 @@
-"""Several looks at each picture: as it is, made half as large, and an eighth. What steers a run is the mean of their distances.
+"""Features at several scales of each image: full size, half, and an eighth. The mean of their distances selects the best checkpoint.
 
     distance(P, Q) = mean over s of MMD^2(f_s(P / s), f_s(Q / s))        s = 1, 2, 8
 
-Symbols: f_s a network that sees pictures of so many pixels, P / s the pictures reduced by means over s x s pixels.
+Symbols: f_s a network with an input of so many pixels, P / s the images reduced by averages over s x s pixels.
 
-A network that was trained on photographs knows an outline from a blot, and hardly cares whether a face is green. On a picture of 8x8 pixels
-there is nothing but colours and layout to see (docs/lab-log.md, 23).
+A network trained on photographs distinguishes outlines from blots, but hardly reacts to a green face. An image of 8x8 pixels
+contains only colours and layout (docs/lab-log.md, 23).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from torch.nn.functional import adaptive_avg_pool2d
 from organza.metrics.extractors.features import Extractor, planes
 
 LOOKS = {1: 96, 2: 48, 8: 32}
-"""By how much the picture is reduced, and the pixels a side that the network then sees. The small looks cost a third of the first."""
+"""Reduction factors, with the pixels a side of the network's input. The small scales cost a third of the first."""
 LEAST = 4
-"""Pixels of a side that are left of a picture, however small."""
+"""Least pixels a side of a reduced image."""
 
 
 class Pyramid:
-    """The features of several looks at a picture: uint8 [N, H, W, C] to float32 [N, looks, dimension]. The first is the picture as it is.
+    """Features of an image at several scales: uint8 [N, H, W, C] to float32 [N, looks, dimension]. The first is the full size.
 
     Args:
-        network: makes an extractor for a resolution.
-        looks: reductions, and the resolution of each.
+        network: function that returns an extractor for a resolution.
+        looks: reduction factors, with the resolution of each.
 
     >>> from organza.metrics.extractors.features import offline_extractor
     >>> Pyramid(offline_extractor)(np.zeros((2, 64, 64, 3), np.uint8)).shape
@@ -44,23 +44,23 @@ class Pyramid:
         self.name, self.dimension, self.about = first.name, first.dimension, first.card()
 
     def card(self) -> dict[str, Any]:
-        """What the features depend on, ready for JSON: the card of the first look, and the others' reductions and resolutions."""
+        """Return the conditions of the features, ready for JSON: the card of the first scale, and the other factors and resolutions."""
         smaller = {f"1/{by}": look.card().get("resolution") for by, look in self.looks.items() if by > 1}
         return self.about | {"also at": smaller}
 
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """uint8 [N, H, W, C], C in 1, 3, 4, to float32 [N, looks, dimension].
+        """Compute float32 [N, looks, dimension] of uint8 [N, H, W, C], C in 1, 3, 4.
 
         Raises:
-            UserError: what the extractors raise.
+            UserError: as in the extractors.
         """
         return torch.stack([look(reduced(images, by)) for by, look in self.looks.items()], 1)
 
 
 def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
-    """Pictures of a fraction of the size, by means over areas, rounded: uint8 [N, H, W, C] to [N, max(H / by, 4), max(W / by, 4), C].
+    """Reduce images by averages over areas, rounded: uint8 [N, H, W, C] to [N, max(H / by, 4), max(W / by, 4), C].
 
-    Transparent pictures are laid on white first, and come out with three channels.
+    Transparent images are composited on white first, and have three channels afterwards.
 
     >>> reduced(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), 2)[0, :, :, 0][0]
     tensor([ 4,  6,  8, 10], dtype=torch.uint8)
@@ -69,20 +69,20 @@ def reduced(images: np.ndarray | Tensor, by: int) -> np.ndarray | Tensor:
         return images
     height, width = (max(side // by, min(LEAST, side)) for side in images.shape[1:3])
     found = []
-    for start in range(0, len(images), 256):  # whole sets of large pictures would not fit in memory as floats
+    for start in range(0, len(images), 256):  # whole sets of large images would not fit in memory as floats
         part = images[start : start + 256]
         part = (
             torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
         )  # memory-mapped ones are read-only
         part = (
             planes(part) if part.shape[-1] == 4 else part.movedim(-1, 1).float()
-        )  # colours that cannot be seen are no colours
+        )  # colours of transparent pixels do not count
         found.append(adaptive_avg_pool2d(part, (height, width)).round().to(torch.uint8).movedim(1, -1))
     return torch.cat(found)
 
 
 def looks_of(features: Tensor) -> tuple[Tensor, ...]:
-    """The features of each look, [N, dimension] each: those of a `Pyramid` apart, any others as they are.
+    """Return the features of each scale, [N, dimension] each; features without scales are a single one.
 
     >>> len(looks_of(torch.zeros(5, 3, 7))), len(looks_of(torch.zeros(5, 7)))
     (3, 1)
@@ -91,5 +91,5 @@ def looks_of(features: Tensor) -> tuple[Tensor, ...]:
 
 
 def as_they_are(features: Tensor) -> Tensor:
-    """The features of the pictures at their full size, [N, dimension]."""
+    """Return the features of the images at full size, [N, dimension]."""
     return looks_of(features)[0]

@@ -1,6 +1,6 @@
-"""The networks that papers measure with, when their weights are here or may be fetched: Inception, CLIP, DINOv2. See `published`.
+"""Networks that papers evaluate with (Inception, CLIP, DINOv2), if their weights are available. See `downloaded_weights`.
 
-Pictures come to them as torch-fidelity brings them: bilinear as TensorFlow 1 has it, without averaging, so that numbers agree with its own.
+Images are resized as in torch-fidelity: bilinear like TensorFlow 1, without averaging, so that numbers agree with its own.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ Colours = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Kind:
-    """How a known network is built and what it sees.
+    """Construction and input of a known network.
 
     Args:
-        weights: as published.
-        network: without weights; has `pooled`.
-        side: pixels that the pictures are brought to before it; 0 where it does so itself.
-        mean, deviation: of pixels 0..255, as it was trained; 0 and 1 where it does so itself.
-        features: which, in words; dimension: how many.
+        weights: published weights.
+        network: function that builds the network, without weights; it has `pooled`.
+        side: pixels a side to which images are resized; 0 if the network resizes them itself.
+        mean: mean of pixels 0..255 in its training; 0 if the network normalises them itself.
+        deviation: standard deviation of pixels 0..255 in its training; 1 if the network normalises them itself.
+        features: description of the features.
+        dimension: dimension of the features.
     """
 
     weights: Published
@@ -56,11 +58,11 @@ KINDS = {
 
 
 class Known:
-    """An `Extractor` by a known network.
+    """An `Extractor` with a known network.
 
     Args:
-        kind: which.
-        network: with its weights.
+        kind: kind of the network.
+        network: network with its weights.
     """
 
     def __init__(self, kind: Kind, network: Seer):
@@ -71,7 +73,7 @@ class Known:
         )
 
     def card(self) -> dict[str, Any]:
-        """What the features depend on, ready for JSON."""
+        """Return the conditions of the features, ready for JSON."""
         return {
             "name": self.name,
             "features": f"{self.kind.features}, {self.dimension}",
@@ -82,10 +84,10 @@ class Known:
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        """uint8 [N, H, W, C], C in 1, 3, 4, to float32 [N, dimension], in micro-batches.
+        """Compute float32 [N, dimension] of uint8 [N, H, W, C], C in 1, 3, 4, in micro-batches.
 
         Raises:
-            UserError: not uint8 [N, H, W, C], or channels other than 1, 3 or 4.
+            UserError: if they are not uint8 [N, H, W, C] with 1, 3 or 4 channels.
         """
         return in_parts(images, self.dimension, self._see)
 
@@ -102,17 +104,17 @@ def known(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Known:
-    """A known network as an extractor.
+    """Return a known network as an extractor.
 
     Args:
         name: inception, clip or dinov2.
-        files: in which its published weights may be.
-        download: may they be fetched?
-        cache: directory of converted weights.
-        progress: is told of a download.
+        files: files that may hold its published weights.
+        download: True to permit their download.
+        cache: folder of the converted weights.
+        progress: callback for a download.
 
     Raises:
-        UserError: its weights are not here and may not be fetched, or are other ones.
+        UserError: if its weights are missing without permission to download, or differ from the published ones.
 
     >>> known("inception", [Path("weights-inception-2015-12-05-6726825d.pth")]).dimension    # doctest: +SKIP
     2048

@@ -1,10 +1,10 @@
-"""Vision transformers that see for the metrics: CLIP's and DINOv2's are one network with a few other parts. Inference only.
+"""Vision transformers for features: CLIP's and DINOv2's are one network with small differences. Inference only.
 
 Dosovitskiy et al. 2020, "An Image is Worth 16x16 Words", https://arxiv.org/abs/2010.11929, section 3.1. Radford et al. 2021, "Learning
 Transferable Visual Models From Natural Language Supervision", https://arxiv.org/abs/2103.00020; Oquab et al. 2023, "DINOv2: Learning
 Robust Visual Features without Supervision", https://arxiv.org/abs/2304.07193.
 
-    image [N, 3, 224, 224] -> patches and a first token before them [N, n + 1, d] -> blocks -> the first token [N, d] -> [N, features]
+    image [N, 3, 224, 224] -> patches after a class token [N, n + 1, d] -> blocks -> the class token [N, d] -> [N, features]
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch.nn import functional as F
 
 from organza.metrics.extractors.downloaded_weights import Published, scripted, state_dict
 
-SIDE = 224  # pixels
+SIDE = 224  # pixels a side of the input
 
 
 class Block(nn.Module):
-    """x + a * attention(norm(x)), then x + b * two layers(norm(x)): tokens [N, t, d] to the same.
+    """A transformer block: x + a * attention(norm(x)), then x + b * MLP(norm(x)): tokens [N, t, d] to the same.
 
     Args:
-        width: d.
-        heads: of the attention.
-        epsilon: of the norms.
-        quick: GELU as x * sigmoid(1.702 x), which CLIP was trained with.
+        width: dimension d of the tokens.
+        heads: number of attention heads.
+        epsilon: epsilon of the norms.
+        quick: True for GELU as x * sigmoid(1.702 x), which CLIP was trained with.
     """
 
     def __init__(self, width: int, heads: int, epsilon: float, quick: bool):
@@ -52,10 +52,12 @@ class Transformer(nn.Module):
     """The network: pixels [N, 3, 224, 224], normalised with MEAN and DEVIATION of its kind, to features.
 
     Args:
-        patch: pixels a side.
-        width: of the tokens; depth: blocks; heads: of the attention.
-        epsilon: of the norms.
-        clip: a norm before the blocks, the quick GELU, and a projection to 512 features after them.
+        patch: pixels a side of a patch.
+        width: dimension of the tokens.
+        depth: number of blocks.
+        heads: number of attention heads.
+        epsilon: epsilon of the norms.
+        clip: True for a norm before the blocks, the quick GELU, and a projection to 512 features after them.
     """
 
     def __init__(self, patch: int, width: int, depth: int, heads: int, epsilon: float, clip: bool):
@@ -69,19 +71,19 @@ class Transformer(nn.Module):
         self.head = nn.Linear(width, 512, bias=False) if clip else nn.Identity()
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """The first token, [N, features]."""
+        """Compute the class token, [N, features]."""
         x = self.patches(pixels).flatten(2).transpose(1, 2)
         x = torch.cat([self.first.expand(len(x), -1, -1), x], 1) + self.places
         return self.head(self.norm(self.blocks(self.before(x))[:, 0]))
 
 
 def clip() -> Transformer:
-    """The picture half of CLIP ViT-B/32: 88 million weights, [N, 512]."""
+    """Return the image encoder of CLIP ViT-B/32: 88 million weights, [N, 512]."""
     return Transformer(32, 768, 12, 12, 1e-5, clip=True)
 
 
 def dinov2() -> Transformer:
-    """DINOv2 ViT-S/14: 22 million weights, [N, 384]."""
+    """Return DINOv2 ViT-S/14: 22 million weights, [N, 384]."""
     return Transformer(14, 384, 12, 6, 1e-6, clip=False)
 
 
@@ -99,11 +101,11 @@ DINO_NAMES = (
     (r"blocks\.(\d+)\.attn\.proj\.", r"blocks.\1.mix."), (r"blocks\.(\d+)\.ls([12])\.gamma", r"blocks.\1.scale\2"),
     (r"blocks\.(\d+)\.mlp\.fc1\.", r"blocks.\1.widen."), (r"blocks\.(\d+)\.mlp\.fc2\.", r"blocks.\1.narrow."),
 )  # fmt: skip
-"""The beginnings of published names, and ours."""
+"""Prefixes of published names, and ours."""
 
 
 def renamed(published: dict[str, Tensor], names: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
-    """Weights under our names; those that no pattern begins are left out.
+    """Return weights under our names, without those that have no known prefix.
 
     >>> list(renamed({"blocks.3.ls1.gamma": torch.ones(1), "mask_token": torch.ones(1)}, DINO_NAMES))
     ['blocks.3.scale1']
@@ -118,7 +120,7 @@ def renamed(published: dict[str, Tensor], names: tuple[tuple[str, str], ...]) ->
 
 
 def our_clip(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """CLIP's state dict as the network's own: in float32, its patches with a bias of 0, without the half that reads."""
+    """Convert CLIP's state dict to the network's own: in float32, patches with a bias of 0, without the text encoder."""
     seeing = {name.removeprefix("visual."): value for name, value in published.items() if name.startswith("visual.")}
     state = renamed(seeing, CLIP_NAMES)
     width = len(state["first"])
@@ -132,12 +134,12 @@ def our_clip(published: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def our_dinov2(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """DINOv2's state dict as the network's own: the places of its 37x37 patches interpolated to 16x16, as its authors do."""
+    """Convert DINOv2's state dict to our network's, with the positions of its 37x37 patches interpolated to 16x16, as by its authors."""
     state = renamed(published, DINO_NAMES)
     first, patches = state["places"][:, :1], state["places"][:, 1:]
     old, new = round(patches.shape[1] ** 0.5), SIDE // 14
     square = patches.reshape(1, old, old, -1).permute(0, 3, 1, 2)
-    scale = (new + 0.1) / old  # a tenth more than it is: the weights were published with it
+    scale = (new + 0.1) / old  # slightly too large, as in the authors' code, with which the weights were published
     square = F.interpolate(square, scale_factor=(scale, scale), mode="bicubic")
     return state | {"places": torch.cat([first, square.permute(0, 2, 3, 1).reshape(1, new * new, -1)], 1)}
 
@@ -167,4 +169,4 @@ CLIP_MEAN, CLIP_DEVIATION = (
     (255 * 0.26862954, 255 * 0.26130258, 255 * 0.27577711),
 )
 DINO_MEAN, DINO_DEVIATION = (255 * 0.485, 255 * 0.456, 255 * 0.406), (255 * 0.229, 255 * 0.224, 255 * 0.225)
-"""Of pixels 0..255, as the networks were trained."""
+"""Normalisation of pixels 0..255 in the networks' training."""

@@ -1,6 +1,6 @@
-"""Tensors kept on disk between runs: safetensors with a checksum inside, written aside and renamed.
+"""Cache of tensors on disk: safetensors with a checksum inside, written to a temporary file and renamed.
 
-A file in the cache is never trusted: one that is damaged, or about something else, reads as absent and is made again.
+A file in the cache is never trusted: one that is damaged, or has other facts, counts as absent and is made again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from organza.untrusted import is_trusted, parse_json, read_bytes
 
 CHECKSUM = "sha256"
 LARGEST = 4 * 2**30
-"""Bytes of a file: the features of a million images."""
+"""Largest file in bytes: the features of a million images."""
 
 
 def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
-    """The sha256 of names, types, shapes and values, and of what is said about them.
+    """Compute the sha256 of names, types, shapes and values, and of the facts about them.
 
     >>> import torch
     >>> checksum({"x": torch.zeros(2)}, {}) == checksum({"x": torch.zeros(2)}, {}) != checksum({"x": torch.ones(2)}, {})
@@ -38,15 +38,15 @@ def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
-    """Write tensors and facts about them; other processes see the old file, or the whole new one.
+    """Write tensors and facts about them; other processes see the old file, or the complete new one.
 
     Args:
-        path: of the file; its directory is made.
-        tensors: by name, any shapes.
-        about: facts that `read` will ask for.
+        path: path of the file; its folder is created.
+        tensors: tensors by name, of any shape.
+        about: facts that `read` compares.
 
     Raises:
-        OSError: the directory cannot be written, or the disk is full; nothing is left behind.
+        OSError: if the folder cannot be written, or the disk is full; no partial file remains.
 
     >>> import tempfile, torch
     >>> folder = Path(tempfile.mkdtemp())
@@ -58,7 +58,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -
         {name: tensor.contiguous() for name, tensor in tensors.items()}, {**about, CHECKSUM: checksum(tensors, about)}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")  # two processes may write the same
+    aside = path.with_name(
+        f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}"
+    )  # two processes may write the same file
     try:
         with aside.open("xb") as file:
             file.write(body)
@@ -71,21 +73,19 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -
 
 
 def read(path: Path, about: Mapping[str, str]) -> dict[str, Tensor] | None:
-    """Return the tensors of a file, or None where it is absent, damaged, or about something else.
+    """Return the tensors of a file, or None if it is absent, damaged, or has other facts.
 
-    The file is read, not mapped: another program may cut it short meanwhile.
+    The file is read, not mapped, as another program may truncate it.
 
     Args:
-        path: file that `write` wrote.
+        path: path of a file by `write`.
         about: facts that it must have been written with.
 
     >>> read(Path("nowhere.safetensors"), {}) is None
     True
     """
     try:
-        if not is_trusted(
-            path, path.parent
-        ):  # another user could have written any numbers, with a checksum that is theirs
+        if not is_trusted(path, path.parent):  # another user could have written any numbers, with a matching checksum
             return None
         body = read_bytes(path, LARGEST)
         facts = dict(parse_json(body[8 : 8 + int.from_bytes(body[:8], "little")]).get("__metadata__") or {})
@@ -93,5 +93,5 @@ def read(path: Path, about: Mapping[str, str]) -> dict[str, Tensor] | None:
     except (OSError, ValueError, TypeError, AttributeError, KeyError, SafetensorError):
         return None
     recorded = facts.pop(CHECKSUM, None)
-    # safetensors itself checks lengths only: a flipped bit would load silently.
+    # safetensors itself only checks lengths: a flipped bit would load silently.
     return tensors if facts == dict(about) and recorded == checksum(tensors, facts) else None
