@@ -247,7 +247,7 @@ function turning() {
 }
 
 function byKeyboard(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT/.test(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return; // a menu takes letters; sliders and ticks do not
   const tiles = [...$("sheet").children];
   const here = tiles.indexOf(document.activeElement);
   const columns = getComputedStyle($("sheet")).gridTemplateColumns.split(" ").length;
