@@ -2,7 +2,8 @@
 
     python benchmarks/export.py RUN [RUN ...] [--pictures docs/pictures]
 
-For each run a row: CPU seconds to trace and compare the generator, the largest difference, bytes and PSNR of float16 and int8, milliseconds an image of onnxruntime on
+For each run a row: CPU seconds to trace and compare the generator, the largest difference, bytes and PSNR of float16 and int8,
+milliseconds an image of onnxruntime on
 one thread at batches 1 and 64 beside torch's; then, where Chromium and playwright are installed, seconds from opening the page to its first
 image and images a second. With --pictures the page of the first run is drawn at the size of a desk and of a phone.
 """

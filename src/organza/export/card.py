@@ -342,7 +342,7 @@ def _again(content: Any) -> str:
 
 
 def _began(content: Any) -> str:
-    """Of a run that began with other weights, which."""
+    """Return the origin of the weights of a run that began with another run's."""
     known = content.get("began_with")
     if not isinstance(known, Mapping):
         return ""

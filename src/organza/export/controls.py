@@ -10,7 +10,7 @@ from organza.media.html import html
 REACH = 3.0
 """Deviations to each side of a direction's slider."""
 BEYOND = 2.0
-"""Of a code, which was trained from -1 to 1."""
+"""Largest value of a code, which was trained from -1 to 1."""
 
 
 def slide(label: str, name: str, low: float, high: float, more: str = "") -> str:

@@ -30,7 +30,7 @@ from organza.untrusted import read_bytes
 CONFIG, CARD, PREVIEW = "config.json", "README.md", "preview.png"
 WEIGHTS = "generator.safetensors"
 VERSIONS = "organza", "torch"
-"""Of the versions that a run notes, those that tell nothing of its machine."""
+"""Versions recorded by a run that tell nothing about its machine."""
 
 
 class ExportedFolder(RunFolder):

@@ -22,7 +22,7 @@ from organza.networks.layers import Several, Translator
 from organza.networks.unet import Dropout
 
 BATCH = 2
-"""Of the examples that a graph is traced with: torch takes a batch of 1 for a constant."""
+"""Batch size of the examples that a graph is traced with: torch takes a batch of 1 for a constant."""
 ANY = {0: "batch", 1: "height", 2: "width"}
 PICTURES = {0: "batch"}
 

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     import onnxruntime
 
 LARGEST_DIFFERENCE = 1e-4
-"""Of values in [-1, 1], or of a probability, between the file and the run: a fortieth of half a level of 8 bits."""
+"""Largest difference of values in [-1, 1], or of a probability, between file and run: a fortieth of half a level of 8 bits."""
 BATCHES = (1, 2, 5, 64)
 OPSET = 20
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 KEY = "organza"
-"""Of the metadata that holds the facts, as JSON."""
+"""Key of the metadata that holds the facts, as JSON."""
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from organza.media.html import html, policy
 from organza.version import __version__
 
 SHOWN = 24
-"""Images of the sheet."""
+"""Number of images on the page."""
 LATENTS = 64
-"""Latents of the training's own sheet that go along: 26 kB."""
+"""Number of latents of the training's sample grid in the page: 26 kB."""
 LOOKED = 6
 """Latents from which the directions are looked for."""
 WASM = "'wasm-unsafe-eval'"
