@@ -3,6 +3,7 @@
     python benchmarks/eye.py pairs race/* --out eye          # pages of pairs, blind: eye/00.png ..., and an empty eye/votes.txt
     python benchmarks/eye.py measure race/* --out eye        # what a report measures, of each sheet
     python benchmarks/eye.py table race/* --out eye          # the default beside the tutorial, on each kind
+    python benchmarks/eye.py words race/* --out eye --picture words.png      # a row for each word of a report and each kind
     python benchmarks/eye.py agree eye                       # the order by eye, and who agrees with it
 
 Each folder of a race (`race.py`) holds real.npy and sample grids, NAME-00.npy. A pair is two sheets, each behind some real images of
@@ -35,6 +36,7 @@ from organza.metrics.extractors.features import offline_extractor, second_opinio
 from organza.metrics.extractors.multiscale import Pyramid, as_they_are
 from organza.metrics.manifold import precision_recall_density_coverage
 from organza.metrics.suite import distance
+from organza.report.findings import SCALE
 
 REAL, MADE, CELL, LEFT = 5, 12, 66, 60
 ON_A_PAGE, JUDGED = 5, 250
@@ -65,12 +67,12 @@ def sheets(races: Sequence[Path]) -> dict[str, Path]:
     return {f"{race.name}/{file.stem}": file for race in races for file in sorted(race.glob("*#*.npy"))}
 
 
-def row(file: Path, label: str, seed: int) -> Image.Image:
-    """Some real images, a gap, and some of a sheet's samples."""
+def row(file: Path, label: str, seed: int, left: int = LEFT) -> Image.Image:
+    """Some real images, a gap, and some of a sheet's samples, with words to their left."""
     drawn = random.Random(seed)
-    line = Image.new("RGB", (LEFT + (REAL + MADE) * CELL + 20, CELL), "white")
-    ImageDraw.Draw(line).text((4, CELL // 2 - 6), label, fill="black")
-    for source, count, start in ((file.parent / "real.npy", REAL, LEFT), (file, MADE, LEFT + REAL * CELL + 20)):
+    line = Image.new("RGB", (left + (REAL + MADE) * CELL + 20, CELL), "white")
+    ImageDraw.Draw(line).text((4, CELL // 2 - 6 * (1 + label.count("\n"))), label, fill="black")
+    for source, count, start in ((file.parent / "real.npy", REAL, left), (file, MADE, left + REAL * CELL + 20)):
         images = np.load(source, mmap_mode="r")
         for place, index in enumerate(drawn.sample(range(len(images)), count)):
             picture = to_image(np.array(images[index])).convert("RGBA")
@@ -180,6 +182,11 @@ def order(votes: Sequence[Vote], pull: float = 0.1) -> dict[str, float]:
     return dict(zip(names, q.tolist(), strict=True))
 
 
+def _word(found: dict[str, float]) -> int:
+    share = found["lite0 distance"] / unit(found, "lite0")
+    return 5 - sum(share >= limit for limit, *_ in SCALE[:-1])
+
+
 def kind(name: str) -> str:
     return name.partition("/")[0]
 
@@ -218,6 +225,10 @@ def agree(out: Path, measures: dict[str, Callable[[dict[str, float]], float]]) -
         f"{'the word beside the order':44s}"
         + "".join(f"{rank_agreement(q, eye, part):12.2f}" for part in parts.values())
     )
+    for part, members in parts.items():
+        off = [abs(_word(known[name]) - round(eye[name])) for name in members]
+        right, near = (np.mean([distance == apart for distance in off]) for apart in (0, 1))
+        print(f"the report's word is the eye's, {part}: {right:.0%}; the next one: {near:.0%}")
     for label, number in measures.items():
         score = {name: -number(known[name]) for name in names}
         cells = "".join(f"{rank_agreement(q, score, part):12.2f}" for part in parts.values())
@@ -258,6 +269,24 @@ def table(races: Sequence[Path], out: Path) -> None:
         print(f"| {' | '.join(cells)} |")
 
 
+def words(races: Sequence[Path], out: Path, picture: Path) -> None:
+    """Draw, for each word of a report and each kind, a sheet that the word is said of: the middle one by its distance."""
+    known, rows = json.loads((out / "measures.json").read_text()), []
+    share = {name: known[name]["lite0 distance"] / unit(known[name], "lite0") for name in sheets(races)}
+    least = 0.0
+    for limit, _, answer, _ in SCALE:
+        for race in races:
+            said = sorted((share[name], file) for name, file in sheets([race]).items() if least <= share[name] < limit)
+            if said:
+                units, file = said[len(said) // 2]
+                rows.append(row(file, f"{answer[:24]}\n{race.name}\n{units:.2f} units", 0, 150))
+        least = limit
+    whole = Image.new("RGB", (rows[0].width, CELL * len(rows)), "white")
+    for place, line in enumerate(rows):
+        whole.paste(line, (0, CELL * place))
+    whole.quantize(128).save(picture, optimize=True)
+
+
 def unit(found: dict[str, float], judge: str) -> float:
     """Return the unit of `metrics.damage` by a network."""
     return min(
@@ -281,17 +310,20 @@ MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="The order that the eye gives sample grids, beside the numbers.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("pairs", "measure", "table"):
+    for verb in ("pairs", "measure", "table", "words"):
         asked = verbs.add_parser(verb)
         asked.add_argument("races", type=Path, nargs="+")
         asked.add_argument("--out", type=Path, required=True)
     verbs.choices["pairs"].add_argument("--each", type=int, default=6)
+    verbs.choices["words"].add_argument("--picture", type=Path, required=True)
     verbs.add_parser("agree").add_argument("out", type=Path)
     given = parser.parse_args()
     if given.verb == "pairs":
         pairs(given.races, given.out, given.each)
     elif given.verb == "measure":
         measure(given.races, given.out)
+    elif given.verb == "words":
+        words(given.races, given.out, given.picture)
     elif given.verb == "table":
         table(given.races, given.out)
     else:
