@@ -1,4 +1,4 @@
-"""What makes a game on codes good: contestants for race.py.
+"""What makes a latent GAN good: contestants for race.py.
 
     python benchmarks/race.py run faces --out race --contestant codes:usual@4m --contestant codes:mild@4m --contestant codes:quiet@4m
     python benchmarks/race.py show race --reference usual
@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
-from organza.recipes.swift import EASING, coded, swift
+from organza.recipes.swift import EASING, latent, swift
 from organza.training.auto import sized
 
 
 def usual() -> Recipe:
-    """The recipe `coded`."""
-    return replace(coded(), name="usual", generator_warmup=5_000)
+    """The recipe `latent`."""
+    return replace(latent(), name="usual", generator_warmup=5_000)
 
 
 def wide() -> Recipe:
@@ -28,7 +28,7 @@ def wide() -> Recipe:
 
 def quiet() -> Recipe:
     """Half of the noise on the codes."""
-    return replace(usual(), name="quiet", game=coded().game.given(noise=0.15))
+    return replace(usual(), name="quiet", game=latent().game.given(noise=0.15))
 
 
 def mild() -> Recipe:

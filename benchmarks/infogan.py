@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 import organza
+from clusters import contingency, normalised_information, purity
 from organza import Images, Labelled, Source
 from organza.data.batches import to_float
-from organza.metrics.clusters import contingency, normalised_information, purity
 from organza.seeding import permutation, stream
 
 

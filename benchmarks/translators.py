@@ -16,17 +16,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from organza import Source
 from organza.data.batches import Batches
-from organza.networks.translator import resized, transposed, transposed_even
+from organza.networks.translator import resized, transposed
 from organza.recipe import Recipe
 from organza.recipes import get
 from organza.training.accelerator import versions
 from organza.training.speed import trial
 from organza.training.state import TrainState
 from organza.training.step import train_step
+
+
+def transposed_even(wide: int, narrow: int) -> nn.Module:
+    """A transposed 4x4 convolution with stride 2, which covers every pixel alike."""
+    return nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)
 
 
 def checkerboard(pictures: Tensor) -> float:

@@ -67,18 +67,18 @@ def test_widths_are_measured_upwards_until_one_is_too_slow():
     assert width_of(sized(swift(), 24)) == 24
 
 
-def test_pictures_of_some_size_are_coded_with_a_twentieth_of_the_run_for_the_autoencoder(tmp_path: Path):
+def test_pictures_of_some_size_get_a_latent_gan_with_a_twentieth_of_the_run_for_the_autoencoder(tmp_path: Path):
     path = tmp_path / "larger.npy"
     np.save(path, np.stack([np.asarray(drawing(seed).resize((48, 48))) for seed in range(40)]).repeat(60, 0))
     for turns, width in ((ON_CODES[16], 16), (ON_CODES[16] - 1, 8)):
         choice = recipe_for(Source(path), Budget("n", images=turns * 16), never)
-        assert (choice.recipe.name, width_of(choice.recipe), choice.recipe.augment) == ("coded", width, None)
+        assert (choice.recipe.name, width_of(choice.recipe), choice.recipe.augment) == ("latent", width, None)
         assert choice.recipe.generator_warmup == pytest.approx(turns * 16 / 20, abs=16)
         assert choice.recipe.generator_warmup % 16 == 0
         assert f"the first {choice.recipe.generator_warmup:,} images are for the autoencoder alone" in choice.reasons[2]
     assert recipe_for(Source(path), Budget("n", images=10**7), never).recipe.generator_warmup == LONGEST
     np.save(path, np.load(path)[::60])  # few of them, too
-    assert recipe_for(Source(path), Budget("n", images=1600), never).recipe.name == "coded"
+    assert recipe_for(Source(path), Budget("n", images=1600), never).recipe.name == "latent"
 
 
 def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path: Path, many: Path):

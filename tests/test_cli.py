@@ -185,6 +185,7 @@ def test_recipes_are_listed_with_source_and_expectation(capsys: pytest.CaptureFi
     for word in ("mlp", "dcgan", "dcgan-r1", "arXiv", "expect"):
         assert word in out
     assert json.loads(call(capsys, "recipes", "dcgan")[1])["batch"] == 128
+    assert call(capsys, "recipes", "coded") == call(capsys, "recipes", "latent")
 
 
 def test_a_recipe_of_ones_own(pictures: Path, tmp_path: Path):

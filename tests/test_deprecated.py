@@ -12,6 +12,7 @@ from organza.config import Partial
 from organza.inference.load import load
 from organza.media.images import grid
 from organza.overrides import apply
+from organza.recipes.swift import latent
 from organza.run.events import Tick
 from organza.training.loggers import tensorboard
 
@@ -26,6 +27,7 @@ MOVED = [
     ("organza.recipe", "find", recipes.get),
     ("organza.recipe", "everything", recipes.everything),
     ("organza.recipe", "apply", apply),
+    ("organza.recipes.swift", "coded", latent),
 ]
 
 

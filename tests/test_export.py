@@ -361,5 +361,5 @@ def test_a_run_begins_with_the_weights_of_an_exported_folder(folder: Path, drawi
     again = organza.train(drawings, tmp_path / "tuned", **asked | {"budget": "24img"})
     assert again.images == 24  # it goes on from its own checkpoint
     assert any((again.saved.tensors["generator"][key] != theirs[key]).any() for key in theirs if key.endswith("weight"))
-    with pytest.raises(UserError, match="a run can begin with weights of the same recipe"):
+    with pytest.raises(UserError, match="--from needs weights of the same recipe"):
         organza.train(drawings, tmp_path / "wider", settings=["generator.width=9"], **asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import math
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from organza.errors import UserError
 from organza.game import Turn, discriminator_loss, generator_loss, update
 from organza.games.infogan import InfoGAN
 from organza.losses import Adversarial, nonsaturating, relativistic
-from organza.metrics.clusters import normalised_information, purity
 from organza.networks.infogan import MNIST, Codes, Discriminator, Generator
 from organza.networks.layers import no_norm
 from organza.overrides import apply
@@ -174,7 +175,11 @@ def test_a_run_without_codes_is_told_what_to_do(material: Material, tmp_path: Pa
         organza.load(run).traversal()
 
 
-def test_purity_and_information_do_not_depend_on_the_names_of_the_groups():
+def test_purity_and_information_do_not_depend_on_the_names_of_the_groups(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
+    clusters = importlib.import_module("clusters")
+    assert doctest.testmod(clusters) == (0, 4)
+    purity, normalised_information = clusters.purity, clusters.normalised_information
     rng = np.random.default_rng(0)
     true = rng.integers(0, 4, 400)
     found = np.where(rng.random(400) < 0.8, true, rng.integers(0, 4, 400))

@@ -32,7 +32,7 @@ def test_the_benchmark_of_kinds_runs(tmp_path: Path):
     assert "left out: icons needs the Debian package papirus-icon-theme" in done.stdout
     for name in kinds[:2]:
         told = json.loads((tmp_path / "runs" / f"{name}-0.json").read_text())
-        assert told["recipe"] == "coded"
+        assert told["recipe"] == "latent"
         assert [one["metrics"]["mmd"]["value"] >= -0.1 for one in told["numbers"]] == [True, True]
         assert told["words"]
     sheet = np.asarray(Image.open(tmp_path / "kinds.png"))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from organza import Images, Source
 from organza.game import Batch, generator_alone, update
-from organza.games.coded import Coded
+from organza.games.latent import LatentGAN
 from organza.networks.ranges import LEAK, Standard, leaky_tanh, standard, tanh
-from organza.recipes.swift import coded
+from organza.recipes.swift import latent
 
 
 def sparks(folder: Path, ground: tuple[int, ...]) -> Path:
@@ -36,10 +36,10 @@ def test_one_colour_that_fills_most_of_every_image_does_not_kill_the_autoencoder
     """Within 150 steps it beats the best constant; with tanh and free codes it would end at it, without a gradient."""
     data = Images(Source(sparks(tmp_path / "images", ground), size=32))
     torch.manual_seed(0)
-    game = coded().build(data)
-    assert isinstance(game, Coded)
+    game = latent().build(data)
+    assert isinstance(game, LatentGAN)
     game.fit(data)
-    optimizer = coded().generator_optimizer.build(game.G.parameters())
+    optimizer = latent().generator_optimizer.build(game.G.parameters())
     for step in range(150):
         batch = data.at(range(16 * step, 16 * step + 16))
         made = rehearsed(game, batch)
@@ -59,7 +59,7 @@ def best_constant(real: Tensor) -> Tensor:
     return real.movedim(1, -1).flatten(0, -2).median(0).values[None, :, None, None].expand_as(real)
 
 
-def rehearsed(game: Coded, batch: Batch) -> Batch:
+def rehearsed(game: LatentGAN, batch: Batch) -> Batch:
     game.train().requires_grad_(True)
     return game.rehearse(batch)
 
@@ -73,14 +73,14 @@ def test_colours_of_nothing_do_not_count():
     scale = Standard(4)
     scale.fit(torch.cat([opaque, other]))
     assert torch.allclose(scale.enter(opaque), scale.enter(other))
-    error = Coded.error
+    error = LatentGAN.error
     assert error(seeing_all(), opaque, other) == 0
     seen = other.clone()
     seen[:, 3] = 1
     assert error(seeing_all(), seen, other) > 0
 
 
-def seeing_all() -> Coded:
+def seeing_all() -> LatentGAN:
     from types import SimpleNamespace
 
     return SimpleNamespace(G=SimpleNamespace(encoder=SimpleNamespace(seen=lambda x: x)))  # type: ignore[return-value]

@@ -17,7 +17,7 @@ from organza.config.references import MOVED, reference, resolve
 from organza.errors import UserError
 from organza.overrides import apply
 from organza.recipe import Recipe
-from organza.recipes import get
+from organza.recipes import RENAMED, get, names
 from organza.schedule import Cosine
 from organza.training.snapshot import differences
 from tests.contracts.discovery import RECIPES
@@ -143,10 +143,21 @@ def test_a_schedule_can_stand_for_a_number():
 
 
 def test_a_name_of_an_earlier_version_means_what_moved():
-    for old, new in MOVED.items():
-        assert resolve(old) is resolve(new)
-        assert reference(resolve(old)) == new
-        assert differences({"adversarial": {"the": old}}, {"adversarial": {"the": new}}) == []
+    for was, now in MOVED.items():
+        names = [""] if ":" in was else [f":{name}" for name in ("Generator", "Discriminator", "Encoder", "code_shape")]
+        for old, new in ((was + name, now + name) for name in names):
+            assert resolve(old) is resolve(new)
+            assert reference(resolve(old)) == new
+            assert differences({"adversarial": {"the": old}}, {"adversarial": {"the": new}}) == []
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_recipe_is_known_by_its_earlier_name_and_listed_once(old: str, new: str):
+    assert get(old) == get(new)
+    assert get(old).name == new
+    assert (old in names(), new in names()) == (False, True)
+    assert differences({"name": old}, {"name": new}) == differences({"name": new}, {"name": old}) == []
+    assert differences({"name": old}, {"name": "swift"}) == [f"name is {old}, not swift"]
 
 
 def test_a_loss_is_named_by_its_definition_and_not_by_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,7 @@ import pytest
 from organza.data.batches import Batches, Images
 from organza.data.source import Source
 from organza.game import BEGINNING, REMEDY, due
-from organza.games.coded import Coded
+from organza.games.latent import LatentGAN
 from organza.recipe import Recipe
 from organza.recipes import get
 from organza.run.events import Stopped, Warned
@@ -130,16 +130,17 @@ def test_a_game_without_penalties_gets_one_when_it_shall_be_stricter(pictures: P
 
 def test_who_has_codes_falls_back_on_images(pictures: Path):
     data: Batches = Images(Source(pictures, size=32))
-    other = fallback_for(get("coded"), data)
+    other = fallback_for(get("latent"), data)
     assert other is not None
     assert other.name == "few-shot"
+    assert fallback_for(replace(get("latent"), name="coded"), data) == other  # a run of an earlier version
     assert fallback_for(get("pix2pix"), data) is None
 
 
 def test_an_autoencoder_that_learned_nothing_is_told(pictures: Path):
     data = Images(Source(pictures, size=32))
-    game = small(get("coded"), 4).build(data)
-    assert isinstance(game, Coded)
+    game = small(get("latent"), 4).build(data)
+    assert isinstance(game, LatentGAN)
     game.fit(data)
-    assert "its codes say nothing of the images" in game.unready(data)
+    assert "its latent codes say nothing of the images" in game.unready(data)
     assert game.training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,13 +20,22 @@ from organza.losses import lsgan
 from organza.networks import translator
 from organza.networks.layers import Several, main_network
 from organza.networks.projection import Projections
-from organza.networks.translator import resized, transposed, transposed_even
+from organza.networks.translator import resized, transposed
 from organza.overrides import apply
-from organza.recipes import get
+from organza.recipes import get, names
 from organza.recipes.unpaired import whole_lsgan
 from organza.run.folder import RunFolder, lines_of
 from tests.contracts.discovery import small
 from tests.drawings import drawing
+
+FASTCUT = ("game.nce=10", "game.identity=0", "game.flip=0.5")
+"""Settings of CUT that make it FastCUT, for which there was a recipe."""
+
+
+def transposed_even(wide: int, narrow: int) -> nn.Module:
+    """Return the even upsampling that the benchmark of translators compares with the two of organza."""
+    module = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "translators.py"))
+    return module["transposed_even"](wide, narrow)
 
 
 class Shift(nn.Module):
@@ -116,7 +126,7 @@ def test_cyclegan_between_domains_of_unlike_channels():
 
 def test_cut_refuses_unlike_channels_in_words():
     with pytest.raises(UserError, match=r"a have 1 channels .* b 3.*--channels 3"):
-        small(get("fastcut")).build(SimpleNamespace(shape=(3, 32, 48), source_shape=(1, 32, 48)))
+        small(apply(get("cut"), FASTCUT)).build(SimpleNamespace(shape=(3, 32, 48), source_shape=(1, 32, 48)))
 
 
 def test_least_squares_as_the_papers_weigh_them():
@@ -217,6 +227,20 @@ def test_which_upsamplings_reach_every_pixel_alike(up, even: bool):
         nn.init.ones_(weight)
     inside = layer(torch.ones(1, 1, 8, 8))[0, 0, 4:-4, 4:-4]
     assert (inside.std().item() < 1e-6) == even
+
+
+def test_a_run_of_a_recipe_that_left_the_catalogue_goes_on_by_its_recipe_json(tmp_path: Path):
+    for name in "ab":
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(30):
+            drawing(k if name == "a" else k + 500).save(tmp_path / "data" / name / f"{k:03d}.png")
+    assert "fastcut" not in names()
+    recipe = replace(small(apply(get("cut-light"), FASTCUT)), name="fastcut")
+    run, asked = tmp_path / "run", {"size": 32, "channels": 3, "evaluate": False, "report": False}
+    organza.train(tmp_path / "data", run, recipe=recipe, budget="8img", **asked)
+    again = organza.train(tmp_path / "data", run, budget="16img", **asked)
+    assert again.images == 16
+    assert (again.content["recipe"]["name"], again.content["recipe"]["game"]["flip"]) == ("fastcut", 0.5)
 
 
 def test_a_translation_is_measured_once_for_each_input(tmp_path: Path):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from organza.errors import UserError
-from organza.networks import coded, dcgan, voxel
+from organza.networks import dcgan, latent, voxel
 from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
 from tests.contracts.discovery import HEADS, NETWORKS, SHAPES, SMALLEST
 
@@ -33,8 +33,8 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:
         x = torch.rand(count, *shape) * 2 - 1
-    if isinstance(network, coded.Discriminator):
-        x = network.evidence(x, coded.Encoder(shape, width=4))
+    if isinstance(network, latent.Discriminator):
+        x = network.evidence(x, latent.Encoder(shape, width=4))
     elif isinstance(network, Discriminator):  # one that judges latents too takes them from the first pixels here
         x = network.evidence(x, lambda x: x.flatten(1)[:, : network.z_dim])
     labels = getattr(network, "labels", 0)
@@ -77,7 +77,7 @@ def test_every_weight_gets_a_gradient(name: str):
     network = built(name)
     given = inputs(network, usual(name), count=8)
     said = [network(*given), *(getattr(network, head)(*given) for head in HEADS.get(name, ()))]
-    if isinstance(network, coded.Generator):  # its encoder has no part in what it makes
+    if isinstance(network, latent.Generator):  # its encoder has no part in what it makes
         said.append(network.decoder(network.encoder(said[0])))
     sum(values.square().sum() for values in said).backward()
     for weight, value in network.named_parameters():

@@ -65,9 +65,7 @@ def export(
 
 
 def _audit(run: str, data: str | None, recipe: str | None) -> str:
-    """Return the outcome of a search for copies of training images, in words; nothing where the
-    data is gone.
-    """
+    """Return the outcome of a search for copies of training images, in words; "" if the data is gone."""
     from organza.errors import UserError
     from organza.report.build import copies_found
 

@@ -25,7 +25,7 @@ def train(
     on_collapse: Annotated[Literal["stop", "rollback", "continue"], arg("WHAT", "rollback")] = "rollback",
     pages: Annotated[Literal["first", "all"] | None, arg("first|all", "first")] = None,
     follow_links: bool = False,
-    start: Annotated[str | None, arg("RUN|FOLDER", "fresh weights", name="from")] = None,
+    start: Annotated[str | None, arg("RUN", "none", name="from")] = None,
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
@@ -48,11 +48,10 @@ def train(
         seed: random seed.
         stop: rule that may end a run early: plateau, equilibrium, gradient; or budget for none.
         device: auto, cpu, cuda, cuda:1 or mps.
-        on_collapse: action on mode collapse or divergence: rollback (then another recipe), stop, or
-            continue.
+        on_collapse: action on mode collapse or divergence: rollback (then another recipe), stop, or continue.
         pages: first page or frame of a file as an image, or all of them.
-        follow_links: follow links in the data folder that lead outside of it.
-        start: run or exported folder to begin with: its weights, recipe and size.
+        follow_links: follow links that leave the data.
+        start: run or exported folder to start from.
         no_evaluate: skip the evaluation against held-out images during training.
         no_report: write no report.html at the end.
         no_metadata: leave out the metadata that mark sample grids as synthetic.

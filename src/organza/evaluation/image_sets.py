@@ -203,7 +203,7 @@ class RunWithData:
             raise UserError(f"{path} was exported without its data; name the data's place with --data.")
         if self.at is not None:
             data = self._opened(Path(self.at))
-            if not exported:  # it may be shared, and must not tell where data is kept
+            if not exported:  # an exported folder may be sent on, and must not tell where data is
                 with suppress(UserError):  # a run that cannot be written to needs the location again next time
                     remember(path, self.at)
             return data
@@ -387,5 +387,5 @@ def _widths(fact: Any) -> Any:
 
 
 def is_run(path: str | Path) -> bool:
-    """Return True if this folder holds a run, or an exported one."""
+    """Return True if a run has begun in this folder, or it was exported."""
     return RunFolder(path).exists or ExportedFolder.is_at(path)

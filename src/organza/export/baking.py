@@ -1,4 +1,4 @@
-"""What a network computes of its weights alone, computed once: a copy that is made of plain layers.
+"""Baking: replace layers that compute constants of their weights or sizes by plain layers with those constants.
 
 `skips.Doubling` computes its kernel from its weights in every pass, which the older exporters, quantisers and some runtimes cannot take;
 `unet.Dropout` draws the same mask in every pass, which no exporter can take. Both are constants once training is over.
@@ -63,7 +63,7 @@ def baked(module: nn.Module, *example: Tensor) -> nn.Module:
 
 
 def _sizes(network: nn.Module, example: tuple[Tensor, ...]) -> dict[nn.Module, Tensor]:
-    """Return what each `Dropout` is given, of one item."""
+    """Return the input of each `Dropout`, of one item."""
     seen: dict[nn.Module, Tensor] = {}
 
     def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -78,7 +78,7 @@ def _sizes(network: nn.Module, example: tuple[Tensor, ...]) -> dict[nn.Module, T
 
 
 def _unconstrained(layer: nn.Module) -> nn.Module:
-    """Return the layer with the weights that its parametrisation, such as a spectral norm, computes.
+    """Return a plain layer with the weights that its parametrisation, such as a spectral norm, computes.
 
     torch.nn.utils.parametrize removes one from a class that copies of a layer share, so the original would lose it, too.
     """

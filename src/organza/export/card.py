@@ -1,7 +1,7 @@
-"""The model card: what a generator makes, how good it is and what it was made from, filled from the run and from what the user states.
+"""The model card of a generator: use, data, scores and limits, filled from the run and from the user's statement.
 
-Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993; the front matter is the hub's. A part that nothing is known of
-is left out, never a form with empty fields. A metric of our own bears our own name, never `fid`.
+Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993; the front matter is the hub's. A section
+without facts is left out. A metric of our own has its own name, never `fid`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ RANKED = "mmd", "kid", "variety", "l1", "psnr", "ssim"
 
 @dataclass(frozen=True)
 class Statement:
-    """What only the user knows.
+    """Facts that only the user knows.
 
     Args:
-        licence: of the weights and of what they make, such as cc-by-4.0; "" for none.
-        data: what the data shows and where it is from.
-        data_licence: of the data.
-        attribution: who is to be named.
+        licence: licence of the weights and of their images, such as cc-by-4.0; "" for none.
+        data: content and origin of the data.
+        data_licence: licence of the data.
+        attribution: names to credit.
         audit: outcome of a search for copies of training images among samples, in words.
     """
 
@@ -63,7 +63,7 @@ def require_licence(statement: Statement) -> None:
     """Check that a licence is named.
 
     Raises:
-        UserError: none is.
+        UserError: if none is named.
     """
     if not statement.licence.strip():
         raise UserError(
@@ -76,11 +76,11 @@ def card(run: Trained, name: str, statement: Statement, files: Sequence[OnnxFile
     """Return README.md of an exported folder.
 
     Args:
-        run: what is exported.
-        name: what to call it.
-        statement: what the user states.
-        files: ONNX files in the folder, with what was measured of them.
-        judges: True if the discriminator goes along.
+        run: trained run.
+        name: name of the generator.
+        statement: facts from the user.
+        files: ONNX files in the folder, with their measurements.
+        judges: True if the discriminator is in the folder.
     """
     content = printable_form(run.content)
     parts = [
@@ -250,7 +250,7 @@ def _trained_on(content: Any, statement: Statement) -> str:
 
 
 def measured(run: Trained) -> dict[str, Any] | None:
-    """Return the evaluation of the checkpoint that is exported; None where there was none."""
+    """Return the evaluation of the exported checkpoint; None if there was none."""
     try:
         lines = list(lines_of(run.folder.evaluations))
     except UserError:
@@ -310,29 +310,21 @@ def _files(files: Sequence[OnnxFile]) -> str:
 def _limits(run: Trained, statement: Statement, judges: bool) -> str:
     data = run.content["data"]
     lines = [
-        "It knows what its data showed and nothing else; what the data lacks or has too much of, its images lack or have too much of.",
-        "Images of recognisable persons, or such that could be taken for documents, are not to be passed off as authentic.",
+        "It knows its training data and nothing else: gaps and biases of the data are gaps and biases of its images.",
+        "Do not present its images as authentic.",
     ]
     if int(data["count"]) < 1000:
         lines.insert(
             0,
-            f"It was trained on {int(data['count']):,} items: with so few, images can come close to single ones of them.",
+            f"It was trained on {int(data['count']):,} items: with so few, its images can resemble single training items.",
         )
     lines += (
         [f"Search for copies of training images among its samples: {printable(statement.audit).rstrip('.')}."]
         if statement.audit
         else []
     )
-    lines += (
-        ["A search for copies of training images among its samples was not made for this card."]
-        if not statement.audit
-        else []
-    )
-    lines += (
-        ["The discriminator is in this folder: it can tell with some success whether an image was trained on."]
-        if judges
-        else []
-    )
+    lines += ["Its samples were not searched for copies of training images."] if not statement.audit else []
+    lines += ["The discriminator in this folder may reveal whether an image was in the training set."] if judges else []
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -350,7 +342,7 @@ def _again(content: Any) -> str:
 
 
 def _began(content: Any) -> str:
-    """Of a run that began with other weights, which."""
+    """Return the origin of the weights of a run that began with another run's."""
     known = content.get("began_with")
     if not isinstance(known, Mapping):
         return ""
@@ -358,7 +350,7 @@ def _began(content: Any) -> str:
 
 
 def listed(files: Iterable[OnnxFile]) -> list[dict[str, Any]]:
-    """Return what config.json says of the ONNX files."""
+    """Return the entries of config.json for the ONNX files."""
     return [
         {"file": file.path.name, "bytes": file.size, **file.agreement.facts(), "precision": file.precision}
         for file in files

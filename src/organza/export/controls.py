@@ -10,7 +10,7 @@ from organza.media.html import html
 REACH = 3.0
 """Deviations to each side of a direction's slider."""
 BEYOND = 2.0
-"""Of a code, which was trained from -1 to 1."""
+"""Largest value of a code, which was trained from -1 to 1."""
 
 
 def slide(label: str, name: str, low: float, high: float, more: str = "") -> str:
@@ -27,7 +27,7 @@ def options(values: Sequence[object]) -> str:
 def sliders(count: int) -> str:
     """Return a slider for each of so many directions."""
     rows = "".join(slide(f"Direction {n}", f"direction-{n}", -REACH, REACH) for n in range(1, count + 1))
-    about = "Where images change most: found in the network, not named by anybody. In standard deviations."
+    about = "Directions of the largest change, found in the network without labels. In standard deviations."
     hidden = "" if count else " hidden"
     return f'<div class="group" id="directions"{hidden}><h2>Change it</h2><p class="small">{about}</p>{rows}</div>'
 
@@ -45,12 +45,12 @@ def codes(known: Mapping[str, Any] | None) -> str:
     for number in range(1, known["continuous"] + 1):
         rows.append(slide(f"Code {number}", f"code-{number}", -BEYOND, BEYOND, f' data-at="{at}"'))
         at += 1
-    about = "What the network was made to use: a category is a kind, a code a change. It was trained from -1 to 1."
+    about = "Codes of the InfoGAN: a category selects a kind, a continuous code was trained from -1 to 1."
     return f'<div class="group" id="codes"><h2>Codes</h2><p class="small">{about}</p>{"".join(rows)}</div>'
 
 
 def labels(fields: Sequence[Mapping[str, Any]] | None) -> str:
-    """Return controls for what images shall show: a menu for a class, ticks for tags, a slider for a number."""
+    """Return controls for labels: a menu for a class, checkboxes for tags, a slider for a number."""
     return "".join(_label(number, field) for number, field in enumerate(fields or ()))
 
 

@@ -1,4 +1,4 @@
-"""One ONNX file: traced, compared with the run, stored in a precision, and what that costs."""
+"""One ONNX file: trace it, compare it with the run, store it in a precision and measure the loss."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ KINDS = "folder", "onnx", "web"
 
 @dataclass(frozen=True)
 class Loss:
-    """What a precision costs.
+    """Loss by a storage precision.
 
     Args:
-        psnr: of bytes, or of values where no images come out, in dB.
-        original: distance of other samples of the full file to its own; None where it was not measured.
-        small: distance of the same samples of the small file to them.
+        psnr: PSNR of images, or of values if the file makes no images, in dB.
+        original: distance between two sets of samples of the float32 file; None if not measured.
+        small: distance between one of these sets and samples of the small file.
     """
 
     psnr: float
@@ -50,16 +50,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A network as ONNX, ready to be written.
+    """A network as ONNX, ready to write.
 
     Args:
-        graph: what it computes.
-        path: where it goes.
-        model: its content.
-        agreement: with the run, in float32.
-        precision: of its weights.
-        loss: what that costs; None for float32.
-        size: bytes.
+        graph: graph that it computes.
+        path: file to write.
+        model: content.
+        agreement: difference from the run, in float32.
+        precision: precision of the stored weights.
+        loss: loss by that precision; None for float32.
+        size: size in bytes.
     """
 
     graph: Graph
@@ -71,12 +71,12 @@ class OnnxFile:
     size: int = 0
 
     def in_precision(self, precision: str, thorough: bool = False, progress: Progress | None = None) -> OnnxFile:
-        """Return the same file with smaller weights, and what that costs.
+        """Return the same file with its weights in another precision, with the measured loss.
 
         Args:
             precision: fp32, fp16 or int8.
-            thorough: measure the distance of 1,000 samples, too, which takes a minute; for generators from noise.
-            progress: is told (what, done, total).
+            thorough: True to measure the distance of 1,000 samples as well, which takes a minute; for generators from noise.
+            progress: function that takes (task, done, total).
         """
         small = stored(self.model, precision)
         if precision == "fp32":
@@ -86,7 +86,7 @@ class OnnxFile:
         return replace(self, path=path, model=small, precision=precision, loss=loss, size=small.ByteSize())
 
     def loss_in_words(self) -> str:
-        """Return what its precision costs, for people."""
+        """Return the loss by the precision in words."""
         if self.loss is None:
             return "none"
         if np.isinf(self.loss.psnr):
@@ -102,13 +102,13 @@ def made(graph: Graph, run: Trained, folder: Path, facts: Mapping[str, Any]) -> 
     """Trace a graph and compare it with the run.
 
     Args:
-        graph: what to make a file of.
-        run: where it is from.
-        folder: to write to.
-        facts: of the run, for the metadata.
+        graph: graph to trace.
+        run: trained run.
+        folder: folder for the file.
+        facts: facts of the run, for the metadata.
 
     Raises:
-        UserError: it cannot be traced, or differs from the run by more than `onnx.LARGEST_DIFFERENCE`.
+        UserError: if it cannot be traced, or differs from the run by more than `onnx.LARGEST_DIFFERENCE`.
     """
     traced, _ = onnx_files.traced(graph)
     agreement = onnx_files.compared(traced, graph)
@@ -121,7 +121,7 @@ def made(graph: Graph, run: Trained, folder: Path, facts: Mapping[str, Any]) -> 
 def measured_loss(
     graph: Graph, full: onnx.ModelProto, small: onnx.ModelProto, thorough: bool, progress: Progress | None
 ) -> Loss:
-    """Measure what smaller weights cost: the PSNR of 64 items, and where it is asked for the distance of 1,000 samples."""
+    """Measure the loss by smaller weights: PSNR of 64 items and, if `thorough`, the distance of 1,000 samples."""
     given = {name: value.numpy() for name, value in graph.examples(COMPARED, seed=1).items()}
     original, other = onnx_files.session(full), onnx_files.session(small)
     wanted, image = (np.asarray(session.run(None, given)[0]) for session in (original, other))

@@ -1,13 +1,13 @@
-"""The folder that leaves the house: weights, a config, a card and a preview, and nothing of the machine that made them.
+"""The exported folder: weights, config, card and preview, without any trace of the machine.
 
-    README.md                   the card
-    config.json                 recipe.json without what tells of the machine or of where the data was
-    manifest.json               sha256 of the weights and of config.json: a checkpoint's, so that it is read with a checkpoint's care
-    generator.safetensors       the averaged generator, byte for byte the run's: images name its sha256
-    discriminator.safetensors   where it was asked for: it can tell members of the training set from others
-    preview.png                 the first samples of seed 0, never chosen by hand
+    README.md                   model card
+    config.json                 recipe.json without facts of the machine and the location of the data
+    manifest.json               sha256 of the weights and of config.json, in the format of a checkpoint
+    generator.safetensors       averaged generator, byte for byte the run's: images name its sha256
+    discriminator.safetensors   on request only, as it may reveal members of the training set
+    preview.png                 first samples of seed 0, not selected
 
-It is read by the rules of a run: nothing that it names is imported or run but organza's own networks.
+Loading follows the rules of a run: no code that the files name is imported or run, except organza's own networks.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from organza.untrusted import read_bytes
 CONFIG, CARD, PREVIEW = "config.json", "README.md", "preview.png"
 WEIGHTS = "generator.safetensors"
 VERSIONS = "organza", "torch"
-"""Of the versions that a run notes, those that tell nothing of its machine."""
+"""Versions recorded by a run that tell nothing about its machine."""
 
 
 class ExportedFolder(RunFolder):
-    """An exported folder in the place of a run's: what recipe.json says there, config.json says here.
+    """An exported folder used as a run folder: config.json takes the place of recipe.json.
 
     Args:
         path: folder.
@@ -46,7 +46,7 @@ class ExportedFolder(RunFolder):
 
     @staticmethod
     def is_at(path: str | Path) -> bool:
-        """Return True if a folder looks like an exported one: it has a config and a manifest or weights, and is no run."""
+        """Return True if a folder holds config.json and a manifest or weights, and no recipe.json."""
         folder = Path(path)
         has = {name for name in ("recipe.json", CONFIG, MANIFEST, WEIGHTS) if os.path.lexists(folder / name)}
         return "recipe.json" not in has and CONFIG in has and bool(has & {MANIFEST, WEIGHTS})
@@ -55,7 +55,7 @@ class ExportedFolder(RunFolder):
         """Return the weights, verified.
 
         Raises:
-            UserError: a file is missing, was changed or damaged, or was written by a newer organza.
+            UserError: if a file is missing, changed, damaged, or written by a newer organza.
         """
         try:
             saved = checkpoint.load(self.path, {"generator", "discriminator"})
@@ -72,10 +72,10 @@ class ExportedFolder(RunFolder):
         return saved
 
     def require(self, name: str, saved: Checkpoint) -> None:
-        """Check that a network went along.
+        """Check that a network is in the folder.
 
         Raises:
-            UserError: it did not.
+            UserError: if it is not.
         """
         if name not in saved.tensors:
             raise UserError(
@@ -84,11 +84,11 @@ class ExportedFolder(RunFolder):
 
 
 def config_of(content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what config.json says: a run's recipe.json, cleaned, and what other programs need to know.
+    """Return the content of config.json: recipe.json without private facts, with facts for other programs.
 
     Args:
-        content: what recipe.json says.
-        facts: of the generator, as `graphs.Graph` has them.
+        content: content of recipe.json.
+        facts: facts of the generator: see `graphs.Graph`.
     """
     data = {name: value for name, value in content["data"].items() if name != "source"}
     table, columns = wish(content["asked"].get("labels"))
@@ -112,12 +112,12 @@ def config_of(content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str,
 def contents(
     config: Mapping[str, Any], weights: Mapping[str, bytes], facts: Mapping[str, Any], images: int
 ) -> dict[str, bytes]:
-    """Return the files that are read again, by name: config, manifest, weights.
+    """Return the files that `organza.load` reads, by name: config, manifest, weights.
 
     Args:
         config: see `config_of`.
-        weights: files of tensors, by name.
-        facts: of the checkpoint: images seen, the logit of an even chance.
+        weights: contents of tensor files, by name.
+        facts: facts of the checkpoint: images seen, neutral logit.
         images: images seen.
     """
     text = (json.dumps(config, indent=1) + "\n").encode()
@@ -132,7 +132,7 @@ def require_place(folder: Path, run: Path) -> None:
     """Check that a folder can take an export.
 
     Raises:
-        UserError: it is a file, or the folder of a run.
+        UserError: if it is a file, or a run folder.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; --out needs a folder for the export.")

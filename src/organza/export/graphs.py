@@ -1,8 +1,8 @@
-"""Networks as other programs see them: bytes of images go in and come out, and all that a program must know is in the facts.
+"""Networks as other programs call them: images as bytes at both ends, with the facts that a caller needs.
 
 Symbols: z [N, z_dim] latents; y [N, labels] rows of labels; images uint8 [N, H, W, C], volumes uint8 [N, D, H, W, C].
-The networks themselves compute on float [-1, 1], [N, C, ...]. A program that must scale and transpose by itself does it wrongly sooner or
-later, so the graph does it, at no cost: a Transpose, a Round and a Cast.
+The networks themselves compute on float [-1, 1], [N, C, ...]. Scaling and transposing are common mistakes of callers, so the graph does
+both; they cost a Transpose, a Round and a Cast.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from organza.networks.layers import Several, Translator
 from organza.networks.unet import Dropout
 
 BATCH = 2
-"""Of the examples that a graph is traced with: torch takes a batch of 1 for a constant."""
+"""Batch size of the examples that a graph is traced with: torch takes a batch of 1 for a constant."""
 ANY = {0: "batch", 1: "height", 2: "width"}
 PICTURES = {0: "batch"}
 
@@ -52,13 +52,13 @@ class Graph:
     """One file of a generator or of one of the networks beside it.
 
     Args:
-        name: of the file, without its ending.
-        module: the inputs to (values, what the file gives): float values to compare, and bytes, or the values again.
-        inputs: names, with examples of a batch of 2.
-        axes: of each input, those whose length is free, with their names.
-        output: name of what comes out.
-        facts: all that a program needs to know to call it.
-        draw: for what draws from noise, the inputs of items of the series of seed 0.
+        name: file name without its ending.
+        module: network from the inputs to (float values, output): the output is bytes of images, or the values again.
+        inputs: examples by name, of a batch of 2 at least.
+        axes: names of the dynamic axes of each input.
+        output: name of the output.
+        facts: facts that a caller needs.
+        draw: inputs of the samples of seed 0, by their numbers, if the network draws from noise.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Graph:
     draw: Callable[[range], dict[str, Tensor]] | None = None
 
     def examples(self, count: int, seed: int = 0) -> dict[str, Tensor]:
-        """Return inputs to compare with, as many as asked for: latents and rows repeated and mixed, bytes drawn."""
+        """Return inputs to compare with, [count, ...]: latents and rows drawn from the examples, images at random."""
         source = torch.Generator().manual_seed(seed)
         return {name: _more(example, count, source) for name, example in self.inputs.items()}
 
@@ -132,13 +132,13 @@ class Encoded(nn.Module):
 
 
 class Judged(nn.Module):
-    """Bytes of images, with labels or the images that they translate where D wants them, to probabilities of authenticity [N].
+    """Bytes of images, with labels or source images if D is conditional, to probabilities of authenticity [N].
 
     Args:
         discriminator: D.
-        coder: what makes of x the code or latent that D judges; None where D judges x.
+        coder: encoder to the code or latent that D judges; None if D judges x.
         neutral: logit of an even chance.
-        original: True if what comes second are images, too.
+        original: True if the condition is an image.
     """
 
     def __init__(self, discriminator: nn.Module, coder: nn.Module | None, neutral: float | None, original: bool):
@@ -156,14 +156,14 @@ class Judged(nn.Module):
 
 
 def graphs(run: Trained, parts: tuple[str, ...] = ("generator",)) -> Iterator[Graph]:
-    """Yield what can be exported of a run: its generator both ways, its encoder, and where it is asked for its discriminator.
+    """Yield the graphs of a run: its generator in all directions, its encoder, its discriminator.
 
     Args:
         run: trained run.
         parts: "generator", "encoder", "discriminator".
 
     Raises:
-        UserError: the run has no such part.
+        UserError: if the run has no such part.
     """
     player = run.player
     networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
@@ -251,15 +251,15 @@ def _unit(shape: tuple[int, ...]) -> str:
 
 
 def require_law(prior: Any, z: Tensor, path: str) -> None:
-    """Check that latents are of the law that the file will tell of, so that no other program draws rubbish.
+    """Check that latents follow the prior that the file states, so that other programs draw the right ones.
 
     Args:
         prior: parts of the law.
         z: latents that the generator drew, [N, z_dim].
-        path: the run's, for the error.
+        path: run folder, for the error.
 
     Raises:
-        UserError: another size, mean, deviation, or values out of range.
+        UserError: if size, mean, deviation or range differ.
     """
     values, begin, fits = z.double().numpy(), 0, sum(part.size for part in prior) == z.shape[1]
     for part in prior if fits else ():
@@ -267,12 +267,12 @@ def require_law(prior: Any, z: Tensor, path: str) -> None:
         fits &= _follows(part.facts(), drawn)
     if not fits:
         raise UserError(
-            f"The generator of {path} draws latents of another law than its `prior` tells of; let `prior` tell what `latent` draws."
+            f"The generator of {path} draws latents of another law than its `prior` states; make `prior` state the law of `latent`."
         )
 
 
 def _follows(law: Mapping[str, Any], drawn: np.ndarray) -> bool:
-    """Are numbers of this law? By six standard errors of mean and deviation, and by their range."""
+    """Return True if numbers follow a law: mean and deviation within six standard errors, values within its range."""
     if law["law"] == "one-hot":
         return bool((np.sort(drawn, 1)[:, -1] == 1).all() and (drawn.sum(1) == 1).all())
     if law["law"] == "uniform":

@@ -1,4 +1,4 @@
-"""ONNX: one file for each network, checked against the run before it has a name.
+"""ONNX: one file for each network, compared with the run before it is written.
 
 >>> from organza import load                                           # doctest: +SKIP
 >>> graph = next(graphs(load("runs/faces")))                           # doctest: +SKIP
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     import onnxruntime
 
 LARGEST_DIFFERENCE = 1e-4
-"""Of values in [-1, 1], or of a probability, between the file and the run: a fortieth of half a level of 8 bits."""
+"""Largest difference of values in [-1, 1], or of a probability, between file and run: a fortieth of half a level of 8 bits."""
 BATCHES = (1, 2, 5, 64)
 OPSET = 20
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 KEY = "organza"
-"""Of the metadata that holds the facts, as JSON."""
+"""Key of the metadata that holds the facts, as JSON."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a file is from the run.
+    """Difference between a file and the run.
 
     Args:
-        difference: the largest of float values, over all batches.
-        levels: the largest of bytes; 0 where none come out.
-        batches: that were compared.
+        difference: largest difference of float values.
+        levels: largest difference of image bytes, in levels; 0 if the file makes no images.
+        batches: batch sizes compared.
     """
 
     difference: float
@@ -56,7 +56,7 @@ class Agreement:
     batches: tuple[int, ...]
 
     def facts(self) -> dict[str, Any]:
-        """Return it for a file."""
+        """Return the difference as JSON."""
         return {"difference": self.difference, "levels": self.levels, "batches": list(self.batches)}
 
 
@@ -64,7 +64,7 @@ def require_installed() -> None:
     """Check that the packages of the extra are there, without importing them: that takes seconds.
 
     Raises:
-        UserError: one is missing.
+        UserError: if one is missing.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise UserError(f"Export to ONNX needs {', '.join(missing)}: pip install 'organza[export]'")
@@ -74,7 +74,7 @@ def traced(graph: Graph) -> tuple[onnx.ModelProto, str]:
     """Return a graph as ONNX, with the float values as a second output, and the name of that.
 
     Raises:
-        UserError: the exporter cannot take the network, as a user's own may be.
+        UserError: if the exporter does not support the network.
     """
     examples = tuple(example[:2] for example in graph.inputs.values())
     module = baked(graph.module, *examples)
@@ -104,7 +104,7 @@ def traced(graph: Graph) -> tuple[onnx.ModelProto, str]:
 
 
 def _axes(module: torch.nn.Module, graph: Graph) -> Any:
-    """Return the free axes in the form that the tracer wants: one for each argument, those of `*given` in one."""
+    """Return the free axes as the tracer takes them: one entry for each argument, those of `*given` in one."""
     axes = tuple(graph.axes[name] for name in graph.inputs)
     kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
     single = sum(kind is not inspect.Parameter.VAR_POSITIONAL for kind in kinds)
@@ -113,7 +113,7 @@ def _axes(module: torch.nn.Module, graph: Graph) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, the exporter keeps what it has to say to itself."""
+    """Silence the exporter."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -125,15 +125,15 @@ def _quiet() -> Iterator[None]:
 
 
 def require_deterministic(model: onnx.ModelProto, graph: Graph) -> None:
-    """Check that a graph draws nothing at random, has the free axes, and holds no training.
+    """Check that a graph draws no random numbers and that its dynamic axes are dynamic.
 
     Raises:
-        UserError: it draws noise of its own, which would differ from the run's.
+        UserError: if it draws noise, which would differ from the run's, or an axis is static.
     """
     drawn = sorted({node.op_type for node in model.graph.node if node.op_type.startswith(("Random", "Bernoulli"))})
     if drawn:
         raise UserError(
-            f"The {graph.name} draws noise inside ({', '.join(drawn)}), so no file can equal it; make noise an input or a buffer."
+            f"The {graph.name} draws noise inside ({', '.join(drawn)}), so no file can equal it; make the noise an input or a buffer."
         )
     for given in model.graph.input:
         for axis, name in graph.axes[given.name].items():
@@ -156,12 +156,12 @@ def session(model: onnx.ModelProto | bytes | Path) -> onnxruntime.InferenceSessi
 
 @torch.no_grad()
 def compared(model: onnx.ModelProto, graph: Graph, batches: tuple[int, ...] = BATCHES) -> Agreement:
-    """Run a graph beside the run's own network and tell how far they are apart.
+    """Return the difference between a graph and the run's own network on the same inputs.
 
     Args:
-        model: with float values as an output.
-        graph: whose module is the run's own network, as it samples.
-        batches: sizes to try.
+        model: graph with float values as its first output.
+        graph: graph whose module is the run's own network.
+        batches: batch sizes.
     """
     started = session(model)
     difference, levels = 0.0, 0
@@ -182,7 +182,7 @@ def _largest(values: np.ndarray, wanted: Tensor) -> float:
 
 
 def finished(model: onnx.ModelProto, facts: Mapping[str, Any]) -> onnx.ModelProto:
-    """Return a graph as it is written: without the float output, with the facts in its metadata."""
+    """Return a graph for the file: without the float output, with the facts in its metadata."""
     import onnx
 
     kept = onnx.ModelProto()
@@ -190,7 +190,7 @@ def finished(model: onnx.ModelProto, facts: Mapping[str, Any]) -> onnx.ModelProt
     for output in list(kept.graph.output):
         if output.name == "values":
             kept.graph.output.remove(output)
-    for node in kept.graph.node:  # what the tracer noted of the source, file names of this machine among it
+    for node in kept.graph.node:  # the tracer notes source files of this machine
         del node.metadata_props[:]
         node.doc_string = ""
     del kept.metadata_props[:]
@@ -210,10 +210,10 @@ def finished(model: onnx.ModelProto, facts: Mapping[str, Any]) -> onnx.ModelProt
 
 
 def require_agreement(agreement: Agreement, graph: Graph) -> None:
-    """Check that a file computes what the run does.
+    """Check that a file agrees with the run.
 
     Raises:
-        UserError: it does not.
+        UserError: if it does not.
     """
     if not agreement.difference <= LARGEST_DIFFERENCE:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Smaller files: weights stored in fewer bits, and widened again before they are computed with.
+"""Storage precisions: weights stored in fewer bits, converted to float32 before use.
 
 Arithmetic in float16 or int8 is no faster on a CPU, and loses far more (docs/export.md): only the storage is small. A runtime folds the
 widening when it loads the file, so speed is that of the full file.
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "fp16", "int8"]
 SMALL = 64
-"""Numbers of a tensor up to which it stays as it is: biases and constants are a hundredth of a file."""
+"""Largest size of a tensor that stays in float32: biases and constants are a hundredth of a file."""
 COLUMNS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
-"""The axis of the output channels of a weight, by its operator; of a Gemm it depends."""
+"""Return the axis of the output channels of a weight, by its operator; of a Gemm it depends."""
 
 
 def stored(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
@@ -28,10 +28,10 @@ def stored(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
     Args:
         model: graph in float32.
-        precision: fp32 leaves it; fp16 halves it; int8 stores a weight per output channel by one scale, w = scale q.
+        precision: fp32, fp16, or int8 with one scale per output channel, w = scale q.
 
     Raises:
-        UserError: another precision.
+        UserError: if the precision is unknown.
     """
     forms: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
         "fp32": lambda model: model,
@@ -112,7 +112,7 @@ def _begun_with(model: onnx.ModelProto, first: list[onnx.NodeProto]) -> onnx.Mod
 
 
 def psnr(image: np.ndarray, original: np.ndarray) -> float:
-    """Return the peak signal-to-noise ratio of uint8 images in dB; inf where they are equal.
+    """Return the peak signal-to-noise ratio of uint8 images in dB; inf if they are equal.
 
     >>> round(psnr(np.array([1], np.uint8), np.array([0], np.uint8)), 2)
     48.13

@@ -1,4 +1,4 @@
-"""What `organza export` does: the forms that were asked for, each checked before it has a name, and what was measured of them.
+"""Export a run: write the requested forms, compare each with the run first, and report the measurements.
 
 >>> from organza import load                                                                      # doctest: +SKIP
 >>> load("runs/faces").export("faces", to=("folder",), statement=Statement("cc-by-4.0")).lines     # doctest: +SKIP
@@ -40,13 +40,13 @@ SEEN = 16
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """Result of an export.
 
     Args:
-        folder: where.
-        files: all of them.
-        lines: what is to be said of each, for people.
-        notes: what the user should know beside it.
+        folder: folder written to.
+        files: files written.
+        lines: one line for each form, with its measurements.
+        notes: notes for the user.
     """
 
     folder: Path
@@ -66,22 +66,22 @@ def export(
     statement: Statement = Statement(),  # noqa: B008 (a frozen value)
     progress: Progress | None = None,
 ) -> Exported:
-    """Write a run's networks in forms that need neither the run nor its data.
+    """Write the networks of a run in forms that need neither the run nor its data.
 
     Args:
         run: trained run.
         out: folder to write to; RUN/export by default.
-        to: "folder" (weights with a card), "onnx", "web" (a page that runs the generator); () for all that apply, where a folder
+        to: "folder" (weights with a card), "onnx", "web" (a page that runs the generator); () for all that apply; a folder
             applies if a licence is named.
-        parts: "generator", "encoder", "discriminator"; the generator always leads.
-        precision: of weights in ONNX files and pages: fp32, fp16 or int8; None is fp32 for files and fp16 for pages.
-        name: what to call the generator; the run's name by default.
-        statement: what the user states: licences, what the data is.
-        progress: is told (what, done, total).
+        parts: "generator", "encoder", "discriminator".
+        precision: storage of weights, fp32, fp16 or int8; None for fp32 in ONNX files and fp16 in pages.
+        name: name of the generator; the run's by default.
+        statement: facts from the user: licences, content of the data.
+        progress: function that takes (task, done, total).
 
     Raises:
-        UserError: an unknown form, part or precision; no licence for a folder; a part that the run has not; a network that ONNX cannot
-            hold, or a file that differs from the run; a place that cannot be written.
+        UserError: if a form, part or precision is unknown, a folder has no licence, the run lacks a part, ONNX does not support the
+            network, a file differs from the run, or the folder cannot be written.
     """
     for option, values, known in (
         ("to", to, KINDS),
@@ -93,7 +93,7 @@ def export(
     if not wanted:
         wanted = KINDS if statement.licence else ("onnx", "web")
         if not statement.licence:
-            notes.append("no folder to share is written, since it needs a licence: add --license, such as cc-by-4.0")
+            notes.append("no folder was written, as it needs a licence: add --license, such as cc-by-4.0")
     if "folder" in wanted:
         require_licence(statement)
     if "onnx" in wanted or "web" in wanted:
@@ -121,7 +121,7 @@ def export(
         judges = "discriminator" in parts
         written |= {place / key: value for key, value in _shared(run, title, statement, kept, judges).items()}
         lines.append(
-            f"{place / folders.CARD}: a card to read before you pass the folder on; organza.load({str(place)!r}) opens it"
+            f"{place / folders.CARD}: model card, to check before sharing; load the folder with organza.load({str(place)!r})"
         )
     _write(place, written)
     if "folder" in wanted:
@@ -142,7 +142,7 @@ def _require_known(option: str, values: Sequence[str], known: Sequence[str]) -> 
 
 
 def provenance(run: Trained, statement: Statement) -> dict[str, Any]:
-    """Return what every file tells of where it is from."""
+    """Return the provenance that every file states."""
     return {
         "format": 1,
         "library": f"organza {__version__}",
@@ -189,7 +189,7 @@ def _page(run: Trained, files: Sequence[OnnxFile], title: str, precision: str, p
     loss = small[0].loss_in_words()
     return (
         content,
-        f"{place / PAGE}: {len(content) / 1e6:.1f} MB, opens by a double click, offline ({precision}: {loss})",
+        f"{place / PAGE}: {len(content) / 1e6:.1f} MB, runs offline in a browser ({precision}: {loss})",
     )
 
 
@@ -208,7 +208,7 @@ def _shared(
 
 
 def preview(run: Trained) -> np.ndarray:
-    """Return a sheet of what the generator makes, uint8 [H, W, C]: the first of seed 0, or a drawn pattern and its translation."""
+    """Return a sample grid, uint8 [H, W, C]: the first samples of seed 0, or a drawn pattern and its translation."""
     if hasattr(run.generator, "latent"):
         return grid(pictured(run.sample(SEEN if len(run.shape) == 4 else PREVIEWED, seed=0)))
     pattern = drawn_pattern(run.shape[-1], run.shape[-2], run.source_channels())[None]
@@ -216,7 +216,7 @@ def preview(run: Trained) -> np.ndarray:
 
 
 def _write(place: Path, written: dict[Path, bytes]) -> None:
-    """Write all files aside, then rename them: a disk that fills leaves what was there before."""
+    """Write all files aside, then rename them, so that a full disk leaves older files intact."""
     aside = {path: path.with_name(f".{path.name}.part") for path in written}
     path = place
     try:

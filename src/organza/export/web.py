@@ -1,7 +1,7 @@
-"""The page: one HTML file that runs a generator by a double click, offline, and can talk to nobody.
+"""The page: one HTML file that runs a generator offline in a browser, without any request.
 
-Style, script, onnxruntime-web (`runtime`), the ONNX files and what the page needs to know are inside it. Its policy names its own style
-and script by their digests and permits no other, no request and no frame; WebAssembly needs a word of its own, 'wasm-unsafe-eval'.
+Style, script, onnxruntime-web (`runtime`), the ONNX files and their facts are inside it. Its policy names its own style
+and script by their digests and permits no other script, request or frame; WebAssembly needs a word of its own, 'wasm-unsafe-eval'.
 Module scripts that are files of their own, and every fetch, are refused for a page from the disk, so there is no other form of it.
 """
 
@@ -28,9 +28,9 @@ from organza.media.html import html, policy
 from organza.version import __version__
 
 SHOWN = 24
-"""Images of the sheet."""
+"""Number of images on the page."""
 LATENTS = 64
-"""Latents of the training's own sheet that go along: 26 kB."""
+"""Number of latents of the training's sample grid in the page: 26 kB."""
 LOOKED = 6
 """Latents from which the directions are looked for."""
 WASM = "'wasm-unsafe-eval'"
@@ -49,10 +49,10 @@ def page(run: Trained, models: Mapping[str, tuple[Graph, bytes]], name: str, xmp
     """Return a whole page.
 
     Args:
-        run: what is exported.
-        models: graphs and their files by name.
-        name: what to call the generator.
-        xmp: what saved images say of where they come from.
+        run: trained run.
+        models: graphs and contents of their files, by name.
+        name: name of the generator.
+        xmp: provenance of saved images, an XMP packet.
     """
     generator = models["generator"][0]
     noise = "prior" in generator.facts
@@ -81,7 +81,7 @@ def page(run: Trained, models: Mapping[str, tuple[Graph, bytes]], name: str, xmp
 
 
 def _filled(name: str, **values: str) -> str:
-    """Return a template of the folder `page`, filled; values are HTML."""
+    """Return a template of the folder `page`, filled with HTML."""
     return Template(asset(f"{name}.html")).substitute(values)
 
 
@@ -99,7 +99,7 @@ def _numbers(values: Tensor) -> str:
 
 
 def _of_noise(run: Any, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, Any]:
-    """Return what a page of a generator from noise knows: the law, latents of the training's own sheet, directions, labels and codes."""
+    """Return the facts of a page of a generator from noise: the prior, the sample grid's latents, directions, labels and codes."""
     from organza.export.onnx import session
 
     graph, content = models["generator"]
@@ -142,7 +142,7 @@ def _deviation(prior: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _of_images(run: Trained, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, Any]:
-    """Return what a page of a translator knows: its ways, and a pattern to begin with, since no image of the training leaves."""
+    """Return the facts of a page of a translator: its directions, and a drawn pattern, as no training image leaves."""
     ways = []
     for key, (graph, _) in models.items():
         pattern = drawn_pattern(run.shape[-1], run.shape[-2], graph.facts["channels"])
@@ -176,7 +176,7 @@ def drawn_pattern(width: int, height: int, channels: int) -> np.ndarray:
 
 
 def _room(known: Mapping[str, Any]) -> str:
-    """Return the page of a generator from noise: the sheet, the image in hand and its controls, what was kept and the way between."""
+    """Return the body of a page of a generator from noise: image grid, selected image with its controls, kept images."""
     noun = "shape" if known["unit"] == "volume" else "image"
     tile = f'<button class="tile" type="button" disabled aria-label="A {noun} not drawn yet"><canvas></canvas></button>'
     return _filled(
@@ -191,7 +191,7 @@ def _room(known: Mapping[str, Any]) -> str:
 
 
 def _table(known: Mapping[str, Any]) -> str:
-    """Return the page of a translator: a place to drop an image, which never leaves the page, and its translation beside it."""
+    """Return the body of a page of a translator: a place to drop an image, and its translation beside it."""
     radios = [
         f'<label class="tick"><input type="radio" name="to" value="{way["to"]}"{"" if n else " checked"}> to {way["to"]}</label>'
         for n, way in enumerate(known["ways"])

@@ -115,9 +115,7 @@ class Run:
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The averaged generator: z [N, z_dim] to data [N, C, ...] in [-1, 1]. If there are several
-        networks, the main one.
-        """
+        """The averaged generator: z [N, z_dim] to data [N, C, ...] in [-1, 1]. If there are several networks, the main one."""
         return main_network(self.player)
 
     @cached_property

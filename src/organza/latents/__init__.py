@@ -1,1 +1,1 @@
-"""Interpretation of latents: directions in which images change."""
+"""Latents: directions in which images change."""

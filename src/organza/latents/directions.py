@@ -19,7 +19,7 @@ STEP = 0.25
 """Step of the central differences, in deviations: beyond rounding errors, but small enough to keep
 the same face."""
 STRONGER = 1.5
-"""Least strength of an axis to keep, on images that it was not found on."""
+"""Least ratio of the change along an axis to that along a random direction, on latents that the axis was not found on."""
 AT_ONCE = 64
 
 
@@ -83,7 +83,5 @@ def _change(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, step
 
 
 def _size(generate: Callable[[Tensor], Tensor], z: Tensor, along: Tensor, deviation: float) -> float:
-    """Return the mean square of the change along directions. Along a random direction it is the
-    mean over an orthonormal basis.
-    """
+    """Return the mean square of the change along directions; over an orthonormal basis, that along a random one."""
     return _change(generate, z, along, STEP * deviation).double().square().flatten(1).sum(1).mean().item()

@@ -1,4 +1,4 @@
-"""Parts of every page: escaped text, and a content security policy that permits the page's own style and script and nothing else."""
+"""Text and content security policy of HTML pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from html import escape
 from organza.untrusted import printable
 
 LONGEST = 2_000
-"""Characters of a text on a page: nobody reads on, and a stranger's file may hold millions."""
+"""Largest length of a text on a page, in characters: a stranger's file may hold millions."""
 NOTHING = "'none'"
 
 
 def html(value: object, most: int = LONGEST) -> str:
-    r"""Return a value as text of a page: what came from a file, a name or a user is no HTML, has no control characters and an end.
+    r"""Return a value as escaped text of a page: no HTML, no control characters, limited in length.
 
     >>> html("<b>\x1b[2J"), html("a" * 9, most=4)
     ('&lt;b&gt;\\x1b[2J', 'aaaa...')
@@ -24,12 +24,12 @@ def html(value: object, most: int = LONGEST) -> str:
 
 
 def policy(style: str, script: str, *also: str) -> str:
-    """Return what a browser may load for a page: images inside it, and this style and script, named by their digests.
+    """Return a page's content security policy: images inside it, and this style and script, named by their digests.
 
     Args:
         style: text of the style element; "" for none.
         script: text of the script element; "" for none.
-        also: further sources of scripts, such as 'wasm-unsafe-eval'.
+        also: further script sources, such as 'wasm-unsafe-eval'.
     """
     sources = {"style": [_digest(style)] if style else [NOTHING], "script": [_digest(script)] if script else [NOTHING]}
     sources["script"] += also

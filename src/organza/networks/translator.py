@@ -27,11 +27,6 @@ def transposed(wide: int, narrow: int) -> nn.Module:
     return nn.ConvTranspose2d(wide, narrow, 3, 2, 1, output_padding=1, bias=False)
 
 
-def transposed_even(wide: int, narrow: int) -> nn.Module:
-    """Return a transposed 4x4 convolution with stride 2, which covers all pixels evenly."""
-    return nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)
-
-
 def resized(wide: int, narrow: int) -> nn.Module:
     """Return nearest-neighbour doubling with a 3x3 convolution: four times the work, no
     checkerboard.

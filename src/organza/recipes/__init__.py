@@ -14,6 +14,9 @@ from organza.config import encode, own_modules, walk
 from organza.errors import UserError, nearest
 from organza.recipe import Recipe
 
+RENAMED = {"coded": "latent"}
+"""Names of recipes in earlier versions, and the names now. Files are read for ever, so no line is removed."""
+
 
 def names() -> list[str]:
     """Return the names of organza's recipes.
@@ -24,16 +27,28 @@ def names() -> list[str]:
     return list(everything())
 
 
+def current(name: str) -> str:
+    """Return the name that a recipe has now; files and commands may still give the name of an earlier version.
+
+    >>> current("coded"), current("dcgan")
+    ('latent', 'dcgan')
+    """
+    return RENAMED.get(name, name)
+
+
 def get(name: str) -> Recipe:
     """Return a recipe by its name: one of organza's, or the result of your function
     `my_package.my_module:my_recipe`.
+
+    >>> get("coded") == get("latent")
+    True
 
     Raises:
         UserError: if the name is unknown (names the nearest).
     """
     if ":" in name:
         return _foreign(name)
-    known = everything()
+    known, name = everything(), current(name)
     if name not in known:
         raise UserError(f"There is no recipe {name}; choose from {', '.join(known)}.{nearest(name, known)}")
     return known[name]()

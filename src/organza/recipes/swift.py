@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from organza.augment import Augment, cutout, jitter, translation
 from organza.config import Partial
-from organza.games.coded import Coded
+from organza.deprecated import forwarding
+from organza.games.latent import LatentGAN
 from organza.games.unconditional import Unconditional
 from organza.losses import relativistic
-from organza.networks import coded as coded_networks
+from organza.networks import latent as latent_networks
 from organza.networks import scales, skips
 from organza.networks.layers import one_scale
 from organza.networks.ranges import standard
@@ -84,23 +85,24 @@ def few_shot() -> Recipe:
     )
 
 
-def coded() -> Recipe:
-    """Return `swift` on codes: an autoencoder is trained first, then the players are trained on its
-    small codes.
-    """
+def latent() -> Recipe:
+    """Return the latent GAN, `swift` on codes: an autoencoder is trained first, then the players on its small codes."""
     return replace(
         swift(),
-        name="coded",
+        name="latent",
         source="Two stages as in Esser et al. 2021, arXiv:2012.09841: an autoencoder with noise on its codes (Ghosh et al. 2020, "
         "arXiv:1903.12436) and absolute error, which keeps learning beside swift on codes of a fourth of the size, with penalties "
         "three times as strict.",
         expect="Faces at 64x64: round heads with eyes after 10,000 images, half a minute of one core, plain skin and closed outlines after "
         "20,000; after 230,000 at width 24, 20 minutes of 2 cores, faces of many looks with plain hair and smudged mouths. "
         "Below 48 pixels a side it gains nothing over swift.",
-        game=Partial(Coded),
-        generator=Partial(coded_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
-        discriminator=Partial(coded_networks.Discriminator, width=8),
+        game=Partial(LatentGAN),
+        generator=Partial(latent_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
+        discriminator=Partial(latent_networks.Discriminator, width=8),
         penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
         augment=None,
         generator_warmup=8_000,
     )
+
+
+__getattr__ = forwarding(__name__, {"coded": "organza.recipes.swift:latent"})

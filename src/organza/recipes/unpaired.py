@@ -60,17 +60,6 @@ def cut() -> Recipe:
     )
 
 
-def fastcut() -> Recipe:
-    """Return CUT without the identity term, and with a stronger main term."""
-    return replace(
-        cut(),
-        name="fastcut",
-        source="Park et al. 2020, arXiv:2007.15651, FastCUT: NCE 10, no identity NCE, mirrored with probability one half.",
-        expect="Made for GPUs; not trained here.",
-        game=Partial(CUT, nce=10.0, identity=0.0, patches=256, flip=0.5),
-    )
-
-
 def cyclegan_light() -> Recipe:
     """Return CycleGAN for 64x64 and two cores."""
     return replace(

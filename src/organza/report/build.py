@@ -57,7 +57,7 @@ def copies_found(path: str | Path, data: Batches | str | Path | None = None, rec
 
     Args:
         path: run folder.
-        data: data of the run, if it is open already, or its new location, if it was moved.
+        data: data of the run, or its location: see `write_report`.
         recipe: recipe of your own that the run was trained with.
 
     Raises:

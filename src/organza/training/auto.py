@@ -14,11 +14,12 @@ from typing import NamedTuple
 from organza.data.batches import Batches
 from organza.data.detail import detail
 from organza.data.source import Source
-from organza.networks.coded import greatest_reduction
+from organza.networks.latent import greatest_reduction
 from organza.recipe import Recipe
+from organza.recipes import current
 from organza.recipes.classic import dcgan_r1
 from organza.recipes.conditional import cgan_swift
-from organza.recipes.swift import coded, falling, few_shot, swift
+from organza.recipes.swift import falling, few_shot, latent, swift
 from organza.schedule import Cosine
 from organza.training.feasibility import feasible
 from organza.training.plan import Budget
@@ -27,13 +28,13 @@ AUTO = "auto"
 WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
 """The turns that a width needs at the least to be worth its cost. Up to 24 from docs/lab-log.md, 14 and 18; beyond, a guess."""
 ON_CODES = {8: 0, 16: 8_000, 24: 12_000, 32: 40_000, 48: 120_000, 64: 400_000}
-"""The same for `coded`, whose players are smaller at one width: docs/lab-log.md, 51."""
+"""The same for `latent`, whose players are smaller at one width: docs/lab-log.md, 51."""
 ENOUGH = 2_000
-"""Pictures; below, `few_shot` where `swift` was to be taken. `coded` needs no such help: docs/lab-log.md, 53."""
+"""Pictures; below, `few_shot` where `swift` was to be taken. `latent` needs no such help: docs/lab-log.md, 53."""
 PASSES = 5
 """Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
 REHEARSAL, LONGEST = 0.05, 20_000
-"""The share of a run's images that the autoencoder of `coded` has for itself, and how many are enough for it: docs/lab-log.md, 59."""
+"""The share of a run's images that the autoencoder of `latent` has for itself, and how many are enough for it: docs/lab-log.md, 59."""
 KEPT, LOST = 0.35, (0.2, 0.6)
 """Of `data.detail`, for codes of half the size and not a quarter: the most contrast that a quarter keeps, and the least and the most
 that it loses. So pixel art, nebulae and photographs are told from drawings, thin lines and soft textures (docs/lab-log.md, 62)."""
@@ -66,7 +67,7 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
     pictures, (channels, height, across) = len(data.parts.train), data.shape
     few = fine = False
     if source.labels is None and greatest_reduction(data.shape) == 4:
-        plain, fine = coded(), finely_drawn(data)
+        plain, fine = latent(), finely_drawn(data)
         if fine:
             plain = replace(plain, generator=plain.generator.given(reduction=2, code=4))
     elif few := source.labels is None and pictures < ENOUGH:
@@ -113,9 +114,9 @@ def finely_drawn(data: Batches) -> bool:
 def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:
     """Return the recipe to take where one that was chosen here makes nothing of the data, for another cause than its rates; or None.
 
-    A game on codes gives way to one on images, and that to the oldest networks with a penalty.
+    The latent GAN gives way to a game on images, and that to the oldest networks with a penalty.
     """
-    if recipe.name == "coded":
+    if current(recipe.name) == "latent":
         plain = few_shot() if len(data.parts.train) < ENOUGH else swift()
         return sized(plain, min(WIDTHS))
     return dcgan_r1() if recipe.name in ("swift", "few-shot") else None

@@ -1,7 +1,7 @@
-"""A run that begins with the weights of another: of a run, or of a folder that `organza export` wrote.
+"""Fine-tuning: start a run from the weights of another run, or of a folder that `organza export` wrote.
 
-Both players go on where they were, as far as they went along; the optimizers, the schedules and the average begin anew. What the
-generator knows of its former data it forgets as it learns the new: Wang et al. 2018, Transferring GANs, arXiv:1805.01677.
+Both players start from their weights if the folder holds both; optimizers, schedules and the average start anew.
+Wang et al. 2018, Transferring GANs, arXiv:1805.01677.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from organza.training.state import TrainState
 
 
 def origin(asked: TrainArgs) -> Run | None:
-    """Return the run or folder that a new run begins with; None for fresh weights, and for a run that goes on.
+    """Return the run or folder that a new run starts from; None for fresh weights, and for a run that resumes.
 
     Raises:
-        UserError: there is none at the place that is named.
+        UserError: if there is none.
     """
     if asked.start is None or asked.folder.exists:
         return None
@@ -31,7 +31,7 @@ def origin(asked: TrainArgs) -> Run | None:
 
 
 def prepared(asked: TrainArgs, start: Run | None) -> TrainArgs:
-    """Return a request whose recipe, size and channels are those of the weights it begins with, as far as the user left them open."""
+    """Return a request with the recipe, size and channels of the weights it starts from, unless the user gave others."""
     if start is None:
         return asked
     left_open = asked.recipe in (None, auto.AUTO)
@@ -45,23 +45,23 @@ def prepared(asked: TrainArgs, start: Run | None) -> TrainArgs:
 
 
 def begin(state: TrainState, start: Run, folder: RunFolder) -> None:
-    """Take the weights, and save them as the run's first checkpoint: a run that is killed early begins with them again.
+    """Load the weights and save them as the first checkpoint, so that a run killed early resumes from them.
 
     Raises:
-        UserError: they are of other networks than the recipe builds for this data.
+        UserError: if they do not fit the networks of the recipe and the data.
     """
     try:
         state.begin_with(start.saved.tensors, str(start.path))
     except Damaged as damage:
         raise UserError(
-            f"{damage}; a run can begin with weights of the same recipe, size, channels and labels alone: leave --set, --size and "
-            "--labels out, or train without --from."
+            f"{damage}; --from needs weights of the same recipe, size, channels and labels: leave out --set, "
+            "--size and --labels, or train without --from."
         ) from None
     snapshot.save(state, folder)
 
 
 def noted(start: Run | None) -> dict[str, Any]:
-    """Return what recipe.json says of the weights that a run began with: which, and not where they were."""
+    """Return the entry of recipe.json for the weights that a run started from: their sha256, not their location."""
     if start is None:
         return {}
     return {"began_with": {"sha256": start.saved.digests["generator.safetensors"], "images": start.images}}

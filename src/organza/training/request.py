@@ -53,7 +53,7 @@ class TrainArgs:
         metadata: True to mark the files of sample grids as synthetic, with weights and seed.
         pages: "first" to use the first page or frame of a file as an image, "all" to use each.
         follow_links: True to follow links in the data folder that lead outside of it.
-        start: run or exported folder whose weights a new run begins with; recipe, size and channels are its own by default.
+        start: run or exported folder whose weights a new run starts with; recipe, size and channels default to its own.
     """
 
     data: str | Path

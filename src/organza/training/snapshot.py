@@ -14,6 +14,7 @@ from organza.disk import write_json
 from organza.errors import UserError
 from organza.game import Game
 from organza.media.provenance import Provenance
+from organza.recipes import current
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import PLAN, RunFolder
@@ -235,12 +236,14 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], own: Collection[
         for field in new
         if field not in REMARKS
         and old.get(field) != new[field]
-        and _value(old.get(field), own) != _value(new[field], own)
+        and _value(field, old.get(field), own) != _value(field, new[field], own)
     ]
 
 
-def _value(form: Any, own: Collection[str]) -> Any:
-    """Return the value of a JSON form, or the form itself if it has none."""
+def _value(field: str, form: Any, own: Collection[str]) -> Any:
+    """Return the value of a recipe field from its JSON form, or the form itself if it has none."""
+    if field == "name" and isinstance(form, str):
+        return current(form)
     try:
         return decode(form, own)
     except UserError:

@@ -96,15 +96,14 @@ class TrainState:
         self.look()
 
     def begin_with(self, players: Mapping[str, Mapping[str, Tensor]], source: str) -> None:
-        """Take the weights of another run, of its averaged generator and, if available, of its
-        discriminator.
+        """Load the weights of another run: its averaged generator and, if given, its discriminator.
 
         Args:
             players: tensors by player and name.
-            source: origin of the weights, for the error.
+            source: folder of the weights, for the error.
 
         Raises:
-            Damaged: if they belong to other networks.
+            Damaged: if they do not fit the networks.
         """
         networks = {"generator": self.game.G, "discriminator": self.game.D}
         for name, network in networks.items():
@@ -113,7 +112,7 @@ class TrainState:
         self.average.network.load_state_dict(self.game.G.state_dict())
         self.look()
 
-    # ---- inputs of a step -------------------------------------------------------------------------------------------------
+    # ---- inputs of a step -----------------------------------------------------------------------------------------------------
 
     @property
     def rehearsing(self) -> bool:

@@ -1,4 +1,4 @@
-// A generator that draws from noise: a sheet of images, one of them in hand, sliders along directions, a way between kept ones.
+// A generator that draws from noise: a grid of images, one of them selected, sliders along directions, interpolation of kept ones.
 let generate = null;
 const [channels, ...sides] = facts.shape;
 const each = facts.shape.reduce((a, b) => a * b, 1);
@@ -42,7 +42,7 @@ async function sheet(items, what) {
       const tile = tiles[start + index];
       show(tile.firstChild, bytes);
       tile.disabled = false;
-      tile.setAttribute("aria-label", `Synthetic ${noun} ${start + index + 1} of ${items.length}: take it in hand`);
+      tile.setAttribute("aria-label", `Synthetic ${noun} ${start + index + 1} of ${items.length}: select it`);
     });
     if (start === 0) {
       document.documentElement.dataset.first ||= String(Math.round(performance.now()));
@@ -64,7 +64,7 @@ function choose(index) {
   redraw();
 }
 
-// The item in hand: the chosen latent, moved along the directions.
+// The selected item: its latent, moved along the directions.
 function inHand() {
   const chosen = state.items[state.at];
   const z = Float32Array.from(chosen.z);
@@ -105,16 +105,16 @@ function keep() {
     tile.remove();
     named();
     ($("kept").children[Math.max(0, index - 1)] || $("keep")).focus();
-    tell("Let go.");
+    tell("Removed.");
   });
   state.kept.push(kept);
   $("kept").append(tile);
   named();
-  tell(`Kept. ${state.kept.length} kept.`);
+  tell(`${state.kept.length} kept.`);
 }
 
 function named() {
-  [...$("kept").children].forEach((tile, index) => tile.setAttribute("aria-label", `Kept ${noun} ${index + 1}: let it go`));
+  [...$("kept").children].forEach((tile, index) => tile.setAttribute("aria-label", `Kept ${noun} ${index + 1}: remove it`));
   $("way").hidden = state.kept.length < 2;
   $("keep-more").hidden = state.kept.length >= 2;
   if (state.kept.length < 2) halt();
@@ -147,7 +147,7 @@ function halt() {
 
 function play() {
   if (state.playing) { halt(); return; }
-  if (state.kept.length < 2) { tell("Keep two first."); return; }
+  if (state.kept.length < 2) { tell("Keep two images first."); return; }
   $("play").textContent = "Stop";
   let last = performance.now();
   const step = async (now) => {
@@ -163,7 +163,7 @@ function play() {
 const COUNT = $("sheet") ? $("sheet").children.length : 0;
 function anew() {
   state.series = Math.floor(Math.random() * 1e6) + 1;
-  return sheet(Array.from({ length: COUNT }, (_, index) => item(state.series, index)), "drawn just now, seen by nobody before");
+  return sheet(Array.from({ length: COUNT }, (_, index) => item(state.series, index)), "new, drawn just now");
 }
 
 function ofReport() {
@@ -175,7 +175,7 @@ function ofReport() {
     y: rows ? rows.slice(index * width, (index + 1) * width) : null,
     name: `report-${index}`,
   }));
-  return sheet(items, "the first of the report's sheets");
+  return sheet(items, "the first of the report's sample grids");
 }
 
 // The same with other labels: the latents stay, so that what changes is the label.
@@ -247,7 +247,7 @@ function turning() {
 }
 
 function byKeyboard(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT/.test(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return; // a menu takes letters; sliders and ticks do not
   const tiles = [...$("sheet").children];
   const here = tiles.indexOf(document.activeElement);
   const columns = getComputedStyle($("sheet")).gridTemplateColumns.split(" ").length;

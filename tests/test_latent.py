@@ -1,4 +1,4 @@
-"""The game on codes: what each stage trains, what it leaves alone, the sizes it serves, and how a run in two stages looks to its user."""
+"""The latent GAN: what each stage trains, what it leaves alone, the sizes it serves, and how a run in two stages looks to its user."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ import organza
 from organza import Images, Source
 from organza.errors import UserError
 from organza.game import Batch, discriminator_loss, generator_alone, generator_loss
-from organza.games.coded import LEVEL, Coded
-from organza.networks.coded import Discriminator, Generator, code_shape, greatest_reduction
+from organza.games.latent import LEVEL, LatentGAN
+from organza.networks.latent import Discriminator, Generator, code_shape, greatest_reduction
 from organza.recipe import Recipe
-from organza.recipes.swift import coded
-from organza.run.events import Evaluated, Sampled
+from organza.recipes.swift import latent
+from organza.run.checkpoint import _own_digest
+from organza.run.events import Evaluated, Sampled, Warned
 from organza.run.folder import RunFolder, lines_of
 from tests.test_runs import train
 
 
 def tiny(**changes) -> Recipe:
-    recipe = replace(coded(), batch=8, stop=(), **changes)
+    recipe = replace(latent(), batch=8, stop=(), **changes)
     generator = recipe.generator.given(width=2, brush=4, z_dim=10)
     return replace(recipe, generator=generator, discriminator=recipe.discriminator.given(width=2))
 
 
 @pytest.fixture
-def setting(pictures: Path) -> tuple[Coded, Batch, Batch]:
+def setting(pictures: Path) -> tuple[LatentGAN, Batch, Batch]:
     torch.manual_seed(0)
     data = Images(Source(pictures, size=32))
     game = tiny().build(data)
-    assert isinstance(game, Coded)
+    assert isinstance(game, LatentGAN)
     batch = data.at(range(8)) | game.latents([torch.Generator().manual_seed(item) for item in range(8)])
     return game, batch, game.play(batch)
 
 
-def moved(game: Coded, terms: dict[str, Tensor]) -> set[str]:
+def moved(game: LatentGAN, terms: dict[str, Tensor]) -> set[str]:
     """The parts of G that these terms have gradients for."""
     game.G.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()
@@ -162,6 +163,27 @@ def test_what_was_due_in_the_rehearsal_is_not_owed_after_it(pictures: Path, tmp_
         [line["images"] for line in lines_of(RunFolder(tmp_path / name).evaluations)] for name in ("parts", "whole")
     )
     assert parts == whole == [640]
+
+
+def test_a_run_of_the_time_when_the_recipe_was_called_coded_goes_on_by_both_names(pictures: Path, tmp_path: Path):
+    run, recipe, asked = tmp_path / "run", tiny(generator_warmup=32), {"size": 32, "evaluate": False}
+    organza.train(pictures, run, recipe=recipe, budget="64img", **asked)
+    for file in (run / "recipe.json", *(run / "checkpoints").glob("*/manifest.json")):
+        text = file.read_text().replace('"name": "latent"', '"name": "coded"')
+        text = text.replace("games.latent:LatentGAN", "games.coded:Coded").replace(
+            "networks.latent:", "networks.coded:"
+        )
+        assert ":Coded" in text
+        content = json.loads(text)
+        if "self" in content:
+            content["self"] = _own_digest(content)
+        file.write_text(json.dumps(content))
+    assert organza.load(run).sample(2).shape == (2, 32, 32, 3)
+    for images, named in ((96, recipe), (128, replace(recipe, name="coded")), (160, None)):
+        seen: list = []
+        assert organza.train(pictures, run, seen.append, recipe=named, budget=f"{images}img", **asked).images == images
+        assert not [event.text for event in seen if isinstance(event, Warned) and "checkpoint" in event.text]
+    assert json.loads((run / "recipe.json").read_text())["recipe"]["name"] == "coded"
 
 
 def test_the_discriminator_of_codes_judges_pictures(pictures: Path, tmp_path: Path):

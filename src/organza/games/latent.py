@@ -1,4 +1,4 @@
-"""A game on codes: first an autoencoder learns to draw, then the unconditional game is played where its codes are.
+"""Latent GAN: first an autoencoder learns to draw, then the unconditional game is played on its latent codes.
 
 Esser et al. 2021, Taming Transformers, arXiv:2012.09841, and Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752, train in these two
 stages what then writes codes; here G writes them, against a discriminator of codes:
@@ -32,8 +32,8 @@ JUDGED, CLEARLY = 64, 0.9
 """Images that the autoencoder is judged by, and the share of the error without one that its error must stay below."""
 
 
-class Coded(Unconditional):
-    """Noise to codes to data, with `networks.coded.Generator` and a discriminator of codes.
+class LatentGAN(Unconditional):
+    """Latent GAN: noise to latent codes to data, with `networks.latent.Generator` and a discriminator of codes.
 
     E and R go on learning in the game, at little cost: D follows codes that move slowly, so the rehearsal need not be long
     (docs/lab-log.md, 59). No turn of the game's own reaches E, or it would make what is easily told apart alike.
@@ -89,7 +89,7 @@ class Coded(Unconditional):
         plain = torch.stack([self.error(one.expand_as(x), x) for one in (colour, single)]).min()
         if error < CLEARLY * plain:
             return ""
-        return f"the autoencoder's error is {error:.3f}, where one image for all has {plain:.3f}: its codes say nothing of the images"
+        return f"the autoencoder's error is {error:.3f}, and one image for all has {plain:.3f}: its latent codes say nothing of the images"
 
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The networks of a game on codes: an autoencoder draws the pictures, and the players meet where those are small.
+"""The networks of the latent GAN: an autoencoder draws the images, and the players meet on its small latent codes.
 
 Two stages, as in Esser et al. 2021, arXiv:2012.09841, and Rombach et al. 2022, arXiv:2112.10752, at the size of minutes.
 Symbols: x [N, channels, H, W] in [-1, 1]; q [N, code, H/f, W/f] in (-1, 1) its code, q = E(x), x ~ R(q); z [N, z_dim]; f is `reduction`.
@@ -54,14 +54,14 @@ def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
     _, height, width = shape
     if min(height, width) < SHORTEST:
         raise UserError(
-            f"Pictures of {width}x{height} are too small to be coded: {SHORTEST} pixels a side are the least; take --recipe swift."
+            f"Images of {width}x{height} are too small for a latent GAN: each side must be at least {SHORTEST} pixels; take --recipe swift."
         )
     if reduction not in (0, 2, 4):
         raise UserError(f"generator.reduction is {reduction}; it must be 2 or 4, or 0 for the greatest that fits.")
     by = reduction or greatest_reduction(shape)
     if height % (2 * by) or width % (2 * by):
         raise UserError(
-            f"Pictures of {width}x{height} cannot be coded: both sides must be divisible by {2 * by}; take --recipe swift."
+            f"Images of {width}x{height} do not suit a latent GAN: both sides must be divisible by {2 * by}; take --recipe swift."
         )
     return (code, height // by, width // by)
 
