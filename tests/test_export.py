@@ -210,7 +210,7 @@ MISTAKES = [
     (["{run}", "--part", "encoder", "--to", "onnx"], "has no encoder to export"),
     (["{run}", "--part", "judge"], "not judge"),
     (["{run}", "--checkpoint", "00000017"], "has no checkpoint 00000017"),
-    (["{empty}"], "is not a run of organza"),
+    (["{empty}"], "is not a run. It has no recipe.json."),
     (["{begun}"], "has no checkpoint yet"),
     (["{run}", "--out", "{file}"], "is a file; --out needs a folder"),
     (["{run}", "--out", "{run}"], "is a run; name another folder with --out"),

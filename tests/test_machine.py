@@ -380,7 +380,7 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
             evaluate=False,
             device="cpu",
         )
-        return [text for text in told if "bits" in text]
+        return [text for text in told if "bit-for-bit" in text]
 
     assert not train("16img")
     file = tmp_path / "run" / "recipe.json"

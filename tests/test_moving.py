@@ -218,7 +218,9 @@ def test_runs_inside_the_data_are_no_data(here: Path, monkeypatch: pytest.Monkey
     assert Path("runs/photos/recipe.json").exists()
     assert list(Path("runs/photos/samples").glob("*.png"))
     events = train(".", budget="32img")
-    assert any("runs/photos is a run of organza" in event.text for event in events if isinstance(event, Warned))
+    assert any(
+        "runs/photos is a run and is not used as data" in event.text for event in events if isinstance(event, Warned)
+    )
     assert RunFolder("runs/photos").read()["data"]["count"] == 24
 
 

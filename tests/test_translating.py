@@ -169,7 +169,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
         ([run, tmp_path / "nothing", tmp_path / "out"], "There is no"),
         ([run, tmp_path / "text.png", tmp_path / "out"], "not a JPEG"),
         ([run, tmp_path / "x.png", tmp_path / "out.jpg"], "out.png"),
-        ([run, pairs / "a", tmp_path / "out.png"], "name a folder"),
+        ([run, pairs / "a", tmp_path / "out.png"], "name an output folder"),
         ([run, tmp_path / "x.png", tmp_path / "out", "--direction", "a"], "translates to b, not to a"),
         ([run, tmp_path / "x.png", tmp_path / "out", "--size", "huge"], "--size"),
         (

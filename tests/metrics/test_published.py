@@ -106,7 +106,7 @@ def test_what_may_be_fetched_is_checked_and_kept(served: tuple[str, list[str]], 
     seen: list[tuple[str, int, int]] = []
     state = told(address=address).state(download=True, cache=tmp_path, progress=lambda *so_far: seen.append(so_far))
     assert torch.equal(state["ours"], torch.arange(3.0) + 1)
-    assert [what for what, *_ in seen] == ["fetching some, MB"]
+    assert [what for what, *_ in seen] == ["downloading some, MB"]
     told(address=address).state(download=True, cache=tmp_path)
     assert asked == ["/weights"]  # once
     wrong = replace(told(address=address), sha256="0" * 64)

@@ -43,8 +43,7 @@ def train(
         settings: changes to the recipe, such as batch=32 generator.width=48.
         size: image size in pixels, 64 or 96x64 (width x height).
         channels: 1 (grey), 3 (colour) or 4 (colour and opacity).
-        labels: labels for conditional recipes: hair,year:class of labels.csv beside the images, or
-            my.csv, or my.csv:hair.
+        labels: columns for conditional recipes: hair,year:class or my.csv:hair.
         seed: random seed.
         stop: rule that may end a run early: plateau, equilibrium, gradient; or budget for none.
         device: auto, cpu, cuda, cuda:1 or mps.

@@ -41,7 +41,7 @@ class LatentGAN(Unconditional):
     Args:
         G, D, adversarial, penalties: see `Game`.
         noise: standard deviation on the codes, whose reach is (-1, 1).
-        share: of each batch of the game, that E and R go on learning from; one picture at the least.
+        share: of each batch of the game, that E and R go on learning from; one image at the least.
 
     Raises:
         UserError: for noise or a share out of its range.
