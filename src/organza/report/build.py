@@ -123,10 +123,10 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         record.translates,
         record.images,
         record.vitals,
-        *(_measured(record, name) for name in Damage._fields),
-        None if seen is None else seen.between,
-        None if seen is None else seen.apart,
-        None if seen is None else seen.kept,
+        **{name: _measured(record, name) for name in Damage._fields},
+        between=None if seen is None else seen.between,
+        apart=None if seen is None else seen.apart,
+        kept=None if seen is None else seen.kept,
     )
 
 

@@ -39,7 +39,7 @@ SCALE = (
     (math.inf, "bad", "Not like the real ones yet", "the images have little in common with the real ones"),
 )
 """Distances in units of `metrics.damage`, and words for them. The limits of "Recognisable" and "Rough" are those of a blind order of 200
-sample grids of 16 kinds by eye: on 53 grids of the five kinds that they were not chosen on, the word is the eye's in 92 %, and the next
+sample grids of 16 kinds by eye: on 53 grids of the five kinds that they were not chosen on, the word is the eye's in 91 %, and the next
 one in the others (docs/lab-log.md, 64). None of these grids was "very like"; the first two limits are of 162 older ones."""
 
 
@@ -137,8 +137,8 @@ def likeness(seen: Evidence) -> Finding | None:
             if seen.apart is not None
             else ""
         )
-        tone: Tone = "fair" if seen.drawn else "bad"
-        return Finding("Do they look like the real ones?", tone, answer, ONE_FOR_ALL, numbers)
+        likely: Tone = "fair" if seen.drawn else "bad"
+        return Finding("Do they look like the real ones?", likely, answer, ONE_FOR_ALL, numbers)
     if not seen.checks:
         return None
     least, known, share = best(seen.checks), seen.damage, _units(seen)
