@@ -204,13 +204,13 @@ def test_what_did_not_go_along_is_said(run: organza.Run, tmp_path: Path):
 # ---- mistakes -----------------------------------------------------------------------------------------------------------------
 
 MISTAKES = [
-    (["{run}", "--precision", "int4"], "fp16, not int4. Did you mean int8?"),
+    (["{run}", "--precision", "int4"], ", not int4. Did you mean int8?"),
     (["{run}", "--to", "tflite"], "not tflite"),
     (["{run}", "--to", "folder"], "needs a licence: name it with --license"),
     (["{run}", "--part", "encoder", "--to", "onnx"], "has no encoder to export"),
     (["{run}", "--part", "judge"], "not judge"),
     (["{run}", "--checkpoint", "00000017"], "has no checkpoint 00000017"),
-    (["{empty}"], "is not a run of organza"),
+    (["{empty}"], "is not a run"),
     (["{begun}"], "has no checkpoint yet"),
     (["{run}", "--out", "{file}"], "is a file; --out needs a folder"),
     (["{run}", "--out", "{run}"], "is a run; name another folder with --out"),
