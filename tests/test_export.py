@@ -204,7 +204,7 @@ def test_what_did_not_go_along_is_said(run: organza.Run, tmp_path: Path):
 # ---- mistakes -----------------------------------------------------------------------------------------------------------------
 
 MISTAKES = [
-    (["{run}", "--precision", "int4"], "fp16, not int4. Did you mean int8?"),
+    (["{run}", "--precision", "int4"], ", not int4. Did you mean int8?"),
     (["{run}", "--to", "tflite"], "not tflite"),
     (["{run}", "--to", "folder"], "needs a licence: name it with --license"),
     (["{run}", "--part", "encoder", "--to", "onnx"], "has no encoder to export"),

@@ -16,6 +16,7 @@ from organza.export.files import OnnxFile
 from organza.export.graphs import Trained
 from organza.progress import words
 from organza.run.folder import lines_of
+from organza.shell import quoted
 from organza.untrusted import printable, printable_form
 from organza.version import __version__
 
@@ -171,7 +172,11 @@ def _use(name: str, run: Trained, files: Sequence[OnnxFile], judges: bool) -> st
         else "images = run.sample(16, seed=7)  # uint8 [N, H, W, C]",
     ]
     python += ["chances = run.judge(images)  # 1 = authentic"] if judges and not translates else []
-    shell = f"organza translate {name} photos results" if translates else f"organza sample {name} --count 64 --seed 7"
+    shell = (
+        f"organza translate {quoted(name)} photos results"
+        if translates
+        else f"organza sample {quoted(name)} --count 64 --seed 7"
+    )
     parts = ["## Use", "```python\n" + "\n".join(python) + "\n```", f"```sh\n{shell}\n```"]
     generators = [file for file in files if file.graph.name == "generator"]
     if generators:
