@@ -92,7 +92,7 @@ def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path:
     assert few.recipe.augment
     assert (
         few.reasons[0]
-        == "40 pictures to learn from, colour, 32x32: recipe few-shot, since fewer than 2,000 are soon known by heart"
+        == "40 images to learn from, colour, 32x32: recipe few-shot, since fewer than 2,000 are soon memorised"
     )
     assert few.reasons[2].endswith("what D sees is changed at random")
     enough = recipe_for(Source(many), Budget.parse("1kimg"), never)

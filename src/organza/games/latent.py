@@ -2,8 +2,8 @@
 
 Esser et al. 2021, Taming Transformers, arXiv:2012.09841, and Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752, train in these two
 stages what then writes codes; here G writes them, against a discriminator of codes:
-    rehearsal    min_{E,R}  E_x |M x - M R(E(x) + n)|_1          n ~ N(0, noise^2)
-    game         min_G max_D  V(D, G; E(x)),  and the rehearsal's minimum goes on over a share of the batch
+    warm-up      min_{E,R}  E_x |M x - M R(E(x) + n)|_1          n ~ N(0, noise^2)
+    game         min_G max_D  V(D, G; E(x)),  and the minimum of the warm-up goes on over a share of the batch
 With noise on its codes R learns to draw cleanly from what is not quite a code, as G's are: Ghosh et al. 2020, arXiv:1903.12436,
 section 3.1. M is what E sees, `colours.seen`.
 """
@@ -25,23 +25,24 @@ from organza.networks.ranges import covered
 from organza.penalties import Penalty
 
 LEVEL = 1 / 127.5
-"""Of 8 bits: half of it is what the files themselves leave open."""
+"""Difference of one level of 8 bits; half of it is the rounding of the files."""
 FITTED = 1_024
-"""Images that the range is fitted to."""
+"""Number of images to fit the range to."""
 JUDGED, CLEARLY = 64, 0.9
-"""Images that the autoencoder is judged by, and the share of the error without one that its error must stay below."""
+"""Number of images to judge the autoencoder by, and the largest error it may have, as a share of the
+error without one."""
 
 
 class LatentGAN(Unconditional):
     """Latent GAN: noise to latent codes to data, with `networks.latent.Generator` and a discriminator of codes.
 
-    E and R go on learning in the game, at little cost: D follows codes that move slowly, so the rehearsal need not be long
+    E and R go on learning in the game, at little cost: D follows codes that move slowly, so the warm-up need not be long
     (docs/lab-log.md, 59). No turn of the game's own reaches E, or it would make what is easily told apart alike.
 
     Args:
         G, D, adversarial, penalties: see `Game`.
         noise: standard deviation on the codes, whose reach is (-1, 1).
-        share: of each batch of the game, that E and R go on learning from; one image at the least.
+        share: share of each batch of the game that E and R keep learning from; one image at the least.
 
     Raises:
         UserError: for noise or a share out of its range.
@@ -74,7 +75,7 @@ class LatentGAN(Unconditional):
 
     @torch.no_grad()
     def unready(self, data: Any) -> str:
-        """Return how the autoencoder's error on reference images compares with that of no autoencoder, where it is not clearly less.
+        """Return the autoencoder's error beside the error without one, in words, or "" if it is clearly less.
 
         No autoencoder: one colour for all pixels of all images, or one image for all, whichever is nearer; medians, as the error is
         absolute.
@@ -113,11 +114,13 @@ class LatentGAN(Unconditional):
         return {"reconstruction": self.error(made["image"], batch["image"])}
 
     def again(self, x: Tensor) -> Tensor:
-        """R(E(x) + n), [N, C, H, W]; without noise where nothing is trained."""
+        """Return R(E(x) + n), [N, C, H, W]; without noise in evaluation mode."""
         q = self.G.encoder(x)  # type: ignore[operator]
         return self.G.decoder(q + self.noise * torch.randn_like(q) if self.training else q)  # type: ignore[operator]
 
     def error(self, y: Tensor, x: Tensor) -> Tensor:
-        """|M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours as far as x is opaque, and below `LEVEL` nothing."""
+        """Return |M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours count as far as x is
+        opaque, and differences below `LEVEL` not at all.
+        """
         see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)  # type: ignore[union-attr]
         return see(e * (e.abs() > LEVEL)).abs().mean()  # type: ignore[operator]

@@ -25,11 +25,11 @@ from organza.networks.ranges import Range, tanh
 from organza.networks.skips import Doubling
 
 SHORTEST = 16
-"""Pixels of the shorter side of a picture, at least."""
+"""Least number of pixels of an image's shorter side."""
 
 
 def greatest_reduction(shape: Shape) -> int:
-    """Return f: 4 for pictures whose codes then still have twelve pixels a side and can be halved, else 2.
+    """Return f: 4 for images whose codes then still have twelve pixels a side and can be halved, else 2.
 
     >>> greatest_reduction((3, 64, 64)), greatest_reduction((1, 28, 28)), greatest_reduction((3, 100, 100))
     (4, 2, 2)
@@ -38,15 +38,15 @@ def greatest_reduction(shape: Shape) -> int:
 
 
 def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
-    """Return the shape of the codes of pictures of this shape, (code, H/f, W/f).
+    """Return the shape of the codes of images of this shape, (code, H/f, W/f).
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         code: maps of a code.
         reduction: f, 2 or 4; 0 is `greatest_reduction`.
 
     Raises:
-        UserError: for another reduction, or where the pictures are too small or their sides cannot be halved often enough.
+        UserError: for another reduction, or if the images are too small or their sides cannot be halved often enough.
 
     >>> code_shape((3, 64, 64), 8)
     (8, 16, 16)
@@ -70,14 +70,14 @@ class Generator(layers.Generator):
     """z -> q -> x: `skips.Generator`, with codes in the place of images, then R. E, which R was trained with, goes along.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
         width: feature maps at the codes' size, over f: so the inner layers are those of a generator of this width of whole images.
         code: maps of a code.
         reduction: f, 2 or 4; 0 is `greatest_reduction`.
         brush: feature maps of E at half the size; see `Encoder` and `Decoder`.
-        loud: how loud the chromas are that E sees: `colours.seen`.
-        quiet: how loud they are in what R draws: `colours.drawn`.
+        loud: factor of the chromas that E sees: `colours.seen`.
+        quiet: factor of the chromas that R draws: `colours.drawn`.
         range: function of `ranges` that makes the range of images for E and R from the number of channels.
         norm: the normalisation of codes before tanh, a function of their number of maps.
 
@@ -126,11 +126,11 @@ class Encoder(nn.Module):
     """E: x -> q, strided 4x4 convolutions, a residual layer, normalisation, tanh.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         code: maps of a code.
-        reduction: as of `Generator`.
+        reduction: f, as for `Generator`.
         width: feature maps at half the size; twice as many at a fourth.
-        chroma: how loud the chromas are that it sees: `colours.seen`.
+        chroma: factor of the chromas that it sees: `colours.seen`.
         range: function of `ranges` that makes the range of images from the number of channels.
         norm: the normalisation of codes, a function of their number of maps. With `one_scale` no code can lie in tanh's flat
             ends for all images, and codes vary as much whatever the images are, which the penalties' weights take for granted.
@@ -169,11 +169,11 @@ class Decoder(nn.Module):
     """R: q -> x, a residual layer on the code's size, then doublings by resize-convolutions.
 
     Args:
-        shape: of the images, (channels, height, width).
+        shape: shape of the images, (channels, height, width).
         code: maps of a code.
-        reduction: as of `Generator`.
+        reduction: f, as for `Generator`.
         width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one.
-        chroma: how loud the chromas of what it draws are: `colours.drawn`.
+        chroma: factor of the chromas that it draws: `colours.drawn`.
         range: function of `ranges` that makes the range of images from the number of channels.
 
     >>> Decoder((1, 28, 28))(torch.zeros(2, 8, 14, 14)).shape
@@ -208,7 +208,7 @@ class Residual(nn.Module):
     """h -> h + B relu(A relu(h)), 3x3 convolutions; at first B is nearly 0.  He et al. 2016, arXiv:1603.05027.
 
     Args:
-        maps: of h.
+        maps: feature maps of h.
 
     >>> h = torch.randn(2, 4, 5, 5)
     >>> bool((Residual(4)(h) - h).std() < 0.5)
@@ -228,10 +228,10 @@ class Discriminator(scales.Discriminator):
     """D: q -> two logits, `scales.Discriminator` on codes.
 
     Args:
-        shape: of the images, (channels, height, width).
-        width: as of `Generator`.
+        shape: shape of the images, (channels, height, width).
+        width: width, as for `Generator`.
         code: maps of a code.
-        reduction: as of `Generator`.
+        reduction: f, as for `Generator`.
         norm: the normalisation, a function of the number of feature maps.
 
     >>> Discriminator((3, 64, 64), width=8)(torch.zeros(5, 8, 16, 16)).shape
@@ -247,7 +247,7 @@ class Discriminator(scales.Discriminator):
 
 
 def _even(layer: nn.Module) -> nn.Module:
-    """Weights that keep the size of what goes through relu, biases 0.  He et al. 2015, arXiv:1502.01852, eq. 10."""
+    """Initialise weights so that they keep the variance through relu, biases to 0.  He et al. 2015, arXiv:1502.01852, eq. 10."""
     assert isinstance(layer.weight, torch.Tensor)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if isinstance(getattr(layer, "bias", None), Tensor):

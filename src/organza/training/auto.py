@@ -1,7 +1,8 @@
-"""The recipe of a run that asked for none: chosen from its data, its budget and its machine, with the reasons in words.
+"""Choice of the recipe of a run that names none, from its data, its budget and its machine, with the
+reasons in words.
 
 What decides is how many turns the players get. In minutes, thin networks that meet often beat wide ones that meet seldom
-(docs/lab-log.md). So the budget and the speed measured here choose the width; the number of pictures says whether what D sees is
+(docs/lab-log.md). So the budget and the speed measured here choose the width; the number of images says whether what D sees is
 changed at random.
 """
 
@@ -26,93 +27,99 @@ from organza.training.plan import Budget
 
 AUTO = "auto"
 WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
-"""The turns that a width needs at the least to be worth its cost. Up to 24 from docs/lab-log.md, 14 and 18; beyond, a guess."""
+"""Least number of turns at which a width is worth its cost. Up to 24 from docs/lab-log.md, 14 and 18;
+beyond, a guess."""
 ON_CODES = {8: 0, 16: 8_000, 24: 12_000, 32: 40_000, 48: 120_000, 64: 400_000}
-"""The same for `latent`, whose players are smaller at one width: docs/lab-log.md, 51."""
+"""Least number of turns for `latent`, whose players are smaller at one width: docs/lab-log.md, 51."""
 ENOUGH = 2_000
-"""Pictures; below, `few_shot` where `swift` was to be taken. `latent` needs no such help: docs/lab-log.md, 53."""
+"""Number of images below which `few_shot` replaces `swift`. `latent` needs no such help:
+docs/lab-log.md, 53."""
 PASSES = 5
-"""Over the pictures; in more of them D begins to know them by heart: docs/lab-log.md, 18."""
+"""Number of passes over the images after which D begins to memorise them: docs/lab-log.md, 18."""
 REHEARSAL, LONGEST = 0.05, 20_000
-"""The share of a run's images that the autoencoder of `latent` has for itself, and how many are enough for it: docs/lab-log.md, 59."""
+"""Share of a run's images for the autoencoder warm-up of `latent`, and the number that is enough for
+it: docs/lab-log.md, 59."""
 KEPT, LOST = 0.35, (0.2, 0.6)
-"""Of `data.detail`, for codes of half the size and not a quarter: the most contrast that a quarter keeps, and the least and the most
-that it loses. So pixel art, nebulae and photographs are told from drawings, thin lines and soft textures (docs/lab-log.md, 62)."""
+"""Limits of `data.detail` for codes of half the size instead of a quarter: largest share of contrast
+kept at a quarter, least and largest share lost. They separate pixel art, nebulae and photographs
+from drawings, thin lines and soft textures (docs/lab-log.md, 62)."""
 LOOKED, PLACES = 256, 32 * 48
-"""Images that are looked at for it, and the most places of a code: at twice the side a turn of the game costs four times as much."""
+"""Number of images to measure for it, and largest number of places of a code: at twice the side a turn
+of the game costs four times as much."""
 GROWING = Cosine(0.0, 0.3, end=0.5)
-"""How often what D sees is changed in runs of many passes: young players learn faster from what is as it is."""
+"""Chance of augmentation in runs of many passes: young players learn faster without it."""
 
 
 class Choice(NamedTuple):
-    """A recipe, and why it was chosen, a sentence each."""
+    """A recipe, and the reasons for its choice, a sentence each."""
 
     recipe: Recipe
     reasons: tuple[str, ...]
 
 
 def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float]) -> Choice:
-    """The recipe for the pictures of this source.
+    """Return the recipe for the images of a source.
 
     Args:
-        source: of the data; a conditional recipe where it names labels.
-        budget: of the run.
-        speed: measures a recipe's images a second on this machine.
+        source: data; a conditional recipe is chosen if it names labels.
+        budget: budget of the run.
+        speed: function that measures a recipe's images a second on this machine.
 
     Raises:
         UserError: whatever opening the data raises; see `feasible`.
     """
     plain = swift() if source.labels is None else cgan_swift()
     data = plain.data(source)
-    pictures, (channels, height, across) = len(data.parts.train), data.shape
+    images, (channels, height, across) = len(data.parts.train), data.shape
     few = fine = False
     if source.labels is None and greatest_reduction(data.shape) == 4:
         plain, fine = latent(), finely_drawn(data)
         if fine:
             plain = replace(plain, generator=plain.generator.given(reduction=2, code=4))
-    elif few := source.labels is None and pictures < ENOUGH:
+    elif few := source.labels is None and images < ENOUGH:
         plain = few_shot()
     feasible(plain, data)
 
     def turns(recipe: Recipe) -> float:
         rate = speed(recipe, data) if budget.seconds else 1.0
-        return budget.planned(pictures, rate) / recipe.batch
+        return budget.planned(images, rate) / recipe.batch
 
     width, count = widest(plain, turns)
-    passes = count * plain.batch / pictures
+    passes = count * plain.batch / images
     often = plain.augment is not None and (few or passes > PASSES)
     if often and not few:
         plain = changed(plain)
     colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
-    why = f", since fewer than {ENOUGH:,} are soon known by heart" if few else ""
-    then = "what D sees is changed at random" if often else "too seldom for D to know it by heart"
+    why = f", since fewer than {ENOUGH:,} are soon memorised" if few else ""
+    then = "what D sees is changed at random" if often else "too seldom for D to memorise it"
     if plain.generator_warmup:
         plain = replace(plain, generator_warmup=min(LONGEST, round(REHEARSAL * count) * plain.batch))
         then = f"the first {plain.generator_warmup:,} images are for the autoencoder alone"
     return Choice(
         sized(plain, width),
         (
-            f"{pictures:,} pictures to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
+            f"{images:,} images to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
             *(
                 ["codes of half the images' size, since a quarter of it would lose much of their detail"]
                 if fine
                 else []
             ),
             f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
-            f"each picture is seen {passes:,.1f} times: {then}",
+            f"each image is seen {passes:,.1f} times: {then}",
         ),
     )
 
 
 def finely_drawn(data: Batches) -> bool:
-    """True if codes of half the size of these images are worth their cost, rather than of a quarter."""
+    """Return True if codes of half the size of the images are worth their cost."""
     _, height, width = data.shape
     found = detail(data.at(range(min(LOOKED, len(data.parts.train))))["image"], 4)
     return found.kept < KEPT and LOST[0] < found.lost < LOST[1] and height * width // 4 <= PLACES
 
 
 def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:
-    """Return the recipe to take where one that was chosen here makes nothing of the data, for another cause than its rates; or None.
+    """Return the recipe to try if one that was chosen here fails on the data, not because of its
+    learning rates; or None.
 
     The latent GAN gives way to a game on images, and that to the oldest networks with a penalty.
     """
@@ -123,12 +130,12 @@ def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:
 
 
 def changed(plain: Recipe) -> Recipe:
-    """The recipe for many passes over the same pictures: what D sees is changed more and more often, in the ways that the recipe knows."""
+    """Return the recipe for many passes over the same images: augmentation with a growing chance."""
     return replace(plain, augment=plain.augment and replace(plain.augment, chance=GROWING))
 
 
 def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]:
-    """The largest width whose turns are enough for it, and how many they are. Widths are tried upwards until one is not."""
+    """Return the largest width that gets enough turns, and their number. Widths are tried upwards."""
     chosen, count = 0, 0.0
     for width, least in (ON_CODES if plain.generator_warmup else WIDTHS).items():
         found = turns(sized(plain, width))
@@ -139,7 +146,7 @@ def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]
 
 
 def sized(plain: Recipe, width: int) -> Recipe:
-    """The recipe with players of this width, and the rate that goes with it."""
+    """Return the recipe with players of this width, and the learning rate for it."""
     return replace(
         plain,
         generator=plain.generator.given(width=width),
