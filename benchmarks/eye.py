@@ -235,9 +235,12 @@ def agree(out: Path, measures: dict[str, Callable[[dict[str, float]], float]]) -
         print(f"{label:44s}{cells}")
 
 
-def table(races: Sequence[Path], out: Path) -> None:
-    """Print the default beside the tutorial on each kind: at its end, and with a sixth of the tutorial's time; by both networks."""
-    known = json.loads((out / "measures.json").read_text())
+def table(races: Sequence[Path], out: Path, picture: Path | None) -> None:
+    """Print the default beside the tutorial on each kind: at its end, and with a sixth of the tutorial's time; by both networks.
+
+    A row of real images and of the default's last samples for each kind is drawn if a picture is asked for.
+    """
+    known, rows = json.loads((out / "measures.json").read_text()), []
 
     def cell(race: Path, stop: dict, name: str = "distance") -> str:
         found = known[f"{race.name}/{Path(stop['pictures']).stem}"]
@@ -267,6 +270,17 @@ def table(races: Sequence[Path], out: Path) -> None:
             *(f"{theirs['seconds']:.0f}", cell(race, theirs), f"{early['seconds']:.0f}", cell(race, early)),
         ]
         print(f"| {' | '.join(cells)} |")
+        rows.append(row(race / ours["pictures"], race.name, 0, 130))
+    if picture:
+        stacked(rows).save(picture, optimize=True)
+
+
+def stacked(rows: Sequence[Image.Image]) -> Image.Image:
+    """One row below the other, in 128 colours."""
+    whole = Image.new("RGB", (rows[0].width, CELL * len(rows)), "white")
+    for place, line in enumerate(rows):
+        whole.paste(line, (0, CELL * place))
+    return whole.quantize(128)
 
 
 def words(races: Sequence[Path], out: Path, picture: Path) -> None:
@@ -281,10 +295,7 @@ def words(races: Sequence[Path], out: Path, picture: Path) -> None:
                 units, file = said[len(said) // 2]
                 rows.append(row(file, f"{answer[:24]}\n{race.name}\n{units:.2f} units", 0, 150))
         least = limit
-    whole = Image.new("RGB", (rows[0].width, CELL * len(rows)), "white")
-    for place, line in enumerate(rows):
-        whole.paste(line, (0, CELL * place))
-    whole.quantize(128).save(picture, optimize=True)
+    stacked(rows).save(picture, optimize=True)
 
 
 def unit(found: dict[str, float], judge: str) -> float:
@@ -316,6 +327,7 @@ def main() -> None:
         asked.add_argument("--out", type=Path, required=True)
     verbs.choices["pairs"].add_argument("--each", type=int, default=6)
     verbs.choices["words"].add_argument("--picture", type=Path, required=True)
+    verbs.choices["table"].add_argument("--picture", type=Path)
     verbs.add_parser("agree").add_argument("out", type=Path)
     given = parser.parse_args()
     if given.verb == "pairs":
@@ -325,7 +337,7 @@ def main() -> None:
     elif given.verb == "words":
         words(given.races, given.out, given.picture)
     elif given.verb == "table":
-        table(given.races, given.out)
+        table(given.races, given.out, given.picture)
     else:
         agree(given.out, MEASURES)
 
