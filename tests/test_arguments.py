@@ -147,7 +147,7 @@ def test_every_function_that_takes_images_looks_at_them(run: Run):
     for function in (run.judge, run.verdicts):
         with pytest.raises(UserError, match="0 to 1"):
             function(images / 255)
-    with pytest.raises(UserError, match="images alone"):
+    with pytest.raises(UserError, match="judges images without labels"):
         run.judge_labelled(images, np.zeros((3, 2)))
     for target in (images, 5, [run.path]):
         with pytest.raises(UserError, match="evaluate takes the path"):

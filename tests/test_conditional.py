@@ -179,7 +179,7 @@ def test_mistakes_with_labels_get_one_sentence(
     train(pictures, plain, small(get("dcgan")), budget="16img")
     light = ["--recipe", "cgan-light", "--size", "32", "--run", tmp_path / "new"]
     for arguments, said in (
-        (["sample", run, "--class", "gray"], "no class gray; there are flipped, grey, plain. Did you mean grey?"),
+        (["sample", run, "--class", "gray"], "no class gray; choose from flipped, grey, plain. Did you mean grey?"),
         (["sample", run, "--set", "clas=grey"], "Did you mean class?"),
         (["sample", run, "--set", "grey"], "field=value"),
         (["sample", attributes, "--class", "a"], "choose from kind, age, given as --set kind=a."),

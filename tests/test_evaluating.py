@@ -207,7 +207,7 @@ def test_a_run_whose_data_is_gone(pictures: Path, extractor: Extractor, tmp_path
     assert any("memorisation is not measured" in note for note in found.notes)
     drawing(999).save(tmp_path / "moved" / "new.png")
     shutil.move(tmp_path / "moved", data)
-    with pytest.raises(UserError, match="changed since"):
+    with pytest.raises(UserError, match=r"or it has changed: it had 120 images and has 121 now"):
         evaluate(folder, extractors=[extractor])
 
 

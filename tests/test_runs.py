@@ -325,7 +325,7 @@ def test_another_recipe_size_or_data_in_the_same_folder_is_refused_by_name(pictu
     train(pictures, tmp_path / "run", recipe, budget="16img")
     with pytest.raises(UserError, match="its batch is 8, not 16"):
         train(pictures, tmp_path / "run", replace(recipe, batch=16))
-    with pytest.raises(UserError, match="begun with size 32x32"):
+    with pytest.raises(UserError, match="began with size 32x32; for size 64x64 name another folder"):
         train(pictures, tmp_path / "run", recipe, size=64)
     changed = tmp_path / "changed"
     shutil.copytree(pictures, changed)

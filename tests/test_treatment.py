@@ -83,7 +83,7 @@ def test_without_another_recipe_it_ends_early_saved_and_with_advice(pictures: Pa
     assert last.kind == "collapse"
     assert "3 rollbacks did not help" in last.reason
     assert "of its budget is spared" in last.reason
-    assert "Try a rate above 0" in last.reason
+    assert "Try a learning rate above 0" in last.reason
     assert last.images < 640 / 4
     assert list(RunFolder(tmp_path / "run").checkpoints.iterdir())
 

@@ -266,7 +266,7 @@ def require_room(parent: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise UserError(
-            f"The checkpoints in {parent} need {needed / 1e6:,.1f} MB; {free / 1e6:,.1f} MB are free. Free some, or use another --run."
+            f"The checkpoints in {parent} need {needed / 1e6:,.1f} MB; {free / 1e6:,.1f} MB are free: free disk space, or use another --run."
         )
 
 

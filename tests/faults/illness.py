@@ -129,7 +129,7 @@ class Patients:
         folder = RunFolder(self.root / name)
         if name not in self.seen:
             folder.begin()
-            asked = launch.Request(self.folder, folder.path, size=32)
+            asked = launch.TrainArgs(self.folder, folder.path, size=32)
             state = self.trainer(name, folder).state
             folder.write(launch._content(asked, state.recipe, state.data, state.plan, CPU))
             self.seen[name] = []

@@ -49,7 +49,7 @@ def test_labels_that_cannot_be_seen_show_in_the_held_out_accuracy():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"fake": FAKE[:, :8]}, "of one size"),
+        ({"fake": FAKE[:, :8]}, "of the same size"),
         ({"fake_labels": FAKE_LABELS[:5]}, "200 generated images and labels of shape"),
         ({"real_labels": np.zeros(600, int)}, "of 1 classes"),
     ],
