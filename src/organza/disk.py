@@ -266,7 +266,8 @@ def require_room(parent: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise UserError(
-            f"The checkpoints in {parent} need {needed / 1e6:,.1f} MB; {free / 1e6:,.1f} MB are free: free disk space, or use another --run."
+            f"The checkpoints in {parent} need {needed / 1e6:,.1f} MB; {free / 1e6:,.1f} MB are free. To go on, free disk space, or "
+            "use another --run."
         )
 
 

@@ -340,8 +340,8 @@ def _again(content: Any) -> str:
         f"{name} {content['versions'][name]}" for name in ("organza", "torch") if name in content["versions"]
     )
     return (
-        f"## Train it again\n\n`organza train DATA --recipe {quoted(content['recipe']['name'])} --seed {quoted(str(seed))}`{budget}; "
-        f"all settings are in config.json (versions: {versions}).\n\n"
+        f"## Train it again\n\n`organza train DATA --recipe {quoted(content['recipe']['name'])} --seed {quoted(str(seed))}`"
+        f"{budget}; all settings are in config.json (versions: {versions}).\n\n"
         f"{_began(content)}Sources: {content['recipe'].get('source', '')}\n\nExported by Organza {__version__}."
     )
 
