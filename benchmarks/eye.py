@@ -10,7 +10,8 @@ Each folder of a race (`race.py`) holds real.npy and sample grids, NAME-00.npy. 
 its own data: the eye says which one is nearer to its real ones, and a word for each from 1 (nothing in common) to 5 (would pass for real).
 A line of votes.txt is `PAIR A|B|= WORD_A WORD_B`. The order is that of Bradley and Terry 1952: P(i before j) = s(q_i - q_j), s the logistic
 function, with a weak pull of all q to 0; a draw counts half for both. Numbers are fitted on some kinds of images and tried on the others
-(`Kind.holdout` of folders.py).
+(`Kind.holdout` of folders.py). The folder `eye` beside this file keeps the votes and numbers of docs/lab-log.md, 64, which were given by a
+model that looks at pictures, not by people.
 """
 
 from __future__ import annotations
