@@ -97,6 +97,7 @@ class Batches(ABC):
     Args:
         count: number of items.
         seed: random seed of the order.
+        parts: training and held-out items; by default those of `split`.
     """
 
     unit = "images"  # plural name of the items
@@ -108,9 +109,9 @@ class Batches(ABC):
     former_fingerprints: tuple[str, ...] = ()  # fingerprints by earlier versions of the same data
     directory: Path  # folder in the cache for derived data
 
-    def __init__(self, count: int, seed: int):
+    def __init__(self, count: int, seed: int, parts: Split | None = None):
         self.count, self.seed = count, seed
-        self.parts = split(count)
+        self.parts = parts or split(count)
         self.order = Order(self.parts.train, seed)
 
     @abstractmethod

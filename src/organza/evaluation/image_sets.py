@@ -236,7 +236,7 @@ class RunWithData:
                 f"{self.run.path} was begun by another version, which did not record how its data was read."
             )
         wishes = asked_of(self.run.content, self.run.path, place)
-        data = self.recipe.data(Source.remembered(place, wishes, self.progress))
+        data = self.recipe.opened(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not the data that {self.run.path} was trained on, or it has changed: {difference(known, data)}. "

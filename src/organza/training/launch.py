@@ -205,7 +205,7 @@ def open_data(
                 )
         own = asked_of(before, asked.folder.path, asked.data) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
-    data = recipe.data(Source.remembered(asked.data, wishes, progress))
+    data = recipe.opened(Source.remembered(asked.data, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
