@@ -103,6 +103,7 @@ class Batches(ABC):
     unit = "images"  # plural name of the items
     rows, columns = 8, 8  # of a sample grid
     shape: tuple[int, ...]  # shape of generated items, channels first
+    border = 0  # pixels at the edges that the PSNR of brightness leaves out
     broken: tuple[tuple[str, str], ...] = ()  # files that were skipped, each with its reason
     notes: tuple[str, ...] = ()  # notes on ambiguous interpretations of the data
     fingerprint: str  # digest of content and settings
@@ -133,6 +134,16 @@ class Batches(ABC):
         for display.
         """
         return self.referenced(positions)
+
+    def simply(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return what simple methods make of the reference items of these numbers, uint8 [N, H, W, C] by their names; {} if
+        the layout knows none.
+        """
+        return {}
+
+    def groups(self, positions: Sequence[int]) -> tuple[str, ...]:
+        """Return the group of each reference item, by which evaluations are told apart; () for one group."""
+        return ()
 
     @property
     def reference(self) -> np.ndarray:

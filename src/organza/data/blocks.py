@@ -72,8 +72,10 @@ class Blocks:
         Args:
             first: index of the image's first block: see `firsts`.
             width: width of the image.
-            top, left: position of the region, within the image.
-            rows, columns: its size.
+            top: first row of the region, within the image.
+            left: its first column.
+            rows: its height.
+            columns: its width.
         """
         across = -(-width // BLOCK)
         up, down = top // BLOCK, -(-(top + rows) // BLOCK)
@@ -95,7 +97,9 @@ def open_blocks(source: Source, longest: int = 0) -> Blocks:
         UserError: if the source does not exist, holds no readable images, or there is no room in the cache.
     """
     if source.channels == 4:
-        raise UserError("--channels is 4; it must be 1 (grey) or 3 (colour) here: opacity is kept as it is, not learned.")
+        raise UserError(
+            "--channels is 4; it must be 1 (grey) or 3 (colour) here: opacity is kept as it is, not learned."
+        )
     packs = cache_folder() / "packs"
     found = listing(source.path, follow_links=source.follow_links)
     seen = digest(

@@ -44,7 +44,9 @@ class Masks:
         """
         hole = np.zeros((height, width), bool)
         low, high = self.width
-        across = min(height, width) * low * (high / low) ** _draw(stream)  # one width for the hole, evenly in logarithms
+        across = (
+            min(height, width) * low * (high / low) ** _draw(stream)
+        )  # one width for the hole, evenly in logarithms
         boxed = _draw(stream) < 0.5
         for _ in range(1 + int(_draw(stream) * (self.boxes if boxed else self.strokes))):
             shape = _box(height, width, across, stream) if boxed else _stroke(height, width, across, stream)

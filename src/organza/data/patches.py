@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from organza.data.batches import Batches, Split, round_robin, to_float
+from organza.data.batches import Batches, Split, round_robin, to_float, to_uint8
 from organza.data.blocks import open_blocks
 from organza.data.cache import digest
-from organza.data.degradation import Bicubic
+from organza.data.degradation import Bicubic, enlarged
 from organza.data.masks import Masks
 from organza.data.size import Size
 from organza.data.source import Source
@@ -30,6 +31,9 @@ from organza.untrusted import printable
 
 MARGIN = 16
 """Pixels around a patch that are degraded with it and cut off again, as a filter needs neighbours."""
+KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
+GROUPS = ("narrow", "medium", "wide")
+"""Widths of holes in evaluations, in turn."""
 MOST_HELD_OUT = 500
 """Most held-out patches; an evaluation uses no more."""
 
@@ -63,13 +67,13 @@ def cover(sizes: np.ndarray, height: int, width: int) -> Cells:
 
 
 def split_by_image(cells: Cells, images: int) -> Split:
-    """Hold out a tenth of the images, at least one; none if there are fewer than five.
+    """Hold out a tenth of the images, of fewer than 50 a fifth, at most five; none of fewer than five.
 
     >>> cells = Cells(np.arange(20) // 2, np.zeros(20, int), np.zeros(20, int))
     >>> parts = split_by_image(cells, 10); len(parts.train), len(parts.held_out)
     (18, 2)
     """
-    count = max(1, images // 10) if images >= 5 else 0
+    count = max(min(images // 5, 5), images // 10)
     apart = np.isin(cells.image, permutation(images, "held out", images)[:count].numpy())
     held_out = np.flatnonzero(apart)
     order = permutation(len(held_out), "held-out patches", len(held_out)).numpy()
@@ -237,6 +241,18 @@ class Reduced(Patches):
     def source_shape(self) -> tuple[int, ...]:
         return (self.shape[0], self.height // self.factor, self.width // self.factor)
 
+    @property
+    def border(self) -> int:  # type: ignore[override]
+        return self.factor
+
+    def simply(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        small = to_uint8(self.referenced(positions)["a"]).numpy()
+        kernels = {name: Image.Resampling[name.upper()] for name in KERNELS}
+        return {
+            name: np.stack([enlarged(image, self.factor, kernel) for image in small])
+            for name, kernel in kernels.items()
+        }
+
     def given(self, region: np.ndarray, inner: tuple[int, int], item: int, draws: torch.Generator) -> np.ndarray:
         small = self.degrade(region, self.factor, draws)
         y, x = (side // self.factor for side in inner)
@@ -288,12 +304,39 @@ class Masked(Patches):
             made.append((with_hole(b, hole), b))
         return _batch(made)
 
-    def groups(self, count: int) -> tuple[str, ...]:
-        """Return the width of the hole in each of the first reference items."""
-        return tuple(GROUPS[k % len(self.reference) % len(GROUPS)] for k in range(count))
+    def groups(self, positions: Sequence[int]) -> tuple[str, ...]:
+        return tuple(GROUPS[k % len(self.reference) % len(GROUPS)] for k in positions)
+
+    def simply(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        given = to_uint8(self.referenced(positions)["a"]).numpy()
+        image, hole = given[..., :-1], given[..., -1:] > 0
+        known = (image * ~hole).sum((1, 2), keepdims=True) / (~hole).sum((1, 2), keepdims=True)
+        mean = np.where(hole, np.rint(known), image).astype(np.uint8)
+        return {"nearest pixel": nearest_known(image, hole[..., 0]), "mean colour": mean}
 
 
-GROUPS = ("narrow", "medium", "wide")
+def nearest_known(images: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Return images with each pixel of the hole equal to a known one that is the fewest steps away, uint8 [N, H, W, C].
+
+    Args:
+        images: uint8 [N, H, W, C].
+        hole: bool [N, H, W]; some pixel of each image is known.
+
+    >>> nearest_known(np.array([[[[3], [0], [0], [9]]]], np.uint8), np.array([[[False, True, True, False]]])).ravel().tolist()
+    [3, 3, 9, 9]
+    """
+    filled, unknown = images.copy(), hole.copy()
+    while unknown.any():
+        before, left = filled.copy(), unknown.copy()
+        for axis, step in ((1, 1), (1, -1), (2, 1), (2, -1)):
+            known = ~np.roll(left, step, axis)
+            edge = [slice(None)] * 3
+            edge[axis] = slice(0, 1) if step == 1 else slice(-1, None)
+            known[tuple(edge)] = False  # rolled in from the other side
+            take = unknown & known
+            filled[take] = np.roll(before, step, axis)[take]
+            unknown &= ~known
+    return filled
 
 
 def with_hole(image: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -104,5 +104,7 @@ def unlike(made: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     >>> unlike([torch.zeros(1, 2)], [torch.ones(1, 2)])
     tensor(1.)
     """
-    parts = [F.l1_loss(one, other) / other.abs().mean().clamp_min(1e-6) for one, other in zip(made, wanted, strict=True)]
+    parts = [
+        F.l1_loss(one, other) / other.abs().mean().clamp_min(1e-6) for one, other in zip(made, wanted, strict=True)
+    ]
     return torch.stack(parts).mean()

@@ -78,7 +78,7 @@ class Generator(layers.Translator):
     """
 
     stride = least = 2**LEVELS
-    masked = True  # the last channel of its input is a mask
+    masked = True
     reach = 192  # of the layers 90 pixels, of the smooth filling 96
 
     def __init__(self, shape: Shape, *, width: int = 24, rounds: int = 1):

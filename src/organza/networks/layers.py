@@ -47,6 +47,7 @@ class Translator(nn.Module):
     least: int = 1  # least pixels on each side; a multiple of the stride
     factor: int = 1  # height and width of the output, for one pixel of the input
     reach: int = 0  # pixels on each side that an output depends on, for work in tiles; 0 if on the whole image
+    masked: bool = False  # True if the last channel of the input is a mask, above 0 where an output is wanted
     shape: Shape  # shape of its outputs in training, (C', H, W), for a pool of its fakes
 
     def translate(self, x: Tensor) -> Tensor:
@@ -56,7 +57,9 @@ class Translator(nn.Module):
         if not below and not right:
             return self(x)
         mode = "reflect" if below < height and right < width else "replicate"
-        return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[..., : self.factor * height, : self.factor * width]
+        return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[
+            ..., : self.factor * height, : self.factor * width
+        ]
 
 
 class Encoder(nn.Module):
