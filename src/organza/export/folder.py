@@ -38,11 +38,16 @@ class ExportedFolder(RunFolder):
 
     Args:
         path: folder.
+        outputs: folder for outputs that are given no place; this folder by default, if it is the user's own.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, outputs: Path | None = None):
         super().__init__(path)
-        self.recipe = self.path / CONFIG
+        self.recipe, self.outputs = self.path / CONFIG, outputs
+
+    def place(self, name: str) -> Path:
+        """Return a folder for writing: see `RunFolder.place`."""
+        return super().place(name) if self.outputs is None else self.outputs / name.removeprefix("generated/")
 
     @staticmethod
     def is_at(path: str | Path) -> bool:

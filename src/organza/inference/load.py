@@ -25,6 +25,7 @@ from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
 from organza.export.folder import ExportedFolder
+from organza.export.places import folder_at
 from organza.losses import probability
 from organza.media.provenance import MADE, Provenance
 from organza.memory import require_memory
@@ -535,7 +536,8 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     `recipe`.
 
     Args:
-        path: run folder.
+        path: run folder; or an exported folder, builtin:faces for the generator in this package, or hf://USER/NAME@REVISION for one on
+            the hub, which is downloaded and announced with its size and sha256.
         which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint
             such as 00012000.
         recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe;
@@ -548,8 +550,8 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     require_path(path, "path")
     require_text(which, "which", "best")
     own = modules_of(recipe)
-    if ExportedFolder.is_at(path):
-        return _exported(ExportedFolder(path), which, own)
+    if (exported := folder_at(path)) is not None:
+        return _exported(exported, which, own)
     folder = RunFolder(path)
     folder.read()
     names = [directory.name for directory in checkpoint.existing(folder.checkpoints)]
