@@ -82,8 +82,8 @@ def push(
     Args:
         folder: folder that organza export wrote.
         repository: repository on the hub; created if it does not exist, as a private one.
-        public: let everybody see it.
-        yes: do not ask before the upload.
+        public: visibility for everybody.
+        yes: upload without a question.
     """
     from organza.export import hub
 
