@@ -58,8 +58,9 @@ def export(
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
     with preparing() as progress:
-        audit = _audit(run, data, recipe) if license and (not to or "folder" in to) else ""
-        statement = Statement(license, about_data, data_license, attribution, audit)
+        if license and (not to or "folder" in to) and not trained.folder.audit(trained.images):
+            _search(run, data, recipe)
+        statement = Statement(license, about_data, data_license, attribution)
         written = trained.export(
             out, to=to, parts=part, precision=precision, name=name, statement=statement, progress=progress
         )
@@ -106,13 +107,12 @@ def agreed(question: str) -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _audit(run: str, data: str | None, recipe: str | None) -> str:
-    """Return the outcome of a search for copies of training images, in words; "" if the data is gone."""
+def _search(run: str, data: str | None, recipe: str | None) -> None:
+    """Search the samples for copies of training images, for the card, unless the data is gone."""
     from organza.report.build import copies_found
 
     try:
-        return copies_found(run, data, recipe)
+        copies_found(run, data, recipe)
     except UserError:
         if data is not None:
             raise
-        return ""
