@@ -132,7 +132,7 @@ class Conditional(Generator):
         shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
         embedding: numbers in E y.
-        z_dim, width, code, reduction, brush, loud, quiet, range, norm: as for `Generator`.
+        z_dim, width, code, reduction, brush, loud, quiet, range, norm: settings of `Generator`.
 
     >>> G = Conditional((3, 64, 64), labels=5)
     >>> G(torch.randn(2, 100), torch.eye(5)[:2]).shape
@@ -307,7 +307,7 @@ class Projection(scales.Projection):
     Args:
         shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
-        width, code, reduction, norm: as for `Discriminator`.
+        width, code, reduction, norm: settings of `Discriminator`.
 
     >>> Projection((3, 64, 64), labels=5, width=8)(torch.zeros(2, 8, 16, 16), torch.eye(5)[:2]).shape
     torch.Size([2, 2])
