@@ -270,7 +270,7 @@ class Run:
             fps: frames a second.
             cells: number of walks side by side; that of cell k passes through image k of each seed.
             closed: True for a loop: the first frame follows the last.
-            truncate: as in `sample`.
+            truncate: share of the distance from the centre to keep: see `sample`.
             labels: labels for a conditional generator, by field, for the whole walk.
 
         Raises:

@@ -38,10 +38,10 @@ class Inversion:
         offsets: offsets of the generator's levels, [N, ...] each; () if z alone was sought.
         images: images of these latents, uint8 [N, H, W, C].
         psnr: peak signal-to-noise ratio to the given images, dB, [N].
-        mean_psnr: that of the mean of 256 generated images as the answer to all, dB, [N].
-        bound: that of the generator's own autoencoder, R(E(x)), dB, [N]; None if it has none.
+        mean_psnr: the same for the mean of 256 generated images as the answer to all, dB, [N].
+        bound: the same for the generator's own autoencoder, R(E(x)), dB, [N]; None if it has none.
         perceptual: perceptual distance to the given images, 1 - cosine of Lite0's features, [N].
-        mean_perceptual: that of the mean image, [N].
+        mean_perceptual: the same for the mean image, [N].
         seconds: time for all.
     """
 
