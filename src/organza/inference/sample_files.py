@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from organza.config.arguments import whole
 from organza.disk import cannot_write, discard, make_folder, open_to_change, rename, write_json
 from organza.errors import UserError
 from organza.inference.load import Run
@@ -104,6 +105,7 @@ def sample_files(
     seed: int = 0,
     labels: Mapping[str, str] | None = None,
     *,
+    truncate: float = 1.0,
     kind: Kind = "png",
     metadata: bool = True,
     progress: Progress | None = None,
@@ -116,6 +118,7 @@ def sample_files(
         count: number of images.
         seed: random seed of the series.
         labels: labels for a conditional generator, by field.
+        truncate: share of each latent's distance from the centre to keep: see `Run.sample`.
         kind: format of the images in folders, zip and tar files: png, or webp (lossless).
         metadata: True to mark the images as synthetic, with weights and seed; beside an .npy file, in a .json file.
         progress: callback (task, done, total).
@@ -128,12 +131,14 @@ def sample_files(
         raise UserError(f"--format is {str(kind)[:40]}; it can be png or webp.")
     if len(run.shape) == 4 and place.suffix.lower() != ".npy":
         raise UserError(f"{run.path} generates volumes, which have no {kind} files; name a file that ends in .npy.")
+    count = whole(count, "count", least=1)
+    next(run.sampled(1, seed, 0, labels, truncate))  # reports what the run cannot do before anything is written
     if place.is_file() and not is_shard(place):
         raise UserError(f"{place} is a file; --out needs a folder, or a new file that ends in {', '.join(ENDINGS)}.")
     made_by = run.made_by(seed) if metadata else None
     series = {
-        "weights": run.saved.digests["generator.safetensors"], "seed": seed, "labels": dict(labels or {}), "kind": kind,
-        "metadata": metadata,
+        "weights": run.saved.digests["generator.safetensors"], "seed": seed, "labels": dict(labels or {}), "truncate": truncate,
+        "kind": kind, "metadata": metadata,
     }  # fmt: skip
     single = is_shard(place)
     series |= {"count": count} if single else {}
@@ -143,7 +148,7 @@ def sample_files(
         kept = write(run, place, count, journal, partial(encoded, kind=kind, made_by=made_by), f".{kind}", progress)
         first = None
         if len(run.shape) == 3:
-            first = np.stack(kept) if kept else run.sample(min(count, SHOWN), seed, labels=labels)
+            first = np.stack(kept) if kept else run.sample(min(count, SHOWN), seed, labels=labels, truncate=truncate)
         if first is not None and not single:
             save_png(grid(first), place / "grid.png", made_by)
         if made_by and place.suffix.lower() == ".npy":
@@ -259,10 +264,10 @@ def _written(
     """Generate and write what is missing; return the first images if the series was begun here."""
     begun = done = journal.done // MICROBATCH * MICROBATCH if journal.done < count else count
     kept: list[np.ndarray] = []
-    seed, labels, saved = journal.series["seed"], journal.series["labels"] or None, time.monotonic()
-    end = target.tell()
+    asked, saved, end = journal.series, time.monotonic(), target.tell()
+    missing = (count - done, asked["seed"], done, asked["labels"] or None, asked["truncate"])
     try:
-        for items in run.sampled(count - done, seed, done, labels) if done < count else ():
+        for items in run.sampled(*missing) if done < count else ():
             target.add([_name(index) for index in range(done, done + len(items))], items)
             done, end = done + len(items), target.tell()
             if not begun and len(kept) < SHOWN:
