@@ -28,6 +28,9 @@ from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
 from organza.export.folder import ExportedFolder
 from organza.inference.device import AUTO, device_of
+from organza.latents.law import Law
+from organza.latents.truncation import truncated
+from organza.latents.walks import require_share
 from organza.losses import probability
 from organza.media.html import html, picture
 from organza.media.images import grid, save_png, to_image
@@ -49,6 +52,9 @@ from organza.untrusted import printable, read_json
 if TYPE_CHECKING:
     from organza.export.card import Statement
     from organza.export.release import Exported
+    from organza.latents.directions import Direction
+    from organza.latents.inverting import Inversion
+    from organza.latents.search import Labelled, Search
 
 FACTS = {"images": natural, "neutral": float | None, "checkpoint?": str}
 """Facts in a manifest that sampling and judging need."""
@@ -186,19 +192,19 @@ class Run:
     @overload
     def sample(
         self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
-        *, output: Literal["numpy"] = ...,
+        truncate: float = ..., *, output: Literal["numpy"] = ...,
     ) -> np.ndarray: ...  # fmt: skip
 
     @overload
     def sample(
         self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
-        *, output: Literal["pil"],
+        truncate: float = ..., *, output: Literal["pil"],
     ) -> list[Image]: ...  # fmt: skip
 
     @overload
     def sample(
         self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
-        *, output: Literal["torch"],
+        truncate: float = ..., *, output: Literal["torch"],
     ) -> Tensor: ...  # fmt: skip
 
     def sample(
@@ -207,6 +213,7 @@ class Run:
         seed: int = 0,
         first: int = 0,
         labels: Mapping[str, str] | None = None,
+        truncate: float = 1.0,
         *,
         output: Output = "numpy",
     ) -> np.ndarray | list[Image] | Tensor:
@@ -218,6 +225,8 @@ class Run:
             first: index of the first image in the series.
             labels: labels for a conditional generator, by field: {"class": "dress"}; others are
                 drawn with their frequencies in the data.
+            truncate: share of each latent's distance from the centre of its law to keep; below 1,
+                images are more usual and less varied.
             output: "numpy" for uint8 [count, H, W, C], "pil" for a list of Pillow images, "torch"
                 for floats in [-1, 1], [count, C, H, W].
 
@@ -229,7 +238,7 @@ class Run:
         """
         count = whole(count, "count", least=1)
         _require_output(output, self.shape)
-        parts = self.sampled(count, seed, first, labels)
+        parts = self.sampled(count, seed, first, labels, truncate)
         made = None
         for start in range(0, count, MICROBATCH):
             part = next(parts)
@@ -246,6 +255,7 @@ class Run:
         count: int = 64,
         seed: int = 0,
         labels: Mapping[str, str] | None = None,
+        truncate: float = 1.0,
         *,
         grid_only: bool = False,
         metadata: bool = True,
@@ -257,6 +267,7 @@ class Run:
             count: number of images.
             seed: random seed of the series.
             labels: labels for a conditional generator, by field.
+            truncate: see `sample`.
             grid_only: True to write one grid of all images instead of single files.
             metadata: True to mark each file as synthetic, with its weights and seed.
 
@@ -277,7 +288,7 @@ class Run:
             require_memory(3 * count * math.prod(self.shape), f"A grid of {count:,} images")
         kept: list[np.ndarray] = []  # a grid beside single files shows the first 256: more would be hard to open
         written: list[Path] = []
-        for images in self.sampled(count, seed, labels=labels):
+        for images in self.sampled(count, seed, labels=labels, truncate=truncate):
             if grid_only or len(kept) < 256:
                 kept.extend(images)
             for image in () if grid_only else images:
@@ -287,7 +298,12 @@ class Run:
         return [*written, place / "grid.png"]
 
     def sampled(
-        self, count: int, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
+        self,
+        count: int,
+        seed: int = 0,
+        first: int = 0,
+        labels: Mapping[str, str] | None = None,
+        truncate: float = 1.0,
     ) -> Iterator[np.ndarray]:
         """Yield the images of `sample` a few at a time, for more than fit into memory."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
@@ -298,9 +314,12 @@ class Run:
             raise UserError(
                 f"{self.path} translates images and generates none from noise: organza translate {quoted(self.path)} IN OUT"
             )
+        psi = require_share(truncate, "truncate", 2)
+        law = Law.of(self.generator.prior)  # type: ignore[arg-type]
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
+            z = z if psi == 1 else truncated(law, z, psi)
             with self._fitted():
                 made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
             if tuple(made.shape[1:]) != self.shape:
@@ -349,6 +368,168 @@ class Run:
             )
         table = codes.traversal(self.latent(seed, 0), along, steps, reach)
         return np.concatenate([_bytes(self.generate(z)) for z in table.split(MICROBATCH)])
+
+    def walk(
+        self,
+        seeds: Sequence[int] = (0,),
+        *,
+        seconds: float = 8.0,
+        fps: int = 30,
+        cells: int = 1,
+        closed: bool = True,
+        truncate: float = 1.0,
+        labels: Mapping[str, str] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yield the frames of a walk through latents, uint8 [cells, H, W, C] each, for `media.clips`.
+
+        Args:
+            seeds: seeds of the images to pass through; one gives a circle through its image, at an
+                even speed.
+            seconds: length of the walk.
+            fps: frames a second.
+            cells: number of walks side by side; that of cell k passes through image k of each seed.
+            closed: True for a loop: the first frame follows the last.
+            truncate: share of the distance from the centre to keep: see `sample`.
+            labels: labels for a conditional generator, by field, for the whole walk.
+
+        Raises:
+            UserError: if the run does not generate from noise, or an argument is out of its range.
+
+        >>> frames = list(load("runs/faces").walk([1, 5, 9], seconds=12))    # doctest: +SKIP
+        """
+        from organza.latents.walks import walk
+
+        return walk(
+            self, seeds, seconds=seconds, fps=fps, cells=cells, closed=closed, truncate=truncate, labels=labels
+        )  # fmt: skip
+
+    def mix(
+        self,
+        coarse: Sequence[int],
+        fine: Sequence[int],
+        level: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> np.ndarray:
+        """Mix the levels of two latents: uint8 [coarse, fine, H, W, C], a row for each coarse seed.
+
+        Args:
+            coarse: seeds of the latents for the levels below `level`: layout and shapes.
+            fine: seeds of those for the others: in swift's generator, what modulates its layers.
+            level: first level of the fine latents, from 1; 1 by default.
+            labels: labels for a conditional generator, by field.
+
+        Raises:
+            UserError: if z enters the generator at one place only.
+        """
+        from organza.latents.walks import mixed
+
+        return mixed(self, coarse, fine, level, labels)
+
+    def directions(self, most: int = 6) -> tuple[Direction, ...]:
+        """Return the directions that this generator has: those kept in its folder (`keep_directions`,
+        `organza directions`) or else the axes of its Jacobian, which take a second.
+
+        Args:
+            most: largest number of axes.
+        """
+        from organza.latents import saved, search
+
+        return saved.load(self) or search.axes(self, most)
+
+    def find_directions(
+        self,
+        labelled: Labelled | None = None,
+        marked: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+        *,
+        most: int = 6,
+        samples: int = 4000,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Search:
+        """Find directions and try each on latents that took no part; those that do not hold are
+        refused with the reason.
+
+        Args:
+            labelled: images with attributes, as `latents.labelled.labelled` reads them from data
+                with a table.
+            marked: images that have something and images that have not, uint8 [N, H, W, C] each,
+                by name: {"smile": (smiling, others)}; generated or real, 8 of each at least.
+            most: largest number of axes of the Jacobian.
+            samples: number of generated images to learn from.
+            seed: random seed of their latents.
+            progress: function that takes (task, done, total).
+
+        Returns:
+            Search: its `directions` hold, those from marks and labels first; `refused` do not.
+
+        Raises:
+            UserError: if the run does not generate from noise, or too few images are marked.
+        """
+        from organza.latents.search import search
+
+        return search(self, labelled, marked, most=most, samples=samples, seed=seed, progress=progress)
+
+    def keep_directions(self, directions: Sequence[Direction]) -> Path:
+        """Write directions into directions.json of the folder, for `directions`, `edit` and
+        exports, and return its path.
+        """
+        from organza.latents import saved
+
+        return saved.save(self, directions)
+
+    def invert(
+        self,
+        pictures: np.ndarray,
+        *,
+        starts: int = 4,
+        steps: int = 200,
+        inner: bool = True,
+        labels: Mapping[str, str] | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Inversion:
+        """Find the latents whose images are nearest to images: `latents.inversion`.
+
+        Args:
+            pictures: uint8 [N, H, W, C] of the training size.
+            starts: number of starts for each image, the nearest of 256 random latents; E(x) is one
+                of them if the run has an encoder.
+            steps: steps of the optimiser, twice as many with `inner`.
+            inner: True to adapt the generator's levels too, for images that z alone does not reach.
+            labels: labels of the images, by field, for a conditional generator.
+            seed: random seed of the starts.
+            progress: function that takes (task, done, total), in steps.
+
+        Raises:
+            UserError: if the run does not generate from noise, or size or channels are different.
+        """
+        from organza.latents.inverting import invert
+
+        return invert(
+            self, pictures, starts=starts, steps=steps, inner=inner, labels=labels, seed=seed, progress=progress
+        )
+
+    def edit(
+        self,
+        what: Inversion | Tensor | int,
+        moves: Mapping[str, float],
+        directions: Sequence[Direction] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> np.ndarray:
+        """Move images along directions: uint8 [N, H, W, C].
+
+        Args:
+            what: an inversion, latents [N, z_dim], or the seed of an image.
+            moves: deviations by the name of the direction, or the beginning of it: {"hair": 2}.
+            directions: directions to choose from; `self.directions()` by default.
+            labels: labels for a conditional generator, by field; an inversion has its own.
+
+        Raises:
+            UserError: if there is no such direction, or more than one.
+        """
+        from organza.latents.inverting import edit
+
+        return edit(self, what, moves, self.directions() if directions is None else directions, labels)
 
     def latent(self, seed: int, index: int) -> Tensor:
         """Return the latent of image `index` of a series, [z_dim].
