@@ -334,7 +334,7 @@ def translate(
         direction: b translates from a to b, as trained; a translates back, for runs that learned
             both.
         size: crop and scale images first, 64 or 96x64; networks work best at their training size.
-        mask: what to fill, for a run that fills: an image, white there, or a folder of such
+        mask: pixels to fill, for a run that fills: an image, white there, or a folder of such
             images with the same names.
         overwrite: replace existing results.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights.

@@ -17,8 +17,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from organza.media.images import to_image
-
 Draw = Callable[[], float]
 SIMPLE = (Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 
@@ -86,6 +84,11 @@ class Camera:
         noisy = np.clip(np.rint(values + deviation * noise), 0, 255).astype(np.uint8)
         low, high = self.quality
         return compressed(noisy, round(high - share * (high - low) * draw()))
+
+
+def to_image(pixels: np.ndarray) -> Image.Image:
+    """Return uint8 [H, W, C] as Pillow's image, grey for one channel."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def compressed(image: np.ndarray, quality: int) -> np.ndarray:

@@ -25,7 +25,6 @@ from organza.data.masks import Masks
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError
-from organza.networks.enlarger import require_factor
 from organza.seeding import permutation, stream
 from organza.untrusted import printable
 
@@ -202,13 +201,13 @@ class Reduced(Patches):
 
     Args:
         source: location and settings of the images.
-        factor: 2 or 4.
+        factor: pixels of a large patch for one of the small, on each side.
         size: pixels a side of a large patch, if the source gives no size; a multiple of the factor.
         degrade: function from a large patch to the small one: see `organza.data.degradation`.
         longest, mirror, turn: see `Patches`.
 
     Raises:
-        UserError: if the factor is another, the size no multiple of it, or no image is as large as a patch.
+        UserError: if the size is no multiple of the factor, or no image is as large as a patch.
 
     >>> data = Reduced(Source("photos"), factor=4)          # doctest: +SKIP
     >>> data.at(range(16))["a"].shape                       # doctest: +SKIP
@@ -226,7 +225,6 @@ class Reduced(Patches):
         mirror: bool = True,
         turn: bool = True,
     ):
-        require_factor(factor)
         super().__init__(source, size=size, longest=longest, mirror=mirror, turn=turn)
         if self.height % factor or self.width % factor:
             raise UserError(
@@ -356,7 +354,7 @@ def _batch(made: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Tensor]:
 
 def _too_small(source: Source, wanted: Size, sizes: np.ndarray) -> str:
     high, wide = sizes[np.argmax(sizes.min(1))].tolist()
-    least = max(8, min(high, wide) // 8 * 8)
+    least = max(8, min(high, wide) // 32 * 32 or min(high, wide) // 8 * 8)
     return (
         f"No image in {source.path} is as large as a patch of {wanted}; the largest is {wide}x{high}: "
         f"use larger images, or smaller patches with --size {least}."

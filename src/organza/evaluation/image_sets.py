@@ -63,7 +63,7 @@ class ImageSet:
         fields: label fields; None if there are no labels.
         split: part of the data that they are from.
         targets: target of each image, uint8 like the images, if there are targets.
-        rivals: what simple methods make of the same inputs, uint8 like the images, by name.
+        rivals: outputs of simple methods for the same inputs, uint8 like the images, by name.
         groups: group of each image, such as the width of its hole; () for one group.
         border: pixels at the edges that the PSNR of brightness leaves out.
         notes: notes for the user.

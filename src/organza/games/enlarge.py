@@ -64,6 +64,7 @@ class Enlarge(Game):
 
     @classmethod
     def layout(cls, data: Partial, settings: Mapping[str, Any]) -> Partial:
+        require_factor(settings["factor"])
         return data.given(factor=settings["factor"])
 
     @classmethod

@@ -48,8 +48,8 @@ def translate_files(
         out: output folder, or a file that ends in .png for one image.
         to: "b", or "a" for the reverse direction, in runs that learned both.
         size: size to crop and scale images to first, as in training; None keeps their sizes.
-        mask: for a run that fills: an image, white or opaque where to fill, or a folder of masks with
-            the names of the images; by default the transparent pixels are filled.
+        mask: pixels to fill, for a run that fills: an image, white or opaque there, or a folder of
+            masks with the names of the images; by default the transparent pixels.
         overwrite: True to replace existing files.
         checkpoint: best, latest, or a checkpoint's name.
         progress: callback (task, done, total).

@@ -49,7 +49,7 @@ class Generator(layers.Translator):
 
     Args:
         shape: shape of the large images, (channels, height, width).
-        factor: how many times larger the result is: 1, 2 or 4.
+        factor: pixels of the result for one of a, on each side: 1, 2 or 4.
         width: number of feature maps.
         blocks: number of residual blocks.
 
@@ -108,7 +108,7 @@ class Discriminator(layers.Discriminator):
             nn.Sequential(he(nn.Conv2d(few, many, 4, 2, 1)), nn.LeakyReLU(0.2), he(nn.Conv2d(many, many, 3, 1, 1)))
             for few, many in pairwise(maps)
         )
-        self.leave = he(nn.Conv2d(maps[-1], 1, 3, 1, 1), 0.1)
+        self.leave = he(nn.Conv2d(maps[-1], 1, 3, 1, 1))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.leave(F.leaky_relu(self.features(x, condition)[-1], 0.2))

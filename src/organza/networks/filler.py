@@ -28,7 +28,7 @@ def smooth(x: Tensor, known: Tensor) -> Tensor:
 
     Args:
         x: images, [N, C, H, W], sides multiples of 32.
-        known: 1 for a known pixel, 0 for another, [N, 1, H, W].
+        known: mask of the known pixels, 1 or 0, [N, 1, H, W].
 
     >>> x = torch.full((1, 1, 32, 32), 0.5); known = torch.ones_like(x); known[..., 8:20, 8:20] = 0
     >>> round(smooth(x * known, known)[0, 0, 14, 14].item(), 4)
@@ -67,7 +67,7 @@ class Generator(layers.Translator):
     Args:
         shape: shape of the images, (channels, height, width), sides multiples of 32.
         width: feature maps after the first halving; twice as many at a quarter of the size.
-        rounds: how often the four dilations follow each other.
+        rounds: number of passes through the four dilations.
 
     Raises:
         UserError: if a side is no multiple of 32.
