@@ -78,15 +78,17 @@ class Generator(layers.Translator):
 
 
 class Discriminator(layers.Discriminator):
-    """x (and the condition, as further channels) -> `depth` times 4x4 with stride 2 and 3x3 -> 3x3 -> a map of logits, one a patch.
+    """x -> `depth` times 4x4 with stride 2 and 3x3 -> 3x3 -> a map of logits, one for each patch.
 
-    No normalisation, so each item is scored alone. With a depth of two a patch is 30x30 pixels, with three 62x62.
+    With a condition c, an image that x is a sharper form of, the input is (contrast (x - c), c): most of x is in c, and what is
+    judged is a tenth of it. Without that D saw no difference for minutes (docs/lab-log.md, LOG). No normalisation, so each item is scored alone. With a depth of two a patch is 30x30 pixels, with three 62x62.
 
     Args:
         shape: shape of the images, (channels, height, width).
         condition: channels of the condition image, if D sees one; 0 for none.
         width: feature maps of the first layer; twice as many after each further halving.
         depth: number of halvings.
+        contrast: factor of the difference to the condition.
 
     Raises:
         UserError: if the images are too small.
@@ -96,8 +98,9 @@ class Discriminator(layers.Discriminator):
     (torch.Size([2, 1, 16, 16]), [8, 16])
     """
 
-    def __init__(self, shape: Shape, *, condition: int = 0, width: int = 16, depth: int = 2):
+    def __init__(self, shape: Shape, *, condition: int = 0, width: int = 16, depth: int = 2, contrast: float = 8.0):
         super().__init__()
+        self.contrast = contrast
         if depth < 1 or min(shape[1:]) < 2 ** (depth + 1):
             raise UserError(
                 f"Images of {shape[2]}x{shape[1]} do not suit {depth} halvings; use larger ones, "
@@ -115,7 +118,7 @@ class Discriminator(layers.Discriminator):
 
     def features(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
         """Return the features of each size before their activation, fine to coarse, [N, maps, h, w]."""
-        h, found = x if condition is None else torch.cat([x, condition], 1), []
+        h, found = x if condition is None else torch.cat([self.contrast * (x - condition), condition], 1), []
         for number, step in enumerate(self.steps):
             found.append(h := step(F.leaky_relu(h, 0.2) if number else h))
         return found
