@@ -18,6 +18,7 @@ from organza.cli.data import (
     data_faces,
     data_fashion_mnist,
     data_furniture,
+    data_pack,
     data_pairs,
     data_styles,
 )
@@ -45,6 +46,7 @@ VERBS: dict[str, Callable[..., int]] = {
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "pack": data_pack,
     "digits": data_digits,
     "faces": data_faces,
     "styles": data_styles,
