@@ -8,14 +8,17 @@ from organza.config import Partial
 from organza.data.labels import Labelled
 from organza.games.acgan import AuxiliaryClassifier
 from organza.games.conditional import Conditional
+from organza.games.latent import ConditionalLatentGAN
 from organza.losses import hinge
 from organza.networks import conditional as networks
+from organza.networks import latent as latent_networks
 from organza.networks import resize, scales, skips
-from organza.networks.layers import no_norm, spectral
+from organza.networks.layers import no_norm, one_scale, spectral
+from organza.networks.ranges import standard
 from organza.optimizers import Adam
 from organza.recipe import Recipe
 from organza.recipes.classic import resize_r1
-from organza.recipes.swift import LOUD, QUIET, swift
+from organza.recipes.swift import LOUD, QUIET, latent, swift
 from organza.schedule import Linear
 
 
@@ -115,4 +118,19 @@ def cgan_swift() -> Recipe:
         data=Partial(Labelled),
         generator=Partial(networks.Generator, embedding=32, width=16, backbone=Partial(skips.Generator, chroma=QUIET)),
         discriminator=Partial(scales.Projection, width=16, chroma=LOUD),
+    )
+
+
+def cgan_latent() -> Recipe:
+    """Return `latent` with labels for both players of codes; the autoencoder knows none."""
+    return replace(
+        latent(),
+        name="cgan-latent",
+        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G an embedding that makes the label as strong as z; "
+        "otherwise latent.",
+        expect="",
+        game=Partial(ConditionalLatentGAN),
+        data=Partial(Labelled),
+        generator=Partial(latent_networks.Conditional, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
+        discriminator=Partial(latent_networks.Projection, width=8),
     )
