@@ -10,14 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
-from organza import Recipe
-from organza.config import Partial
-from organza.game import Batch, Duel
-from organza.games.unconditional import Unconditional
-from organza.losses import Adversarial
-from organza.networks import layers
-from organza.optimizers import Adam
-from organza.penalties import Penalty
+from organza import gan
+from organza.gan import Adam, Adversarial, Batch, Duel, Partial, Penalty, Recipe, Shape, Unconditional
 
 # Loss: the first GAN's with target 0.9 for real images, "one-sided label smoothing". Salimans et al. 2016, arXiv:1606.03498, 3.4.
 # With p = sigmoid(r), -0.9 log p - 0.1 log(1 - p) = softplus(-r) + 0.1 r.
@@ -32,7 +26,7 @@ def drift(duel: Duel, real: Tensor, fake: Tensor) -> Tensor:
     return real.square()
 
 
-class Generator(layers.Generator):
+class Generator(gan.Generator):
     """z [N, z_dim] to images in [-1, 1]: a map of 1/4 of the size, doubled twice.
 
     Args:
@@ -41,7 +35,7 @@ class Generator(layers.Generator):
         width: feature maps at the full size.
     """
 
-    def __init__(self, shape: layers.Shape, *, z_dim: int = 64, width: int = 16):
+    def __init__(self, shape: Shape, *, z_dim: int = 64, width: int = 16):
         super().__init__()
         self.z_dim = z_dim
         channels, height, across = shape
@@ -62,7 +56,7 @@ class Generator(layers.Generator):
         return self.layers(z)
 
 
-class Discriminator(layers.Discriminator):
+class Discriminator(gan.Discriminator):
     """Two judges, `large` of the image and `small` of its half size; alone, D(x) is the mean of both logits.
 
     Args:
@@ -70,7 +64,7 @@ class Discriminator(layers.Discriminator):
         width: feature maps of the first layer.
     """
 
-    def __init__(self, shape: layers.Shape, *, width: int = 16):
+    def __init__(self, shape: Shape, *, width: int = 16):
         super().__init__()
 
         def judge(height: int, across: int) -> nn.Module:

@@ -92,8 +92,7 @@ def blocks(steps: int) -> Iterator[tuple[float, float]]:
 
 if __name__ == "__main__":
     torch.set_default_dtype(torch.float64)
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--steps", type=int, default=200)
+    (arguments := argparse.ArgumentParser()).add_argument("--steps", type=int, default=200)
     steps = arguments.parse_args().steps
     print("  step   plain: D       G    blocks: D       G")
     for step, ((D, G), (same_D, same_G)) in enumerate(zip(plain(steps), blocks(steps), strict=True)):
