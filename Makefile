@@ -9,7 +9,7 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo test tests test-fast faults planted lint clean types-Linux types-Windows types-Darwin
+.PHONY: help demo test tests test-fast faults planted lint docs clean types-Linux types-Windows types-Darwin
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
@@ -18,6 +18,7 @@ help:
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
 	@echo "make planted    put each of some sixty mistakes into a copy of the source, and see that the tests notice it"
 	@echo "make lint       format and lint what is here"
+	@echo "make docs       build the documentation site into site/; python -m http.server -d site shows it"
 
 # torch comes first: a later package that asks for torch would otherwise pull in a build of several GB.
 $(BIN)/python:
@@ -70,5 +71,8 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/site/build.py
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site

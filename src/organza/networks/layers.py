@@ -170,6 +170,7 @@ class OneScale(nn.Module):
         self.register_buffer("variance", torch.ones(()))
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
+        """Standardise features h, [N, maps, H, W]: by the batch in training, by the running moments otherwise."""
         mean, variance = self.mean, self.variance
         if self.training:
             mean = h.mean((0, 2, 3), keepdim=True)

@@ -179,7 +179,7 @@ def resolve(
     else:
         source = Source.remembered(asked.data, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, Pace(accelerator))
+        choice = recipe_for(source, budget, Pace(accelerator), gpu=accelerator.device.type == "cuda")
     recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
         require_same(folder, before, recipe)
