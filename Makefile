@@ -63,6 +63,7 @@ test-fast: $(VENV)/dev.stamp
 
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults
+	ORGANZA_WHOLE=1 $(PYTEST) tests/contracts tests/test_resume.py tests/test_machine.py tests/test_recipe.py tests/test_untrusted_recipes.py
 
 planted: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.planted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.events import Event, Tick
 from organza.run.folder import RunFolder
+
+WHOLE = "ORGANZA_WHOLE" in os.environ
+"""True in `make faults`, where trials that `make test` makes small are made whole."""
+
+
+def enough(few: int, whole: int) -> int:
+    """Return how often to try: `few` times in `make test`, `whole` in `make faults`."""
+    return whole if WHOLE else few
 
 
 def train(data: Path, run: Path, recipe: Recipe | None = None, until: float = float("inf"), **request) -> list:
