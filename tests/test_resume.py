@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from organza import Batches
 from organza.penalties import Penalty, r1
 from organza.recipes import get
 from tests.contracts.discovery import COVERING, RECIPES, covering, ingredients, small
@@ -21,9 +22,11 @@ CASES = {name: RECIPES[name] for name in COVERING} | {
 
 
 @pytest.fixture(autouse=True)
-def _few_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """D's logits of 16 images, not 256, are in each checkpoint: nine tenths of so short a run otherwise."""
+def _few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take nine tenths of so short a run."""
     monkeypatch.setattr("organza.training.evaluator.JUDGED", 16)
+    monkeypatch.setattr(Batches, "rows", 2)
+    monkeypatch.setattr(Batches, "columns", 2)
 
 
 @pytest.mark.parametrize("name", CASES)
