@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import organza
@@ -34,7 +35,8 @@ def train(data: Path, run: Path, recipe: Recipe | None = None, until: float = fl
             signal.raise_signal(signal.SIGINT)
 
     request = {"budget": "160img", "size": 32, "stop": (), "evaluate": False, "report": False} | request
-    organza.train(data, run, show=show, recipe=recipe, **request)
+    with suppress(KeyboardInterrupt):
+        organza.train(data, run, on_event=show, recipe=recipe, progress=False, **request)
     return events
 
 
