@@ -36,6 +36,7 @@ def sample(
     /,
     count: Annotated[int, arg("N", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
+    truncate: Annotated[float, arg("PSI", "1")] = 1.0,
     out: Annotated[Path | None, arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
@@ -55,6 +56,8 @@ def sample(
         of_class: class to generate, for a conditional run.
         settings: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
+        truncate: share of each latent's distance from the centre to keep: below 1 more usual
+            images, less varied.
         out: output folder.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
@@ -73,20 +76,21 @@ def sample(
     labels = labels_asked(settings, of_class)
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
-    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    told = [] if truncate == 1 else [f"truncated-{truncate:g}"]
+    name = safe_name("-".join(["seed", str(seed), *labels.values(), *told]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
     if len(trained.shape) == 4:
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+        summary = _volumes(trained, count, seed, truncate, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
     else:
-        told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
+        summary = _pictures(trained, count, seed, truncate, labels, folder, not grid, show, made_by)
     seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
-    answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
+    answer(f"{summary} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
 
 
@@ -94,6 +98,7 @@ def _pictures(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     folder: Path,
     singly: bool,
@@ -110,7 +115,7 @@ def _pictures(
     if not singly:  # the images, the grid, and the encoded grid
         require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
     kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
-    for pictures in trained.sampled(count, seed, labels=labels):
+    for pictures in trained.sampled(count, seed, labels=labels, truncate=truncate):
         if not singly or done < 256:
             kept.extend(pictures)
         if singly:
@@ -138,7 +143,15 @@ def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, mad
 
 
 def _volumes(
-    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+    trained: Run,
+    count: int,
+    seed: int,
+    truncate: float,
+    folder: Path,
+    singly: bool,
+    show: bool,
+    stl: bool,
+    made_by: Provenance | None,
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
     from organza.cli.terminal import draw
@@ -148,7 +161,7 @@ def _volumes(
     from organza.memory import require_memory
 
     require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
-    volumes = trained.sample(count, seed)
+    volumes = trained.sample(count, seed, truncate=truncate)
     if show:
         draw(grid(render(volumes[:64])))
     return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))

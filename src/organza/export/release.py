@@ -22,6 +22,7 @@ from organza.export.card import Statement, card, listed, require_licence
 from organza.export.files import KINDS, OnnxFile, made
 from organza.export.graphs import Graph, Trained, graphs
 from organza.export.web import drawn_pattern, page
+from organza.latents import saved
 from organza.media.images import grid, save_png, side_by_side
 from organza.media.provenance import CHANGED, MADE
 from organza.media.volumes import pictured
@@ -204,6 +205,8 @@ def _shared(
     facts |= {"license": statement.licence, "onnx": listed(files)}
     known = run.saved.facts | {"checkpoint": run.made_by().checkpoint}
     shared = folders.contents(folders.config_of(run.content, facts), weights, known, run.saved.facts["images"])
+    if kept := saved.load(run) if prior else ():
+        shared[saved.FILE] = saved.contents(kept, run.saved.digests[folders.WEIGHTS]).encode()
     return shared | {folders.CARD: card(run, title, statement, files, judges).encode()}
 
 

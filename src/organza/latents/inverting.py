@@ -16,6 +16,7 @@ from organza.data.batches import to_float, to_uint8
 from organza.errors import UserError, nearest
 from organza.latents import inversion
 from organza.latents.directions import Direction
+from organza.latents.latent_files import Latents
 from organza.latents.levels import Levelled
 from organza.latents.source import Source, in_batches, latents, law_of, rows
 from organza.metrics.extractors.features import Extractor, offline_extractor
@@ -174,26 +175,31 @@ def chosen(directions: Sequence[Direction], name: str) -> Direction:
 
 def edit(
     source: Source,
-    what: Inversion | Tensor | int,
+    what: Inversion | Latents | Tensor | int,
     moves: Mapping[str, float],
     directions: Sequence[Direction],
     labels: Mapping[str, str] | None = None,
 ) -> np.ndarray:
     """Return images moved along directions: see `organza.inference.load.Run.edit`."""
-    law = law_of(source)
-    offsets: tuple[Tensor, ...] = ()
-    if isinstance(what, Inversion):
-        z, row, offsets = what.latents, what.rows, what.offsets
+    if isinstance(what, Latents):
+        found = what
+    elif isinstance(what, Inversion):
+        found = Latents(what.latents, what.rows, what.offsets, ())
     elif isinstance(what, Tensor):
-        z = what
-        row = rows(source, range(len(z)), 0, labels)
+        found = Latents(what, rows(source, range(len(what)), 0, labels), (), ())
     else:
         seed = whole(what, "what", least=0, most=2**64)
-        z, row = source.latent(seed, 0)[None], rows(source, range(1), seed, labels)
+        found = Latents(source.latent(seed, 0)[None], rows(source, range(1), seed, labels), (), ())
+    return edited(source, found, moves, directions)
+
+
+def edited(source: Source, found: Latents, moves: Mapping[str, float], directions: Sequence[Direction]) -> np.ndarray:
+    """Return images of latents moved along directions, uint8 [N, H, W, C]; offsets of the levels stay."""
+    law, z = law_of(source), found.z
     for name, amount in moves.items():
         if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) <= FARTHEST:
             raise UserError(
                 f"{name} is moved by {str(amount)[:40]}; it must be a number of deviations from -{FARTHEST:g} to {FARTHEST:g}, such as 2."
             )
         z = law.moved(z, chosen(directions, name).axis, float(amount))
-    return drawn(source, z, row, offsets)
+    return drawn(source, z, found.rows, found.offsets)

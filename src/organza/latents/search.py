@@ -21,6 +21,7 @@ from organza.errors import UserError
 from organza.latents.attributes import Attribute
 from organza.latents.directions import (
     RELATED,
+    RISING,
     Direction,
     Scores,
     change,
@@ -290,5 +291,9 @@ def _tried(
         if scores.hold:
             held.append(replace(one, scores=scores))
         else:
-            refused.append(Refused(one.name, f"the attribute rises at {scores.rising:.0%} of the steps along it only"))
+            refused.append(
+                Refused(
+                    one.name, f"the attribute rises at {scores.rising:.0%} of the steps along it, below {RISING:.0%}"
+                )
+            )
     return held, refused

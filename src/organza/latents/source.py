@@ -13,6 +13,7 @@ from torch import Tensor
 from organza.data.batches import to_uint8
 from organza.errors import UserError
 from organza.latents.law import Law
+from organza.media.provenance import MADE, Provenance
 from organza.seeding import MICROBATCH
 
 
@@ -33,6 +34,7 @@ class Source(Protocol):
     def latent(self, seed: int, index: int) -> Tensor: ...
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor: ...
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor: ...
+    def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance: ...
 
 
 def law_of(source: Source) -> Law:
