@@ -87,7 +87,7 @@ def walk(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import preparing
+    from organza.display.console import preparing
     from organza.inference.load import load
     from organza.latents.walks import frames_of
     from organza.media.clips import enlarged, require_writable, save_clip, times_for
@@ -225,7 +225,7 @@ def directions(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import Console, preparing
+    from organza.display.console import Console, preparing
     from organza.inference.load import load
     from organza.latents import saved
     from organza.latents.grids import save_grids
@@ -355,7 +355,7 @@ def invert(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import Console, preparing
+    from organza.display.console import Console, preparing
     from organza.inference.load import load
     from organza.latents.latent_files import FILE, Latents, save_latents
     from organza.latents.tables import inversion_as_json, inversion_as_table
@@ -476,7 +476,7 @@ def _to_edit(
     steps: int,
 ) -> tuple[Latents, np.ndarray | None]:
     """Return the latents to edit, and the original images if there are any."""
-    from organza.cli.terminal import Console, preparing
+    from organza.display.console import Console, preparing
     from organza.latents.latent_files import Latents, load_latents
     from organza.latents.source import rows
     from organza.latents.tables import inversion_as_table

@@ -21,13 +21,13 @@ from organza.cli.data import (
     data_pairs,
     data_styles,
 )
-from organza.cli.export import export
+from organza.cli.export import export, push
 from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.latents import directions, edit, invert, mix, walk
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
-from organza.cli.streams import Stream
 from organza.cli.train import recipes, train
+from organza.display.streams import Stream
 from organza.errors import UserError, nearest
 from organza.version import __version__
 
@@ -44,6 +44,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "invert": invert,
     "edit": edit,
     "export": export,
+    "push": push,
     "report": report,
     "compare": compare,
     "quiz": quiz,

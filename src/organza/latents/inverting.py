@@ -18,7 +18,7 @@ from organza.latents import inversion
 from organza.latents.directions import Direction
 from organza.latents.latent_files import Latents
 from organza.latents.levels import Levelled
-from organza.latents.source import Source, in_batches, latents, law_of, rows
+from organza.latents.source import Source, device_of, in_batches, latents, law_of, on_device, rows
 from organza.metrics.extractors.features import Extractor, offline_extractor
 from organza.networks.layers import Several
 from organza.progress import Progress
@@ -87,17 +87,27 @@ def invert(
     begin = None
     if encoder is not None and not row:
         with torch.no_grad():
-            begin = law.limited(in_batches(encoder, x))
+            begin = law.limited(in_batches(on_device(source, encoder), x))
     told = None
     if progress:
         task = f"inverting {len(x)} image{'s' * (len(x) != 1)}"
         told = lambda done, total: progress(task, done, total)  # noqa: E731
+    device = device_of(source)
     found = inversion.invert(
-        G, law, x, candidates, row, begin=begin, starts=starts, steps=steps, inner=inner and bool(G.levels), told=told
+        G,
+        law.to(device),
+        x.to(device),
+        candidates.to(device),
+        [one.to(device) for one in row],
+        begin=None if begin is None else begin.to(device),
+        starts=starts,
+        steps=steps,
+        inner=inner and bool(G.levels),
+        told=told,
     )
     made = drawn(source, found.z, found.rows, found.offsets)
     with torch.no_grad():
-        mean = in_batches(source.generate, candidates, *row).mean(0, keepdim=True)
+        mean = in_batches(on_device(source, source.generate), candidates, *row).mean(0, keepdim=True)
     plain = to_uint8(mean).numpy().repeat(len(x), 0)
     extractor = extractor or (offline_extractor(96) if len(source.shape) == 3 else None)
     near, far = (_perceptual(extractor, one, pictures) for one in (made, plain))
@@ -124,9 +134,9 @@ def _bound(source: Source, encoder: Any, x: Tensor, pictures: np.ndarray) -> np.
     """Return the PSNR of the autoencoder that the generator draws with, or of G(E(x)); None if there is none."""
     G: Any = source.generator
     if hasattr(G, "encoder") and hasattr(G, "decoder"):
-        return _psnr(to_uint8(in_batches(lambda x: G.decoder(G.encoder(x)), x)).numpy(), pictures)
+        return _psnr(to_uint8(in_batches(on_device(source, lambda x: G.decoder(G.encoder(x))), x)).numpy(), pictures)
     if encoder is not None and not getattr(G, "labels", 0):
-        return _psnr(to_uint8(in_batches(lambda x: G(encoder(x)), x)).numpy(), pictures)
+        return _psnr(to_uint8(in_batches(on_device(source, lambda x: G(encoder(x))), x)).numpy(), pictures)
     return None
 
 
@@ -142,13 +152,13 @@ def _perceptual(extractor: Extractor | None, made: np.ndarray, pictures: np.ndar
 def drawn(source: Source, z: Tensor, row: Sequence[Tensor], offsets: Sequence[Tensor]) -> np.ndarray:
     """Return images of latents with offsets of the levels, uint8 [N, H, W, C]."""
     if not offsets:
-        return to_uint8(in_batches(source.generate, z, *row)).numpy()
+        return to_uint8(in_batches(on_device(source, source.generate), z, *row)).numpy()
     levelled = Levelled(source.generator)
 
     def draw(z: Tensor, *more: Tensor) -> Tensor:
         return levelled.shifted(z, *more[: len(row)], offsets=more[len(row) :])
 
-    return to_uint8(in_batches(draw, z, *row, *offsets)).numpy()
+    return to_uint8(in_batches(on_device(source, draw), z, *row, *offsets)).numpy()
 
 
 def chosen(directions: Sequence[Direction], name: str) -> Direction:
