@@ -234,7 +234,7 @@ def directions(
 
     require_seed(seed)
     if bool(has) != bool(has_not):
-        raise UserError("--has and --has-not belong together: images that have something, and images that lack it.")
+        raise UserError("Give --has and --has-not together: images that have something, and images that lack it.")
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
     kept = saved.load(trained)
