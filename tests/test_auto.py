@@ -136,7 +136,7 @@ def test_what_d_sees_is_changed_only_where_it_comes_often(many: Path):
 def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: Path):
     asked = {"run": tmp_path / "run", "budget": "64img", "size": 32, "stop": (), "evaluate": False}
     seen: list = []
-    organza.train(many, show=seen.append, settings=("batch=8", "generator.z_dim=10"), **asked)
+    organza.train(many, on_event=seen.append, settings=("batch=8", "generator.z_dim=10"), **asked)
     (begun,) = [event for event in seen if isinstance(event, Begun)]
     assert any("recipe swift" in line for line in begun.lines)
     content = json.loads((tmp_path / "run" / "recipe.json").read_text())

@@ -116,6 +116,10 @@ class Generator(layers.Generator):
         self.encoder = Encoder(shape, code=code, reduction=by, width=brush, chroma=loud, range=range, norm=norm)
         self.decoder = Decoder(shape, code=code, reduction=by, width=brush, chroma=quiet, range=range)
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return self.inner.levels
+
     def forward(self, z: Tensor, *known: Tensor) -> Tensor:
         return self.decoder(self.inner(z, *known))
 
