@@ -1,4 +1,4 @@
-"""Where shards are: a folder here, or an address whose shards are fetched into a cache of bounded size."""
+"""Places of shards: a folder here, or an address whose shards are fetched into a cache of bounded size."""
 
 from __future__ import annotations
 

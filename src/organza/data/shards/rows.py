@@ -26,13 +26,13 @@ WINDOW = 512 * 2**20
 
 
 class Pictures:
-    """Images of shards, uint8 [N, H, W, C], used like an array: `pictures[3]`, `pictures[[5, 1]]`, `len(pictures)`. Results are copies.
+    """Images of shards, uint8 [N, H, W, C], used like an array: `images[3]`, `images[[5, 1]]`, `len(images)`. Results are copies.
 
     An image that cannot be decoded is replaced by the next of its shard, with a warning.
 
     Args:
         manifest: the shards.
-        place: where they are.
+        place: folder or address with them.
         size: size of the images.
         channels: their channels.
         fit: method of fitting them: see `decode`.
@@ -135,7 +135,7 @@ class WindowedOrder:
     The sample at a position is a function of seed and position, so that a run continues anywhere, with any number of processes.
 
     Args:
-        pictures: images.
+        pictures: images of the shards.
         held: number of samples at the beginning that are left out.
         seed: random seed of the shuffles.
     """
