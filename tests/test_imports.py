@@ -23,6 +23,7 @@ recipe overrides recipes
 latents export inference evaluation
 report
 training
+studio
 cli
 __main__
 """

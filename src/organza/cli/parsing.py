@@ -26,6 +26,7 @@ from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
 from organza.cli.streams import Stream
+from organza.cli.studio import studio
 from organza.cli.train import recipes, train
 from organza.errors import UserError, nearest
 from organza.version import __version__
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "quiz": quiz,
     "recipes": recipes,
+    "studio": studio,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
