@@ -106,7 +106,7 @@ def summary(run: Path) -> dict[str, Any]:
     kind = kind_of(run)
     facts = facts_of(content_of(run))
     if kind == "export":
-        return {"name": run.name, "kind": kind, **facts, "state": "exported", "why": "", "images": 0, "samples": 0}
+        return {"name": run.name, "kind": kind, **facts, "state": "exported", "why": "", "images": 0, "samples": 0, "playable": True}
     folder = RunFolder(run)
     stats, checks = last_line(folder.stats), last_line(folder.evaluations)
     events, drawn = recent_events(folder), samples(run)
@@ -119,7 +119,7 @@ def summary(run: Path) -> dict[str, Any]:
         "images": images, "seconds": seconds, "rate": rate,
         "left": _left(facts, images, seconds, rate),
         "sample": drawn[-1] if drawn else None, "samples": len(drawn), "real": (run / "samples" / "real.png").is_file(),
-        "best": best_of(folder), "health": health_of(checks),
+        "playable": folder.latest.is_file(), "best": best_of(folder), "health": health_of(checks),
         "report": folder.report.is_file(), "quiz": folder.quiz.is_file(), "changed": _changed(folder),
     }  # fmt: skip
 

@@ -169,8 +169,8 @@ def first_images(folder: Path, most: int) -> Iterator[str]:
 def _is_name(name: str) -> bool:
     """Return True if a text is the name of one file or folder, not hidden and without separators."""
     return (
-        0 < len(os.fsencode(name)) <= LONGEST_NAME
-        and name.isprintable()
+        name.isprintable()  # first: half of a surrogate pair cannot be encoded
+        and 0 < len(os.fsencode(name)) <= LONGEST_NAME
         and not name.startswith(".")
         and not set(name) & set("/\\:")
     )

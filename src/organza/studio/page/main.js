@@ -61,5 +61,5 @@ try {
 } catch (error) {
   tell(error.message, true);
 }
-await show(false);
 document.documentElement.dataset.state = "ready";
+await show(false);

@@ -7,7 +7,7 @@ import { copy, start } from "./point.js";
 const REACH = 3;
 
 function slider(label, low, high, step, value, change, told = (number) => digits(number)) {
-  const out = h("output", { class: "num small" }, told(value));
+  const out = h("span", { class: "num small", "aria-hidden": "true" }, told(value));
   const input = h("input", { type: "range", min: low, max: high, step, value, "aria-label": label, "aria-valuetext": told(value) });
   const set = (number) => {
     input.value = number;

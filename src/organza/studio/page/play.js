@@ -11,7 +11,7 @@ import { copy, fields, parsed, query, start, title } from "./point.js";
 const GRID = 24;
 const VARIED = 12;
 const goTo = (address) => dispatchEvent(new CustomEvent("organza-go", { detail: address }));
-const playable = (run) => run.kind === "export" || (run.kind === "run" && run.images > 0 && run.best);
+const playable = (run) => run.playable;
 
 /** A sheet of images as canvases, one for each. */
 export async function tiles({ blob, facts }) {

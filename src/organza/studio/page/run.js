@@ -95,10 +95,10 @@ class Controls {
   }
 
   show(run) {
-    const sign = `${run.state}${this.asked ? "!" : ""}`;
+    const sign = `${run.state}${run.playable}${this.asked ? "!" : ""}`;
     if (sign === this.sign) return;
     this.sign = sign;
-    const play = run.kind === "run" && run.best !== undefined ? h("a", { class: "button", href: `/play/${path(this.name)}` }, "Play") : null;
+    const play = run.playable ? h("a", { class: "button", href: `/play/${path(this.name)}` }, "Play") : null;
     if (run.state === "training" || run.state === "starting") {
       fill(this.element, play, this.asked ? h("span", { class: "small", role: "status" }, "saving …") : h("button", { type: "button", class: "main", id: "stop", onclick: doing(() => this.stop()) }, "Pause"),
         this.asked && Date.now() - this.asked > 30000 ? h("button", { type: "button", class: "danger", onclick: doing(() => this.kill()) }, "End it at once") : null);

@@ -50,7 +50,7 @@ export class Sheet {
     this.follow = true;
     this.kind = "generated";
     this.grid = null;
-    this.cells = h("div", { class: "cells", role: "grid", "aria-label": "Samples: arrow keys move, Enter opens one over time" });
+    this.cells = h("div", { class: "cells", role: "group", "aria-label": "Samples: arrow keys move, Enter opens one over time" });
     this.caption = h("output", { class: "num", for: "moment" });
     this.slider = h("input", { type: "range", id: "moment", min: 0, max: 0, step: 1, "aria-label": "Time: images seen" });
     this.slider.addEventListener("input", () => this.show(Number(this.slider.value), Number(this.slider.value) === this.names.length - 1));
@@ -98,7 +98,7 @@ export class Sheet {
     if (!this.grid || this.cells.children.length !== size || this.grid.columns !== grid.columns || !this.cells.firstElementChild?.matches("button")) {
       this.grid = grid;
       this.cells.style.setProperty("--columns", grid.columns);
-      fill(this.cells, Array.from({ length: size }, (_, at) => h("button", { type: "button", role: "gridcell", class: "cell", "data-at": at, tabindex: at ? -1 : 0 })));
+      fill(this.cells, Array.from({ length: size }, (_, at) => h("button", { type: "button", class: "cell", "data-at": at, tabindex: at ? -1 : 0 })));
     }
     const kind = this.kind === "real" ? "Real image" : "Sample";
     for (const [at, button] of [...this.cells.children].entries()) {

@@ -55,11 +55,13 @@ class DataStep {
     this.work = h("div", { class: "stack", role: "status" });
     this.list = h("div", { class: "stack" });
     this.found = h("div", { class: "stack" });
-    const sets = h("div", { class: "options" }, studio.built_in.map((set) => h("button", { type: "button", class: "option", "data-set": set.kind, onclick: doing(() => this.make(set)) }, h("b", {}, set.kind), h("span", { class: "small" }, `${set.about}; ${count(set.count)}, ${set.size}×${set.size}`))));
+    this.number = h("input", { type: "number", id: "made-count", min: 60, max: 100000, step: 1, value: 5000 });
+    this.side = h("input", { type: "number", id: "made-size", min: 16, max: 256, step: 8, value: 64 });
+    const sets = h("div", { class: "options" }, studio.built_in.map((set) => h("button", { type: "button", class: "option", "data-set": set.kind, onclick: doing(() => this.make(set)) }, h("b", {}, set.kind), h("span", { class: "small" }, set.about))));
     const panels = {
       folder: this.list,
       drop: dropZone("Drop images or a folder here. Copies are kept in your data folder; the originals stay as they are.", (files) => this.upload(files)),
-      made: h("div", { class: "stack" }, h("p", { class: "small" }, "No images at hand? These are drawn on this machine, without a download."), sets),
+      made: h("div", { class: "stack" }, h("p", { class: "small" }, "No images at hand? These are drawn on this machine, without a download."), h("div", { class: "fields" }, h("label", { class: "field" }, "How many", this.number), h("label", { class: "field" }, "Pixels on each side", this.side)), sets),
     };
     const box = h("div", {}, panels.folder);
     const kinds = segments("Where the images are", [["folder", "A folder"], ["drop", "Drop images"], ["made", "Built-in"]], "folder", (kind) => fill(box, panels[kind]));
@@ -94,7 +96,7 @@ class DataStep {
     for (let number = 1; number < 50; number += 1) {
       const name = number === 1 ? base : `${base}-${number}`;
       try {
-        const job = await post("/api/data/make", { kind: set.kind, name, count: set.count, size: set.size });
+        const job = await post("/api/data/make", { kind: set.kind, name, count: Number(this.number.value) || set.count, size: Number(this.side.value) || set.size });
         await this.follow(job);
         return;
       } catch (error) {
@@ -204,7 +206,7 @@ export async function open(body, _, query) {
   const labels = h("input", { type: "text", id: "labels", autocomplete: "off", placeholder: "none" });
   const budget = h("input", { type: "text", id: "budget", value: "20m", autocomplete: "off" });
   const recipe = h("select", { id: "recipe" }, h("option", { value: "" }, "auto: chosen by images, budget and machine"));
-  const from = h("select", { id: "from" }, h("option", { value: "" }, "fresh weights"), [...runs.values()].filter((run) => run.images || run.kind === "export").map((run) => h("option", { value: run.name }, run.name)));
+  const from = h("select", { id: "from" }, h("option", { value: "" }, "fresh weights"), [...runs.values()].filter((run) => run.playable).map((run) => h("option", { value: run.name }, run.name)));
   const expect = h("p", { class: "small" });
   const settings = h("input", { type: "text", id: "settings", autocomplete: "off", placeholder: "batch=32 generator.width=48" });
   const seed = h("input", { type: "text", id: "seed", inputmode: "numeric", autocomplete: "off", placeholder: "0" });
