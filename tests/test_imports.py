@@ -19,11 +19,13 @@ version errors seeding progress schedule shell untrusted memory disk deprecated
 losses penalties augment optimizers stop config
 networks game games media run
 data metrics
-recipe overrides recipes
+recipe overrides recipes gan
 latents export inference evaluation
 report
+display
 training
 studio
+widgets
 cli
 __main__
 """

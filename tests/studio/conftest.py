@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
-from tests.studio.server import Studio  # noqa: E402
+from tests.studio.server import Studio
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SECRET = b"the content of a file outside of the studio"

@@ -1,6 +1,6 @@
 """Random requests at a studio: no answer of 5xx, no file outside of its folders, nothing for a foreign page.
 
-    python -m tests.studio.fuzz 10000
+python -m tests.studio.fuzz 10000
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import quote
 from tests.drawings import drawing
 from tests.studio.server import TOKEN, Studio
 
+# ruff: noqa: E501
 NAMES = [
     "format-2", "format-1-evaluated", "linked", "nothing", "..", ".", "%2e%2e", "..%2f..%2fsecret.txt", "", "a" * 300, "\u202e", "con",
     "drawings", "000.png", "real.png", "00000099.png", "report", "web", "card", "stop", "samples", "files", "pages", "../secret.txt", "\x00",
@@ -37,8 +38,21 @@ VALUES: list[Any] = [
     None, True, 0, -1, 2**70, 1.5, float("nan"), "", "data", "drawings", "../..", "format-2", "--help", "; rm -rf x", "os:system", "x" * 5000, [], {}, [[]],
     [{}], [{"seed": 1}], [{"seed": -1}], [{"psi": 9}], [{"kept": "../../secret"}], [{"kept": "0123456789abcdef"}], {"a": {}}, "1img", "report", "\ud800",
 ]  # fmt: skip
-TYPES = ["application/json", "application/octet-stream", "text/plain", "", "application/json; charset=utf-16", "multipart/form-data"]
-FOREIGN = [{"Host": "evil.test"}, {"Origin": "http://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Cookie": "organza=1"}]
+TYPES = [
+    "application/json",
+    "application/octet-stream",
+    "text/plain",
+    "",
+    "application/json; charset=utf-16",
+    "multipart/form-data",
+]
+FOREIGN = [
+    {"Host": "evil.test"},
+    {"Origin": "http://evil.test"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Cookie": "organza=1"},
+]
 HARMFUL = ("/stop", "/resume", "/make", "/propose")
 """Ends of paths whose accepted requests start processes; they are sent, but seldom, as each costs seconds."""
 

@@ -47,7 +47,8 @@ class Studio:
         log = self.runs.parent / f"studio-{time.monotonic_ns()}.txt"
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "organza", "studio", str(self.runs), "--data", str(self.data), "--no-browser", "--port", str(self.port)],
+                [sys.executable, "-m", "organza", "studio", str(self.runs), "--data", str(self.data), "--no-browser",
+                 "--port", str(self.port)],
                 stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=os.environ | {"ORGANZA_STUDIO_TOKEN": TOKEN} | self.env,
             )  # fmt: skip
         self.log = log

@@ -9,8 +9,22 @@ import pytest
 
 from tests.studio.server import TOKEN, Studio
 
-ROUTES = ["/", "/api/runs", "/api/events", "/api/runs/format-2", "/api/data?root=data", "/api/runs/format-2/samples/real.png"]
-CHANGES = ["/api/runs", "/api/runs/format-2/stop", "/api/runs/format-2/resume", "/api/data/make", "/api/play/format-2/images", "/api/jobs/cancel"]
+ROUTES = [
+    "/",
+    "/api/runs",
+    "/api/events",
+    "/api/runs/format-2",
+    "/api/data?root=data",
+    "/api/runs/format-2/samples/real.png",
+]
+CHANGES = [
+    "/api/runs",
+    "/api/runs/format-2/stop",
+    "/api/runs/format-2/resume",
+    "/api/data/make",
+    "/api/play/format-2/images",
+    "/api/jobs/cancel",
+]
 
 
 def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(studio: Studio):
@@ -38,10 +52,17 @@ def test_the_sign_in_page_takes_the_token(studio: Studio):
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     assert studio.send("POST", "/enter", f"token={TOKEN}".encode(), kind, cookie="").status == 303
     assert studio.send("POST", "/enter", b"token=no", kind, cookie="").status == 401
-    assert studio.send("POST", "/enter", f"token={TOKEN}".encode(), kind | {"Origin": "http://evil.test"}, cookie="").status == 403
+    assert (
+        studio.send(
+            "POST", "/enter", f"token={TOKEN}".encode(), kind | {"Origin": "http://evil.test"}, cookie=""
+        ).status
+        == 403
+    )
 
 
-@pytest.mark.parametrize("host", ["evil.test", "127.0.0.1.evil.test", "localhost", "localhost:1", "evil.test@localhost", "LOCALHOST.:{port}"])
+@pytest.mark.parametrize(
+    "host", ["evil.test", "127.0.0.1.evil.test", "localhost", "localhost:1", "evil.test@localhost", "LOCALHOST.:{port}"]
+)
 @pytest.mark.parametrize("path", ROUTES)
 def test_another_host_is_refused(studio: Studio, host: str, path: str):
     assert studio.send("GET", path, headers={"Host": host.format(port=studio.port)}).status == 403
@@ -53,7 +74,9 @@ def test_two_hosts_are_refused(studio: Studio):
         assert place.recv(100).split()[1] in (b"400", b"403")
 
 
-@pytest.mark.parametrize("origin", ["http://evil.test", "null", "https://localhost:{port}", "http://localhost:1", "http://localhost"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.test", "null", "https://localhost:{port}", "http://localhost:1", "http://localhost"]
+)
 @pytest.mark.parametrize("path", CHANGES)
 def test_another_origin_changes_nothing(studio: Studio, origin: str, path: str):
     assert studio.send("POST", path, {}, {"Origin": origin.format(port=studio.port)}).status == 403
@@ -107,7 +130,11 @@ def test_a_large_body_is_refused_before_it_is_read(studio: Studio):
 def test_slow_and_broken_clients_keep_nobody_from_the_studio(studio: Studio):
     slow = [socket.create_connection(("127.0.0.1", studio.port), 10) for _ in range(40)]
     for number, place in enumerate(slow):
-        place.sendall([b"GET / HT", b"\x16\x03\x01\x02\x00\x01", b"POST /api/runs HTTP/1.1\r\nContent-Le", b"\r\n\r\n\r\n"][number % 4])
+        place.sendall(
+            [b"GET / HT", b"\x16\x03\x01\x02\x00\x01", b"POST /api/runs HTTP/1.1\r\nContent-Le", b"\r\n\r\n\r\n"][
+                number % 4
+            ]
+        )
     began = time.monotonic()
     assert studio.send("GET", "/api/runs").status == 200
     assert time.monotonic() - began < 5

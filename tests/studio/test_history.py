@@ -17,7 +17,12 @@ from tests.studio.conftest import FIXTURES
 
 def line(images: int) -> str:
     terms = {f"term {n}": {"mean": images / (n + 1), "std": 0.1} for n in range(9)}
-    return json.dumps({"images": images, "seconds": images / 100, "rate": 100.0, "D(x)": {"mean": 0.6, "std": 0.0}, **terms}) + "\n"
+    return (
+        json.dumps(
+            {"images": images, "seconds": images / 100, "rate": 100.0, "D(x)": {"mean": 0.6, "std": 0.0}, **terms}
+        )
+        + "\n"
+    )
 
 
 def copied(run: Path) -> Path:

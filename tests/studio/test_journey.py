@@ -32,7 +32,9 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"])
+        started = driver.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
+        )
         yield started
         started.close()
 
@@ -42,7 +44,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     """A run that can be played with."""
     place = tmp_path_factory.mktemp("trained")
     recipe = small(get("swift"))
-    organza.train(pictures, place / "runs" / "drawn", recipe=recipe, size=32, budget="48img", evaluate=False, report=False)
+    organza.train(
+        pictures, place / "runs" / "drawn", recipe=recipe, size=32, budget="48img", evaluate=False, report=False
+    )
     return place
 
 
@@ -61,7 +65,9 @@ class Opened:
     def __init__(self, browser: Any, studio: Studio, size: str = "desk", **options: Any):
         width, height = SIZES[size]
         self.studio, self.told = studio, list[str]()
-        self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **options)
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, **options
+        )
         self.page = self.context.new_page()
         self.page.set_default_timeout(WAIT)
         self.page.on("console", lambda message: self.told.append(message.text))
@@ -88,7 +94,20 @@ def violations(page: Any) -> list[str]:
     axe = pytest.importorskip("axe_playwright_python")
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html'][:160]} ({len(one['nodes'])})" for one in found if one["impact"] != "minor"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:160]} ({len(one['nodes'])})"
+        for one in found
+        if one["impact"] != "minor"
+    ]
+
+
+def pixels(page: Any) -> list[int]:
+    """What the large image shows, channel by channel."""
+    values = page.evaluate(
+        "() => { const c = document.querySelector('canvas.large');"
+        " return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
+    )
+    return [value for number, value in enumerate(values) if number % 4 != 3]
 
 
 def state(page: Any) -> str:
@@ -159,14 +178,13 @@ def test_play(browser: Any, studio: Studio, trained: Path):
     large = page.locator("canvas.large[data-query='at=3.0']")
     large.wait_for()
     wanted = organza.load(trained / "runs" / "drawn").sample(1, seed=3)[0]
-    shown = page.evaluate("() => { const c = document.querySelector('canvas.large'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }")
-    assert [v for n, v in enumerate(shown) if n % 4 != 3] == wanted.flatten().tolist()
+    assert pixels(page) == wanted.flatten().tolist()
     if page.locator(".direction input[type=range]").count() == 0:
         page.get_by_text("No direction stands out").or_(page.locator(".direction input[type=range]").first).wait_for()
     page.get_by_role("slider", name="Truncation").fill("0.5")
     soon(lambda: page.locator("canvas.large").get_attribute("data-query") == "at=3.0&psi=0.5")
     assert page.url.endswith("/play/drawn?at=3.0&psi=0.5")
-    assert 'sample(1, seed=3, truncate=0.5)[0]' in page.locator(".code").first.inner_text()
+    assert "sample(1, seed=3, truncate=0.5)[0]" in page.locator(".code").first.inner_text()
 
     page.keyboard.press("p")
     page.get_by_role("button", name="Variations of this one").click()
@@ -174,8 +192,7 @@ def test_play(browser: Any, studio: Studio, trained: Path):
     soon(lambda: "toward=" in (page.locator("canvas.large").get_attribute("data-query") or ""))
     address = page.url
     drawn = organza.studio.picture(trained / "runs" / "drawn", address)  # type: ignore[attr-defined]
-    shown = page.evaluate("() => { const c = document.querySelector('canvas.large'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }")
-    assert [v for n, v in enumerate(shown) if n % 4 != 3] == drawn.flatten().tolist()
+    assert pixels(page) == drawn.flatten().tolist()
     page.locator("#pin").click()
     soon(lambda: page.locator(".pins li").count() == 2)
     page.locator("#clip").click()
@@ -262,7 +279,8 @@ def test_a_page_that_rebinds_its_name_reads_nothing(browser: Any, studio: Studio
     assert answer.status == 403
     page.goto("data:text/html,<title>elsewhere</title>")
     told = page.evaluate(
-        "async (at) => { try { const r = await fetch(at + '/api/runs/drawn/stop', {method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}'});"
+        "async (at) => { try {"
+        " const r = await fetch(at + '/api/runs/drawn/stop', {method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}'});"
         " return r.type; } catch (e) { return String(e); } }",
         f"http://localhost:{studio.port}",
     )

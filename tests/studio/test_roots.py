@@ -31,7 +31,20 @@ def test_a_run_is_found_by_its_name_only(roots: Roots):
             roots.run(name)
 
 
-@pytest.mark.parametrize("path", ["..", "images/..", "images/../..", "images/\x00", "/etc/passwd", "images/deep/../../..", "~", "images\\..", "a/" * 40])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        "images/..",
+        "images/../..",
+        "images/\x00",
+        "/etc/passwd",
+        "images/deep/../../..",
+        "~",
+        "images\\..",
+        "a/" * 40,
+    ],
+)
 def test_data_is_looked_up_inside_its_folder(roots: Roots, path: str):
     with pytest.raises(UserError):
         roots.folder("data", path)

@@ -40,6 +40,7 @@ def sample(
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
+    at: Annotated[str | None, arg("ADDRESS", "a series of a seed")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
@@ -58,6 +59,7 @@ def sample(
         out: output folder.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
+        at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
@@ -73,6 +75,9 @@ def sample(
     labels = labels_asked(settings, of_class)
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
+    if at is not None:
+        answer(_at_address(trained, at, out, show, not no_metadata))
+        return 0
     name = safe_name("-".join(["seed", str(seed), *labels.values()]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
@@ -90,6 +95,21 @@ def sample(
     return 0
 
 
+def _at_address(trained: Run, address: str, out: Path | None, show: bool, metadata: bool) -> str:
+    """Write the image that the studio shows at an address; return its path."""
+    from organza.display.console import draw
+    from organza.media.images import save_png
+    from organza.studio.player import Player
+    from organza.studio.points import Point
+
+    picture = Player(trained).pictures([Point.parse(address)])[0]
+    path = (out or trained.folder.place("generated/studio")) / f"{safe_name(address.rpartition('?')[2])}.png"
+    save_png(picture, path, trained.made_by() if metadata else None)
+    if show:
+        draw(picture)
+    return str(path)
+
+
 def _pictures(
     trained: Run,
     count: int,
@@ -103,7 +123,7 @@ def _pictures(
     """Write images as single files or as one grid; return a summary."""
     import numpy as np
 
-    from organza.cli.terminal import draw
+    from organza.display.console import draw
     from organza.media.images import grid, save_png
     from organza.memory import require_memory
 
@@ -126,7 +146,7 @@ def _pictures(
 
 def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
     """Write an InfoGAN's latent traversal as a grid; return a summary."""
-    from organza.cli.terminal import draw
+    from organza.display.console import draw
     from organza.media.images import grid, save_png
 
     table = grid(trained.traversal(code, steps=10, seed=seed), columns=10)
@@ -141,7 +161,7 @@ def _volumes(
     trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
-    from organza.cli.terminal import draw
+    from organza.display.console import draw
     from organza.media.images import grid
     from organza.media.volume_files import write_volumes
     from organza.media.volumes import render
@@ -176,7 +196,7 @@ def judge(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import Console
+    from organza.display.console import Console
     from organza.inference.judge_files import as_json, as_table, judge_files
 
     verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
@@ -259,7 +279,7 @@ def evaluate(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import Console, preparing
+    from organza.display.console import Console, preparing
     from organza.evaluation.evaluate import evaluate as measure
     from organza.evaluation.evaluate import named_extractor
     from organza.evaluation.tables import as_json, as_table
@@ -311,8 +331,8 @@ def translate(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import preparing
     from organza.data import parse_size
+    from organza.display.console import preparing
     from organza.inference.translate_files import translate_files
 
     wanted = parse_size(size) if size else None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from organza.cli.streams import OutputLost, drop_output, flush_output, prepare_streams, say
+from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
 from organza.errors import UserError, lacks_memory
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling

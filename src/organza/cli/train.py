@@ -57,7 +57,8 @@ def train(
         log: log to TensorBoard (in RUN/tensorboard) or Weights & Biases as well.
         dry_run: print the resolved recipe with its size, memory and time, without training.
     """
-    from organza.cli.terminal import display, preparing
+    from organza.cli.terminal import display
+    from organza.display.console import preparing
     from organza.stop import Equilibrium, Faded, Plateau
     from organza.training.launch import train_events
     from organza.training.loggers import LOGGERS, logged
@@ -113,8 +114,8 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
 
     from rich.table import Table
 
-    from organza.cli.terminal import Console
     from organza.config import encode
+    from organza.display.console import Console
     from organza.recipes import everything, get
 
     if name is not None:

@@ -22,7 +22,8 @@ def picture(run: str | Path, address: str) -> np.ndarray:
     >>> picture("runs/faces", "at=7.3&moves=1.5").shape    # doctest: +SKIP
     (64, 64, 3)
     """
+    from organza.inference.load import load
     from organza.studio.player import Player
     from organza.studio.points import Point
 
-    return Player(Path(run)).pictures([Point.parse(address)])[0]
+    return Player(load(run)).pictures([Point.parse(address)])[0]

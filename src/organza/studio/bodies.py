@@ -63,7 +63,9 @@ async def form(request: Request, /, **fields: type | tuple[type, ...]) -> dict[s
     if unknown := sorted(found.keys() - fields.keys()):
         raise HTTPException(400, f"There is no field {printable(unknown[0])[:60]}; there are {', '.join(fields)}.")
     for name, value in found.items():
-        if value is not None and (not isinstance(value, fields[name]) or isinstance(value, bool) > _takes_bool(fields[name])):
+        if value is not None and (
+            not isinstance(value, fields[name]) or isinstance(value, bool) > _takes_bool(fields[name])
+        ):
             raise HTTPException(400, f"{name} has a value of a wrong type.")
     return {name: found.get(name) for name in fields}
 

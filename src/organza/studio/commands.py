@@ -138,7 +138,11 @@ def export(run: Path, forms: Sequence[str], wishes: Mapping[str, Any]) -> list[s
     for name in ("license", "precision"):
         if wishes.get(name):
             arguments += [f"--{name}", valid(name, wishes[name])]
-    for name, option in (("about_data", "--about-data"), ("data_license", "--data-license"), ("attribution", "--attribution")):
+    for name, option in (
+        ("about_data", "--about-data"),
+        ("data_license", "--data-license"),
+        ("attribution", "--attribution"),
+    ):
         if text := printable(str(wishes.get(name) or "").strip())[:500]:
             arguments.append(f"{option}={text}")
     return arguments

@@ -33,7 +33,9 @@ async def look(request: Request) -> Response:
         return JSONResponse({"root": root, "path": path, "folders": [], "images": 0, "file": True, "shown": []})
     folders, images = await asyncio.to_thread(listed, place)
     shown = await asyncio.to_thread(lambda: list(first_images(place, SHOWN)))
-    return JSONResponse({"root": root, "path": path, "folders": folders, "images": images, "file": False, "shown": shown})
+    return JSONResponse(
+        {"root": root, "path": path, "folders": folders, "images": images, "file": False, "shown": shown}
+    )
 
 
 async def thumbnail(request: Request) -> Response:
@@ -109,7 +111,9 @@ def _store(place: Any, file: str, content: bytes) -> dict[str, Any]:
     with os.scandir(place) as items:
         sizes = [item.stat().st_size for item in items]
     if len(sizes) >= FILES or sum(sizes) + len(content) > FOLDER_BYTES:
-        raise UserError(f"{place.name} is full: {FILES:,} images or {FOLDER_BYTES // 2**30} GB; train on a folder of your own instead.")
+        raise UserError(
+            f"{place.name} is full: {FILES:,} images or {FOLDER_BYTES // 2**30} GB; train on a folder of your own instead."
+        )
     name = safe_name(file.replace("\\", "/").rpartition("/")[2].lstrip(".") or "image.png")
     if os.path.splitext(name)[1].lower() not in IMAGES:  # noqa: PTH122
         raise UserError(f"{name} has no ending of an image.")

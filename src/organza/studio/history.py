@@ -67,7 +67,9 @@ def content_of(run: Path) -> dict[str, Any]:
     try:
         found = read_json(run / CONFIG, inside=run, most=RECIPE_BYTES)
         shape = found["data"]["shape"]
-        if not (isinstance(shape, list) and 3 <= len(shape) <= 4 and all(type(n) is int and 0 < n < 2**16 for n in shape)):
+        if not (
+            isinstance(shape, list) and 3 <= len(shape) <= 4 and all(type(n) is int and 0 < n < 2**16 for n in shape)
+        ):
             raise ValueError("it gives no shape")
         return printable_form(found)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -106,7 +108,16 @@ def summary(run: Path) -> dict[str, Any]:
     kind = kind_of(run)
     facts = facts_of(content_of(run))
     if kind == "export":
-        return {"name": run.name, "kind": kind, **facts, "state": "exported", "why": "", "images": 0, "samples": 0, "playable": True}
+        return {
+            "name": run.name,
+            "kind": kind,
+            **facts,
+            "state": "exported",
+            "why": "",
+            "images": 0,
+            "samples": 0,
+            "playable": True,
+        }
     folder = RunFolder(run)
     stats, checks = last_line(folder.stats), last_line(folder.evaluations)
     events, drawn = recent_events(folder), samples(run)
@@ -172,7 +183,10 @@ def health_of(line: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": "", "findings": []}
     found = health.get("findings")
     named = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-    findings = [{key: str(one.get(key, "")) for key in ("name", "text", "advice")} | {"grave": one.get("grave") is True} for one in named]
+    findings = [
+        {key: str(one.get(key, "")) for key in ("name", "text", "advice")} | {"grave": one.get("grave") is True}
+        for one in named
+    ]
     return {"text": str(health.get("text", "")), "findings": findings}
 
 

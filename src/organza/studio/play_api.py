@@ -72,7 +72,12 @@ async def dropped(request: Request) -> Response:
 
 
 async def _answer(
-    request: Request, call: str, given: dict[str, Any], blob: bytes = b"", kind: str = "image/png", patience: float = 120
+    request: Request,
+    call: str,
+    given: dict[str, Any],
+    blob: bytes = b"",
+    kind: str = "image/png",
+    patience: float = 120,
 ) -> Response:
     here = parts(request)
     try:

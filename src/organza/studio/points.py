@@ -39,8 +39,8 @@ class Point(NamedTuple):
     toward: tuple[tuple[int, int, float], ...] = ()
     moves: tuple[float, ...] = ()
     psi: float = 1.0
-    labels: Mapping[str, str] = {}  # noqa: RUF012 (never changed)
-    codes: Mapping[str, float] = {}  # noqa: RUF012
+    labels: Mapping[str, str] = {}
+    codes: Mapping[str, float] = {}
     mix: tuple[int, ...] = ()
 
     @classmethod
@@ -55,7 +55,9 @@ class Point(NamedTuple):
         kept = given.get("kept", "")
         if not isinstance(kept, str) or (kept and not (len(kept) == 16 and set(kept) <= set("0123456789abcdef"))):
             raise UserError("kept is the name of a kept latent, 16 letters from 0 to f.")
-        toward = tuple((_whole(s), _whole(i), _number(t, 0, 1)) for s, i, t in _rows(given.get("toward"), 3, MOST_STEPS))
+        toward = tuple(
+            (_whole(s), _whole(i), _number(t, 0, 1)) for s, i, t in _rows(given.get("toward"), 3, MOST_STEPS)
+        )
         moves = tuple(_number(value, -REACH, REACH) for value in _list(given.get("moves"), MOST_MOVES))
         labels = given.get("labels") or {}
         codes = given.get("codes") or {}
@@ -66,11 +68,10 @@ class Point(NamedTuple):
         mix = _list(given.get("mix"), 3)
         if mix and len(mix) != 3:
             raise UserError("mix is [seed, index, level].")
-        return cls(
-            _whole(given.get("seed", 0)), _whole(given.get("index", 0)), kept, toward, moves,
-            _number(given.get("psi", 1), 0, 2), dict(labels), {str(k): _number(v, -16, 512) for k, v in codes.items()}, tuple(map(_whole, mix)),
-        )  # fmt: skip
-
+        values = {str(name): _number(value, -16, 512) for name, value in codes.items()}
+        place = _whole(given.get("seed", 0)), _whole(given.get("index", 0))
+        psi = _number(given.get("psi", 1), 0, 2)
+        return cls(*place, kept, toward, moves, psi, dict(labels), values, tuple(map(_whole, mix)))
 
     @classmethod
     def parse(cls, address: str) -> Point:
@@ -129,6 +130,11 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
         raise UserError(f"{str(value)[:40]} is not a number from {low:g} to {high:g}.")
     return float(value)

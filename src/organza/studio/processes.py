@@ -101,7 +101,11 @@ def process_of(run: Path) -> int | None:
         return None
     with suppress(psutil.Error, OverflowError):
         process = psutil.Process(number)
-        if abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE and "organza" in process.cmdline():
+        if (
+            abs(process.create_time() - born) < 1
+            and process.status() != psutil.STATUS_ZOMBIE
+            and "organza" in process.cmdline()
+        ):
             return number
     return None
 

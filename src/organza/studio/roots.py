@@ -19,7 +19,9 @@ from organza.untrusted import Refused, printable, require_inside
 MOST = 2_000
 """Largest number of names read from one folder."""
 DEEPEST = 12
-IMAGES = frozenset(".png .jpg .jpeg .webp .bmp .gif .tif .tiff .heic .avif .ppm .pgm .npy".split())
+IMAGES = frozenset(
+    [".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm", ".npy"]
+)
 """Endings counted as images in a listing; `data check` decides by content."""
 
 
@@ -129,7 +131,7 @@ class Roots:
 def kind_of(folder: Path) -> str:
     """Return "run" for a run folder, "export" for an exported folder, "begun" for one in which a studio
     started a run that has written nothing yet, "" for others.
-   """
+    """
     if os.path.lexists(folder / "recipe.json"):
         return "run"
     has = {name for name in ("config.json", "manifest.json", "generator.safetensors") if (folder / name).is_file()}
@@ -179,7 +181,9 @@ def _is_name(name: str) -> bool:
 def _new(home: Path, name: str, what: str) -> Path:
     name = name.strip()
     if not _is_name(name) or safe_name(name) != name or name.startswith("-"):
-        raise UserError(f"{printable(name[:80]) or 'An empty text'} is not a name for a {what} folder; use letters, digits and -.")
+        raise UserError(
+            f"{printable(name[:80]) or 'An empty text'} is not a name for a {what} folder; use letters, digits and -."
+        )
     place = home / name
     require_inside(place, home)
     if os.path.lexists(place) and not (what == "run" and place.is_dir() and not any(place.iterdir())):

@@ -103,7 +103,9 @@ async def page(request: Request) -> Response:
         raise HTTPException(404, "There is no such page.")
     content = await _read(run / name, run, PAGE_BYTES)
     if name.endswith(".md"):
-        return Response(content, media_type="text/plain", headers={"Content-Security-Policy": "default-src 'none'; sandbox"})
+        return Response(
+            content, media_type="text/plain", headers={"Content-Security-Policy": "default-src 'none'; sandbox"}
+        )
     return Response(content, media_type="text/html", headers={"Content-Security-Policy": SANDBOX})
 
 
@@ -114,7 +116,11 @@ async def download(request: Request) -> Response:
         raise HTTPException(404, "There is no such file.")
     content = await _read(run / "export" / name, run, 2**31)
     safe = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
-    return Response(content, media_type="application/octet-stream", headers={"Content-Disposition": f'attachment; filename="{safe}"'})
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{safe}"'},
+    )
 
 
 async def _read(file: Path, run: Path, most: int) -> bytes:

@@ -42,7 +42,7 @@ LOOPBACK = "127.0.0.1", "localhost", "::1"
 KINDS = {
     ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html", ".txt": "text/plain",
 }  # fmt: skip
-TOKEN = "ORGANZA_STUDIO_TOKEN"  # noqa: S105
+TOKEN = "ORGANZA_STUDIO_TOKEN"
 """Environment variable with a token of the user's own, as for a studio that starts with the machine."""
 
 
@@ -56,7 +56,9 @@ def application(roots: Roots, access: Access) -> Starlette:
     training = Training()
     watch = Watch(roots, training)
     jobs = Jobs(lambda job: watch.tell("job", job))
-    parts = Parts(roots, access, training, watch, jobs, Worker("sliders"), Worker("clips and dropped images"), Worker("data"))
+    parts = Parts(
+        roots, access, training, watch, jobs, Worker("sliders"), Worker("clips and dropped images"), Worker("data")
+    )
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
@@ -193,7 +195,9 @@ def bound(address: Address) -> socket.socket:
         except OSError as error:
             place.close()
             if port + 1 == address.port + TRIES or not address.port or error.errno not in TAKEN:
-                raise UserError(f"The studio cannot listen at {address.host}:{port}: {error.strerror}; choose another --port.") from None
+                raise UserError(
+                    f"The studio cannot listen at {address.host}:{port}: {error.strerror}; choose another --port."
+                ) from None
             continue
         return place
     raise AssertionError
@@ -227,7 +231,9 @@ def serve(roots: Roots, address: Address, open_browser: bool, say: Callable[[str
     say(f"The studio is at {link}")
     say(f"Runs in {roots.runs}; data in {', '.join(map(str, roots.data.values())) or 'no folder: add --data FOLDER'}.")
     if address.host not in LOOPBACK and not address.certificate:
-        say("Warning: without TLS, anyone in this network can read the token and your images, and use this machine through the studio.")
+        say(
+            "Warning: without TLS, anyone in this network can read the token and your images, and use this machine through the studio."
+        )
     say("Ctrl-C ends the studio; training goes on.")
     if open_browser:
         webbrowser.open(link)

@@ -152,7 +152,17 @@ def checks_of(run: Path) -> list[dict[str, Any]]:
 def _sign(run: Path) -> tuple[Any, ...]:
     """Return what changes when a run does."""
     sizes = []
-    for name in ("recipe.json", "stats.jsonl", "evaluations.jsonl", "events.jsonl", "samples", "report.html", "quiz.html", "export", ".studio/log.txt"):
+    for name in (
+        "recipe.json",
+        "stats.jsonl",
+        "evaluations.jsonl",
+        "events.jsonl",
+        "samples",
+        "report.html",
+        "quiz.html",
+        "export",
+        ".studio/log.txt",
+    ):
         try:
             status = os.stat(run / name)  # noqa: PTH116
             sizes.append((status.st_size, status.st_mtime_ns, status.st_ino))

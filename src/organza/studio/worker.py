@@ -54,7 +54,11 @@ def columns(place: Path) -> list[str]:
         return []
     try:
         first = read_bytes(table, 2**28, inside=place).decode("utf-8-sig").splitlines()[0]
-        return [printable(name.strip()) for name in next(csv.reader([first])) if name.strip().lower() not in ("file", "filename", "image")][:40]
+        return [
+            printable(name.strip())
+            for name in next(csv.reader([first]))
+            if name.strip().lower() not in ("file", "filename", "image")
+        ][:40]
     except (OSError, ValueError, IndexError, StopIteration, csv.Error):
         return []
 
@@ -96,12 +100,13 @@ def recipes(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any
 
 
 def play(name: str) -> Call:
-    """Return a function of `studio.player`, which is imported at the first call."""
+    """Return a function of `studio.play_calls`, which is imported at the first call."""
 
     def call(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
-        from organza.studio import player
+        from organza.studio.play_calls import CALLS as calls
+        from organza.studio.player import opened
 
-        return player.CALLS[name](player.opened(given), given, blob, progress)
+        return calls[name](opened(given), given, blob, progress)
 
     return call
 

@@ -67,7 +67,12 @@ class Worker:
             self._waiting -= 1
 
     async def _spoken(
-        self, name: str, given: dict[str, Any], blob: bytes, patience: float, told: Callable[[str, int, int], None] | None
+        self,
+        name: str,
+        given: dict[str, Any],
+        blob: bytes,
+        patience: float,
+        told: Callable[[str, int, int], None] | None,
     ) -> tuple[dict[str, Any], bytes]:
         if self._rest is not None:
             self._rest.cancel()
@@ -91,7 +96,9 @@ class Worker:
                     break
         except TimeoutError:
             await self.end()
-            raise HTTPException(409, f"This took longer than {patience:.0f} s and was ended; try something smaller.") from None
+            raise HTTPException(
+                409, f"This took longer than {patience:.0f} s and was ended; try something smaller."
+            ) from None
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             await self.end()
             text = f"The process for {self.name} ended unexpectedly, perhaps for lack of memory. It starts again with the next request."
