@@ -16,8 +16,9 @@ from organza.studio.points import Point
 from tests.studio.conftest import FIXTURES
 
 WRONG = [
-    {"seed": -1}, {"seed": 1.5}, {"seed": True}, {"index": 2**60}, {"kept": "../x"}, {"kept": 3}, {"toward": [[1, 2]]}, {"toward": [[1, 2, 3]]},
-    {"moves": [9]}, {"moves": [float("nan")]}, {"moves": [0] * 99}, {"psi": 3}, {"labels": {"a": 1}}, {"labels": []}, {"codes": 3},
+    {"seed": -1}, {"seed": 1.5}, {"seed": True},
+    {"index": 2**60}, {"kept": "../x"}, {"kept": 3}, {"toward": [[1, 2]]}, {"toward": [[1, 2, 3]]},
+    {"moves": [9]}, {"moves": [float("nan")]}, {"moves": [0] * 99}, {"psi": 3}, {"labels": {"a": 1}}, {"codes": 3},
     {"mix": [1, 2]}, {"other": 1}, [], None, "at=1",
 ]  # fmt: skip
 

@@ -44,14 +44,17 @@ class Access:
         scheme: http or https.
         port: port, for the name of the cookie: cookies do not distinguish ports.
         token: secret in the address that the user opens.
-        session: secret in the cookie.
     """
 
     hosts: Collection[str]
     scheme: str
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+    @property
+    def session(self) -> str:
+        """Secret in the cookie, derived from the token, so that pages outlive a studio whose token the user set."""
+        return hmac.new(self.token.encode(), b"session", "sha256").hexdigest()
 
     @property
     def cookie(self) -> str:

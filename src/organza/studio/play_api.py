@@ -36,7 +36,7 @@ async def directions(request: Request) -> Response:
 
 
 async def images(request: Request) -> Response:
-    """Answer with the images of points, in one sheet."""
+    """Answer with the images of points, in one grid."""
     given = await form(request, points=list, columns=int, azimuth=(int, float), elevation=(int, float))
     [points] = needed(given, "points")
     if not 0 < len(points) <= POINTS:

@@ -77,7 +77,7 @@ def judges(run: Run) -> str:
 
 
 def images(player: Player, given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
-    """Return the images of points in one sheet, PNG, without gaps."""
+    """Return the images of points in one grid, PNG, without gaps."""
     points = [Point.of(one) for one in given["points"][:MOST_POINTS]]
     view = (
         View(float(given["azimuth"]), float(given.get("elevation") or 25)) if given.get("azimuth") is not None else None

@@ -1,6 +1,7 @@
 // What changes in the runs. One stream serves all tabs of a browser, which allows six connections to a server:
 // the tab that holds the lock listens and passes the messages on.
 import { get } from "./api.js";
+import { tell } from "./dom.js";
 
 export const runs = new Map();
 export const jobs = new Map();
@@ -46,8 +47,20 @@ function open() {
   stream.addEventListener("open", () => pass("link", { lost: false }));
   stream.addEventListener("error", () => {
     pass("link", { lost: true });
-    if (stream.readyState === EventSource.CLOSED) setTimeout(open, 2000); // the server refused: it was started again
+    if (stream.readyState === EventSource.CLOSED) setTimeout(again, 2000); // the server refused: it was started anew
   });
+}
+
+async function again() {
+  try {
+    await get("/api/studio");
+  } catch (error) {
+    if (error.status === 401) {
+      tell("The studio was started anew: open the address that it printed.", true);
+      return;
+    }
+  }
+  open();
 }
 
 export async function begin() {

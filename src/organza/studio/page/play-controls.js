@@ -120,7 +120,7 @@ export function controls(session, tiles) {
     if (found.directions.length) fill(place, directions(session, tiles, found.directions));
     else fill(place, h("p", { class: "small" }, "No direction stands out: the generator is young, or changes equally in all."));
   }).catch((error) => fill(place, h("p", { class: "problem" }, error.message)));
-  const element = h("section", { class: "card stack", "aria-label": "Change it" },
+  const element = h("section", { class: "card stack", "aria-label": "Change it" }, h("h2", {}, "Change it"),
     known.labels.length ? h("div", { class: "stack" }, h("h3", {}, "Labels"), h("div", { class: "fields" }, known.labels.map((field) => labelField(session, field)))) : null,
     known.codes ? codes(session, known.codes) : null, place,
     h("label", { class: "field" }, h("span", { class: "row spread" }, "Truncation", truncation.out), truncation.input, h("span", { class: "small" }, "Below 1: more usual and more alike. Above 1: stranger.")),

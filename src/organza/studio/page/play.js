@@ -88,7 +88,7 @@ function stage(session) {
   const share = h("button", { type: "button", onclick: doing(async () => { await navigator.clipboard.writeText(location.href); tell("The address of this image was copied. It opens here while the studio runs at this port."); }) }, "Copy address");
   const another = h("button", { type: "button", class: "main", id: "another", onclick: () => session.set({ ...start(Math.floor(Math.random() * 1e6)), labels: session.point.labels, psi: session.point.psi }) }, "Another ", h("kbd", {}, "N"));
   const pin = h("button", { type: "button", id: "pin", onclick: () => session.pin() }, "Pin ", h("kbd", {}, "P"));
-  const element = h("section", { class: "card stage", "aria-label": "The image" }, canvas, caption, problem, h("div", { class: "row" }, another, pin, h("button", { type: "button", onclick: save }, "Save ", h("kbd", {}, "S"))),
+  const element = h("section", { class: "card stage", "aria-label": "The image" }, h("h2", { class: "unseen" }, "The image"), canvas, caption, problem, h("div", { class: "row" }, another, pin, h("button", { type: "button", onclick: save }, "Save ", h("kbd", {}, "S"))),
     h("div", { class: "row spread" }, share, h("label", { class: "tick small" }, smooth, "smooth")));
   const turning = session.known.shape.length === 4 ? turntable(session, () => paint(session.point)) : null;
   if (turning) element.insertBefore(turning.element, problem);
@@ -142,7 +142,7 @@ function choice(session) {
     later = setTimeout(fresh, 250);
   });
   fresh();
-  return h("section", { class: "card", "aria-label": "Choose" }, h("div", { class: "row spread head-row" }, pick, h("div", { class: "row" }, strong, more)), grid);
+  return h("section", { class: "card", "aria-label": "Choose" }, h("h2", { class: "unseen" }, "Choose an image"), h("div", { class: "row spread head-row" }, pick, h("div", { class: "row" }, strong, more)), grid);
 }
 
 function picker(name, which) {
