@@ -63,8 +63,8 @@ def holder(path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR | NO_LINK | BINARY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return None
+    number = _owner(descriptor, attempts=1).removeprefix("process ")
     try:
-        number = _owner(descriptor, attempts=1).removeprefix("process ")
         if not number.isdigit() or not psutil.pid_exists(int(number)):
             return None
         with _taken(path, descriptor):

@@ -6,7 +6,7 @@ Runs in the worker process, which loads a run once and answers until the run's w
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -180,7 +180,7 @@ def sign_of(path: Path) -> tuple[int, ...]:
     return tuple(found)
 
 
-def coded(codes: Any, z: Tensor, values: dict[str, float]) -> Tensor:
+def coded(codes: Any, z: Tensor, values: Mapping[str, float]) -> Tensor:
     """Return latents with an InfoGAN's codes set: category-1 to a number from 0, code-1 to a value."""
     at = codes.noise
     for number, count in enumerate(codes.categories, 1):

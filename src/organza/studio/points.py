@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from organza.errors import UserError
@@ -18,7 +19,8 @@ MOST_MOVES, MOST_STEPS = 24, 8
 REACH = 8.0
 
 
-class Point(NamedTuple):
+@dataclass(frozen=True)
+class Point:
     """A checked point.
 
     Args:
@@ -50,7 +52,7 @@ class Point(NamedTuple):
         Raises:
             UserError: if a field is unknown or has an invalid value.
         """
-        if not isinstance(given, Mapping) or given.keys() - set(cls._fields):
+        if not isinstance(given, Mapping) or given.keys() - {one.name for one in fields(cls)}:
             raise UserError("A point is a table with seed, index, kept, toward, moves, psi, labels, codes, mix.")
         kept = given.get("kept", "")
         if not isinstance(kept, str) or (kept and not (len(kept) == 16 and set(kept) <= set("0123456789abcdef"))):

@@ -36,7 +36,7 @@ class Training:
     """The training processes that this studio started, so that they can be collected when they end."""
 
     def __init__(self) -> None:
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: list[subprocess.Popen[Any]] = []
 
     def start(self, run: Path, arguments: Sequence[str]) -> int:
         """Start `organza ARGUMENTS` for a run, and return the number of its process.
