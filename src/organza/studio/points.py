@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -41,8 +41,8 @@ class Point:
     toward: tuple[tuple[int, int, float], ...] = ()
     moves: tuple[float, ...] = ()
     psi: float = 1.0
-    labels: Mapping[str, str] = {}
-    codes: Mapping[str, float] = {}
+    labels: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, float] = field(default_factory=dict)
     mix: tuple[int, ...] = ()
 
     @classmethod

@@ -161,7 +161,7 @@ export async function open(body, [name], given) {
     fill(body, h("div", { class: "empty" }, h("h1", {}, "Nothing to play with yet"), h("p", {}, "A run can be played with as soon as it saved its first checkpoint."), h("a", { class: "button main", href: "/new" }, "Train one")));
     return null;
   }
-  const waiting = h("p", { class: "hint", role: "status" }, `Opening ${name} …`);
+  const waiting = h("p", { class: "hint", role: "status" }, `Opening ${name} …`, h("progress", { "aria-label": "Opening" }));
   const head = h("div", { class: "head" }, h("div", {}, h("h1", {}, "Play"), h("p", { class: "lead" }, "Choose an image, change it with the sliders, pin a few and walk between them. Each state has an address of its own.")), h("div", { class: "row" }, picker(name)));
   fill(body, head, waiting);
   const known = await post(`/api/play/${path(name)}/describe`);
