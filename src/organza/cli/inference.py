@@ -45,6 +45,7 @@ def sample(
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
@@ -66,6 +67,8 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
+            most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
@@ -75,7 +78,7 @@ def sample(
     require_within("count", count, 1, MOST)
     require_seed(seed)
     labels = labels_asked(settings, of_class)
-    trained = load(run, checkpoint, recipe)
+    trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
     name = safe_name("-".join(["seed", str(seed), *labels.values()]))
     folder = out or trained.folder.place(f"generated/{name}")
