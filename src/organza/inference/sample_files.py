@@ -58,7 +58,7 @@ class Journal:
     @staticmethod
     def beside(out: Path) -> Path:
         """Return the path of the journal for an output folder or shard."""
-        return out.withname_of(f".{out.name}.series.json") if is_shard(out) else out / ".series.json"
+        return out.with_name(f".{out.name}.series.json") if is_shard(out) else out / ".series.json"
 
     @staticmethod
     def at(out: Path) -> Journal | None:
@@ -152,7 +152,7 @@ def sample_files(
         if first is not None and not single:
             save_png(grid(first), place / "grid.png", made_by)
         if made_by and place.suffix.lower() == ".npy":
-            write_json(place.withname_of(f"{place.name}.json"), _facts(made_by, series))
+            write_json(place.with_name(f"{place.name}.json"), _facts(made_by, series))
     return Sampled(place, count, min(journal.done, count), first)
 
 
@@ -309,4 +309,4 @@ def _to_shard(
 
 
 def _part(out: Path) -> Path:
-    return out.withname_of(f".{out.name}.part")
+    return out.with_name(f".{out.name}.part")
