@@ -36,6 +36,7 @@ def sample(
     /,
     count: Annotated[int, arg("N", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
+    truncate: Annotated[float, arg("PSI", "1")] = 1.0,
     out: Annotated[Path | None, arg("FOLDER|FILE", "RUN/generated/seed-SEED-LABELS")] = None,
     format: Annotated[Literal["png", "webp"], arg("png|webp", "png")] = "png",
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
@@ -58,6 +59,8 @@ def sample(
         of_class: class to generate, for a conditional run.
         settings: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
+        truncate: share of each latent's distance from the centre to keep: below 1 more usual
+            images, less varied.
         out: output folder, or one file for all images: .npy, .zip or .tar.
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
@@ -80,7 +83,8 @@ def sample(
     labels = labels_asked(settings, of_class)
     trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
-    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
+    name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
@@ -88,13 +92,13 @@ def sample(
         return 0
     volumes = len(trained.shape) == 4
     if volumes and not is_shard(folder):
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+        told = _volumes(trained, count, seed, truncate, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
     elif grid:
-        told = _grid(trained, count, seed, labels, folder, show, made_by)
+        told = _grid(trained, count, seed, truncate, labels, folder, show, made_by)
     else:
-        told = _files(trained, count, seed, labels, folder, format, show, not no_metadata)
+        told = _files(trained, count, seed, truncate, labels, folder, format, show, not no_metadata)
     seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
@@ -104,6 +108,7 @@ def _files(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     out: Path,
     format: Literal["png", "webp"],
@@ -118,8 +123,8 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, kind=format, metadata=metadata, progress=progress
-            )  # fmt: skip
+                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+            )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
             say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
@@ -135,6 +140,7 @@ def _grid(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     folder: Path,
     show: bool,
@@ -147,7 +153,7 @@ def _grid(
 
     # the images, the grid, and the encoded grid
     require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
-    sheet = grid(trained.sample(count, seed, labels=labels))
+    sheet = grid(trained.sample(count, seed, labels=labels, truncate=truncate))
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
@@ -168,7 +174,15 @@ def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, mad
 
 
 def _volumes(
-    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+    trained: Run,
+    count: int,
+    seed: int,
+    truncate: float,
+    folder: Path,
+    singly: bool,
+    show: bool,
+    stl: bool,
+    made_by: Provenance | None,
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
     from organza.display.console import draw
@@ -178,7 +192,7 @@ def _volumes(
     from organza.memory import require_memory
 
     require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
-    volumes = trained.sample(count, seed)
+    volumes = trained.sample(count, seed, truncate=truncate)
     if show:
         draw(grid(render(volumes[:64])))
     return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))
