@@ -50,8 +50,8 @@ def sample(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. If it is
-    interrupted, the same command goes on.
+    """Generate images with a trained generator. The same seed gives the same images. Run the
+    same command again to resume an interrupted one.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -123,11 +123,11 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
             )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
-            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
         raise
     if show and done.first is not None:
         draw(grid(done.first))

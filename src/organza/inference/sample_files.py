@@ -1,7 +1,7 @@
 """Sampling to files: thousands of images as PNG, WebP or one shard, in bounded memory; stopped and resumed with the same bytes.
 
 A small file beside the images, the journal, names the series (weights, seed, labels, format) and the number of images that are complete.
-The same command goes on from there.
+The same command resumes there.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _held(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path, series: Mapping[str, Any]) -> Journal:
-    """Return the journal to go on from, or a new one.
+    """Return the journal to resume from, or a new one.
 
     Raises:
         UserError: if files of another origin are in the way.
