@@ -47,11 +47,12 @@ def sample(
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. If it is
-    interrupted, the same command goes on.
+    """Generate images with a trained generator. The same seed gives the same images. Run the
+    same command again to resume an interrupted one.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -71,6 +72,8 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
+            most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
@@ -80,7 +83,7 @@ def sample(
     require_within("count", count, 1, MOST)
     require_seed(seed)
     labels = labels_asked(settings, of_class)
-    trained = load(run, checkpoint, recipe)
+    trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
     if at is not None:
         answer(_at_address(trained, at, out, show, not no_metadata))
@@ -140,11 +143,11 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
             )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
-            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
         raise
     if show and done.first is not None:
         draw(grid(done.first))

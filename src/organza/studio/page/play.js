@@ -68,7 +68,8 @@ function stage(session) {
       if (canvas.width !== image.width || canvas.height !== image.height) Object.assign(canvas, { width: image.width, height: image.height });
       canvas.getContext("2d").drawImage(image, 0, 0);
       canvas.setAttribute("aria-label", `Generated image: ${title(session.point)}`);
-      caption.textContent = `${title(session.point)} · ${Math.round(performance.now() - began)} ms`;
+      const took = Math.round(performance.now() - began);
+      caption.textContent = took < 1000 ? `${title(session.point)} · ${took} ms` : title(session.point);
       canvas.dataset.query = query(point);
       problem.hidden = true;
     } catch (error) {
