@@ -1,7 +1,7 @@
 """Draw the pictures of docs/studio.md: pages of a running studio.
 
-    organza studio runs --no-browser &
-    python benchmarks/studio_pictures.py LINK RUN docs/pictures
+organza studio runs --no-browser &
+python benchmarks/studio_pictures.py LINK RUN docs/pictures
 """
 
 from __future__ import annotations
