@@ -120,7 +120,7 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
             )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
