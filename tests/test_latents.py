@@ -418,11 +418,12 @@ def test_the_commands_write_what_they_say(run: organza.Run, tmp_path: Path, caps
     run.keep_directions(two(size))
     photo = tmp_path / "photo.png"
     Image.fromarray(run.sample(1, seed=4)[0, :, :, 0]).save(photo)
-    assert (
-        call(capsys, "walk", run.path, "--seeds", "1,2", "--seconds", 1, "--fps", 3, "--out", tmp_path / "w.webp")[0]
-        == 0
+    code, told, _ = call(
+        capsys, "walk", run.path, "--seeds", "1,2", "--seconds", 1, "--fps", 3, "--out", tmp_path / "w.webp"
     )
-    assert Image.open(tmp_path / "w.webp").n_frames == 3  # type: ignore[attr-defined]
+    assert code == 0
+    assert "3 frames of 256x256" in told
+    assert Image.open(tmp_path / "w.webp").size == (256, 256)
     assert call(capsys, "mix", run.path, "--coarse", 1, "--fine", "2,3", "--out", tmp_path / "mixed.png")[0] == 0
     code, told, _ = call(capsys, "directions", run.path, "--rename", "direction-1=glow")
     assert code == 0
@@ -436,7 +437,9 @@ def test_the_commands_write_what_they_say(run: organza.Run, tmp_path: Path, caps
     kept = tmp_path / "inv" / "latents.safetensors"
     for name, what in (("a", [photo, "--steps", 3, "--starts", 1]), ("b", ["--seed", 7]), ("c", ["--latents", kept])):
         assert call(capsys, "edit", run.path, *what, "--set", "glow=-1.5", "--out", tmp_path / name)[0] == 0
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "b" / "seed-7.png")), run.edit(7, {"glow": -1.5})[0, :, :, 0])
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "b" / "seed-7.png")), run.edit(7, {"glow": -1.5})[0, :, :, 0]
+    )
     assert (tmp_path / "c" / "photo.png").exists()
 
 
