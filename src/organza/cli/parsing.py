@@ -27,6 +27,7 @@ from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.latents import directions, edit, invert, mix, walk
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
+from organza.cli.studio import studio
 from organza.cli.train import recipes, train
 from organza.display.streams import Stream
 from organza.errors import UserError, nearest
@@ -50,6 +51,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "quiz": quiz,
     "recipes": recipes,
+    "studio": studio,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
