@@ -35,7 +35,7 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.rand(count, *shape) * 2 - 1
     if isinstance(network, filler.Generator):  # the left half is the hole, which the last channel marks
         x = torch.cat([x, torch.where(torch.arange(shape[2]) < shape[2] // 2, 1.0, -1.0).expand_as(x[:, :1])], 1)
-    if isinstance(network, latent.Discriminator | latent.Projection | r3.OfCodes):
+    if isinstance(network, latent.Discriminator | latent.Concatenation | r3.OfCodes):
         x = network.evidence(x, latent.Encoder(shape, width=4))
     elif isinstance(network, Discriminator):  # one that judges latents too takes them from the first pixels here
         x = network.evidence(x, lambda x: x.flatten(1)[:, : network.z_dim])
@@ -137,7 +137,8 @@ def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], s
         dcgan.Generator(shape)
     channels = shape[0]
     near = said.split()[1].split("x")
-    assert dcgan.Generator((channels, int(near[1]), int(near[0])), width=4) is not None
+    network = dcgan.Generator((channels, int(near[1]), int(near[0])), width=4)
+    assert network(*inputs(network, count=1)).shape == (1, channels, int(near[1]), int(near[0]))
 
 
 def test_voxel_networks_are_the_papers_layer_for_layer():

@@ -52,6 +52,7 @@ def _tile(network: Translator, image: np.ndarray, corner: tuple[int, int], side:
            for at, begin, most in zip(corner, begins, image.shape[:2], strict=True)]  # fmt: skip
     if network.masked and not part[own[0], own[1], -1].any():  # nothing to fill
         return part[own[0], own[1], :-1]
-    made = to_uint8(network.translate(to_float(part[None])))[0].numpy()
+    device = next(network.parameters()).device
+    made = to_uint8(network.translate(to_float(part[None]).to(device)))[0].cpu().numpy()
     rows, columns = (slice(network.factor * one.start, network.factor * one.stop) for one in own)
     return made[rows, columns]

@@ -80,8 +80,8 @@ class Generator(layers.Translator):
 class Discriminator(layers.Discriminator):
     """x -> `depth` times 4x4 with stride 2 and 3x3 -> 3x3 -> a map of logits, one for each patch.
 
-    With a condition c, an image that x is a sharper form of, the input is (contrast (x - c), c): most of x is in c, and what is
-    judged is a tenth of it. Without that D saw no difference for minutes (docs/lab-log.md, LOG). No normalisation, so each item is scored alone. With a depth of two a patch is 30x30 pixels, with three 62x62.
+    With a condition c, an image that x is a sharper form of, the input is (contrast (x - c), c), as nearly all of x is in c
+    already. No normalisation, so each item is scored alone. With a depth of two a patch is 30x30 pixels, with three 62x62.
 
     Args:
         shape: shape of the images, (channels, height, width).
