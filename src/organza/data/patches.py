@@ -106,7 +106,7 @@ class Patches(Batches):
             raise UserError(_too_small(source, wanted, self.blocks.sizes))
         sizes = np.where(fits[:, None], self.blocks.sizes, 0)
         cells = cover(sizes, self.height, self.width)
-        super().__init__(len(cells.image), source.seed, split_by_image(cells, len(sizes)))
+        super().__init__(len(cells.image), source.seed, parts=split_by_image(cells, len(sizes)))
         self.cells, self.firsts, self.sizes = cells, self.blocks.firsts, sizes
         self.mirror, self.turn = mirror, turn and self.height == self.width
         small = [
