@@ -39,7 +39,7 @@ class Masks:
     def drawn(self, height: int, width: int, stream: torch.Generator) -> np.ndarray:
         """Draw a hole, bool [height, width], True inside; at least one pixel, and never all.
 
-        >>> hole = Masks().drawn(64, 64, torch.Generator().manual_seed(1)); 0 < hole.mean() < 0.6
+        >>> hole = Masks().drawn(64, 64, torch.Generator().manual_seed(1)); bool(0 < hole.mean() < 0.6)
         True
         """
         hole = np.zeros((height, width), bool)

@@ -70,7 +70,7 @@ def split_by_image(cells: Cells, images: int) -> Split:
 
     >>> cells = Cells(np.arange(20) // 2, np.zeros(20, int), np.zeros(20, int))
     >>> parts = split_by_image(cells, 10); len(parts.train), len(parts.held_out)
-    (18, 2)
+    (16, 4)
     """
     count = max(min(images // 5, 5), images // 10)
     apart = np.isin(cells.image, permutation(images, "held out", images)[:count].numpy())

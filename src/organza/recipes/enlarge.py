@@ -27,7 +27,7 @@ def enlarge_light() -> Recipe:
         source="Two stages as in SRGAN (Ledig et al. 2017, arXiv:1609.04802): absolute error, then the game. A compact network with pixel "
         "shuffle (Real-ESRGAN's, Wang et al. 2021, arXiv:2107.10833) of 24 feature maps and 4 residual blocks, relativistic pairing "
         "loss with finite-difference penalties, and D's features (pix2pixHD) in place of a pretrained network's.",
-        expect="EXPECT",
+        expect="Measured on photographs in docs/enlarge.md.",
         game=Partial(Enlarge, factor=4, l1=10.0, features=1.0),
         generator=Partial(enlarger.Generator, width=24, blocks=4),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=2),
