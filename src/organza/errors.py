@@ -23,6 +23,20 @@ class UserError(Exception):
     """
 
 
+class RankFailed(Exception):
+    """Failure of another process of the run, which ends this one too.
+
+    Args:
+        kind: user (a user's mistake), signal, bug, or lost (it ended or does not answer).
+        rank: number of that process.
+        text: reason in words, or the name of the signal.
+    """
+
+    def __init__(self, kind: str, rank: int, text: str):
+        super().__init__(text)
+        self.kind, self.rank, self.text = kind, rank, text
+
+
 def lacks_memory(error: Exception) -> bool:
     """Return True if an error of torch says that memory ran out."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)

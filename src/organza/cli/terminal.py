@@ -128,6 +128,14 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
     return CODES.get(last.kind, 0)
 
 
+def followed(events: Iterable[Event]) -> int:
+    """Run the share of a rank that does not speak. Return its exit code, which is that of rank 0."""
+    kind = ""
+    for event in events:
+        kind = event.kind if isinstance(event, Stopped) else kind
+    return CODES.get(kind, 0)
+
+
 class Console(rich.console.Console):
     """Standard output or error for tables and images. Text is shown literally, without markup;
     control characters are spelt out.

@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
+from organza.media.images import save_png
+from organza.media.provenance import Provenance
 from organza.run.forms import duration, named, natural, positive, require_form, sides
 from organza.run.lock import Held, locked
 from organza.run.unsupported import refusal
@@ -28,6 +30,9 @@ from organza.untrusted import (
     require_few,
     require_inside,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RECIPE_BYTES = 2**24
 """Largest recipe.json in bytes: with a table of labels of 100,000 classes it has half of it."""
@@ -225,6 +230,13 @@ class RunFolder:
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error
 
+    def draw(self, name: str, pixels: np.ndarray, made_by: Provenance | None = None) -> Path:
+        """Write an image, uint8 [H, W, C], among the samples, and return its path."""
+        self.require_there()
+        path = self.samples / name
+        save_png(pixels, path, made_by)
+        return path
+
     def event(self, name: str, text: str, /, **facts: Any) -> None:
         """Append an event to events.jsonl. Its time is for people; nothing is ordered by it."""
         self.append(self.events, {"event": name, "text": text, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
@@ -291,6 +303,41 @@ class RunFolder:
         if self._held is not None and self.exists:
             with suppress(OSError):
                 self._content = read_bytes(self.recipe, JSON_BYTES, inside=self.path).decode(errors="replace")
+
+
+class Unwritten(RunFolder):
+    """The run folder for a rank other than 0, which may be on a machine without it: nothing is read or written."""
+
+    def begin(self, anew: bool = True) -> None:
+        """Leave the folder to rank 0."""
+
+    def require_free(self) -> None:
+        """Leave the check to rank 0."""
+
+    def require_there(self) -> None:
+        """Leave the check to rank 0."""
+
+    def read(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Leave recipe.json to rank 0."""
+
+    def append(self, file: Path, line: Mapping[str, Any]) -> None:
+        """Leave the line to rank 0."""
+
+    def rewind(self, images: int) -> None:
+        """Leave the lines to rank 0."""
+
+    def draw(self, name: str, pixels: np.ndarray, made_by: Provenance | None = None) -> Path:
+        """Leave the image to rank 0, and return its path."""
+        return self.samples / name
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Leave the lock to rank 0."""
+        yield
 
 
 def _printable(content: dict[str, Any]) -> dict[str, Any]:

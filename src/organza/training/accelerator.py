@@ -108,11 +108,13 @@ CPU = Accelerator(torch.device("cpu"))
 """The CPU in float32, which is always available."""
 
 
-def choose(asked: str = AUTO) -> Accelerator:
+def choose(asked: str = AUTO, local_rank: int | None = None) -> Accelerator:
     """Return the requested accelerator, in its fast precision, not compiled.
 
     Args:
         asked: auto (CUDA if there is any, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.
+        local_rank: number of this process among those of this machine, which is that of its GPU;
+            None for a process alone.
 
     Raises:
         UserError: if the name is unknown, or the device is missing.
@@ -121,6 +123,8 @@ def choose(asked: str = AUTO) -> Accelerator:
     'cpu'
     """
     device = torch.device(_best() if asked == AUTO else _present(asked))
+    if local_rank is not None and device.type == "cuda" and asked in (AUTO, "cuda"):
+        device = torch.device(_present(f"cuda:{local_rank}", "one GPU for each process"))
     return Accelerator(device, torch.bfloat16 if halves(device) else torch.float32)
 
 
@@ -151,21 +155,20 @@ def _best() -> str:
     return _devices()[0]
 
 
-def _present(asked: str) -> str:
+def _present(asked: str, remedy: str = "leave --device out to use the best available") -> str:
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
         names = [AUTO, "cpu", "cuda", "cuda:1", "mps"]
         raise UserError(f"--device must be auto, cpu, cuda, cuda:1 or mps, not {asked}.{nearest(asked, names)}")
     here = _devices()
     name = "cuda:0" if asked == "cuda" else asked
     if name not in here:
-        remedy = "leave --device out to use the best available"
         if name.startswith("cuda") and not torch.cuda.is_available():
             remedy += ", or install a torch that is built for your GPU"
         raise UserError(f"--device {asked}: torch {torch.__version__} finds {', '.join(here)} here; {remedy}.")
     return name
 
 
-def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
+def versions(accelerator: Accelerator = CPU, processes: int = 1) -> dict[str, Any]:
     """Return the conditions of bit-for-bit reproducibility. On a GPU they do not guarantee it."""
     return {
         "organza": __version__,
@@ -173,6 +176,7 @@ def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "machine": platform.machine(),
         "cpu": _cpu(),
         **accelerator.facts(),

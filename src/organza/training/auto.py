@@ -15,6 +15,7 @@ from typing import NamedTuple
 from organza.data.batches import Batches
 from organza.data.detail import detail
 from organza.data.source import Source
+from organza.distributed.world import ALONE, World
 from organza.networks.latent import greatest_reduction
 from organza.recipe import Recipe
 from organza.recipes import current
@@ -57,19 +58,22 @@ class Choice(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float]) -> Choice:
+def recipe_for(
+    source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float], world: World = ALONE
+) -> Choice:
     """Return the recipe for the images of a source.
 
     Args:
         source: data; a conditional recipe is chosen if it names labels.
         budget: budget of the run.
         speed: function that measures a recipe's images a second on this machine.
+        world: ranks that share the batches.
 
     Raises:
         UserError: whatever opening the data raises; see `feasible`.
     """
     plain = swift() if source.labels is None else cgan_swift()
-    data = plain.data(source)
+    data = world.after_first(lambda: plain.data(source))
     images, (channels, height, across) = len(data.parts.train), data.shape
     few = fine = False
     if source.labels is None and greatest_reduction(data.shape) == 4:
