@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,9 +51,10 @@ class Shared(Course):
 
     def finish(self) -> None:
         """Run it once without a fault."""
-        run = self.new()
+        run, began = self.new(), time.monotonic()
         for one in ended(started(self, run)):
             assert one.code == 0, one.told
+        self.seconds = time.monotonic() - began
         self.final, self.looked = weights(run), looked(run)
 
 
