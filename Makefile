@@ -9,7 +9,7 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo test test-fast faults lint clean
+.PHONY: help demo test test-fast faults lint docs clean
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
 	@echo "make lint       format and lint what is here"
+	@echo "make docs       build the documentation site into site/; python -m http.server -d site shows it"
 
 # torch comes first: a later package that asks for torch would otherwise pull in a build of several GB.
 $(BIN)/python:
@@ -56,5 +57,8 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/site/build.py
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site

@@ -20,6 +20,8 @@ from organza.data.builtin.face_drawing import Artist
 from organza.data.builtin.faces import style_definition
 
 SIDE = 64
+LARGE = 1 << 20
+"""Bytes above which a drawing is left out: it may have hundreds of millions of pixels."""
 Draw = Callable[[np.random.Generator], Image.Image]
 
 
@@ -155,6 +157,8 @@ def scaled(pattern: str, mode: str, ground: str = "white") -> Callable[[int, int
 
     def draw(count: int, seed: int, packages: Path) -> Iterator[Image.Image]:
         for path in found(packages, pattern, seed, count):
+            if path.stat().st_size > LARGE:
+                continue
             with Image.open(path) as image:
                 picture = image.convert("RGBA")
             side = min(picture.size)
@@ -168,13 +172,19 @@ def scaled(pattern: str, mode: str, ground: str = "white") -> Callable[[int, int
     return draw
 
 
-def crops(share: float, size: tuple[int, int] = (SIDE, SIDE), least: float = 0.0) -> Callable:
-    """Random places of wallpapers, a share of their shorter side high, of a mean brightness of `least` or more."""
+def crops(
+    share: float,
+    size: tuple[int, int] = (SIDE, SIDE),
+    least: float = 0.0,
+    most: float = 1.0,
+    pattern: str = "usr/share/backgrounds/**/*.*",
+) -> Callable:
+    """Random places of wallpapers, a share of their shorter side high, of a mean brightness between `least` and `most`."""
 
     def draw(count: int, seed: int, packages: Path) -> Iterator[Image.Image]:
         rng = random.Random(seed)
         photographs = []
-        for path in found(packages, "usr/share/backgrounds/**/*.*", 0, 200):
+        for path in found(packages, pattern, 0, 200):
             if path.suffix.lower() in (".jpg", ".jpeg", ".webp"):
                 with Image.open(path) as image:
                     photographs.append(image.convert("RGB"))
@@ -187,7 +197,7 @@ def crops(share: float, size: tuple[int, int] = (SIDE, SIDE), least: float = 0.0
             crop = image.crop((left, top, left + wide, top + high))
             crop.thumbnail((4 * width, 4 * height), Image.Resampling.BOX)
             crop = crop.resize(size, Image.Resampling.LANCZOS)
-            if np.asarray(crop).mean() >= 255 * least:
+            if 255 * least <= np.asarray(crop).mean() <= 255 * most:
                 yield crop
                 count -= 1
 
@@ -259,6 +269,18 @@ KINDS = (
     Kind("contrasty", 1_000, synthetic(blobs(0, 255, 4))),
     Kind("flat", 1_000, synthetic(blobs(118, 132, 4))),
 )
+WALLPAPERS = "usr/share/wallpapers/*/contents/images*/*0x[12][08]80.jpg"  # one size of each
+UNKNOWN = (
+    Kind("night", 1_200, crops(0.4, most=0.25, pattern=WALLPAPERS), "plasma-workspace-wallpapers", holdout=True),
+    Kind("daylight", 2_000, crops(0.6, least=0.4, pattern=WALLPAPERS), "plasma-workspace-wallpapers", holdout=True),
+    Kind("clip-art", 4_000, scaled("usr/share/openclipart/png/**/*.png", "RGB"), "openclipart-png", holdout=True),
+    Kind(
+        "oxygen", 800, scaled("usr/share/icons/oxygen/base/64x64/**/*.png", "RGBA"), "oxygen-icon-theme", holdout=True
+    ),
+    Kind("landscapes", 1_500, faces("landscape"), holdout=True),
+    Kind("toon-heads", 1_500, faces("toon-head"), holdout=True),
+)
+"""Kinds that nothing was chosen or calibrated on: they were drawn after the default was as it is."""
 DEGENERATE = (
     Kind("copies", 200, copies),
     Kind("noise", 500, synthetic(noise)),

@@ -102,7 +102,9 @@ def run(data: str, folder: str, budget: str, recipe: str | None, begun: float | 
     TrainState.__init__ = clock.around("build", TrainState.__init__)
     launch.load = clock.around("load", launch.load)
     ends: list[int] = []
-    launch.train(data, folder, lambda event: ends.append(getattr(event, "images", 0)), budget=budget, recipe=recipe)
+    launch.train(
+        data, folder, on_event=lambda event: ends.append(getattr(event, "images", 0)), budget=budget, recipe=recipe, progress=False
+    )  # fmt: skip
     whole = now()
     return {"whole": whole, "images": ends[-1], "seconds": dict(clock.seconds), "calls": dict(clock.calls)}
 

@@ -37,7 +37,7 @@ def main() -> None:
     asked = arguments.parse_args()
 
     faces = asked.faces or render_faces(Path("faces"), count=asked.count, size=64)
-    run = organza.train(faces, asked.run, recipe=asked.recipe, budget=asked.budget, size=64, channels=3, show=tell)
+    run = organza.train(faces, asked.run, recipe=asked.recipe, budget=asked.budget, size=64, channels=3, on_event=tell)
 
     # After training the generator alone makes images; the same seed makes the same ones.
     pictures = run.sample(64, seed=7)

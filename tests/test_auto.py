@@ -13,10 +13,10 @@ import organza
 from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
-from organza.recipes.swift import JITTER, swift
+from organza.recipes.swift import JITTER, rates_of_r3, swift
 from organza.run.events import Begun
 from organza.schedule import at
-from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for, sized, widest
+from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, fallback_for, recipe_for, sized, widest
 from organza.training.plan import Budget
 from tests.drawings import drawing
 
@@ -100,6 +100,31 @@ def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path:
     assert recipe_for(Source(tmp_path / "few", labels="kind"), Budget.parse("1kimg"), never).recipe.name == "cgan-swift"
 
 
+def test_labels_are_for_the_latent_game_where_images_are_large_enough(tmp_path: Path):
+    for seed in range(40):
+        (tmp_path / "ab"[seed % 2]).mkdir(exist_ok=True)
+        drawing(seed).resize((48, 48)).save(tmp_path / "ab"[seed % 2] / f"{seed}.png")
+    choice = recipe_for(Source(tmp_path, labels="folders"), Budget.parse("1kimg"), never)
+    assert choice.recipe.name == "cgan-latent"
+    assert choice.recipe.generator_warmup
+    data = choice.recipe.data(Source(tmp_path, labels="folders"))
+    instead = fallback_for(choice.recipe, data)
+    assert instead is not None
+    assert instead.name == "cgan-swift"
+
+
+def test_a_gpu_gets_the_wide_players_with_codes_of_an_eighth_for_large_images(tmp_path: Path):
+    for side, reduction in ((64, None), (128, 8)):
+        np.save(tmp_path / f"{side}.npy", np.stack([np.asarray(drawing(k).resize((side, side))) for k in range(40)]))
+        recipe = recipe_for(Source(tmp_path / f"{side}.npy"), Budget.parse("20Mimg"), never, gpu=True).recipe
+        assert (recipe.name, recipe.generator.settings.get("reduction")) == ("latent-wide", reduction)
+        assert recipe.generator_warmup == LONGEST * 256 // 16
+        assert width_of(recipe) == 192
+    small = recipe_for(Source(tmp_path / "64.npy"), Budget.parse("256kimg"), never, gpu=True).recipe
+    assert width_of(small) == 48
+    assert small.generator_optimizer == rates_of_r3(48)
+
+
 def test_what_d_sees_is_changed_only_where_it_comes_often(many: Path):
     pictures = len(Images(Source(many)).parts.train)
     seldom, often = (recipe_for(Source(many), Budget("n", epochs=passes), never) for passes in (PASSES - 1, PASSES + 1))
@@ -111,7 +136,7 @@ def test_what_d_sees_is_changed_only_where_it_comes_often(many: Path):
 def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: Path):
     asked = {"run": tmp_path / "run", "budget": "64img", "size": 32, "stop": (), "evaluate": False}
     seen: list = []
-    organza.train(many, show=seen.append, settings=("batch=8", "generator.z_dim=10"), **asked)
+    organza.train(many, on_event=seen.append, settings=("batch=8", "generator.z_dim=10"), **asked)
     (begun,) = [event for event in seen if isinstance(event, Begun)]
     assert any("recipe swift" in line for line in begun.lines)
     content = json.loads((tmp_path / "run" / "recipe.json").read_text())

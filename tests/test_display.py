@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from organza.cli.terminal import Screen, blocks, display, draw, frame, status
+from organza.cli.terminal import display
+from organza.display.console import blocks, draw
+from organza.display.screen import Screen, frame, status
 from organza.media.images import half_blocks, shrunk
 from organza.run.events import (
     Begun,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -22,10 +23,40 @@ MODULES = [info.name for info in pkgutil.walk_packages(organza.__path__, "organz
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+def examples_of(name: str) -> list[doctest.DocTest]:
+    """The examples of a module: in the docstrings that Python keeps, and in those below values and fields, which it drops."""
+    module = importlib.import_module(name)
+    found = [test for test in doctest.DocTestFinder().find(module) if test.examples]
+    known = {example.source for test in found for example in test.examples}
+    text = Path(module.__file__ or "").read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(docstring))) if ">>> " in docstring:
+                test = doctest.DocTestParser().get_doctest(docstring, vars(module), name, module.__file__, node.lineno)
+                if any(example.source not in known for example in test.examples):
+                    found.append(test)
+    return found
+
+
 @pytest.mark.parametrize("name", ["organza", *MODULES])
 def test_every_module_imports_and_its_examples_run(name: str):
-    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
-    assert failed == 0
+    tests = examples_of(name)
+    text = Path(importlib.import_module(name).__file__ or "").read_text(encoding="utf-8")
+    assert sum(len(test.examples) for test in tests) >= len(re.findall(r"^ *>>> ", text, re.M)), (
+        "some examples would never run"
+    )
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in tests:
+        runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0
+
+
+def test_examples_below_a_value_are_found_and_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert len(examples_of("organza.losses")) >= 7
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "wrong_sum.py").write_text('x = 1\n"""One.\n\n>>> x + 1\n3\n"""\n')
+    (test,) = examples_of("wrong_sum")
+    assert doctest.DocTestRunner(verbose=False).run(test, out=lambda _: None).failed == 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

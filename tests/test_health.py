@@ -198,9 +198,17 @@ def test_an_evaluation_that_a_signal_came_before_is_made_up_for(pictures: Path, 
         if isinstance(event, Tick) and event.images == due[0]:
             signal.raise_signal(signal.SIGTERM)
 
-    organza.train(
-        pictures, tmp_path / "parts", show=stop_at, recipe=RECIPE, budget="64img", size=32, stop=(), evaluate=True
-    )
+    with pytest.raises(KeyboardInterrupt):
+        organza.train(
+            pictures,
+            tmp_path / "parts",
+            on_event=stop_at,
+            recipe=RECIPE,
+            budget="64img",
+            size=32,
+            stop=(),
+            evaluate=True,
+        )
     train(pictures, tmp_path / "parts", budget="64img", evaluate=True)
 
     def told(run: str) -> list[dict]:

@@ -20,9 +20,10 @@ distributed
 losses penalties augment optimizers stop config
 networks game games media run
 data metrics
-recipe overrides recipes
+recipe overrides recipes gan
 latents export inference evaluation
 report
+display
 training
 cli
 __main__

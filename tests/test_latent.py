@@ -137,7 +137,7 @@ def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):
 def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(pictures: Path, tmp_path: Path):
     seen: list = []
     recipe = tiny(generator_warmup=320)
-    run = organza.train(pictures, tmp_path / "run", seen.append, recipe=recipe, budget="640img", size=32)
+    run = organza.train(pictures, tmp_path / "run", on_event=seen.append, recipe=recipe, budget="640img", size=32)
     measured = [event.check.images for event in seen if isinstance(event, Evaluated)]
     assert measured == [320, 640]
     sheets = {event.images: event.pictures for event in seen if isinstance(event, Sampled)}
@@ -181,7 +181,10 @@ def test_a_run_of_the_time_when_the_recipe_was_called_coded_goes_on_by_both_name
     assert organza.load(run).sample(2).shape == (2, 32, 32, 3)
     for images, named in ((96, recipe), (128, replace(recipe, name="coded")), (160, None)):
         seen: list = []
-        assert organza.train(pictures, run, seen.append, recipe=named, budget=f"{images}img", **asked).images == images
+        assert (
+            organza.train(pictures, run, on_event=seen.append, recipe=named, budget=f"{images}img", **asked).images
+            == images
+        )
         assert not [event.text for event in seen if isinstance(event, Warned) and "checkpoint" in event.text]
     assert json.loads((run / "recipe.json").read_text())["recipe"]["name"] == "coded"
 

@@ -372,7 +372,7 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
         organza.train(
             pictures,
             tmp_path / "run",
-            show=lambda event: told.append(event.text) if isinstance(event, Warned) else None,
+            on_event=lambda event: told.append(event.text) if isinstance(event, Warned) else None,
             recipe=small(get("dcgan-r1")),
             budget=budget,
             size=32,

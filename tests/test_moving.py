@@ -36,7 +36,7 @@ def photos(folder: Path, first: int = 0, count: int = 24) -> Path:
 def train(data: Path | str, run: Path | str | None = None, budget: str = "16img", **request) -> list[Event]:
     events: list[Event] = []
     request = {"recipe": small(get("mlp")), "size": 32} | request
-    organza.train(data, run, events.append, budget=budget, evaluate=False, report=False, **request)
+    organza.train(data, run, on_event=events.append, budget=budget, evaluate=False, report=False, **request)
     return events
 
 

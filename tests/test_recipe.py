@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,12 @@ def test_json_round_trip_is_equal(name: str):
     assert decode(json.loads(json.dumps(encode(recipe)))) == recipe
     assert recipe.name == name
     assert recipe.source
-    assert recipe.expect
+
+
+def test_no_recipe_inherits_its_source_or_what_to_expect_of_it():
+    recipes = [make() for make in RECIPES.values()]
+    for told in ([recipe.expect for recipe in recipes], [recipe.source for recipe in recipes]):
+        assert [text for text, times in Counter(told).items() if times > 1 or not text] == []
 
 
 def test_settings_reach_every_depth():

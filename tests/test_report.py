@@ -81,7 +81,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three steps or so, with its report."""
     path, told = tmp_path_factory.mktemp("runs") / "a <i>run", []
-    organza.train(hostile, path, told.append, recipe="swift", size=16, budget="96img", settings=["generator.width=8"])
+    organza.train(
+        hostile, path, on_event=told.append, recipe="swift", size=16, budget="96img", settings=["generator.width=8"]
+    )
     (verdict,) = (event for event in told if isinstance(event, Reported))
     assert verdict.title in (path / "report.html").read_text()
     assert "near-copies" in verdict.copies
@@ -167,7 +169,9 @@ def test_a_report_that_fails_costs_a_warning(hostile: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(at_end, "conclude", broken)
     told = []
-    organza.train(hostile, tmp_path / "run", told.append, recipe="swift", size=16, budget="32img", evaluate=False)
+    organza.train(
+        hostile, tmp_path / "run", on_event=told.append, recipe="swift", size=16, budget="32img", evaluate=False
+    )
     assert isinstance(told[-1], Stopped)
     assert any(isinstance(event, Warned) and "no page today" in event.text for event in told)
     assert "no page today" in (tmp_path / "run" / "events.jsonl").read_text()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,7 +49,8 @@ def train(data: Path, run: Path, recipe: Recipe | None = None, until: float = fl
             os.kill(os.getpid(), signal.SIGINT)
 
     request = {"budget": "160img", "size": 32, "stop": (), "evaluate": False} | request
-    organza.train(data, run, show=show, recipe=recipe, **request)
+    with suppress(KeyboardInterrupt):
+        organza.train(data, run, on_event=show, recipe=recipe, progress=False, **request)
     return events
 
 
@@ -59,7 +61,8 @@ def train_until(images: int, data: Path, run: Path, recipe: Recipe) -> None:
         if isinstance(event, Tick) and event.images >= images:
             signal.raise_signal(signal.SIGTERM)
 
-    organza.train(data, run, show=watch, recipe=recipe, budget="96img", size=32, stop=(), evaluate=False)
+    with suppress(KeyboardInterrupt):
+        organza.train(data, run, on_event=watch, recipe=recipe, budget="96img", size=32, stop=(), evaluate=False)
 
 
 def weights(run: Path, images: int | None = None) -> dict[str, bytes]:
@@ -135,7 +138,7 @@ def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_
             now[0] = 3600.0
 
     recipe = replace(small(get("dcgan")), batch=8)
-    organza.train(pictures, tmp_path / "run", show, recipe=recipe, budget="1h", size=32, stop=())
+    organza.train(pictures, tmp_path / "run", on_event=show, recipe=recipe, budget="1h", size=32, stop=())
     assert [event.check.images for event in events if isinstance(event, Evaluated)] == measured
     assert [event.images for event in events if isinstance(event, Stopped)] == [end]
 
@@ -212,16 +215,17 @@ def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(
             events.extend([None] * 100)
             os.kill(os.getpid(), number)
 
-    organza.train(
-        pictures,
-        tmp_path / "run",
-        show=stop_after_forty,
-        recipe=recipe,
-        budget="160img",
-        size=32,
-        stop=(),
-        evaluate=False,
-    )
+    with pytest.raises(KeyboardInterrupt):
+        organza.train(
+            pictures,
+            tmp_path / "run",
+            on_event=stop_after_forty,
+            recipe=recipe,
+            budget="160img",
+            size=32,
+            stop=(),
+            evaluate=False,
+        )
     ended = events[-1]
     assert isinstance(ended, Stopped)
     assert ended.kind == kind
@@ -295,7 +299,7 @@ def test_a_non_finite_loss_stops_the_run_and_names_its_term(pictures: Path, tmp_
     events = []
     with pytest.raises(UserError, match="no checkpoint"):
         organza.train(
-            pictures, tmp_path / "run", show=events.append, recipe=recipe, budget="400img", size=32, evaluate=False
+            pictures, tmp_path / "run", on_event=events.append, recipe=recipe, budget="400img", size=32, evaluate=False
         )
     assert events[-1].kind == "non-finite"
     assert "images" in events[-1].reason

@@ -219,7 +219,7 @@ def test_every_released_format_loads_for_ever(name: str, tmp_path: Path):
     assert run.judge(run.sample(3)).shape == (3,)
     np.save(tmp_path / "data.npy", np.random.default_rng(0).integers(0, 256, (120, *sides), np.uint8))
     events: list = []
-    organza.train(tmp_path / "data.npy", tmp_path / "run", show=events.append, evaluate=False)
+    organza.train(tmp_path / "data.npy", tmp_path / "run", on_event=events.append, evaluate=False)
     assert isinstance(events[-1], Stopped)
     assert events[-1].images == 32
     assert not [event.text for event in events if isinstance(event, Warned) and "00000016" in event.text]

@@ -14,12 +14,14 @@ if sys.argv[:1] == ["-m"] and "-m organza" in " ".join(sys.orig_argv) and not sy
     # stranger's. The user's own module, as given with --recipe, is still found there.
     del sys.path[0]
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from organza.version import __version__ as __version__
 
 __path__.append(os.path.join(os.path.dirname(__file__), "deprecated"))  # noqa: PTH118, PTH120 (module names of the previous version)
+logging.getLogger("organza").addHandler(logging.NullHandler())  # whoever wants its records adds a handler
 
 if TYPE_CHECKING:
     from organza.data import Source as Source
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from organza.inference.load import Run as Run
     from organza.inference.load import load as load
     from organza.recipe import Recipe as Recipe
+    from organza.recipes import get_recipe as get_recipe
+    from organza.recipes import list_recipes as list_recipes
     from organza.training.launch import train as train
     from organza.training.launch import train_events as train_events
     from organza.training.request import TrainArgs as TrainArgs
@@ -46,14 +50,16 @@ _PUBLIC = {
     "Images": "organza.data.batches",
     "Labelled": "organza.data.labels",
     "Pairs": "organza.data.pairs",
-    "Source": "organza.data",
-    "Unpaired": "organza.data.pairs",
-    "Volumes": "organza.data.volumes",
     "Recipe": "organza.recipe",
-    "TrainArgs": "organza.training.request",
     "Run": "organza.inference.load",
+    "Source": "organza.data",
+    "TrainArgs": "organza.training.request",
+    "Unpaired": "organza.data.pairs",
     "UserError": "organza.errors",
+    "Volumes": "organza.data.volumes",
     "evaluate": "organza.evaluation.evaluate",
+    "get_recipe": "organza.recipes",
+    "list_recipes": "organza.recipes",
     "load": "organza.inference.load",
     "open_data": "organza.data",
     "train": "organza.training.launch",
@@ -73,6 +79,8 @@ __all__ = [
     "UserError",
     "Volumes",
     "evaluate",
+    "get_recipe",
+    "list_recipes",
     "load",
     "open_data",
     "train",
@@ -80,15 +88,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Imported on first use: torch takes seconds to import, and `organza --help` must be fast.
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    if name == "Request":
-        forwarding = import_module("organza.deprecated").forwarding
-        return forwarding("organza", {name: "organza.training.request:TrainArgs"}, calls=2)(name)
-    raise AttributeError(f"module organza has no attribute {name}")
+if not TYPE_CHECKING:  # a type checker reports names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        # Imported on first use: torch takes seconds to import, and `organza --help` must be fast.
+        if name in _PUBLIC:
+            return getattr(import_module(_PUBLIC[name]), name)
+        if name == "gan":
+            return import_module("organza.gan")
+        if name == "Request":
+            forwarding = import_module("organza.deprecated").forwarding
+            return forwarding("organza", {name: "organza.training.request:TrainArgs"}, calls=2)(name)
+        raise AttributeError(f"module organza has no attribute {name}")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, "gan", "__version__"]

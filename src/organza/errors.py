@@ -17,9 +17,12 @@ MOST, LONGEST = 2_000, 100
 """Limits of a spelling suggestion: number of names to compare, and their length."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """A user's mistake, explained in one sentence. The command line prints it and exits with code
     2.
+
+    The text names arguments as Python does, between backquotes: `size` or `size=64`. The command
+    line prints its own names for them (`cli.wording`).
     """
 
 

@@ -1,4 +1,4 @@
-"""Progress reports: callbacks, which `cli.terminal.preparing` draws as a bar, and durations in
+"""Progress reports: callbacks, which `display.console.preparing` draws as a bar, and durations in
 words.
 """
 

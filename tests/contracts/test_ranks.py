@@ -33,7 +33,18 @@ from tests.contracts.ranks import Ranks, alone, ranks
 
 STEPS, BATCH = 20, 8
 PLAN = Plan("", 1000, None, 1, 1, 1, 1)
-GAMES = ("swift", "cgan-light", "acgan-light", "bigan-light", "cyclegan-light", "simgan-light", "infogan-light", "mlp", "wgan-gp", "latent")
+GAMES = (
+    "swift",
+    "cgan-light",
+    "acgan-light",
+    "bigan-light",
+    "cyclegan-light",
+    "simgan-light",
+    "infogan-light",
+    "mlp",
+    "wgan-gp",
+    "latent",
+)
 """Recipes that `make test-fast` looks at, one for each kind of random draw, and for four ranks."""
 
 
@@ -106,7 +117,9 @@ def several(request: pytest.FixtureRequest) -> Iterator[Ranks]:
         yield some
 
 
-@pytest.mark.parametrize("name", [name if name in GAMES else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES])
+@pytest.mark.parametrize(
+    "name", [name if name in GAMES else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
+)
 def test_ranks_compute_the_gradients_of_the_whole_batch_and_stay_equal(name: str, several: Ranks, material: Material):
     if several.size > 2 and name not in GAMES:
         pytest.skip("one recipe of each kind is enough for more ranks")

@@ -97,6 +97,22 @@ def test_classes_come_from_folders_and_a_grid_has_a_row_for_each(tmp_path: Path)
     assert data.fingerprint == labelled(tmp_path).fingerprint
 
 
+def test_folders_are_the_classes_when_asked_for_although_there_is_a_table(tmp_path: Path):
+    classes(tmp_path)
+    rows = [
+        f"{path.relative_to(tmp_path).as_posix()},{number}"
+        for number, path in enumerate(sorted(tmp_path.rglob("*.png")))
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,year:number", *rows]))
+    (field,) = labelled(tmp_path, "folders").labels.fields
+    assert (field.name, field.values) == ("class", ("flipped", "grey", "plain"))
+
+
+def test_folders_without_classes_are_told(tmp_path: Path):
+    with pytest.raises(UserError, match="put each class into a subfolder"):
+        labelled(pictured(tmp_path, ["file,kind", *(f"{k:02d}.png,{k % 2}" for k in range(40))]), "folders")
+
+
 def test_a_table_gives_classes_tags_and_numbers_and_its_columns_can_be_chosen(tmp_path: Path):
     lines = ["file,kind,tags,age"]
     lines += [f"{item:02d}.png,{'ab'[item % 2]},{['', 'hat', 'hat;tie'][item % 3]},{item}" for item in range(40)]

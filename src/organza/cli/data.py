@@ -24,8 +24,8 @@ def data_check(
         pages: first page or frame of a file as an image, or all of them.
         follow_links: follow links in the folder that lead outside of it.
     """
-    from organza.cli.terminal import Console, preparing
     from organza.data import check, parse_size, render
+    from organza.display.console import Console, preparing
 
     with preparing() as progress:
         wanted = parse_size(size) if size else None
@@ -51,8 +51,8 @@ def data_faces(
         style: DiceBear style: adventurer, micah, lorelei, notionists, ...
         seed: random seed; face k of a seed is always the same.
     """
-    from organza.cli.terminal import preparing
     from organza.data import render_faces
+    from organza.display.console import preparing
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
@@ -85,8 +85,8 @@ def data_styles(
         size: pixels on each side.
         seed: random seed of both series.
     """
-    from organza.cli.terminal import preparing
     from organza.data import render_styles
+    from organza.display.console import preparing
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
@@ -120,8 +120,8 @@ def data_pairs(
         style: DiceBear style: adventurer, micah, lorelei, notionists, ...
         seed: random seed; pair k of a seed is always the same.
     """
-    from organza.cli.terminal import preparing
     from organza.data import render_pairs
+    from organza.display.console import preparing
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
@@ -150,8 +150,8 @@ def data_fashion_mnist(
         download: download the files (about 30 MB) if they are missing; sizes and checksums are
             verified.
     """
-    from organza.cli.terminal import preparing
     from organza.data import fashion_mnist
+    from organza.display.console import preparing
 
     with preparing() as progress:
         folder = fashion_mnist(out, source=source, split=split, download=download, progress=progress)
@@ -177,8 +177,8 @@ def data_digits(
         source: folder with MNIST's idx files, for the handwritten digits.
         seed: random seed of the typeset digits.
     """
-    from organza.cli.terminal import preparing
     from organza.data import digits
+    from organza.display.console import preparing
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
@@ -206,8 +206,8 @@ def data_furniture(
         only: words that select objects by name: chair table sofa ...
         source: folder with the catalogues (.sh3f files and sweethome3d.jar).
     """
-    from organza.cli.terminal import preparing
     from organza.data.builtin.furniture import furniture
+    from organza.display.console import preparing
 
     with preparing() as progress:
         count = furniture(out, source=source, only=only, progress=progress)

@@ -47,7 +47,7 @@ def export(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import preparing
+    from organza.display.console import preparing
     from organza.export.card import Statement
     from organza.inference.load import load
 

@@ -103,7 +103,7 @@ def _pictures(
     """Write images as single files or as one grid; return a summary."""
     import numpy as np
 
-    from organza.cli.terminal import draw
+    from organza.display.console import draw
     from organza.media.images import grid, save_png
     from organza.memory import require_memory
 
@@ -126,7 +126,7 @@ def _pictures(
 
 def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
     """Write an InfoGAN's latent traversal as a grid; return a summary."""
-    from organza.cli.terminal import draw
+    from organza.display.console import draw
     from organza.media.images import grid, save_png
 
     table = grid(trained.traversal(code, steps=10, seed=seed), columns=10)
@@ -141,7 +141,7 @@ def _volumes(
     trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
-    from organza.cli.terminal import draw
+    from organza.display.console import draw
     from organza.media.images import grid
     from organza.media.volume_files import write_volumes
     from organza.media.volumes import render
@@ -176,7 +176,7 @@ def judge(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import Console
+    from organza.display.console import Console
     from organza.inference.judge_files import as_json, as_table, judge_files
 
     verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
@@ -259,7 +259,7 @@ def evaluate(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import Console, preparing
+    from organza.display.console import Console, preparing
     from organza.evaluation.evaluate import evaluate as measure
     from organza.evaluation.evaluate import named_extractor
     from organza.evaluation.tables import as_json, as_table
@@ -311,8 +311,8 @@ def translate(
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.cli.terminal import preparing
     from organza.data import parse_size
+    from organza.display.console import preparing
     from organza.inference.translate_files import translate_files
 
     wanted = parse_size(size) if size else None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from organza.cli.streams import OutputLost, drop_output, flush_output, prepare_streams, say
+from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
 from organza.distributed.launched import LOST, exit_code, size, speaks, watched
 from organza.errors import RankFailed, UserError, lacks_memory
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
@@ -171,7 +171,11 @@ def _failed(failed: RankFailed) -> int:
         return 2
     lost = failed.kind == "lost"
     what = f"{failed.text[:1].upper()}{failed.text[1:]}" if lost else f"Rank {failed.rank} failed ({failed.text})"
-    then = "all processes start again from the newest" if lost and watched() else "run the same command again to resume from the newest"
+    then = (
+        "all processes start again from the newest"
+        if lost and watched()
+        else "run the same command again to resume from the newest"
+    )
     say(f"{what}; {then} checkpoint.")
     return LOST if lost else 1
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from organza.cli.streams import answer as answer
-from organza.cli.streams import say as say
+from organza.display.streams import answer as answer
+from organza.display.streams import say as say
 from organza.errors import UserError
 
 

@@ -25,8 +25,8 @@ from organza.cli.export import export
 from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
-from organza.cli.streams import Stream
 from organza.cli.train import recipes, train
+from organza.display.streams import Stream
 from organza.errors import UserError, nearest
 from organza.version import __version__
 

@@ -39,7 +39,7 @@ def compare(
         out: output page.
         recipe: your own recipe that the runs were trained with, if you trust it.
     """
-    from organza.cli.terminal import Console
+    from organza.display.console import Console
     from organza.report.compare import as_table, records, verdicts, write_comparison
 
     read = records(runs)

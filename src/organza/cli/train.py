@@ -59,7 +59,8 @@ def train(
         log: log to TensorBoard (in RUN/tensorboard) or Weights & Biases as well.
         dry_run: print the resolved recipe with its size, memory and time, without training.
     """
-    from organza.cli.terminal import display, followed, preparing
+    from organza.cli.terminal import display, silent
+    from organza.display.console import preparing
     from organza.distributed.launched import speaks
     from organza.stop import Equilibrium, Faded, Plateau
     from organza.training.launch import train_events
@@ -99,7 +100,7 @@ def train(
         answer(*text.split("\n"))
         return 0
     if not speaks():
-        return followed(train_events(asked))
+        return silent(train_events(asked))
     logger = LOGGERS[log](asked.folder.path) if log else None
     with preparing() as progress:
         events = train_events(asked, progress)
@@ -118,8 +119,8 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
 
     from rich.table import Table
 
-    from organza.cli.terminal import Console
     from organza.config import encode
+    from organza.display.console import Console
     from organza.recipes import everything, get
 
     if name is not None:

@@ -60,6 +60,7 @@ def zip_listing(path: Path, kind: Kind) -> Listing:
     where = dict(entries)
 
     def read(entry: Entry) -> bytes:
+        """Return the bytes of an entry. Raises Unreadable if they are damaged, too many, or packed by an unknown method."""
         try:
             content = archive.read(where[entry], LARGEST + 1)  # the size in the header is not trusted
         except NotImplementedError:

@@ -201,6 +201,7 @@ def _members(archive: Path, wanted: Iterable[str]) -> dict[str, zipfile.ZipInfo]
 
 def _from_zip(archive: Path, info: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
+        """Return the bytes of the member. Raises Refused if it is damaged or too large."""
         try:
             with zipfile.ZipFile(archive) as opened, opened.open(info) as member:
                 content = member.read(BYTES + 1)  # the size in the header is not trusted

@@ -20,6 +20,7 @@ from organza.shell import quoted
 from organza.untrusted import printable
 
 CLASS = "class"  # the column of folder names
+FOLDERS = "folders"  # `--labels folders`: the folders, whatever tables there are
 
 
 class Known(NamedTuple):
@@ -45,6 +46,10 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
     told = described(source.path, names, table)
     numbers, classes = classes_of(names)
     folders = None if numbers is None else [classes[number] for number in numbers]
+    if wanted.strip() == FOLDERS and (told is None or FOLDERS not in _by_column(told)):
+        told, wanted = None, CLASS
+        if folders is None:
+            raise UserError(_unknown(source, names))
     if told is None:
         if wanted and (folders is None or wanted.strip() not in (CLASS, f"{CLASS}:class")):
             raise UserError(

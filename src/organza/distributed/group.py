@@ -249,7 +249,9 @@ class Group(World):
             self.ask(self.store.compare_set, "failed", "", told)
         dist.destroy_process_group()
         until = time.monotonic() + GRACE
-        with suppress(RankFailed):  # the launcher stops the others when this process ends: rank 0 should have read it by then
+        with suppress(
+            RankFailed
+        ):  # the launcher stops the others when this process ends: rank 0 should have read it by then
             while not self.leads and time.monotonic() < until and not self.ask(self.store.check, ["seen"]):
                 time.sleep(0.05)
 

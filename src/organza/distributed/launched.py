@@ -1,4 +1,4 @@
-"""What a launcher such as torchrun told this process, without importing torch."""
+"""Environment that a launcher such as torchrun gives its processes. Does not import torch."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class World:
 
         Args:
             digest: digest of this rank's.
-            what: what it is a digest of, in words.
+            what: name of the compared thing, for the error.
 
         Raises:
             RuntimeError: if a rank's differs; names it.

@@ -1,4 +1,4 @@
-"""Latent GAN: first an autoencoder learns to draw, then the unconditional game is played on its latent codes.
+"""Latent GAN: first an autoencoder learns to draw, then the game is played on its latent codes, without labels or with them.
 
 Esser et al. 2021, Taming Transformers, arXiv:2012.09841, and Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752, train in these two
 stages what then writes codes; here G writes them, against a discriminator of codes:
@@ -132,3 +132,26 @@ class LatentGAN(Unconditional):
         """
         see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)  # type: ignore[union-attr]
         return see(e * (e.abs() > LEVEL)).abs().mean()  # type: ignore[operator]
+
+
+class ConditionalLatentGAN(LatentGAN):
+    """Latent GAN with labels: G(z, y) writes codes, and D judges codes beside the label y; E and R know no labels.
+
+    Labels and codes of an item face each other as in `Conditional`: the fakes carry the labels of the real batch.
+    """
+
+    @classmethod
+    def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
+        labels = data.labels.width
+        return super().players(generator.given(labels=labels), discriminator.given(labels=labels), data)
+
+    def play(self, batch: Batch) -> Batch:
+        with torch.no_grad():
+            real = self.G.encoder(batch["image"])  # type: ignore[operator]
+        return {"code": self.G.inner(batch["z"], batch["label"]), "real code": real}  # type: ignore[operator]
+
+    def make(self, batch: Batch) -> Tensor:
+        return self.G(batch["z"], batch["label"])
+
+    def duels(self, batch: Batch, made: Batch) -> list[Duel]:
+        return [Duel(self.D, made["real code"], made["code"], condition=batch["label"])]

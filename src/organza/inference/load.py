@@ -8,15 +8,17 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, overload
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from organza.config import Partial, decode
@@ -25,27 +27,39 @@ from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
 from organza.export.folder import ExportedFolder
+from organza.inference.device import AUTO, device_of
+from organza.latents.law import Law
+from organza.latents.truncation import truncated
+from organza.latents.walks import require_share
 from organza.losses import probability
+from organza.media.html import html, picture
+from organza.media.images import grid, save_png, to_image
 from organza.media.provenance import MADE, Provenance
+from organza.media.volumes import render
 from organza.memory import require_memory
 from organza.networks.layers import Several, Translator, channels_last, main_network
 from organza.progress import Progress
 from organza.recipe import Recipe
-from organza.recipes import modules_of
+from organza.recipes import modules_of, trusted
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.forms import natural, require_form
 from organza.seeding import MICROBATCH, stream
 from organza.shell import quoted
-from organza.untrusted import read_json
+from organza.untrusted import printable, read_json
 
 if TYPE_CHECKING:
     from organza.export.card import Statement
     from organza.export.release import Exported
+    from organza.latents.directions import Direction
+    from organza.latents.inverting import Inversion
+    from organza.latents.search import Labelled, Search
 
 FACTS = {"images": natural, "neutral": float | None, "checkpoint?": str}
 """Facts in a manifest that sampling and judging need."""
+Output = Literal["numpy", "pil", "torch"]
+log = logging.getLogger("organza")
 SEEDS = 2**64
 FARTHEST = 1000
 """Largest value of a code, which was trained on [-1, 1]."""
@@ -68,6 +82,7 @@ class Run:
         self, folder: RunFolder, saved: Checkpoint, notes: tuple[str, ...] = (), own: Collection[str] = frozenset()
     ):
         self.path, self.folder, self.saved, self.notes, self.own = folder.path, folder, saved, notes, own
+        self.device = torch.device("cpu")
         self._rooms: dict[str, int] = {}
         self.content = folder.read()
         self.shape = tuple(self.content["data"]["shape"])  # shape of generated items, channels first
@@ -78,6 +93,37 @@ class Run:
     def images(self) -> int:
         """Images seen when these weights were saved."""
         return self.saved.facts["images"]
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, reversed(self.shape[1:])))
+        return (
+            f"Run({str(self.path)!r}: {printable(self.content['recipe']['name'])}, {size}, {self.channels} "
+            f"channel{'s' * (self.channels != 1)}, checkpoint {self.saved.directory.name}, {self.images:,} images seen, on {self.device})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the run for a notebook: its facts, and a grid of its first 16 samples if it generates from noise."""
+        if not hasattr(self.generator, "latent"):
+            return f"<div>{html(repr(self))}</div>"
+        made = self.sample(16)
+        return f"<div>{html(repr(self))}</div>{picture(made if made.ndim == 4 else render(made))}"
+
+    def to(self, device: str | torch.device) -> Run:
+        """Move the networks to a device, where all inference then runs, and return this run.
+
+        Args:
+            device: auto, cpu, cuda, cuda:1 or mps.
+
+        Raises:
+            UserError: if there is no such device.
+
+        >>> load("runs/faces").to("cuda").sample(16)    # doctest: +SKIP
+        """
+        self.device = device_of(device)
+        for name in ("player", "_judge"):
+            if name in self.__dict__:
+                self.__dict__[name].to(self.device)
+        return self
 
     def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance:
         """Return the provenance that files of this run's images state.
@@ -109,8 +155,9 @@ class Run:
         """Write the networks in forms that need neither the run nor its data: see `organza.export.release.export`."""
         from organza.export.release import Statement, export
 
+        run = self if self.device.type == "cpu" else Run(self.folder, self.saved, self.notes, self.own)
         return export(
-            self, out, to=to, parts=parts, precision=precision, name=name, statement=statement or Statement(), progress=progress
+            run, out, to=to, parts=parts, precision=precision, name=name, statement=statement or Statement(), progress=progress
         )  # fmt: skip
 
     @cached_property
@@ -136,13 +183,41 @@ class Run:
         """The discriminator: images [N, C, H, W] in [-1, 1] to logits. If there are several
         networks, the main one.
         """
-        return main_network(self._network("discriminator"))
+        return main_network(self._judge)
+
+    @cached_property
+    def _judge(self) -> nn.Module:
+        return self._network("discriminator")
+
+    @overload
+    def sample(
+        self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
+        truncate: float = ..., *, output: Literal["numpy"] = ...,
+    ) -> np.ndarray: ...  # fmt: skip
+
+    @overload
+    def sample(
+        self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
+        truncate: float = ..., *, output: Literal["pil"],
+    ) -> list[Image]: ...  # fmt: skip
+
+    @overload
+    def sample(
+        self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
+        truncate: float = ..., *, output: Literal["torch"],
+    ) -> Tensor: ...  # fmt: skip
 
     def sample(
-        self, count: int = 16, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
-    ) -> np.ndarray:
-        """Generate images, uint8 [count, H, W, C], or volumes. Image k of a seed is the same in
-        every batch.
+        self,
+        count: int = 16,
+        seed: int = 0,
+        first: int = 0,
+        labels: Mapping[str, str] | None = None,
+        truncate: float = 1.0,
+        *,
+        output: Output = "numpy",
+    ) -> np.ndarray | list[Image] | Tensor:
+        """Generate images, or volumes. Image k of a seed is the same in every batch.
 
         Args:
             count: number of images.
@@ -150,23 +225,85 @@ class Run:
             first: index of the first image in the series.
             labels: labels for a conditional generator, by field: {"class": "dress"}; others are
                 drawn with their frequencies in the data.
+            truncate: share of each latent's distance from the centre of its law to keep; below 1,
+                images are more usual and less varied.
+            output: "numpy" for uint8 [count, H, W, C], "pil" for a list of Pillow images, "torch"
+                for floats in [-1, 1], [count, C, H, W].
 
         Raises:
             UserError: if count is not positive, the run does not generate from noise, or there is
                 no such label.
+
+        >>> load("runs/faces").sample(16, seed=7, output="pil")[0].show()    # doctest: +SKIP
         """
         count = whole(count, "count", least=1)
-        parts = self.sampled(count, seed, first, labels)
+        _require_output(output, self.shape)
+        parts = self.sampled(count, seed, first, labels, truncate)
         made = None
         for start in range(0, count, MICROBATCH):
             part = next(parts)
             made = room(count, part.shape[1:]) if made is None else made
             made[start : start + len(part)] = part
         assert made is not None
-        return made
+        if output == "pil":
+            return [to_image(image) for image in made]
+        return to_float(made).contiguous() if output == "torch" else made
+
+    def save_images(
+        self,
+        folder: str | Path,
+        count: int = 64,
+        seed: int = 0,
+        labels: Mapping[str, str] | None = None,
+        truncate: float = 1.0,
+        *,
+        grid_only: bool = False,
+        metadata: bool = True,
+    ) -> list[Path]:
+        """Generate images and write them as PNG files, with a grid of the first 256 beside them.
+
+        Args:
+            folder: output folder; created if it does not exist.
+            count: number of images.
+            seed: random seed of the series.
+            labels: labels for a conditional generator, by field.
+            truncate: see `sample`.
+            grid_only: True to write one grid of all images instead of single files.
+            metadata: True to mark each file as synthetic, with its weights and seed.
+
+        Returns:
+            The files, the grid last.
+
+        Raises:
+            UserError: as in `sample`; also if the run makes volumes, or a file cannot be written.
+
+        >>> load("runs/faces").save_images("out", 64, seed=7)[-1]    # doctest: +SKIP
+        PosixPath('out/grid.png')
+        """
+        require_path(folder, "folder")
+        place, made_by = Path(folder), self.made_by(seed) if metadata else None
+        if len(self.shape) == 4:
+            raise UserError(f"{self.path} generates volumes; write them with organza.media.volume_files.write_volumes.")
+        if grid_only:  # the images, the grid, and the encoded grid
+            require_memory(3 * count * math.prod(self.shape), f"A grid of {count:,} images")
+        kept: list[np.ndarray] = []  # a grid beside single files shows the first 256: more would be hard to open
+        written: list[Path] = []
+        for images in self.sampled(count, seed, labels=labels, truncate=truncate):
+            if grid_only or len(kept) < 256:
+                kept.extend(images)
+            for image in () if grid_only else images:
+                written.append(place / f"{len(written):05d}.png")
+                save_png(image, written[-1], made_by)
+        save_png(grid(np.stack(kept if grid_only else kept[:256])), place / "grid.png", made_by)
+        return [*written, place / "grid.png"]
 
     def sampled(
-        self, count: int, seed: int = 0, first: int = 0, labels: Mapping[str, str] | None = None
+        self,
+        count: int,
+        seed: int = 0,
+        first: int = 0,
+        labels: Mapping[str, str] | None = None,
+        truncate: float = 1.0,
     ) -> Iterator[np.ndarray]:
         """Yield the images of `sample` a few at a time, for more than fit into memory."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
@@ -177,9 +314,12 @@ class Run:
             raise UserError(
                 f"{self.path} translates images and generates none from noise: organza translate {quoted(self.path)} IN OUT"
             )
+        psi = require_share(truncate, "truncate", 2)
+        law = Law.of(self.generator.prior)  # type: ignore[arg-type]
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
+            z = z if psi == 1 else truncated(law, z, psi)
             with self._fitted():
                 made = self.generate(z, self.label_rows(series, seed, labels) if self.labels else None)
             if tuple(made.shape[1:]) != self.shape:
@@ -187,7 +327,7 @@ class Run:
                     f"{self.folder.recipe} gives {_described(self.shape)}, and the generator makes {_described(tuple(made.shape[1:]))}; "
                     "restore it."
                 )
-            yield to_uint8(made)[: first + count - start].numpy()
+            yield _bytes(made)[: first + count - start]
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
         """Return the labels of images of these indices of a series, [N, width]: the given ones, the
@@ -227,7 +367,169 @@ class Run:
                 f"reach is {str(reach)[:40]}; it must be a number from -{FARTHEST} to {FARTHEST}, such as 2."
             )
         table = codes.traversal(self.latent(seed, 0), along, steps, reach)
-        return torch.cat([to_uint8(self.generate(z)) for z in table.split(MICROBATCH)]).numpy()
+        return np.concatenate([_bytes(self.generate(z)) for z in table.split(MICROBATCH)])
+
+    def walk(
+        self,
+        seeds: Sequence[int] = (0,),
+        *,
+        seconds: float = 8.0,
+        fps: int = 30,
+        cells: int = 1,
+        closed: bool = True,
+        truncate: float = 1.0,
+        labels: Mapping[str, str] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yield the frames of a walk through latents, uint8 [cells, H, W, C] each, for `media.clips`.
+
+        Args:
+            seeds: seeds of the images to pass through; one gives a circle through its image, at an
+                even speed.
+            seconds: length of the walk.
+            fps: frames a second.
+            cells: number of walks side by side; that of cell k passes through image k of each seed.
+            closed: True for a loop: the first frame follows the last.
+            truncate: share of the distance from the centre to keep: see `sample`.
+            labels: labels for a conditional generator, by field, for the whole walk.
+
+        Raises:
+            UserError: if the run does not generate from noise, or an argument is out of its range.
+
+        >>> frames = list(load("runs/faces").walk([1, 5, 9], seconds=12))    # doctest: +SKIP
+        """
+        from organza.latents.walks import walk
+
+        return walk(
+            self, seeds, seconds=seconds, fps=fps, cells=cells, closed=closed, truncate=truncate, labels=labels
+        )  # fmt: skip
+
+    def mix(
+        self,
+        coarse: Sequence[int],
+        fine: Sequence[int],
+        level: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> np.ndarray:
+        """Mix the levels of two latents: uint8 [coarse, fine, H, W, C], a row for each coarse seed.
+
+        Args:
+            coarse: seeds of the latents for the levels below `level`: layout and shapes.
+            fine: seeds of those for the others: in swift's generator, what modulates its layers.
+            level: first level of the fine latents, from 1; 1 by default.
+            labels: labels for a conditional generator, by field.
+
+        Raises:
+            UserError: if z enters the generator at one place only.
+        """
+        from organza.latents.walks import mixed
+
+        return mixed(self, coarse, fine, level, labels)
+
+    def directions(self, most: int = 6) -> tuple[Direction, ...]:
+        """Return the directions that this generator has: those kept in its folder (`keep_directions`,
+        `organza directions`) or else the axes of its Jacobian, which take a second.
+
+        Args:
+            most: largest number of axes.
+        """
+        from organza.latents import saved, search
+
+        return saved.load(self) or search.axes(self, most)
+
+    def find_directions(
+        self,
+        labelled: Labelled | None = None,
+        marked: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+        *,
+        most: int = 6,
+        samples: int = 4000,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Search:
+        """Find directions and try each on latents that took no part; those that do not hold are
+        refused with the reason.
+
+        Args:
+            labelled: images with attributes, as `latents.labelled.labelled` reads them from data
+                with a table.
+            marked: images that have something and images that have not, uint8 [N, H, W, C] each,
+                by name: {"smile": (smiling, others)}; generated or real, 8 of each at least.
+            most: largest number of axes of the Jacobian.
+            samples: number of generated images to learn from.
+            seed: random seed of their latents.
+            progress: function that takes (task, done, total).
+
+        Returns:
+            Search: its `directions` hold, those from marks and labels first; `refused` do not.
+
+        Raises:
+            UserError: if the run does not generate from noise, or too few images are marked.
+        """
+        from organza.latents.search import search
+
+        return search(self, labelled, marked, most=most, samples=samples, seed=seed, progress=progress)
+
+    def keep_directions(self, directions: Sequence[Direction]) -> Path:
+        """Write directions into directions.json of the folder, for `directions`, `edit` and
+        exports, and return its path.
+        """
+        from organza.latents import saved
+
+        return saved.save(self, directions)
+
+    def invert(
+        self,
+        pictures: np.ndarray,
+        *,
+        starts: int = 4,
+        steps: int = 200,
+        inner: bool = True,
+        labels: Mapping[str, str] | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Inversion:
+        """Find the latents whose images are nearest to images: `latents.inversion`.
+
+        Args:
+            pictures: uint8 [N, H, W, C] of the training size.
+            starts: number of starts for each image, the nearest of 256 random latents; E(x) is one
+                of them if the run has an encoder.
+            steps: steps of the optimiser, twice as many with `inner`.
+            inner: True to adapt the generator's levels too, for images that z alone does not reach.
+            labels: labels of the images, by field, for a conditional generator.
+            seed: random seed of the starts.
+            progress: function that takes (task, done, total), in steps.
+
+        Raises:
+            UserError: if the run does not generate from noise, or size or channels are different.
+        """
+        from organza.latents.inverting import invert
+
+        return invert(
+            self, pictures, starts=starts, steps=steps, inner=inner, labels=labels, seed=seed, progress=progress
+        )
+
+    def edit(
+        self,
+        what: Inversion | Tensor | int,
+        moves: Mapping[str, float],
+        directions: Sequence[Direction] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> np.ndarray:
+        """Move images along directions: uint8 [N, H, W, C].
+
+        Args:
+            what: an inversion, latents [N, z_dim], or the seed of an image.
+            moves: deviations by the name of the direction, or the beginning of it: {"hair": 2}.
+            directions: directions to choose from; `self.directions()` by default.
+            labels: labels for a conditional generator, by field; an inversion has its own.
+
+        Raises:
+            UserError: if there is no such direction, or more than one.
+        """
+        from organza.latents.inverting import edit
+
+        return edit(self, what, moves, self.directions() if directions is None else directions, labels)
 
     def latent(self, seed: int, index: int) -> Tensor:
         """Return the latent of image `index` of a series, [z_dim].
@@ -251,8 +553,7 @@ class Run:
         """
         if not hasattr(self.generator, "latent"):
             raise UserError(f"{self.path} translates images and generates none from noise.")
-        device = next(self.generator.parameters()).device
-        z = as_latents(z, tuple(self.latent(0, 0).shape), device, "latents")
+        z = as_latents(z, tuple(self.latent(0, 0).shape), self.device, "latents")
         width = getattr(self.generator, "labels", 0)
         if not width:
             if label is not None:
@@ -262,7 +563,7 @@ class Run:
             raise UserError(
                 f"The generator of {self.path} needs a label row for each latent, [N, {width}]: see label_rows."
             )
-        rows = as_latents(label, (width,), device, "labels")
+        rows = as_latents(label, (width,), self.device, "labels")
         if len(rows) != len(z):
             raise UserError(f"generate was given {len(z)} latents and {len(rows)} label rows; it needs equal numbers.")
         return self.generator(z, rows)
@@ -283,7 +584,7 @@ class Run:
     def reconstruct(self, pictures: np.ndarray) -> np.ndarray:
         """Reconstruct images through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
         encoder, generator = self.encoder, self.generator
-        return to_uint8(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct")).numpy()
+        return _bytes(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct"))
 
     def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> np.ndarray:
         """Interpolate linearly between the latents of two images: uint8 [steps, H, W, C].
@@ -296,7 +597,7 @@ class Run:
         steps = whole(steps, "steps", least=2)
         shape = (*self.shape[1:], self.channels)
         z = self.encode(np.stack([as_image(one, shape, "interpolate") for one in (first, last)]))
-        return to_uint8(self.generate(torch.lerp(z[:1], z[1:], torch.linspace(0, 1, steps)[:, None]))).numpy()
+        return _bytes(self.generate(torch.lerp(z[:1], z[1:], torch.linspace(0, 1, steps)[:, None])))
 
     @torch.no_grad()
     def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
@@ -324,8 +625,8 @@ class Run:
         for start in range(0, len(pictures), at_once):
             some = pictures[start : start + at_once]
             padded = np.concatenate([some, np.repeat(some[-1:], at_once - len(some), 0)])
-            made.append(to_uint8(network.translate(to_float(padded)))[: len(some)])
-        return torch.cat(made).numpy()
+            made.append(_bytes(network.translate(to_float(padded).to(self.device)))[: len(some)])
+        return np.concatenate(made)
 
     def require_room(self, height: int, width: int, to: str = "b") -> None:
         """Check that there is memory to translate an image before allocating any; images up to the
@@ -353,7 +654,7 @@ class Run:
             network = self.translator(to)
             hooks = [layer.register_forward_hook(look) for layer in network.modules() if not any(layer.children())]
             try:
-                x = torch.zeros(1, self.source_channels(to), self.height, self.width)
+                x = torch.zeros(1, self.source_channels(to), self.height, self.width, device=self.device)
                 ends = x.nbytes + network.translate(x).nbytes
             finally:
                 for hook in hooks:
@@ -432,7 +733,7 @@ class Run:
             raise UserError(
                 f"The discriminator of {self.path} judges images without labels; call judge without labels."
             )
-        rows = as_latents(rows, (width,), next(self.discriminator.parameters()).device, "labels")
+        rows = as_latents(rows, (width,), self.device, "labels")
         if len(rows) != len(pictures):
             raise UserError(
                 f"judge_labelled was given {len(pictures)} images and {len(rows)} label rows; it needs equal numbers."
@@ -441,13 +742,14 @@ class Run:
         for start in range(0, len(pictures), MICROBATCH):
             some = slice(start, start + MICROBATCH)
             with self._fitted():
-                found.append(self._authentic((rows[some],), to_float(pictures[some])))
-        return torch.cat(found).numpy()
+                found.append(self._authentic((rows[some],), to_float(pictures[some]).to(self.device)))
+        return torch.cat(found).cpu().numpy()
 
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
         coder = getattr(self.generator, "encoder", None)  # for codes that are not latents
         evidence = self.discriminator.evidence(x, lambda x: (coder or self.encoder)(x))  # type: ignore[operator]
-        return probability(self.discriminator(evidence, *row), self.saved.facts["neutral"])
+        logits = self.discriminator(evidence, *(part.to(self.device) for part in row))
+        return probability(logits, self.saved.facts["neutral"])
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
         """Run a network on images in batches of one size, so that each result does not depend on
@@ -459,8 +761,8 @@ class Run:
             some = pictures[start : start + MICROBATCH]
             padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
             with self._fitted():
-                found.append(network(to_float(padded))[: len(some)])
-        return torch.cat(found)
+                found.append(network(to_float(padded).to(self.device))[: len(some)])
+        return torch.cat(found).cpu()
 
     @contextmanager
     def _fitted(self) -> Iterator[None]:
@@ -497,7 +799,7 @@ class Run:
                 evidence = outline.evidence(picture, lambda x: _outline(coder or self.encoder)(x))  # type: ignore[operator]
                 outline(evidence, *(part.to("meta") for part in row))
                 return
-            self._authentic(row, torch.zeros(1, *self.shape))  # a single image is cheap
+            self._authentic(row, torch.zeros(1, *self.shape, device=self.device))  # a single image is cheap
 
     @cached_property
     def player(self) -> nn.Module:
@@ -525,10 +827,17 @@ class Run:
             network = checkpoint.fitting_network(part, self.saved.tensors[name], place)
         except Damaged as damage:
             raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with --checkpoint.") from damage
-        return channels_last(network).eval().requires_grad_(False)
+        return channels_last(network).eval().requires_grad_(False).to(self.device)
 
 
-def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = None) -> Run:
+def load(
+    path: str | Path,
+    which: str = "best",
+    recipe: Recipe | str | None = None,
+    *,
+    device: str | torch.device = AUTO,
+    modules: Sequence[str] = (),
+) -> Run:
     """Load a trained run.
 
     Loading runs no code that its files name: networks are organza's own, or from the modules of
@@ -540,6 +849,8 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
             such as 00012000.
         recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe;
             its modules are trusted.
+        device: auto (CUDA if there is any, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.
+        modules: names of further modules of your own that its networks are from; they are imported.
 
     Raises:
         UserError: if there is no run, no such checkpoint, no intact one, or its networks are from
@@ -547,7 +858,14 @@ def load(path: str | Path, which: str = "best", recipe: Recipe | str | None = No
     """
     require_path(path, "path")
     require_text(which, "which", "best")
-    own = modules_of(recipe)
+    chosen = device_of(device)
+    run = _opened(path, which, modules_of(recipe) | trusted(modules)).to(chosen)
+    for note in run.notes:
+        log.warning(note)
+    return run
+
+
+def _opened(path: str | Path, which: str, own: Collection[str]) -> Run:
     if ExportedFolder.is_at(path):
         return _exported(ExportedFolder(path), which, own)
     folder = RunFolder(path)
@@ -609,6 +927,21 @@ def _named(folder: RunFolder, which: str) -> str:
         return str(read_json(pointer, inside=folder.path)["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def _bytes(images: Tensor) -> np.ndarray:
+    """Return images as uint8 [N, ..., C] on the CPU."""
+    return to_uint8(images).cpu().numpy()
+
+
+def _require_output(output: str, shape: tuple[int, ...]) -> None:
+    """Check the kind of images to return. Raises UserError."""
+    if output not in (kinds := get_args(Output)):
+        raise UserError(
+            f"`output` is {str(output)[:40]!r}; it must be {', '.join(kinds)}.{nearest(str(output), kinds)}"
+        )
+    if output == "pil" and len(shape) == 4:
+        raise UserError("Pillow images are flat, and this run makes volumes; use `output='numpy'`.")
 
 
 def _outline(network: nn.Module) -> nn.Module:

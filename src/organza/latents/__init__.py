@@ -1,1 +1,1 @@
-"""Latents: directions in which images change."""
+"""Latents: their law, truncation, walks, levels, directions and inversion. Pure functions; `inference` applies them to runs."""

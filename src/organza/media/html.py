@@ -6,11 +6,16 @@ from base64 import b64encode
 from hashlib import sha256
 from html import escape
 
+import numpy as np
+
+from organza.media.images import grid, png
 from organza.untrusted import printable
 
 LONGEST = 2_000
 """Largest length of a text on a page, in characters: a stranger's file may hold millions."""
 NOTHING = "'none'"
+CELLS = 64
+"""Largest number of images in a grid of a notebook."""
 
 
 def html(value: object, most: int = LONGEST) -> str:
@@ -21,6 +26,17 @@ def html(value: object, most: int = LONGEST) -> str:
     """
     shown = str(value)
     return escape(printable(shown if len(shown) <= most else f"{shown[:most]}..."))
+
+
+def picture(images: np.ndarray) -> str:
+    """Return images as one grid in HTML, for a notebook.
+
+    Args:
+        images: uint8 [N, H, W, C]; the first 64 are shown.
+    """
+    content = b64encode(png(grid(images[:CELLS]))).decode()
+    style = "margin:6px 0;image-rendering:pixelated;max-width:100%"
+    return f"<img style='{style}' alt='samples' src='data:image/png;base64,{content}'>"
 
 
 def policy(style: str, script: str, *also: str) -> str:

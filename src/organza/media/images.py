@@ -80,9 +80,19 @@ def save_png(picture: np.ndarray, path: Path, made_by: Provenance | None = None)
     Raises:
         UserError: if it cannot be written.
     """
+    write_aside(path, png(picture, made_by))
+
+
+def png(picture: np.ndarray, made_by: Provenance | None = None) -> bytes:
+    """Return a uint8 [H, W, C] array as the bytes of a PNG file.
+
+    Args:
+        picture: image to encode.
+        made_by: provenance to record in the file, if any.
+    """
     content = io.BytesIO()
     to_image(picture).save(content, "png", pnginfo=made_by.png() if made_by else None)
-    write_aside(path, content.getvalue())
+    return content.getvalue()
 
 
 def write_aside(path: Path, content: bytes) -> None:

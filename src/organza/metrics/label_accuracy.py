@@ -10,6 +10,7 @@ not measure diversity: one perfect image of each class would suffice. Compare Ra
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from organza.errors import UserError
 from organza.metrics.kernels import Estimate
+from organza.progress import Progress
 from organza.seeding import permutation, seed_of
 
 SIDE = 32
@@ -99,20 +101,42 @@ class _Classifier(nn.Sequential):
 
 
 def _trained(pictures: np.ndarray, labels: np.ndarray, classes: int) -> nn.Module:
-    """Train a classifier on these images, deterministically. Leaves torch's random state unchanged."""
-    steps = min(STEPS, math.ceil(PASSES * len(pictures) / BATCH))
+    """Train a classifier on these images."""
+    wanted = torch.from_numpy(labels.astype(np.int64))
+    return fitted(pictures, classes, lambda logits, some: F.cross_entropy(logits, wanted[some]))
+
+
+def fitted(
+    pictures: np.ndarray,
+    outputs: int,
+    loss: Callable[[Tensor, np.ndarray], Tensor],
+    steps: int = STEPS,
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Train the classifier's network on images, deterministically. Leaves torch's random state unchanged.
+
+    Args:
+        pictures: uint8 [N, H, W, C].
+        outputs: number of outputs for each image.
+        loss: function from the outputs of some images, [n, outputs], and their positions to a scalar.
+        steps: largest number of steps.
+        progress: function that takes (task, done, total).
+    """
+    steps = min(steps, math.ceil(PASSES * len(pictures) / BATCH))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed_of("label accuracy"))
-        network = _Classifier(pictures.shape[3], classes).train()
+        network = _Classifier(pictures.shape[3], outputs).train()
         optimizer = torch.optim.Adam(network.parameters(), fused=True)
         rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
         for step in range(steps):
             some = _positions(step, len(pictures))
-            loss = F.cross_entropy(network(_planes(pictures[some])), torch.from_numpy(labels[some].astype(np.int64)))
+            value = loss(network(_planes(pictures[some])), some)
             optimizer.zero_grad()
-            loss.backward()
+            value.backward()
             optimizer.step()
             rate.step()
+            if progress and step % 20 == 19:
+                progress("learning the labels", step + 1, steps)
     return network.eval()
 
 
@@ -124,11 +148,15 @@ def _positions(step: int, length: int) -> np.ndarray:
     return np.array([shuffles[place // length][place % length] for place in places])
 
 
-@torch.no_grad()
 def _seen(network: nn.Module, pictures: np.ndarray) -> Tensor:
     """Return the predicted class of each image, int64 [N]."""
-    parts = [network(_planes(pictures[start : start + 256])).argmax(1) for start in range(0, len(pictures), 256)]
-    return torch.cat(parts)
+    return outputs_of(network, pictures).argmax(1)
+
+
+@torch.no_grad()
+def outputs_of(network: nn.Module, pictures: np.ndarray) -> Tensor:
+    """Return the outputs of a `fitted` network for images, [N, outputs]."""
+    return torch.cat([network(_planes(pictures[start : start + 256])) for start in range(0, len(pictures), 256)])
 
 
 def _planes(pictures: np.ndarray) -> Tensor:

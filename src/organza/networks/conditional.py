@@ -64,6 +64,10 @@ class Generator(layers.Generator):
     def prior(self) -> Prior:
         return shortened(self.backbone.prior, self.z_dim)
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return self.backbone.levels
+
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         return self.backbone(torch.cat([z, self.embedding(y)], 1))
 

@@ -49,6 +49,10 @@ class Generator(layers.Generator):
         stack += [nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = normal(nn.Sequential(*stack))
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return (self.layers[0],)
+
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None])
 

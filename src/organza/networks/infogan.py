@@ -148,6 +148,10 @@ class Generator(layers.Generator):
     def prior(self) -> Prior:
         return self.codes.prior
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return (self.layers[0],)
+
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)
 

@@ -10,6 +10,7 @@ the game costs a third (docs/lab-log.md, 51).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from organza.errors import UserError
-from organza.networks import layers, scales, skips
+from organza.networks import conditional, layers, scales, skips
 from organza.networks.colours import drawn, seen
 from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, no_norm, normal
@@ -43,7 +44,7 @@ def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
     Args:
         shape: shape of the images, (channels, height, width).
         code: maps of a code.
-        reduction: f, 2 or 4; 0 is `greatest_reduction`.
+        reduction: f, 2, 4 or 8; 0 is `greatest_reduction`.
 
     Raises:
         UserError: for another reduction, or if the images are too small or their sides cannot be halved often enough.
@@ -56,8 +57,8 @@ def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
         raise UserError(
             f"Images of {width}x{height} are too small for a latent GAN: each side must be at least {SHORTEST} pixels; take --recipe swift."
         )
-    if reduction not in (0, 2, 4):
-        raise UserError(f"generator.reduction is {reduction}; it must be 2 or 4, or 0 for the greatest that fits.")
+    if reduction not in (0, 2, 4, 8):
+        raise UserError(f"generator.reduction is {reduction}; it must be 2, 4 or 8, or 0 for what suits the images.")
     by = reduction or greatest_reduction(shape)
     if height % (2 * by) or width % (2 * by):
         raise UserError(
@@ -74,12 +75,13 @@ class Generator(layers.Generator):
         z_dim: size of the latent.
         width: feature maps at the codes' size, over f: so the inner layers are those of a generator of this width of whole images.
         code: maps of a code.
-        reduction: f, 2 or 4; 0 is `greatest_reduction`.
+        reduction: f, 2, 4 or 8; 0 is `greatest_reduction`.
         brush: feature maps of E at half the size; see `Encoder` and `Decoder`.
         loud: factor of the chromas that E sees: `colours.seen`.
         quiet: factor of the chromas that R draws: `colours.drawn`.
         range: function of `ranges` that makes the range of images for E and R from the number of channels.
         norm: the normalisation of codes before tanh, a function of their number of maps.
+        inner: builds the generator of codes from (shape, z_dim=..., width=...).
 
     Raises:
         UserError: for a code without maps, or a brush of less than 2; as `code_shape`.
@@ -102,6 +104,7 @@ class Generator(layers.Generator):
         quiet: float = 1.0,
         range: Callable[[int], Range] = tanh,
         norm: Norm = no_norm,
+        inner: Callable[..., layers.Generator] = skips.Generator,
     ):
         super().__init__()
         for name, value, least in (("code", code, 1), ("brush", brush, 2)):
@@ -109,17 +112,68 @@ class Generator(layers.Generator):
                 raise UserError(f"generator.{name} is {value}; it must be at least {least}.")
         self.z_dim = z_dim
         by = reduction or greatest_reduction(shape)
-        self.inner = skips.Generator(code_shape(shape, code, by), z_dim=z_dim, width=by * width)
+        self.inner = inner(code_shape(shape, code, by), z_dim=z_dim, width=by * width)
         self.encoder = Encoder(shape, code=code, reduction=by, width=brush, chroma=loud, range=range, norm=norm)
         self.decoder = Decoder(shape, code=code, reduction=by, width=brush, chroma=quiet, range=range)
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.decoder(self.inner(z))
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return self.inner.levels
+
+    def forward(self, z: Tensor, *known: Tensor) -> Tensor:
+        return self.decoder(self.inner(z, *known))
 
     def fit(self, images: Tensor) -> None:
         """Fit the ranges of E and R to images [N, channels, H, W]."""
         self.encoder.range.fit(images)
         self.decoder.range.fit(images)
+
+
+class Conditional(Generator):
+    """(z, y) -> q -> x: the generator of codes receives z and E y, as `conditional.Generator`; E and R know no labels.
+
+    Args:
+        shape: shape of the images, (channels, height, width).
+        labels: numbers in a row y.
+        embedding: numbers in E y.
+        z_dim, width, code, reduction, brush, loud, quiet, range, norm: settings of `Generator`.
+
+    >>> G = Conditional((3, 64, 64), labels=5)
+    >>> G(torch.randn(2, 100), torch.eye(5)[:2]).shape
+    torch.Size([2, 3, 64, 64])
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        labels: int,
+        embedding: int = 32,
+        z_dim: int = 100,
+        width: int = 8,
+        code: int = 8,
+        reduction: int = 0,
+        brush: int = 16,
+        loud: float = 1.0,
+        quiet: float = 1.0,
+        range: Callable[[int], Range] = tanh,
+        norm: Norm = no_norm,
+    ):
+        inner = partial(conditional.Generator, labels=labels, embedding=embedding, backbone=skips.Generator)
+        super().__init__(
+            shape,
+            z_dim=z_dim,
+            width=width,
+            code=code,
+            reduction=reduction,
+            brush=brush,
+            loud=loud,
+            quiet=quiet,
+            range=range,
+            norm=norm,
+            inner=inner,
+        )
+        self.labels = labels
 
 
 class Encoder(nn.Module):
@@ -129,7 +183,7 @@ class Encoder(nn.Module):
         shape: shape of the images, (channels, height, width).
         code: maps of a code.
         reduction: f, as for `Generator`.
-        width: feature maps at half the size; twice as many at a fourth.
+        width: feature maps at half the size; twice as many at a fourth, four times as many at an eighth.
         chroma: factor of the chromas that it sees: `colours.seen`.
         range: function of `ranges` that makes the range of images from the number of channels.
         norm: the normalisation of codes, a function of their number of maps. With `one_scale` no code can lie in tanh's flat
@@ -152,7 +206,9 @@ class Encoder(nn.Module):
     ):
         super().__init__()
         channels = shape[0]
-        maps = [width, 2 * width] if (reduction or greatest_reduction(shape)) == 4 else [2 * width]
+        maps = {2: [2 * width], 4: [width, 2 * width], 8: [width, 2 * width, 4 * width]}[
+            reduction or greatest_reduction(shape)
+        ]
         self.seen, self.range = seen(channels, chroma), range(channels)
         stack: list[nn.Module] = []
         for narrow, wide in pairwise([channels, *maps]):
@@ -172,7 +228,7 @@ class Decoder(nn.Module):
         shape: shape of the images, (channels, height, width).
         code: maps of a code.
         reduction: f, as for `Generator`.
-        width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one.
+        width: feature maps at a fourth of the size, halved; 3/2 of it at half the size, 3/4 at the full one, four times it at an eighth.
         chroma: factor of the chromas that it draws: `colours.drawn`.
         range: function of `ranges` that makes the range of images from the number of channels.
 
@@ -192,8 +248,11 @@ class Decoder(nn.Module):
     ):
         super().__init__()
         channels = shape[0]
-        quarter = (reduction or greatest_reduction(shape)) == 4
-        maps = [2 * width, width * 3 // 2, width * 3 // 4] if quarter else [2 * width, width * 3 // 4]
+        by = reduction or greatest_reduction(shape)
+        maps = [
+            *{2: [2 * width], 4: [2 * width, width * 3 // 2], 8: [4 * width, 2 * width, width * 3 // 2]}[by],
+            width * 3 // 4,
+        ]
         stack: list[nn.Module] = [_even(nn.Conv2d(code, maps[0], 3, padding=1)), Residual(maps[0])]
         for wide, narrow in pairwise(maps):
             stack += [nn.ReLU(True), _even(Doubling(wide, narrow))]
@@ -241,6 +300,35 @@ class Discriminator(scales.Discriminator):
     def __init__(self, shape: Shape, *, width: int = 8, code: int = 8, reduction: int = 0, norm: Norm = no_norm):
         by = reduction or greatest_reduction(shape)
         super().__init__(code_shape(shape, code, by), width=by * width, norm=norm)
+
+    def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        return encode(x)
+
+
+class Projection(scales.Projection):
+    """D with labels: (q, y) -> two logits, `scales.Projection` on codes.
+
+    Args:
+        shape: shape of the images, (channels, height, width).
+        labels: numbers in a row y.
+        width, code, reduction, norm: settings of `Discriminator`.
+
+    >>> Projection((3, 64, 64), labels=5, width=8)(torch.zeros(2, 8, 16, 16), torch.eye(5)[:2]).shape
+    torch.Size([2, 2])
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        labels: int,
+        width: int = 8,
+        code: int = 8,
+        reduction: int = 0,
+        norm: Norm = no_norm,
+    ):
+        by = reduction or greatest_reduction(shape)
+        super().__init__(code_shape(shape, code, by), labels=labels, width=by * width, norm=norm)
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         return encode(x)

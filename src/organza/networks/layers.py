@@ -35,6 +35,13 @@ class Generator(nn.Module):
         """The law of `latent`, for programs that draw latents of their own."""
         return (Normal(self.z_dim),)
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        """The parts that z enters at, from the coarse to the fine, whose outputs later layers read: see `latents.levels`. Defaults
+        to none.
+        """
+        return ()
+
 
 class Translator(nn.Module):
     """Base of translators: data [N, C, H, W] in [-1, 1] to other data of the same height and width;
@@ -172,6 +179,7 @@ class OneScale(nn.Module):
         self.register_buffer("variance", torch.ones(()))
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
+        """Standardise features h, [N, maps, H, W]: by the batch in training, by the running moments otherwise."""
         mean, variance = self.mean, self.variance
         if self.training:
             mean = self.world.sum(h.mean((0, 2, 3), keepdim=True))

@@ -53,5 +53,9 @@ class Generator(layers.Generator):
         stack += [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(maps[-1], channels, 5, padding=2), nn.Tanh()]
         self.layers = normal(nn.Sequential(*stack))
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return (self.layers[0],)
+
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None])

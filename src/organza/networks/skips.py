@@ -69,6 +69,10 @@ class Generator(layers.Generator):
             normal(layer)
         self.drawn = drawn(channels, chroma)
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return (self.first, *(doubling.modulation for doubling in self.doublings))  # type: ignore[return-value]
+
     def forward(self, z: Tensor) -> Tensor:
         w = F.relu(self.mapping(z))
         h = self.first(z[:, :, None, None])

@@ -94,7 +94,9 @@ def synchronise(game: nn.Module, world: World) -> None:
 
 def _like(layer: _BatchNorm) -> SynchronisedBatchNorm:
     """Return the synchronised form of a batch norm, with its own weights and buffers."""
-    other = SynchronisedBatchNorm(layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
+    other = SynchronisedBatchNorm(
+        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats
+    )
     other.weight, other.bias = layer.weight, layer.bias
     for name, value in layer.named_buffers(recurse=False):
         setattr(other, name, value)

@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError

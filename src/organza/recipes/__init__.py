@@ -7,7 +7,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 from organza.config import encode, own_modules, walk
@@ -25,6 +26,30 @@ def names() -> list[str]:
     True
     """
     return list(everything())
+
+
+def list_recipes() -> list[str]:
+    """Return the names of organza's recipes, those that were trained and measured here first.
+
+    >>> "dcgan" in list_recipes()
+    True
+    """
+    return names()
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return a recipe by its name, as a value to change with `dataclasses.replace`: see `get`.
+
+    Args:
+        name: name, as in `list_recipes`, or my_module:my_recipe.
+
+    Raises:
+        UserError: if the name is unknown (names the nearest).
+
+    >>> get_recipe("dcgan").batch
+    128
+    """
+    return get(name)
 
 
 def current(name: str) -> str:
@@ -72,6 +97,22 @@ def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
     return named | own_modules(encode(get(recipe) if isinstance(recipe, str) else recipe))
 
 
+def trusted(modules: Iterable[str]) -> frozenset[str]:
+    """Import modules of the user's own, and return their names: a run's files may name their values.
+
+    Args:
+        modules: names of modules, in the current folder or among the installed packages.
+
+    Raises:
+        UserError: if there is no such module.
+    """
+    if isinstance(modules, str):
+        modules = [modules]
+    for name in (modules := list(modules)):
+        user_module(name, "`import`")
+    return frozenset(modules)
+
+
 def everything() -> dict[str, Callable[[], Recipe]]:
     """Return every recipe of organza by its name: the functions of `organza.recipes` that return
     one.
@@ -108,17 +149,9 @@ def imported(name: str, option: str) -> Callable[..., Any]:
             arguments.
     """
     module_name, _, function = name.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), function)):
+    if not function.isidentifier():
         raise UserError(f"{option} {name} is not of the form my_module:my_function.")
-    sys.path.insert(0, "")  # find modules in the current directory, like `python -m`
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{option} {name}: there is no module {error.name} here or among the installed packages."
-        ) from None
-    finally:
-        sys.path.pop(0)
+    module = user_module(module_name, f"{option} {name}")
     if not hasattr(module, function):
         raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
     if not callable(found := getattr(module, function)):
@@ -132,3 +165,24 @@ def imported(name: str, option: str) -> Callable[..., Any]:
             f"{option} {name} needs arguments ({error}); it must be a function without required ones."
         ) from None
     return found
+
+
+def user_module(name: str, option: str) -> ModuleType:
+    """Import a module of the user's.
+
+    Args:
+        name: name of the module.
+        option: argument that names it, for errors.
+
+    Raises:
+        UserError: if there is no such module.
+    """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UserError(f"{option} is not of the form my_module{':my_function' * (':' in option)}.")
+    sys.path.insert(0, "")  # find modules in the current directory, like `python -m`
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{option}: there is no module {error.name} here or among the installed packages.") from None
+    finally:
+        sys.path.pop(0)

@@ -13,7 +13,7 @@ from organza.games.latent import LatentGAN
 from organza.games.unconditional import Unconditional
 from organza.losses import relativistic
 from organza.networks import latent as latent_networks
-from organza.networks import scales, skips
+from organza.networks import r3, scales, skips
 from organza.networks.layers import one_scale
 from organza.networks.ranges import standard
 from organza.optimizers import Adam
@@ -27,6 +27,9 @@ fine lines."""
 
 STRICTER = Cosine(3.0, 0.3, end=0.7)
 """The same for codes, which have a sixth of the numbers (docs/lab-log.md, 51)."""
+
+BURN_IN = Cosine(2.0, 0.2, end=0.2)
+"""The same as R3GAN has it for faces at 64x64: Huang et al. 2024, arXiv:2501.05441, table of settings."""
 
 QUIET, LOUD = 0.35, 2.5
 """Factors of the chromas in G's output and in D's input, which give plain colours sooner
@@ -102,6 +105,46 @@ def latent() -> Recipe:
         penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
         augment=None,
         generator_warmup=8_000,
+    )
+
+
+def rates_of_r3(width: int) -> Adam:
+    """Return Adam with a rate that falls fourfold, in inverse proportion to the width over f: 2e-4 for 192.
+
+    2e-4 falling to 5e-5 (0, 0.99): Huang et al. 2024, arXiv:2501.05441, table of settings; in proportion to 1/width, 2e-4 at 768 maps:
+    arXiv:2509.24935.
+    """
+    rate = 2e-4 * 192 / width
+    return Adam(Cosine(rate, rate / 4), 0.0, 0.99)
+
+
+def latent_wide() -> Recipe:
+    """Return the latent GAN for GPUs: players of 15 million weights each on the codes, large batches."""
+    return replace(
+        latent(),
+        name="latent-wide",
+        source="latent, whose players are those of R3GAN (Huang et al. 2024, arXiv:2501.05441) at width 768 on codes of 16x16, with "
+        "their settings for faces at 64x64: batch 256, Adam 2e-4 falling to 5e-5 (0, 0.99), penalties 2 falling to 0.2 over the first "
+        "fifth, averages of up to 500,000 images; an autoencoder of four times latent's width.",
+        expect="made for a GPU and not trained on one yet: neither its speed nor its images were seen. On a CPU a batch takes minutes.",
+        generator=Partial(
+            latent_networks.Generator,
+            z_dim=64,
+            width=192,
+            brush=64,
+            loud=1.5,
+            quiet=0.5,
+            range=standard,
+            norm=one_scale,
+            inner=r3.Generator,
+        ),
+        discriminator=Partial(r3.OfCodes, width=192),
+        penalties=(Penalty(r1_finite, weight=BURN_IN), Penalty(r2_finite, weight=BURN_IN)),
+        generator_optimizer=rates_of_r3(192),
+        discriminator_optimizer=rates_of_r3(192),
+        batch=256,
+        generator_warmup=320_000,
+        average=500_000,
     )
 
 

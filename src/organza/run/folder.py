@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
-from organza.media.images import save_png
-from organza.media.provenance import Provenance
 from organza.run.forms import duration, named, natural, positive, require_form, sides
 from organza.run.lock import Held, locked
 from organza.run.unsupported import refusal
@@ -30,9 +28,6 @@ from organza.untrusted import (
     require_few,
     require_inside,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
 
 RECIPE_BYTES = 2**24
 """Largest recipe.json in bytes: with a table of labels of 100,000 classes it has half of it."""
@@ -230,13 +225,6 @@ class RunFolder:
         except OSError as error:
             raise UserError(cannot_write(file, error)) from error
 
-    def draw(self, name: str, pixels: np.ndarray, made_by: Provenance | None = None) -> Path:
-        """Write an image, uint8 [H, W, C], among the samples, and return its path."""
-        self.require_there()
-        path = self.samples / name
-        save_png(pixels, path, made_by)
-        return path
-
     def event(self, name: str, text: str, /, **facts: Any) -> None:
         """Append an event to events.jsonl. Its time is for people; nothing is ordered by it."""
         self.append(self.events, {"event": name, "text": text, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts})
@@ -329,10 +317,6 @@ class Unwritten(RunFolder):
 
     def rewind(self, images: int) -> None:
         """Leave the lines to rank 0."""
-
-    def draw(self, name: str, pixels: np.ndarray, made_by: Provenance | None = None) -> Path:
-        """Leave the image to rank 0, and return its path."""
-        return self.samples / name
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -8,7 +8,6 @@ depends on the machine.
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from organza.errors import UserError, nearest
+from organza.inference.device import AUTO as AUTO
+from organza.inference.device import device_of
 from organza.version import __version__
 
 R = TypeVar("R")
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,9 @@ def choose(asked: str = AUTO, local_rank: int | None = None) -> Accelerator:
     >>> str(choose("cpu").device)
     'cpu'
     """
-    device = torch.device(_best() if asked == AUTO else _present(asked))
+    device = device_of(asked)
     if local_rank is not None and device.type == "cuda" and asked in (AUTO, "cuda"):
-        device = torch.device(_present(f"cuda:{local_rank}", "one GPU for each process"))
+        device = device_of(f"cuda:{local_rank}")  # one GPU for each process
     return Accelerator(device, torch.bfloat16 if halves(device) else torch.float32)
 
 
@@ -143,29 +141,6 @@ def halves(device: torch.device) -> bool:
         return False
     capable = torch.cuda.get_device_capability(device)[0] >= 8
     return capable and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def _devices() -> list[str]:
-    """Return the device names available here, the best first."""
-    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    return [*cuda, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
-
-
-def _best() -> str:
-    return _devices()[0]
-
-
-def _present(asked: str, remedy: str = "leave --device out to use the best available") -> str:
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
-        names = [AUTO, "cpu", "cuda", "cuda:1", "mps"]
-        raise UserError(f"--device must be auto, cpu, cuda, cuda:1 or mps, not {asked}.{nearest(asked, names)}")
-    here = _devices()
-    name = "cuda:0" if asked == "cuda" else asked
-    if name not in here:
-        if name.startswith("cuda") and not torch.cuda.is_available():
-            remedy += ", or install a torch that is built for your GPU"
-        raise UserError(f"--device {asked}: torch {torch.__version__} finds {', '.join(here)} here; {remedy}.")
-    return name
 
 
 def versions(accelerator: Accelerator = CPU, processes: int = 1) -> dict[str, Any]:

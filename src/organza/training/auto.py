@@ -17,11 +17,12 @@ from organza.data.detail import detail
 from organza.data.source import Source
 from organza.distributed.world import ALONE, World
 from organza.networks.latent import greatest_reduction
+from organza.optimizers import Adam
 from organza.recipe import Recipe
 from organza.recipes import current
 from organza.recipes.classic import dcgan_r1
-from organza.recipes.conditional import cgan_swift
-from organza.recipes.swift import falling, few_shot, latent, swift
+from organza.recipes.conditional import cgan_latent, cgan_swift
+from organza.recipes.swift import falling, few_shot, latent, latent_wide, rates_of_r3, swift
 from organza.schedule import Cosine
 from organza.training.feasibility import feasible
 from organza.training.plan import Budget
@@ -32,6 +33,8 @@ WIDTHS = {12: 0, 16: 3_000, 24: 10_000, 32: 40_000, 48: 120_000, 64: 400_000}
 beyond, a guess."""
 ON_CODES = {8: 0, 16: 8_000, 24: 12_000, 32: 40_000, 48: 120_000, 64: 400_000}
 """Least number of turns for `latent`, whose players are smaller at one width: docs/lab-log.md, 51."""
+ON_GPU = {48: 0, 96: 20_000, 192: 60_000}
+"""Least number of turns for `latent-wide`: a guess, no GPU was at hand."""
 ENOUGH = 2_000
 """Number of images below which `few_shot` replaces `swift`. `latent` needs no such help:
 docs/lab-log.md, 53."""
@@ -39,7 +42,10 @@ PASSES = 5
 """Number of passes over the images after which D begins to memorise them: docs/lab-log.md, 18."""
 REHEARSAL, LONGEST = 0.05, 20_000
 """Share of a run's images for the autoencoder warm-up of `latent`, and the number that is enough for
-it: docs/lab-log.md, 59."""
+it in batches of 16: docs/lab-log.md, 59."""
+EIGHTH = 128
+"""Least number of pixels of the shorter side for codes of an eighth of it in `latent-wide`: 16x16 places are enough for 256x256,
+arXiv:2509.24935."""
 KEPT, LOST = 0.35, (0.2, 0.6)
 """Limits of `data.detail` for codes of half the size instead of a quarter: largest share of contrast
 kept at a quarter, least and largest share lost. They separate pixel art, nebulae and photographs
@@ -59,7 +65,11 @@ class Choice(NamedTuple):
 
 
 def recipe_for(
-    source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float], world: World = ALONE
+    source: Source,
+    budget: Budget,
+    speed: Callable[[Recipe, Batches], float],
+    gpu: bool = False,
+    world: World = ALONE,
 ) -> Choice:
     """Return the recipe for the images of a source.
 
@@ -67,18 +77,23 @@ def recipe_for(
         source: data; a conditional recipe is chosen if it names labels.
         budget: budget of the run.
         speed: function that measures a recipe's images a second on this machine.
+        gpu: True if the run has a CUDA device, whose speed thin networks cannot use.
         world: ranks that share the batches.
 
     Raises:
         UserError: whatever opening the data raises; see `feasible`.
     """
-    plain = swift() if source.labels is None else cgan_swift()
+    plain, on_codes = (swift(), latent()) if source.labels is None else (cgan_swift(), cgan_latent())
     data = world.after_first(lambda: plain.data(source))
     images, (channels, height, across) = len(data.parts.train), data.shape
     few = fine = False
-    if source.labels is None and greatest_reduction(data.shape) == 4:
-        plain, fine = latent(), finely_drawn(data)
-        if fine:
+    if greatest_reduction(data.shape) == 4:
+        if gpu and source.labels is None:
+            on_codes = latent_wide()
+        plain, fine = on_codes, finely_drawn(data)
+        if on_codes.name == "latent-wide" and min(height, across) >= EIGHTH and not (height % 16 or across % 16):
+            plain = replace(plain, generator=plain.generator.given(reduction=8))
+        elif fine:
             plain = replace(plain, generator=plain.generator.given(reduction=2, code=4))
     elif few := source.labels is None and images < ENOUGH:
         plain = few_shot()
@@ -97,7 +112,8 @@ def recipe_for(
     why = f", since fewer than {ENOUGH:,} are soon memorised" if few else ""
     then = "what D sees is changed at random" if often else "too seldom for D to memorise it"
     if plain.generator_warmup:
-        plain = replace(plain, generator_warmup=min(LONGEST, round(REHEARSAL * count) * plain.batch))
+        longest = LONGEST * plain.batch // latent().batch
+        plain = replace(plain, generator_warmup=min(longest, round(REHEARSAL * count) * plain.batch))
         then = f"the first {plain.generator_warmup:,} images are for the autoencoder alone"
     return Choice(
         sized(plain, width),
@@ -125,8 +141,12 @@ def fallback_for(recipe: Recipe, data: Batches) -> Recipe | None:
     """Return the recipe to try if one that was chosen here fails on the data, not because of its
     learning rates; or None.
 
-    The latent GAN gives way to a game on images, and that to the oldest networks with a penalty.
+    The latent GAN gives way to a game on images, and that, without labels, to the oldest networks with a penalty.
     """
+    if recipe.name == "latent-wide":
+        return sized(latent(), max(ON_CODES))
+    if recipe.name == "cgan-latent":
+        return sized(cgan_swift(), min(WIDTHS))
     if current(recipe.name) == "latent":
         plain = few_shot() if len(data.parts.train) < ENOUGH else swift()
         return sized(plain, min(WIDTHS))
@@ -141,7 +161,7 @@ def changed(plain: Recipe) -> Recipe:
 def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]:
     """Return the largest width that gets enough turns, and their number. Widths are tried upwards."""
     chosen, count = 0, 0.0
-    for width, least in (ON_CODES if plain.generator_warmup else WIDTHS).items():
+    for width, least in _widths(plain).items():
         found = turns(sized(plain, width))
         if chosen and found < least:
             break
@@ -151,10 +171,21 @@ def widest(plain: Recipe, turns: Callable[[Recipe], float]) -> tuple[int, float]
 
 def sized(plain: Recipe, width: int) -> Recipe:
     """Return the recipe with players of this width, and the learning rate for it."""
+    rates = _rates(plain)(width)
     return replace(
         plain,
         generator=plain.generator.given(width=width),
         discriminator=plain.discriminator.given(width=width),
-        generator_optimizer=falling(width),
-        discriminator_optimizer=falling(width),
+        generator_optimizer=rates,
+        discriminator_optimizer=rates,
     )
+
+
+def _widths(plain: Recipe) -> dict[int, int]:
+    if plain.name == "latent-wide":
+        return ON_GPU
+    return ON_CODES if plain.generator_warmup else WIDTHS
+
+
+def _rates(plain: Recipe) -> Callable[[int], Adam]:
+    return rates_of_r3 if plain.name == "latent-wide" else falling

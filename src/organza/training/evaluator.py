@@ -66,9 +66,7 @@ class Evaluator:
         found = damage(self.extractor, real, self.features, data.reference_key, data.directory.parent)
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
-    def scores(
-        self, made: Tensor, target: Tensor | None = None, features: Tensor | None = None
-    ) -> dict[str, Estimate]:
+    def scores(self, made: Tensor, target: Tensor | None = None, features: Tensor | None = None) -> dict[str, Estimate]:
         """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real
         ones, and their variety.
 

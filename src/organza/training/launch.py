@@ -4,12 +4,14 @@ does not fit.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -17,10 +19,13 @@ from organza import overrides, recipes
 from organza.config import encode
 from organza.data.batches import Batches
 from organza.data.difference import difference
+from organza.data.given import Data
 from organza.data.location import asked_of, remember, shared_name
 from organza.data.source import Source
 from organza.disk import require_room
-from organza.distributed.launched import joined, local_rank, restarted
+from organza.display.console import preparing
+from organza.display.live import followed
+from organza.distributed.launched import joined, local_rank, restarted, speaks
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError, nearest, told
 from organza.inference.load import Run, load
@@ -31,11 +36,12 @@ from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.report.at_end import reported
 from organza.run import checkpoint
-from organza.run.events import Begun, Busy, Event, Stopped, Warned
+from organza.run.events import NAMES, Begun, Busy, Evaluated, Event, Stopped, Warned
 from organza.run.folder import RunFolder, Unwritten
 from organza.run.forms import positive
+from organza.stop import Rule
 from organza.training import auto, fine_tune, snapshot
-from organza.training.accelerator import CPU, Accelerator, choose, versions
+from organza.training.accelerator import AUTO, CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
 from organza.training.evaluator import Evaluator
 from organza.training.feasibility import CANNOT, feasible, require_size
@@ -43,10 +49,12 @@ from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
 from organza.training.resume import already_ended, go_on, recorded_in, require_same
 from organza.training.rollback import Treatment
+from organza.training.signals import Interrupted
 from organza.training.speed import Pace, costs, faster, fewest, measure, rates, threaded, trial
 from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 
+log = logging.getLogger("organza")
 DEFAULT_BUDGET = "20m"
 OURS = (
     "organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation", "organza.distributed",
@@ -56,31 +64,118 @@ FEW = 500  # images; a generator trained on fewer mostly repeats them
 
 
 def train(
-    data: str | Path, run: str | Path | None = None, show: Callable[[Event], None] | None = None, **request: Any
+    data: Data,
+    run: str | Path | None = None,
+    *,
+    recipe: str | Recipe | None = None,
+    budget: str | None = None,
+    settings: Sequence[str] = (),
+    size: str | int | None = None,
+    channels: int | None = None,
+    labels: str | None = None,
+    seed: int | None = None,
+    stop: Sequence[Rule] | None = None,
+    evaluate: bool = True,
+    device: str = AUTO,
+    report: bool = True,
+    on_collapse: Literal["rollback", "stop", "continue"] = "rollback",
+    metadata: bool = True,
+    pages: Literal["first", "all"] | None = None,
+    follow_links: bool | None = None,
+    start: str | Path | None = None,
+    progress: bool = True,
+    on_event: Callable[[Event], object] | None = None,
 ) -> Run:
-    """Train a generator on a folder of images, or resume the run, and return it.
+    """Train a generator on images, or resume the run, and return it. None is the value of the run
+    so far, else the default.
 
     Args:
-        data: folder, zip or array file of images.
-        run: run folder; runs/<name of the data> by default.
-        show: callback that receives each event; nothing is displayed by default.
-        request: other fields of `TrainArgs`: recipe, budget, settings, size, channels, labels,
-            seed, stop, evaluate, device and more.
+        data: folder, zip or array file of images; or the images themselves: an array or tensor
+            [N, H, W], [N, H, W, C] or [N, C, H, W], a list of Pillow images, or a torch Dataset of
+            images or of (image, label).
+        run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that
+            belongs to other data.
+        recipe: name of a recipe (see `list_recipes`), or a `Recipe`; None or "auto" chooses one by
+            the data, the budget and the machine.
+        budget: time (10m), images (500kimg) or passes (20epochs); 20m by default.
+        settings: field=value changes to the recipe, such as "batch=32".
+        size: pixels, 64 or "96x64", width x height.
+        channels: 1, 3 or 4.
+        labels: columns of labels.csv, or a label table: see `Source`.
+        seed: random seed; 0 by default.
+        stop: rules that may end the run before its budget, from `organza.stop`; () for none; None
+            uses the recipe's.
+        evaluate: True to evaluate the samples during training.
+        device: auto, cpu, cuda, cuda:1 or mps; a run may resume on another one.
+        report: True to write report.html at the end.
+        on_collapse: action on mode collapse or divergence: "rollback" (to the last good checkpoint
+            with half the learning rate, then with another recipe if auto chose this one), "stop"
+            or "continue".
+        metadata: True to mark the files of sample grids as synthetic.
+        pages: "first" to use the first page or frame of a file as an image, "all" to use each.
+        follow_links: True to follow links in the data folder that lead outside of it.
+        start: run or exported folder whose weights a new run starts with.
+        progress: True to show progress, in a terminal or a notebook; False for silence.
+        on_event: callback for each event of `organza.run.events`.
 
     Raises:
         UserError: for any mistake that the user can fix.
+        KeyboardInterrupt: if the run was asked to stop, by Ctrl-C for example; it is saved, and the
+            same call resumes it.
 
     >>> run = train("photos", budget="10m")    # doctest: +SKIP
     """
-    asked = TrainArgs(data, run, **request)
-    for event in train_events(asked):
-        if show:
-            show(event)
-    return load(asked.folder.path, recipe=asked.recipe)
+    asked = TrainArgs(
+        data, run, recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report,
+        on_collapse, metadata, pages, follow_links, start,
+    )  # fmt: skip
+    last: Event | None = None
+    for last in _shown(asked) if progress and speaks() else train_events(asked):
+        if on_event:
+            on_event(last)
+    if isinstance(last, Stopped) and last.kind in NAMES:
+        raise Interrupted(last.kind)
+    return load(asked.folder.path, recipe=asked.recipe, device=device)
+
+
+def _shown(asked: TrainArgs) -> Iterator[Event]:
+    """Yield the events of a run, displaying them."""
+    with preparing() as told:
+        events = train_events(asked, told)
+        first = next(events)
+    yield from followed(chain([first], events))
 
 
 def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator[Event]:
-    """Yield the events of a run from its preparation to its end. The run is locked in the meantime."""
+    """Yield the events of a run from its preparation to its end. The run is locked in the meantime.
+
+    Each is also logged by the logger "organza": notes as warnings; the beginning, evaluations and
+    the end as information.
+
+    Args:
+        asked: arguments of the run.
+        progress: callback (task, done, total) for work before training.
+
+    Raises:
+        UserError: for any mistake that the user can fix.
+        RankFailed: if another process of the run fails.
+    """
+    for event in _joined(asked, progress):
+        if isinstance(event, Warned):
+            log.warning(event.text)
+        elif isinstance(event, Begun):
+            log.info("; ".join(event.lines))
+        elif isinstance(event, Evaluated):
+            log.info(
+                "distance %.4f ± %.4f at %d images seen", event.check.distance, event.check.error, event.check.images
+            )
+        elif isinstance(event, Stopped):
+            log.info("stopped at %d images seen: %s", event.images, event.reason)
+        yield event
+
+
+def _joined(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
+    """Yield the events of a run that the ranks of this program share."""
     Budget.parse(asked.budget or DEFAULT_BUDGET)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
@@ -133,7 +228,7 @@ def _events(asked: TrainArgs, world: World, progress: Progress | None) -> Iterat
             folder.write(
                 _content(asked, recipe, data, plan, accelerator, world) | {"chosen": reasons} | fine_tune.noted(start)
             )
-        world.decide(lambda: remember(folder.path, asked.data))
+        world.decide(lambda: remember(folder.path, asked.place))
         state = TrainState(recipe, data, plan, data.seed, accelerator, world)
         chosen = reasons or (before or {}).get("chosen")  # a recipe that the user named is never replaced
         fallback = _fallback(recipe, data, accelerator, world) if chosen else None
@@ -175,7 +270,12 @@ def require_shares(recipe: Recipe, world: World) -> None:
 
 
 def _threads(
-    asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, accelerator: Accelerator, world: World
+    asked: TrainArgs,
+    before: dict[str, Any] | None,
+    recipe: Recipe,
+    data: Batches,
+    accelerator: Accelerator,
+    world: World,
 ) -> int:
     """Return the run's own number of threads, as others round differently; for a new run with a
     time budget, the measured best. Several ranks have those that their launcher gave them.
@@ -235,9 +335,10 @@ def resolve(
     elif before:
         choice = Choice(recorded_in(folder, before, recipes.modules_of(asked.recipe)), ())
     else:
-        source = Source.remembered(asked.data, asked.wishes(), progress)
+        source = Source.remembered(asked.place, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, Pace(accelerator, world), world)
+        gpu = accelerator.device.type == "cuda"
+        choice = recipe_for(source, budget, Pace(accelerator, world), gpu, world)
     recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
         require_same(folder, before, recipe)
@@ -263,12 +364,12 @@ def open_data(
                 raise UserError(
                     f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with --run."
                 )
-        own = asked_of(before, asked.folder.path, asked.data) if wishes["labels"] is None else before["asked"]
+        own = asked_of(before, asked.folder.path, asked.place) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
-    data = recipe.data(Source.remembered(asked.data, wishes, progress))
+    data = recipe.data(Source.remembered(asked.place, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
-            f"{asked.data} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
+            f"{asked.place} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
             f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another --run."
         )
     return data
@@ -324,7 +425,7 @@ def _content(
         "format": checkpoint.FORMAT,
         "recipe": encode(recipe),
         "players": {"generator": encode(generator), "discriminator": encode(discriminator)},
-        "data": {"source": shared_name(asked.data), **data.facts()},
+        "data": {"source": shared_name(asked.place), **data.facts()},
         "asked": replace(
             asked,
             size=asked.size or f"{width}x{height}",

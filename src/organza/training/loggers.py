@@ -2,7 +2,7 @@
 imported on demand.
 
 >>> import organza
->>> organza.train("photos", "runs/photos", show=tensorboard("runs/photos"))    # doctest: +SKIP
+>>> organza.train("photos", "runs/photos", on_event=tensorboard("runs/photos"))    # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 from organza import recipes
 from organza.config.arguments import require_path, require_text, whole
 from organza.data.described import from_anywhere
+from organza.data.given import Data, is_path, place_of
 from organza.data.size import parse_size
 from organza.data.source import WISHES
 from organza.inference.load import SEEDS
@@ -31,7 +32,10 @@ class TrainArgs:
     run in the folder, else the default.
 
     Args:
-        data: folder, zip or array file of images.
+        data: folder, zip or array file of images; or the images themselves: an array or tensor
+            [N, H, W], [N, H, W, C] or [N, C, H, W], a list of Pillow images, or a torch Dataset of
+            images or of (image, label). These are copied to the cache, where the run finds them
+            again.
         run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that
             belongs to other data.
         recipe: name of a recipe, or a Recipe; None or "auto" chooses one by the data, the budget
@@ -56,7 +60,7 @@ class TrainArgs:
         start: run or exported folder whose weights a new run starts with; recipe, size and channels default to its own.
     """
 
-    data: str | Path
+    data: Data
     run: str | Path | None = None
     recipe: str | Recipe | None = None
     budget: str | None = None
@@ -76,7 +80,7 @@ class TrainArgs:
     start: str | Path | None = None
 
     def __post_init__(self) -> None:
-        require_path(self.data, "data")
+        object.__setattr__(self, "data", place_of(self.data))
         if self.run is not None:
             require_path(self.run, "run")
         if self.start is not None:
@@ -88,12 +92,18 @@ class TrainArgs:
         if self.seed is not None:
             object.__setattr__(self, "seed", whole(self.seed, "seed", most=SEEDS))
 
+    @property
+    def place(self) -> str | Path:
+        """Path of the data."""
+        assert is_path(self.data)  # since the initialisation
+        return self.data if isinstance(self.data, str) else Path(self.data)
+
     @cached_property
     def chosen(self) -> DefaultRun:
         """Run folder, with a note if its name differs from the data's. Determined once, before
         anything is written.
         """
-        return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.data)
+        return DefaultRun(RunFolder(self.run)) if self.run is not None else default_run(self.place)
 
     @property
     def folder(self) -> RunFolder:

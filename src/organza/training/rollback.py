@@ -173,7 +173,9 @@ def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: floa
         why: reason in words.
     """
     seconds, at, plan = state.seconds, state.images, state.plan
-    if state.world.leads and folder.checkpoints.is_dir():  # first of all: a run killed after this restarts, fails again and returns here
+    if (
+        state.world.leads and folder.checkpoints.is_dir()
+    ):  # first of all: a run killed after this restarts, fails again and returns here
         aside = folder.path / f"checkpoints-{safe_name(state.recipe.name)}"
         remove_tree(aside)
         rename(folder.checkpoints, aside)

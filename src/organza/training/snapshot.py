@@ -53,6 +53,7 @@ def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
     needed = fields[: measured + 1]
 
     def form(value: Any) -> bool:
+        """Return True if a value is a list of such rows."""
         try:
             rows = [named(row, fields) for row in value]
         except (TypeError, ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from organza.game import NonFinite
-from organza.media.images import grid
+from organza.media.images import grid, save_png
 from organza.metrics.kernels import Estimate
 from organza.run import checkpoint
 from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
@@ -69,7 +70,7 @@ class Trainer:
         begun = time.perf_counter() - state.seconds
         with self.wish.heard():
             if state.images == 0:
-                self.folder.draw("real.png", grid(gallery(state, real=True), state.data.columns))
+                self._draw("real.png", gallery(state, real=True))
                 yield from self._sample()
             self._set_clock(begun)
             reason = self._ended() if state.images else None  # a signal may have come with the last step
@@ -187,10 +188,22 @@ class Trainer:
     def _sample(self) -> Iterator[Event]:
         state = self.state
         pictures = gallery(state)
-        made_by = snapshot.made_by(state) if self.metadata and state.world.leads else None
-        name = f"{checkpoint.name_for(state.images)}.png"
-        path = self.folder.draw(name, grid(pictures, state.data.columns), made_by)
+        path = self._draw(f"{checkpoint.name_for(state.images)}.png", pictures, self.metadata)
         yield Sampled(state.images, pictures, path)
+
+    def _draw(self, name: str, pictures: np.ndarray, made: bool = False) -> Path:
+        """Write a sample grid, and return its path. Rank 0 writes.
+
+        Args:
+            name: name of the file.
+            pictures: uint8 [N, H, W, C].
+            made: True to mark it as synthetic.
+        """
+        state, path = self.state, self.folder.samples / name
+        if state.world.leads:
+            self.folder.require_there()
+            save_png(grid(pictures, state.data.columns), path, snapshot.made_by(state) if made else None)
+        return path
 
     def _evaluate(self) -> Iterator[Event]:
         state = self.state

@@ -1,0 +1,99 @@
+"""The documentation site: built strictly, every page and every public name in it, and nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import re
+import sys
+import zlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / "docs" / "site"
+
+
+def tool(name: str) -> ModuleType:
+    """A module of docs/site, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"site_{name}", TOOLS / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    """The built site; built anew only if something that it shows changed."""
+    tool("build").build()
+    return ROOT / "site"
+
+
+@pytest.mark.parametrize("name", ["navigation", "docstrings", "reference", "notebooks"])
+def test_the_tools_examples_run(name: str):
+    module = tool(name)
+    failed, tried = doctest.testmod(module)
+    assert failed == 0
+    assert tried > 0 or ">>> " not in (TOOLS / f"{name}.py").read_text()
+
+
+def test_every_page_has_a_place_and_one_that_nobody_named_is_a_guide():
+    navigation = tool("navigation")
+    written = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    sections = {
+        name: items
+        for section in navigation.navigation(["index.md", *written, "new.md"])
+        for name, items in section.items()
+    }
+    assert sorted(page for name, items in sections.items() if name != "Home" for page in items) == sorted(
+        [*written, "new.md"]
+    )
+    assert sections["Guides"][-1] == "new.md"
+
+
+def test_a_reference_page_documents_each_module_once():
+    reference = tool("reference")
+    named = re.findall(r"^::: (\S+)$", "\n".join(reference.pages().values()), re.M)
+    assert sorted(named) == sorted(set(reference.modules()) - {"organza"})
+    assert all(reference.summary(module) for module in named)
+
+
+@pytest.mark.slow
+def test_every_public_name_is_in_the_reference(site: Path):
+    reference = tool("reference")
+    packed = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    anchors = {line.split(" ")[0] for line in zlib.decompress(packed).decode().splitlines()}
+    wanted = {
+        f"{module}.{name}" for module in reference.modules() if module != "organza" for name in reference.public(module)
+    }
+    assert len(wanted) > 500
+    assert not wanted - anchors
+
+
+@pytest.mark.slow
+def test_pages_load_nothing_from_elsewhere(site: Path):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 50
+    for page in pages:
+        loaded = re.findall(
+            r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=\"?(https?:[^\s\">]+)", page.read_text(encoding="utf-8")
+        )
+        assert not loaded, page
+
+
+@pytest.mark.slow
+def test_links_to_files_of_the_repository_lead_to_pages(site: Path):
+    home = (site / "index.html").read_text(encoding="utf-8")
+    for target in (
+        "source/examples/first_gan.py.html",
+        "reference/losses.html#organza.losses",
+        "decisions/index.html",
+        "training.html",
+    ):
+        assert target in home
+        assert (site / target.partition("#")[0]).is_file()
