@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
+from organza.distributed.failure import RankFailed
 from organza.distributed.launched import LOST, exit_code, size, speaks, watched
-from organza.errors import RankFailed, UserError, lacks_memory
+from organza.errors import UserError, lacks_memory
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
@@ -115,9 +116,10 @@ def _run(arguments: list[str]) -> int:
     if not speaks() and command.func.__name__ not in SHARED:
         return 0
     if processes is not None and size() == 1:
-        from organza.distributed.agent import counted, run
+        from organza.cli.options import processes_asked
+        from organza.distributed.agent import run
 
-        if (count := counted(processes)) > 1:
+        if (count := processes_asked(processes)) > 1:
             return run(arguments, count)
     code = command()
     flush_output()

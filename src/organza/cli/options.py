@@ -50,6 +50,25 @@ def require_seed(seed: int | None) -> None:
     require_within("seed", seed, 0, SEEDS - 1)
 
 
+def processes_asked(processes: str) -> int:
+    """Return the number of processes asked for: a number, or auto for that of this machine's GPUs or CPU cores.
+
+    Raises:
+        UserError: if it is neither.
+
+    >>> processes_asked("2")
+    2
+    """
+    if processes == "auto":
+        from organza.distributed.agent import devices
+
+        return devices()
+    if not (processes.isascii() and processes.isdigit()):
+        raise UserError(f"--processes is {processes}; it must be auto or a whole number.")
+    require_within("processes", int(processes[:20]), 1, 1024)
+    return int(processes)
+
+
 def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:
     """Return the labels given by `--set field=value ...` and `--class name`, by field."""
     for setting in settings:

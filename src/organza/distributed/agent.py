@@ -13,34 +13,13 @@ import tempfile
 from pathlib import Path
 
 from organza.distributed.launched import CODE_FILE, RESTARTS
-from organza.errors import UserError
 
-AUTO = "auto"
-MOST = 1024
 SHUTDOWN = 600
 """Seconds in which the processes may save before the agent kills them."""
 
 
-def counted(processes: str) -> int:
-    """Return the number of processes asked for.
-
-    Args:
-        processes: a number, or auto for the GPUs of this machine, else a power of two of CPU cores.
-
-    Raises:
-        UserError: if it is neither.
-
-    >>> counted("2")
-    2
-    """
-    if processes == AUTO:
-        return _devices()
-    if not processes.isascii() or not processes.isdigit() or not 1 <= int(processes[:6]) <= MOST:
-        raise UserError(f"--processes is {processes}; it must be auto or a number from 1 to {MOST:,}.")
-    return int(processes)
-
-
-def _devices() -> int:
+def devices() -> int:
+    """Return the number of processes for this machine: of its GPUs, or else a power of two of its CPU cores."""
     import torch
 
     if torch.cuda.is_available():

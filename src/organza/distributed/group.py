@@ -25,8 +25,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from organza.distributed.failure import RankFailed
 from organza.distributed.world import World
-from organza.errors import RankFailed, UserError
 
 T = TypeVar("T")
 
@@ -242,7 +242,7 @@ class Group(World):
         if isinstance(error, RankFailed):
             return
         name = getattr(error, "name", "")
-        kind = "user" if isinstance(error, UserError) else "signal" if name in SIGNALS else "bug"
+        kind = "signal" if name in SIGNALS else getattr(error, "kind", "bug")
         text = {"user": str(error), "signal": name}.get(kind) or f"{type(error).__name__}: {_first_line(error)}"
         told = json.dumps({"kind": kind, "rank": self.rank, "text": text})
         with suppress(RankFailed):
@@ -321,13 +321,11 @@ def gathering() -> Iterator[World]:
     """Join the ranks that the launcher started, for the block.
 
     Raises:
-        UserError: if the program has joined them by itself.
-        RankFailed: if another rank fails.
+        RankFailed: if another rank fails, or the program has joined them by itself.
     """
     if dist.is_initialized():
-        raise UserError(
-            "This program has called torch.distributed.init_process_group; organza joins the ranks by itself: leave the call out."
-        )
+        text = "this program has called torch.distributed.init_process_group; organza joins the ranks by itself: leave the call out"
+        raise RankFailed("bug", dist.get_rank(), text)
     timeout = float(os.environ.get("ORGANZA_TIMEOUT", TIMEOUT))
     store, rank, size, numbers = _rendezvous()
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the launcher's store keeps keys of dead processes

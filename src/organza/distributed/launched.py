@@ -61,8 +61,7 @@ def joined() -> Iterator[World]:
     """Join the ranks that the launcher started, for the block; without a launcher, yield a world of one.
 
     Raises:
-        UserError: if the program has joined them by itself.
-        RankFailed: if another rank fails.
+        RankFailed: if another rank fails, or the program has joined them by itself.
     """
     if size() == 1:
         from organza.distributed.world import ALONE
