@@ -17,7 +17,7 @@ from organza.training.trainer import Trainer
 from tests.faults.ground import Child, Course, Ended, Row, looked, newest_is_whole, weights
 
 SIZE = 2
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds in which all ranks must have ended after a fault."""
 
 

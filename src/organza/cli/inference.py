@@ -12,6 +12,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -27,6 +28,7 @@ from organza.disk import safe_name
 from organza.errors import UserError
 
 if TYPE_CHECKING:
+    from organza.distributed.world import World
     from organza.inference.load import Run
     from organza.media.provenance import Provenance
 
@@ -44,6 +46,7 @@ def sample(
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
@@ -63,9 +66,11 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        processes: number of processes that share single files; auto: by GPUs or cores.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
+    from organza.distributed.launched import joined, speaks
     from organza.inference.load import load
 
     require_within("count", count, 1, MOST)
@@ -77,14 +82,17 @@ def sample(
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
+        if not speaks():
+            return 0
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
     if len(trained.shape) == 4:
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by) if speaks() else ""
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
     else:
-        told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
+        with joined() as world:
+            told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by, world)
     seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
@@ -99,25 +107,31 @@ def _pictures(
     singly: bool,
     show: bool,
     made_by: Provenance | None,
+    world: World,
 ) -> str:
-    """Write images as single files or as one grid; return a summary."""
+    """Write images as single files, shared out over the ranks, or as one grid; return a summary."""
     import numpy as np
 
     from organza.display.console import draw
     from organza.media.images import grid, save_png
     from organza.memory import require_memory
+    from organza.seeding import MICROBATCH
 
     if not singly:  # the images, the grid, and the encoded grid
         require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
-    kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
-    for pictures in trained.sampled(count, seed, labels=labels):
-        if not singly or done < 256:
+    shown = min(count, 256) if singly else count  # of more, a grid beside single files would be hard to open
+    kept = []
+    for first in world.share(range(0, count, MICROBATCH)) if singly else ():
+        (pictures,) = trained.sampled(min(MICROBATCH, count - first), seed, first, labels)
+        if world.size == 1 and first < shown:
             kept.extend(pictures)
-        if singly:
-            for picture in pictures:
-                save_png(picture, folder / f"{done:05d}.png", made_by)
-                done += 1
-    sheet = grid(np.stack(kept[: 256 if singly else count]))
+        for number, picture in enumerate(pictures, first):
+            save_png(picture, folder / f"{number:05d}.png", made_by)
+    if not world.leads:
+        return ""
+    if not kept:
+        kept = [picture for pictures in trained.sampled(shown, seed, labels=labels) for picture in pictures]
+    sheet = grid(np.stack(kept[:shown]))
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)

@@ -23,6 +23,7 @@ Out = Annotated[str, tyro.conf.Positional, arg("OUT")]
 Images = Annotated[tuple[Path, ...], tyro.conf.Positional, arg("IMAGE ...")]
 DataPlace = Annotated[str | None, arg("DATA", "as recorded in the run")]
 Which = Annotated[str, arg("NAME", "best")]
+Processes = Annotated[str | None, arg("N|auto", "1")]
 Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules only")]
 """Recipe of the user's own, whose modules a run's files may name."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from organza.cli.options import Data, answer, arg, require_seed
+from organza.cli.options import Data, Processes, answer, arg, require_seed
 
 
 def train(
@@ -29,7 +29,7 @@ def train(
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
-    processes: Annotated[str | None, arg("N|auto", "1")] = None,
+    processes: Processes = None,
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
     dry_run: bool = False,
 ) -> int:
