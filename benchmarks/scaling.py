@@ -17,7 +17,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,11 @@ def together(size: int, threads: int, *arguments: Any) -> list[dict[str, Any]]:
 def compared(name: str, data: Path, size: int, steps: int, processes: int) -> dict[str, Any]:
     """Compare one process of several threads with several processes of one thread, and with one of one thread."""
     arguments = (name, data, size, steps)
-    (one,), (single,), several = together(1, processes, *arguments), together(1, 1, *arguments), together(processes, 1, *arguments)
+    (one,), (single,), several = (
+        together(1, processes, *arguments),
+        together(1, 1, *arguments),
+        together(processes, 1, *arguments),
+    )
     first = several[0]
     spent = sum(rank["processor"] for rank in several)
     sums = first["sums"]
@@ -127,7 +130,9 @@ def compared(name: str, data: Path, size: int, steps: int, processes: int) -> di
     }  # fmt: skip
 
 
-def on_paper(bytes_a_step: float, batch: int, rate: float, bandwidth: float, latency: float, gpus: int) -> dict[str, float]:
+def on_paper(
+    bytes_a_step: float, batch: int, rate: float, bandwidth: float, latency: float, gpus: int
+) -> dict[str, float]:
     """Return the images a second of many GPUs, if a step computes, then sums in a ring.
 
     Args:
@@ -143,7 +148,11 @@ def on_paper(bytes_a_step: float, batch: int, rate: float, bandwidth: float, lat
     return {"images/s": gpus * batch / (computing + sums), "share in sums": sums / (computing + sums)}
 
 
-MACHINES = {8: (300e9, 5e-6, "NVLink in one machine"), 64: (25e9, 5e-6, "200 Gb/s between machines"), 512: (25e9, 5e-6, "the same")}
+MACHINES = {
+    8: (300e9, 5e-6, "NVLink in one machine"),
+    64: (25e9, 5e-6, "200 Gb/s between machines"),
+    512: (25e9, 5e-6, "the same"),
+}
 """Number of GPUs with the bandwidth of the slowest link in bytes a second, and its latency."""
 EXAMPLES = {"dcgan 64x64": (6_342_272, 64, 20_000.0), "latent-wide 256x256": (40_000_000, 32, 1_000.0)}
 """Weights of both players, images of each GPU in a step, and assumed images a second of one GPU."""

@@ -13,6 +13,7 @@ from examples.energy_gan import Autoencoder, energy, pulling_away
 from PIL import Image
 
 from organza import load
+from tests.test_cli import call
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -43,31 +44,23 @@ def test_anime_faces_renders_trains_and_samples(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "faces" / "labels.csv").is_file()
 
 
-def energy_gan_on(pictures: Path, run: Path, images: int) -> str:
-    command = [sys.executable, "-m", "organza", "train", pictures, "--recipe", "examples.energy_gan:energy_gan"]
-    command += [
-        "--size",
-        "16",
-        "--channels",
-        "1",
-        "--run",
-        run,
-        "--budget",
-        f"{images}img",
-        "--seed",
-        "3",
-        "--no-evaluate",
-    ]
-    command += ["--set", "batch=16", "generator.width=4", "discriminator.width=4", "discriminator.code=8"]
-    done = subprocess.run(list(map(str, command)), cwd=EXAMPLES.parent, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def test_a_variant_of_ones_own_trains_by_the_same_command_and_goes_on_exactly(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(EXAMPLES.parent)
 
+    def trained(run: str, images: int) -> str:
+        command = ["train", pictures, "--recipe", "examples.energy_gan:energy_gan", "--run", tmp_path / run]
+        command += ["--size", "16", "--channels", "1", "--budget", f"{images}img", "--seed", "3"]
+        command += ["--no-evaluate", "--no-report"]
+        command += ["--set", "batch=16", "generator.width=4", "discriminator.width=4", "discriminator.code=8"]
+        code, told, error = call(capsys, *command)
+        assert code == 0, error
+        return told
 
-def test_a_variant_of_ones_own_trains_by_the_same_command_and_goes_on_exactly(pictures: Path, tmp_path: Path):
-    assert "pulling away" in energy_gan_on(pictures, tmp_path / "whole", 96)
-    energy_gan_on(pictures, tmp_path / "halves", 48)
-    energy_gan_on(pictures, tmp_path / "halves", 96)
+    assert "pulling away" in trained("whole", 96)
+    trained("halves", 48)
+    trained("halves", 96)
     whole, halves = (load(tmp_path / name).generate(torch.ones(2, 100)) for name in ("whole", "halves"))
     np.testing.assert_array_equal(whole, halves)
 

@@ -28,7 +28,6 @@ from organza.disk import safe_name
 from organza.errors import UserError
 
 if TYPE_CHECKING:
-    from organza.distributed.world import World
     from organza.inference.load import Run
     from organza.media.provenance import Provenance
 
@@ -38,7 +37,8 @@ def sample(
     /,
     count: Annotated[int, arg("N", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
-    out: Annotated[Path | None, arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
+    out: Annotated[Path | None, arg("FOLDER|FILE", "RUN/generated/seed-SEED-LABELS")] = None,
+    format: Annotated[Literal["png", "webp"], arg("png|webp", "png")] = "png",
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
@@ -50,15 +50,17 @@ def sample(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images.
+    """Generate images with a trained generator. The same seed gives the same images. If it is
+    interrupted, the same command goes on.
 
     Args:
-        run: run folder.
+        run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
         count: number of images.
         of_class: class to generate, for a conditional run.
         settings: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
-        out: output folder.
+        out: output folder, or one file for all images: .npy, .zip or .tar.
+        format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
         grid: write one grid instead of single files.
@@ -66,12 +68,13 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
-        processes: number of processes that share single files; auto: by GPUs or cores.
+        processes: processes that share the work; auto: by GPUs.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
-    from organza.distributed.launched import joined, speaks
+    from organza.distributed.launched import speaks
     from organza.inference.load import load
+    from organza.inference.sample_files import is_shard
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
@@ -81,61 +84,79 @@ def sample(
     name = safe_name("-".join(["seed", str(seed), *labels.values()]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
+    singly = traverse is None and not grid and (len(trained.shape) == 3 or is_shard(folder))
+    if not singly and not speaks():  # there is nothing to share
+        return 0
     if traverse is not None:
-        if not speaks():
-            return 0
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
-    if len(trained.shape) == 4:
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by) if speaks() else ""
+    volumes = len(trained.shape) == 4
+    if volumes and not is_shard(folder):
+        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
+    elif grid:
+        told = _grid(trained, count, seed, labels, folder, show, made_by)
     else:
-        with joined() as world:
-            told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by, world)
-    seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
+        told = _files(trained, count, seed, labels, folder, format, show, not no_metadata)
+    seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
 
 
-def _pictures(
+def _files(
+    trained: Run,
+    count: int,
+    seed: int,
+    labels: dict[str, str],
+    out: Path,
+    format: Literal["png", "webp"],
+    show: bool,
+    metadata: bool,
+) -> str:
+    """Write images as single files or as one shard; return a summary."""
+    from organza.display.console import draw, preparing
+    from organza.distributed.launched import joined
+    from organza.inference.sample_files import Journal, is_shard, sample_files
+    from organza.media.images import grid
+
+    try:
+        with preparing() as progress, joined() as world:
+            done = sample_files(
+                trained, out, count, seed, labels, kind=format, metadata=metadata, progress=progress, world=world
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        if (journal := Journal.at(out)) is not None:
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+        raise
+    if show and done.first is not None:
+        draw(grid(done.first))
+    unit = "volumes" if len(trained.shape) == 4 else "images"
+    before = f" ({done.resumed:,} of them were there)" if done.resumed else ""
+    return f"{count} {unit}{before}{'' if is_shard(out) or out.is_file() else ' and grid.png'}"
+
+
+def _grid(
     trained: Run,
     count: int,
     seed: int,
     labels: dict[str, str],
     folder: Path,
-    singly: bool,
     show: bool,
     made_by: Provenance | None,
-    world: World,
 ) -> str:
-    """Write images as single files, shared out over the ranks, or as one grid; return a summary."""
-    import numpy as np
-
+    """Write one grid; return a summary."""
     from organza.display.console import draw
     from organza.media.images import grid, save_png
     from organza.memory import require_memory
-    from organza.seeding import MICROBATCH
 
-    if not singly:  # the images, the grid, and the encoded grid
-        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
-    shown = min(count, 256) if singly else count  # of more, a grid beside single files would be hard to open
-    kept = []
-    for first in world.share(range(0, count, MICROBATCH)) if singly else ():
-        (pictures,) = trained.sampled(min(MICROBATCH, count - first), seed, first, labels)
-        if world.size == 1 and first < shown:
-            kept.extend(pictures)
-        for number, picture in enumerate(pictures, first):
-            save_png(picture, folder / f"{number:05d}.png", made_by)
-    if not world.leads:
-        return ""
-    if not kept:
-        kept = [picture for pictures in trained.sampled(shown, seed, labels=labels) for picture in pictures]
-    sheet = grid(np.stack(kept[:shown]))
+    # the images, the grid, and the encoded grid
+    require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
+    sheet = grid(trained.sample(count, seed, labels=labels))
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
-    return f"{count} images and grid.png" if singly else f"a grid of {count} images"
+    return f"a grid of {count} images"
 
 
 def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:

@@ -21,7 +21,7 @@ from organza.cli.data import (
     data_pairs,
     data_styles,
 )
-from organza.cli.export import export
+from organza.cli.export import export, push
 from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
@@ -38,6 +38,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "translate": translate,
     "export": export,
+    "push": push,
     "report": report,
     "compare": compare,
     "quiz": quiz,
