@@ -37,6 +37,7 @@ def sample(
     /,
     count: Annotated[int, arg("N", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
+    truncate: Annotated[float, arg("PSI", "1")] = 1.0,
     out: Annotated[Path | None, arg("FOLDER|FILE", "RUN/generated/seed-SEED-LABELS")] = None,
     format: Annotated[Literal["png", "webp"], arg("png|webp", "png")] = "png",
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
@@ -59,6 +60,8 @@ def sample(
         of_class: class to generate, for a conditional run.
         settings: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
+        truncate: share of each latent's distance from the centre to keep: below 1 more usual
+            images, less varied.
         out: output folder, or one file for all images: .npy, .zip or .tar.
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
@@ -81,7 +84,8 @@ def sample(
     labels = labels_asked(settings, of_class)
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
-    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
+    name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     singly = traverse is None and not grid and (len(trained.shape) == 3 or is_shard(folder))
@@ -92,13 +96,13 @@ def sample(
         return 0
     volumes = len(trained.shape) == 4
     if volumes and not is_shard(folder):
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+        told = _volumes(trained, count, seed, truncate, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
     elif grid:
-        told = _grid(trained, count, seed, labels, folder, show, made_by)
+        told = _grid(trained, count, seed, truncate, labels, folder, show, made_by)
     else:
-        told = _files(trained, count, seed, labels, folder, format, show, not no_metadata)
+        told = _files(trained, count, seed, truncate, labels, folder, format, show, not no_metadata)
     seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
@@ -108,6 +112,7 @@ def _files(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     out: Path,
     format: Literal["png", "webp"],
@@ -123,7 +128,8 @@ def _files(
     try:
         with preparing() as progress, joined() as world:
             done = sample_files(
-                trained, out, count, seed, labels, kind=format, metadata=metadata, progress=progress, world=world
+                trained, out, count, seed, labels, truncate,
+                kind=format, metadata=metadata, progress=progress, world=world,
             )  # fmt: skip
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
@@ -140,6 +146,7 @@ def _grid(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     folder: Path,
     show: bool,
@@ -152,7 +159,7 @@ def _grid(
 
     # the images, the grid, and the encoded grid
     require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
-    sheet = grid(trained.sample(count, seed, labels=labels))
+    sheet = grid(trained.sample(count, seed, labels=labels, truncate=truncate))
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
@@ -173,7 +180,15 @@ def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, mad
 
 
 def _volumes(
-    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+    trained: Run,
+    count: int,
+    seed: int,
+    truncate: float,
+    folder: Path,
+    singly: bool,
+    show: bool,
+    stl: bool,
+    made_by: Provenance | None,
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
     from organza.display.console import draw
@@ -183,7 +198,7 @@ def _volumes(
     from organza.memory import require_memory
 
     require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
-    volumes = trained.sample(count, seed)
+    volumes = trained.sample(count, seed, truncate=truncate)
     if show:
         draw(grid(render(volumes[:64])))
     return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))

@@ -23,6 +23,7 @@ from organza.cli.data import (
 )
 from organza.cli.export import export, push
 from organza.cli.inference import encode, evaluate, judge, sample, translate
+from organza.cli.latents import directions, edit, invert, mix, walk
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
 from organza.cli.train import recipes, train
@@ -37,6 +38,11 @@ VERBS: dict[str, Callable[..., int]] = {
     "encode": encode,
     "evaluate": evaluate,
     "translate": translate,
+    "walk": walk,
+    "mix": mix,
+    "directions": directions,
+    "invert": invert,
+    "edit": edit,
     "export": export,
     "push": push,
     "report": report,
