@@ -311,6 +311,7 @@ def evaluate(
     download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
     data: DataPlace = None,
+    labels: Annotated[str | None, arg("COLUMNS", "as recorded in the run")] = None,
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -328,6 +329,8 @@ def evaluate(
         download: permit the download of these weights.
         seed: random seed of the latents.
         data: new location of the run's data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, such as my.csv:hair, for an exported folder whose
+            table lay outside its data.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
@@ -349,7 +352,9 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
+            for evaluation in measure(
+                target, against, count, extractors, seed, checkpoint, progress, data, recipe, labels
+            )
         ]
     if json:
         answer(*as_json(found).split("\n"))
