@@ -100,7 +100,9 @@ def main() -> None:
         if asked.picture:
             busy = np.argsort(-np.abs(np.diff(made.targets.astype(int), axis=2)).mean((1, 2, 3)))  # type: ignore[union-attr]
             names = ("nearest pixel", "biharmonic", "Telea", "lanczos")
-            picture(made, given, names, busy[: len(made) // 3 : max(1, len(made) // 36)][:12].tolist()).save(asked.picture)
+            picture(made, given, names, busy[: len(made) // 3 : max(1, len(made) // 36)][:12].tolist()).save(
+                asked.picture
+            )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from organza.config import Partial
+from organza.distributed.world import ALONE, World
 from organza.game import Batch, Duel, Game
 from organza.losses import Adversarial
 from organza.networks.enlarger import require_factor
@@ -88,7 +89,7 @@ class Enlarge(Game):
             beside = self.beside(batch["a"])
             with torch.no_grad():
                 wanted = self.D.features(batch["b"], beside)  # type: ignore[operator]
-            terms["features"] = self.features * unlike(self.D.features(made["b"], beside), wanted)  # type: ignore[operator]
+            terms["features"] = self.features * unlike(self.D.features(made["b"], beside), wanted, self.world)  # type: ignore[operator]
         return terms
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
@@ -99,7 +100,7 @@ class Enlarge(Game):
         return F.interpolate(a, scale_factor=float(self.factor), mode="bicubic").clamp(-1, 1)
 
 
-def unlike(made: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+def unlike(made: Sequence[Tensor], wanted: Sequence[Tensor], world: World = ALONE) -> Tensor:
     """Return the mean over layers of the absolute difference of features, relative to the size of the wanted ones.
 
     >>> unlike([torch.zeros(1, 2)], [torch.ones(1, 2)])

@@ -65,26 +65,22 @@ class Fill(Game):
         return [Duel(self.D, batch["b"], made["b"], weight=touched)]
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        terms = {"l1": self.l1 * distance(made["b"], batch["b"], hole_of(batch["a"]))}
+        terms = {"l1": self.l1 * self.distance(batch, made)}
         if self.features:
             with torch.no_grad():
                 wanted = self.D.features(batch["b"])  # type: ignore[operator]
-            terms["features"] = self.features * unlike(self.D.features(made["b"]), wanted)  # type: ignore[operator]
+            terms["features"] = self.features * unlike(self.D.features(made["b"]), wanted, self.world)  # type: ignore[operator]
         return terms
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"l1": distance(made["b"], batch["b"], hole_of(batch["a"]))}
+        return {"l1": self.distance(batch, made)}
+
+    def distance(self, batch: Batch, made: Batch) -> Tensor:
+        """Return the mean absolute difference in the hole, a scalar."""
+        hole = hole_of(batch["a"])
+        return ((made["b"] - batch["b"]).abs() * hole).mean() / self.world.mean(hole.mean()).clamp_min(1e-6)
 
 
 def hole_of(a: Any) -> Tensor:
     """Return the mask of the hole, 1 or 0: [N, C + 1, H, W] to [N, 1, H, W]."""
     return (a[:, -1:] > 0).to(a.dtype)
-
-
-def distance(made: Tensor, wanted: Tensor, hole: Tensor) -> Tensor:
-    """Return the mean absolute difference in the hole, a scalar.
-
-    >>> hole = torch.tensor([[[[1.0, 0.0]]]]); distance(torch.zeros(1, 3, 1, 2), torch.ones(1, 3, 1, 2), hole)
-    tensor(1.)
-    """
-    return ((made - wanted).abs() * hole).sum() / (hole.sum() * made.shape[1]).clamp_min(1)
