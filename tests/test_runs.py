@@ -344,5 +344,5 @@ def test_load_says_what_is_missing(tmp_path: Path, pictures: Path):
     with pytest.raises(UserError, match=r"is not a run\."):
         organza.load(tmp_path)
     train(pictures, tmp_path / "run", small(get("mlp")), budget="16img")
-    with pytest.raises(UserError, match=r"no checkpoint 16;.* Did you mean 00000016\?"):
+    with pytest.raises(UserError, match="no checkpoint 16; choose from best, latest, 00000008, 00000016"):
         organza.load(tmp_path / "run", "16")
