@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import inspect
 import io
 import pkgutil
 import re
 import runpy
 import shlex
+import textwrap
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -67,15 +69,37 @@ def test_included_code_is_the_source(page: Path):
     assert filled(page.read_text()) == page.read_text(), "run python docs/include.py"
 
 
-def test_building_blocks_runs_as_it_stands():
-    failed, tried = doctest.testfile(
-        str(ROOT / "docs" / "building-blocks.md"),
-        module_relative=False,
-        optionflags=FLAGS,
-        globs={"__name__": "__main__"},
+def blocks(page: Path) -> list[str]:
+    """The blocks of Python on a page that are neither from the source nor sessions."""
+    found = re.findall(
+        r"(<!-- from .*? -->\n)?^( *)```python\n(.*?)^\2```", page.read_text(encoding="utf-8"), re.S | re.M
     )
-    assert tried > 5
+    return [textwrap.dedent(code) for included, _, code in found if not included and ">>> " not in code]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")], ids=lambda p: p.name
+)
+def test_the_sessions_of_a_page_run_as_they_stand(page: Path):
+    failed, tried = doctest.testfile(
+        str(page), module_relative=False, optionflags=FLAGS, globs={"__name__": "__main__"}, encoding="utf-8"
+    )
+    assert tried > 0
     assert failed == 0
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda p: p.name)
+def test_other_python_on_a_page_compiles_and_what_it_imports_is_there(page: Path):
+    for block in blocks(page):
+        tree = ast.parse(block)
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        namespace: dict = {}
+        for node in imports:
+            exec(compile(ast.Module([node], []), page.name, "exec"), namespace)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("organza."):
+                signature = inspect.signature(eval(ast.unparse(node.func), {"organza": organza}))
+                signature.bind(*node.args, **{word.arg: word.value for word in node.keywords if word.arg})
 
 
 def commands() -> list[str]:

@@ -36,20 +36,23 @@ def sample(
     /,
     count: Annotated[int, arg("N", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
+    truncate: Annotated[float, arg("PSI", "1")] = 1.0,
     out: Annotated[Path | None, arg("FOLDER|FILE", "RUN/generated/seed-SEED-LABELS")] = None,
     format: Annotated[Literal["png", "webp"], arg("png|webp", "png")] = "png",
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
+    at: Annotated[str | None, arg("ADDRESS", "a series of a seed")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. If it is
-    interrupted, the same command goes on.
+    """Generate images with a trained generator. The same seed gives the same images. Run the
+    same command again to resume an interrupted one.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -57,15 +60,20 @@ def sample(
         of_class: class to generate, for a conditional run.
         settings: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
+        truncate: share of each latent's distance from the centre to keep: below 1 more usual
+            images, less varied.
         out: output folder, or one file for all images: .npy, .zip or .tar.
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
+        at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
+            most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
@@ -75,9 +83,13 @@ def sample(
     require_within("count", count, 1, MOST)
     require_seed(seed)
     labels = labels_asked(settings, of_class)
-    trained = load(run, checkpoint, recipe)
+    trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
-    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    if at is not None:
+        answer(_at_address(trained, at, out, show, not no_metadata))
+        return 0
+    shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
+    name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
@@ -85,22 +97,38 @@ def sample(
         return 0
     volumes = len(trained.shape) == 4
     if volumes and not is_shard(folder):
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+        told = _volumes(trained, count, seed, truncate, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
     elif grid:
-        told = _grid(trained, count, seed, labels, folder, show, made_by)
+        told = _grid(trained, count, seed, truncate, labels, folder, show, made_by)
     else:
-        told = _files(trained, count, seed, labels, folder, format, show, not no_metadata)
+        told = _files(trained, count, seed, truncate, labels, folder, format, show, not no_metadata)
     seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
+
+
+def _at_address(trained: Run, address: str, out: Path | None, show: bool, metadata: bool) -> str:
+    """Write the image that the studio shows at an address; return its path."""
+    from organza.display.console import draw
+    from organza.media.images import save_png
+    from organza.studio.player import Player
+    from organza.studio.points import Point
+
+    picture = Player(trained).pictures([Point.parse(address)])[0]
+    path = (out or trained.folder.place("generated/studio")) / f"{safe_name(address.rpartition('?')[2])}.png"
+    save_png(picture, path, trained.made_by() if metadata else None)
+    if show:
+        draw(picture)
+    return str(path)
 
 
 def _files(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     out: Path,
     format: Literal["png", "webp"],
@@ -115,11 +143,11 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, kind=format, metadata=metadata, progress=progress
-            )  # fmt: skip
+                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
+            )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
-            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
         raise
     if show and done.first is not None:
         draw(grid(done.first))
@@ -132,6 +160,7 @@ def _grid(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
     labels: dict[str, str],
     folder: Path,
     show: bool,
@@ -144,7 +173,7 @@ def _grid(
 
     # the images, the grid, and the encoded grid
     require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
-    sheet = grid(trained.sample(count, seed, labels=labels))
+    sheet = grid(trained.sample(count, seed, labels=labels, truncate=truncate))
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
@@ -165,7 +194,15 @@ def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, mad
 
 
 def _volumes(
-    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+    trained: Run,
+    count: int,
+    seed: int,
+    truncate: float,
+    folder: Path,
+    singly: bool,
+    show: bool,
+    stl: bool,
+    made_by: Provenance | None,
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
     from organza.display.console import draw
@@ -175,7 +212,7 @@ def _volumes(
     from organza.memory import require_memory
 
     require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
-    volumes = trained.sample(count, seed)
+    volumes = trained.sample(count, seed, truncate=truncate)
     if show:
         draw(grid(render(volumes[:64])))
     return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))

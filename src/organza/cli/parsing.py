@@ -18,13 +18,16 @@ from organza.cli.data import (
     data_faces,
     data_fashion_mnist,
     data_furniture,
+    data_pack,
     data_pairs,
     data_styles,
 )
 from organza.cli.export import export, push
 from organza.cli.inference import encode, evaluate, judge, sample, translate
+from organza.cli.latents import directions, edit, invert, mix, walk
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
+from organza.cli.studio import studio
 from organza.cli.train import recipes, train
 from organza.display.streams import Stream
 from organza.errors import UserError, nearest
@@ -37,15 +40,22 @@ VERBS: dict[str, Callable[..., int]] = {
     "encode": encode,
     "evaluate": evaluate,
     "translate": translate,
+    "walk": walk,
+    "mix": mix,
+    "directions": directions,
+    "invert": invert,
+    "edit": edit,
     "export": export,
     "push": push,
     "report": report,
     "compare": compare,
     "quiz": quiz,
     "recipes": recipes,
+    "studio": studio,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "pack": data_pack,
     "digits": data_digits,
     "faces": data_faces,
     "styles": data_styles,

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from organza.export.card import Statement, card, listed, require_licence
 from organza.export.files import KINDS, OnnxFile, halving_loss, made
 from organza.export.graphs import Trained, graphs
 from organza.export.web import drawn_pattern, page
+from organza.latents import saved
 from organza.media.images import encoded, grid, side_by_side
 from organza.media.provenance import CHANGED, MADE
 from organza.media.volumes import pictured
@@ -217,6 +219,8 @@ def _shared(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) 
     shared = folders.contents(folders.config_of(run.content, facts), weights, known, run.images)
     loss = halving_loss(next(graphs(run))) if half else None
     shared |= {folders.CARD: card(run, order.title, statement, files, judges, loss).encode()}
+    if kept := saved.load(run) if prior else ():
+        shared[saved.FILE] = saved.contents(kept, hashlib.sha256(weights[folders.WEIGHTS]).hexdigest()).encode()
     origin = run.made_by(0 if hasattr(run.generator, "latent") else None, _kind(run))
     shared |= {folders.PREVIEW: encoded(preview(run), "png", origin)}
     line = f"{place / folders.CARD}: model card, to check before sharing; load the folder with organza.load({str(place)!r})"
