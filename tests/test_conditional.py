@@ -153,7 +153,7 @@ def test_judging_without_a_label_is_judging_as_the_most_favourable_class(run: Pa
 def test_judging_with_numbers_needs_them(attributes: Path):
     trained = organza.load(attributes)
     pictures = trained.sample(2)
-    with pytest.raises(UserError, match="give kind, age as --set"):
+    with pytest.raises(UserError, match="give kind, age as `labels"):
         trained.judge(pictures)
     as_either = trained.judge(pictures, {"age": "30"})
     assert np.array_equal(as_either, np.maximum(*(trained.judge(pictures, {"age": "30", "kind": k}) for k in "ab")))
@@ -224,5 +224,5 @@ def test_other_label_layouts_play_acgan(tmp_path: Path):
     recipe = replace(small(get("acgan")), average=0)
     events = train(data, tmp_path / "run", recipe, budget="16img")
     told = [event.text for event in events if isinstance(event, Warned)]
-    assert "age is read as a number (0 to 39); --labels age:class reads it as classes" in told
+    assert "age is read as a number (0 to 39); `labels='age:class'` reads it as classes" in told
     assert organza.load(tmp_path / "run").sample(2, labels={"tags": "x;y", "age": "20"}).shape == (2, 32, 32, 3)

@@ -226,7 +226,7 @@ def test_a_run_without_an_encoder_says_so(pictures: Path, tmp_path: Path):
     recipe = small(get("dcgan"))
     run = organza.train(pictures, tmp_path / "plain", recipe=recipe, budget="8img", size=32, evaluate=False)
     for ask in (run.encode, run.reconstruct):
-        with pytest.raises(UserError, match=r"has no encoder.*--recipe aae-light"):
+        with pytest.raises(UserError, match=r"has no encoder.*`recipe='aae-light'`"):
             ask(some(1))
 
 

@@ -171,7 +171,7 @@ def test_a_trained_run_is_sampled_as_any_other_and_traversed(material: Material,
 
 def test_a_run_without_codes_is_told_what_to_do(material: Material, tmp_path: Path):
     run = trained("mlp", material, tmp_path, [])
-    with pytest.raises(UserError, match="has no codes; train a run that has, with --recipe infogan-light"):
+    with pytest.raises(UserError, match="has no codes; train a run that has, with `recipe='infogan-light'`"):
         organza.load(run).traversal()
 
 

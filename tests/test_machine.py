@@ -86,13 +86,13 @@ def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch:
         (
             {},
             "cuda",
-            "--device cuda: torch .* finds cpu here; leave --device out .* a torch that is built for your GPU",
+            "`device` is cuda; torch .* finds cpu here: leave `device` out .* a torch that is built for your GPU",
         ),
-        ({}, "cuda:1", "--device cuda:1: torch .* finds cpu here"),
-        ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here; leave --device out to use the best available[.]$"),
-        ({}, "mps", "--device mps: torch .* finds cpu here"),
+        ({}, "cuda:1", "`device` is cuda:1; torch .* finds cpu here"),
+        ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here: leave `device` out to use the best available[.]$"),
+        ({}, "mps", "`device` is mps; torch .* finds cpu here"),
         ({"mps": True}, "cuda", "finds mps, cpu here"),
-        ({}, "gpu", "--device must be auto, cpu, cuda, cuda:1 or mps, not gpu[.]"),
+        ({}, "gpu", "`device` is gpu; it must be auto, cpu, cuda, cuda:1 or mps[.]"),
         ({}, "cuda:", "not cuda:[.] Did you mean cuda"),
         ({}, "", "not [.]"),
     ],
@@ -110,7 +110,7 @@ def test_the_command_line_tells_it_before_anything_is_written(
     with pytest.raises(SystemExit) as end:
         main(["train", str(pictures), "--run", str(tmp_path / "run"), "--device", "cuda"])
     assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("--device cuda: torch")
+    assert capsys.readouterr().err.startswith("--device is cuda; torch")
     assert not (tmp_path / "run").exists()
 
 

@@ -49,8 +49,8 @@ def test_the_70x70_patch_sees_70_pixels():
 @pytest.mark.parametrize(
     ("shape", "depth", "said"),
     [
-        ((3, 50, 50), 0, "divisible by 8; try --size 48x48"),
-        ((3, 64, 64), 7, "divisible by 128; try --size 128x128, or --set generator.depth=6"),
+        ((3, 50, 50), 0, "divisible by 8; try `size='48x48'`"),
+        ((3, 64, 64), 7, "divisible by 128; try `size='128x128'`, or `settings=\\['generator.depth=6'\\]`"),
         ((3, 64, 64), -1, "cannot make"),
     ],
 )

@@ -148,7 +148,7 @@ def test_what_exists_is_not_replaced_without_a_word_and_originals_never(run: Pat
     drawing(1).save(folder / "x.png")
     translate_files(run, folder, out)
     (out / "x.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"x.png exists already; add --overwrite"):
+    with pytest.raises(UserError, match=r"x.png exists already; add `overwrite`"):
         translate_files(run, folder, out)
     assert (out / "x.png").read_bytes() == b"mine"
     translate_files(run, folder, out, overwrite=True)
@@ -288,7 +288,7 @@ def test_a_picture_that_there_is_no_memory_for_is_left_out_in_words(
     code, _, error = call(capsys, "translate", run, tmp_path / "in" / "large.png", tmp_path / "x.png")
     assert (code, len(error.strip().splitlines()), "--size" in error) == (2, 1, True), error
     assert translate_files(run, tmp_path / "in", tmp_path / "scaled", size=Size(64, 64))[1] == ()
-    with pytest.raises(UserError, match="--size"):
+    with pytest.raises(UserError, match="`size"):
         organza.load(run).translate(np.zeros((1, 300, 400, 1), np.uint8))
 
 

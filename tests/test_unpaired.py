@@ -125,7 +125,7 @@ def test_cyclegan_between_domains_of_unlike_channels():
 
 
 def test_cut_refuses_unlike_channels_in_words():
-    with pytest.raises(UserError, match=r"a have 1 channels .* b 3.*--channels 3"):
+    with pytest.raises(UserError, match=r"a have 1 channels .* b 3.*`channels=3`"):
         small(apply(get("cut"), FASTCUT)).build(SimpleNamespace(shape=(3, 32, 48), source_shape=(1, 32, 48)))
 
 

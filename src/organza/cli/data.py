@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from organza.cli.options import MOST, Data, Out, answer, arg, require_seed, require_within
+from organza.cli.wording import in_options
 from organza.shell import quoted
 
 
@@ -30,7 +31,7 @@ def data_check(
     with preparing() as progress:
         wanted = parse_size(size) if size else None
         found = check(data, size=wanted, progress=progress, pages=pages, follow_links=follow_links)
-    Console().print(render(found), crop=False)
+    Console().print(render(found, in_options), crop=False)
     return 0
 
 

@@ -23,6 +23,7 @@ from organza.cli.options import (
     say,
     tell,
 )
+from organza.cli.wording import in_options
 from organza.disk import safe_name
 from organza.errors import UserError
 
@@ -38,7 +39,7 @@ def sample(
     seed: Annotated[int, arg("N", "0")] = 0,
     out: Annotated[Path | None, arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
-    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    label: Annotated[tuple[str, ...], arg("FIELD=VALUE ...")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
     grid: bool = False,
     show: bool = False,
@@ -53,7 +54,7 @@ def sample(
         run: run folder.
         count: number of images.
         of_class: class to generate, for a conditional run.
-        settings: labels by field, such as hair=long01, for a conditional run.
+        label: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
         out: output folder.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
@@ -64,13 +65,13 @@ def sample(
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.inference.load import load
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
-    labels = labels_asked(settings, of_class)
+    labels = labels_asked(label, of_class)
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
     name = safe_name("-".join(["seed", str(seed), *labels.values()]))
@@ -159,7 +160,7 @@ def judge(
     images: Images,
     /,
     of_class: Annotated[str | None, arg("NAME", "the most favourable", name="class")] = None,
-    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    label: Annotated[tuple[str, ...], arg("FIELD=VALUE ...")] = (),
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -171,20 +172,24 @@ def judge(
         run: run folder.
         images: image files and folders of images.
         of_class: class that the images should show, for a conditional run.
-        settings: labels that the images should show, by field, for a conditional run.
+        label: labels that the images should show, by field, for a conditional run.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console
+    from organza.evaluation.reference_scores import reference_scores
     from organza.inference.judge_files import as_json, as_table, judge_files
 
-    verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
+    labels = labels_asked(label, of_class)
+    verdicts, notes = judge_files(run, images, checkpoint, labels, recipe)
     tell(notes)
     if json:
         answer(*as_json(verdicts).split("\n"))
     else:
         Console().print(as_table(verdicts))
+        for line in reference_scores(run, checkpoint, labels, recipe):
+            answer(in_options(line))
     return 0
 
 
@@ -207,7 +212,7 @@ def encode(
         out: output folder.
         between: interpolate between two images in N steps, written to between.png.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.inference.encode_files import encode_files, write, write_way
     from organza.inference.load import load
@@ -257,7 +262,7 @@ def evaluate(
         data: new location of the run's data, if it was moved; remembered for next time.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console, preparing
     from organza.evaluation.evaluate import evaluate as measure
@@ -309,7 +314,7 @@ def translate(
         overwrite: replace existing results.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.data import parse_size
     from organza.display.console import preparing

@@ -23,9 +23,10 @@ from organza.cli.data import (
 )
 from organza.cli.export import export
 from organza.cli.inference import encode, evaluate, judge, sample, translate
-from organza.cli.options import answer
+from organza.cli.options import answer, modules, say
 from organza.cli.report import compare, quiz, report
 from organza.cli.train import recipes, train
+from organza.cli.wording import TRACEBACK
 from organza.display.streams import Stream
 from organza.errors import UserError, nearest
 from organza.version import __version__
@@ -52,7 +53,10 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "fashion-mnist": data_fashion_mnist,
     "furniture": data_furniture,
 }
-ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
+ABOUT = (
+    "Generative adversarial networks: a folder of images in, a generator out. With --traceback, any command shows where an error of "
+    "your own code comes from."
+)
 ABOUT_DATA = "Check data sets, and create example sets."
 
 
@@ -62,6 +66,7 @@ def parsed(arguments: list[str]) -> Callable[[], int]:
     Raises:
         UserError: if a command or option is unknown or missing.
     """
+    arguments = [argument for argument in arguments if argument != TRACEBACK]
     if arguments[:1] in (["--version"], ["-V"]):
         return _version
     if arguments[:1] == ["data"]:
@@ -87,6 +92,7 @@ def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], argu
         raise UserError(
             f"There is no command {program} {wrong}; choose from {', '.join(verbs)}.{nearest(wrong, verbs)}"
         )
+    arguments = _renamed(arguments)
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(Stream(sys.stdout)):
@@ -108,9 +114,24 @@ def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
 
     @functools.wraps(verb)
     def bound(*positional: Any, **options: Any) -> Callable[[], int]:
+        if verb not in (train, recipes) and "recipe" in options:
+            options["recipe"] = modules(options["recipe"])
         return functools.partial(verb, *positional, **options)
 
     return bound
+
+
+def _renamed(arguments: list[str]) -> list[str]:
+    """Return the arguments with options of earlier versions under their names now, with a note for each."""
+    renamed = {"--recipe": "--import"} if arguments[:1] != ["train"] else {}
+    renamed |= {"--set": "--label"} if arguments[:1] in (["sample"], ["judge"]) else {}
+    result = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name in renamed:
+            say(f"note: {name} of {arguments[0]} is now {renamed[name]}; the old name works for one more version")
+        result.append(renamed.get(name, name) + equals + value if name in renamed else argument)
+    return result
 
 
 def _one_sentence(boxed: str, command: str) -> str:

@@ -26,7 +26,6 @@ from typing import Any
 from organza.data.described import wish
 from organza.disk import cache_folder, make_folder, write_json
 from organza.errors import UserError
-from organza.shell import quoted
 from organza.untrusted import is_trusted, printable, read_bytes, read_json, require_inside
 
 NOTE = "data.json"
@@ -93,8 +92,8 @@ def locate(content: Mapping[str, Any], run: str | Path) -> Path:
     if not found:
         name = printable(str(content["data"]["source"]))
         raise UserError(
-            f"The data of {run}, {name}, was not found: give its new location with --data, "
-            f"or train on it there: organza train DATA --run {quoted(run)}"
+            f"The data of {run}, {name}, was not found: give its new location with `data`, "
+            f"or train on it there: `organza.train(data, run={str(run)!r})`"
         )
     return found[0]
 
@@ -178,7 +177,7 @@ def _table_near(table: str, data: Path, run: Path) -> str:
         return table
     raise UserError(
         f"The labels of {run} are in the table {printable(table[:200])}, which is not read because it does not lie in its data: "
-        f"put it into {data}, or train on the data once and name the table with --labels."
+        f"put it into {data}, or train on the data once and name the table with `labels`."
     )
 
 

@@ -177,7 +177,7 @@ class RunWithData:
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
     ):
-        self.run, self.progress, self.at = load(path, which, recipe), progress, at
+        self.run, self.progress, self.at = load(path, which, recipe, device="cpu"), progress, at
 
     @property
     def name(self) -> str:
@@ -200,7 +200,7 @@ class RunWithData:
         """
         content, path, exported = self.run.content, self.run.path, isinstance(self.run.folder, ExportedFolder)
         if exported and self.at is None:
-            raise UserError(f"{path} was exported without its data; name the data's place with --data.")
+            raise UserError(f"{path} was exported without its data; name the data's place with `data`.")
         if self.at is not None:
             data = self._opened(Path(self.at))
             if not exported:  # an exported folder may be sent on, and must not tell where data is
@@ -222,7 +222,7 @@ class RunWithData:
         """
         return UserError(
             f"{printable(str(place))} is not the data that {self.run.path} was trained on, or cannot be read as it was then; "
-            "give the location of its data with --data."
+            "give the location of its data with `data`."
         )
 
     def _opened(self, place: Path) -> Batches:
@@ -240,7 +240,7 @@ class RunWithData:
         if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not the data that {self.run.path} was trained on, or it has changed: {difference(known, data)}. "
-                "Restore it, or give the location of the data with --data."
+                "Restore it, or give the location of the data with `data`."
             )
         facts = data.facts()
         for name in ("shape", "source_shape", "labels"):
@@ -354,7 +354,7 @@ class RunWithData:
                 for name, part in zip(("generator", "discriminator"), parts, strict=True)
             )
         except Damaged as damage:
-            raise UserError(f"{damage}; choose another with --checkpoint.") from None
+            raise UserError(f"{damage}; choose another with `checkpoint`.") from None
         return channels_last(self.recipe.played_by(G, D)).eval().requires_grad_(False)
 
 

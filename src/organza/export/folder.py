@@ -79,7 +79,7 @@ class ExportedFolder(RunFolder):
         """
         if name not in saved.tensors:
             raise UserError(
-                f"{self.path} was exported without its {name}; export the run with it: organza export RUN --part generator {name}"
+                f"{self.path} was exported without its {name}; export the run with it: `organza.export(run, parts=['generator', '{name}'])`"
             )
 
 
@@ -135,8 +135,8 @@ def require_place(folder: Path, run: Path) -> None:
         UserError: if it is a file, or a run folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; --out needs a folder for the export.")
+        raise UserError(f"{folder} is a file; `out` needs a folder for the export.")
     if os.path.lexists(folder / "recipe.json"):
         raise UserError(
-            f"{folder} is a run; name another folder with --out, such as {quoted(run.resolve().name)}-export."
+            f"{folder} is a run; name another folder with `out`, such as {quoted(run.resolve().name)}-export."
         )

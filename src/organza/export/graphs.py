@@ -178,7 +178,7 @@ def graphs(run: Trained, parts: tuple[str, ...] = ("generator",)) -> Iterator[Gr
     if encoder is not None and "encoder" in parts:
         yield _encoding(run, encoder)
     elif "encoder" in parts and "generator" not in parts:
-        raise UserError(f"{run.path} has no encoder to export; leave --part encoder out.")
+        raise UserError(f"{run.path} has no encoder to export; leave `parts='encoder'` out.")
     if "discriminator" in parts:
         yield _judgement(run, encoder)
 

@@ -93,7 +93,7 @@ def export(
     if not wanted:
         wanted = KINDS if statement.licence else ("onnx", "web")
         if not statement.licence:
-            notes.append("no folder was written, as it needs a licence: add --license, such as cc-by-4.0")
+            notes.append("no folder was written, as it needs a licence: add `licence`, such as cc-by-4.0")
     if "folder" in wanted:
         require_licence(statement)
     if "onnx" in wanted or "web" in wanted:
@@ -183,7 +183,7 @@ def _line(file: OnnxFile) -> str:
 def _page(run: Trained, files: Sequence[OnnxFile], title: str, precision: str, place: Path) -> tuple[bytes, str]:
     small = [file.in_precision(precision) for file in files if file.graph.name.startswith("generator")]
     if not small:
-        raise UserError("A page runs the generator; leave --part out, or add generator to it.")
+        raise UserError("A page runs the generator; leave `parts` out, or add generator to it.")
     models = {file.graph.name: (file.graph, file.model.SerializeToString()) for file in small}
     content = page(run, models, title, run.made_by(kind=_kind(run)).xmp()).encode()
     loss = small[0].loss_in_words()

@@ -46,7 +46,6 @@ from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.forms import natural, require_form
 from organza.seeding import MICROBATCH, stream
-from organza.shell import quoted
 from organza.untrusted import printable, read_json
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class Run:
         """
         if not (isinstance(self.player, Several) and "encoder" in self.player):
             raise UserError(
-                f"{self.path} has no encoder, so it cannot map images to latents; train one with --recipe aae-light or bigan-light."
+                f"{self.path} has no encoder, so it cannot map images to latents; train one with `recipe='aae-light'` or bigan-light."
             )
         return self.player["encoder"]
 
@@ -312,7 +311,7 @@ class Run:
             raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates images and generates none from noise: organza translate {quoted(self.path)} IN OUT"
+                f"{self.path} translates images and generates none from noise: use `translate` (organza translate RUN IN OUT)."
             )
         psi = require_share(truncate, "truncate", 2)
         law = Law.of(self.generator.prior)  # type: ignore[arg-type]
@@ -360,7 +359,7 @@ class Run:
         """
         codes = getattr(self.generator, "codes", None)
         if codes is None:
-            raise UserError(f"{self.path} has no codes; train a run that has, with --recipe infogan-light.")
+            raise UserError(f"{self.path} has no codes; train a run that has, with `recipe='infogan-light'`.")
         along, steps = whole(along, "along", least=0), whole(steps, "steps", least=1, most=1000)
         if not (isinstance(reach, int | float) and abs(reach) <= FARTHEST):
             raise UserError(
@@ -637,7 +636,7 @@ class Run:
         """
         if height * width > self.height * self.width:
             needed = height * width * self._room_by_pixel(to)
-            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with --size 512x512")
+            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with `size='512x512'`")
 
     @torch.no_grad()
     def _room_by_pixel(self, to: str) -> int:
@@ -672,9 +671,7 @@ class Run:
         networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
-            raise UserError(
-                f"{self.path} generates images from noise and translates none: organza sample {quoted(self.path)}"
-            )
+            raise UserError(f"{self.path} generates images from noise and translates none; use `sample`.")
         if not isinstance(to, str) or to not in ways:
             raise UserError(
                 f"{self.path} translates to {' and '.join(ways)}, not to {to}; runs of cyclegan recipes learn both directions."
@@ -826,7 +823,7 @@ class Run:
                 raise Damaged(f"{self.saved.directory} has no {name}.safetensors")
             network = checkpoint.fitting_network(part, self.saved.tensors[name], place)
         except Damaged as damage:
-            raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with --checkpoint.") from damage
+            raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with `which`.") from damage
         return channels_last(network).eval().requires_grad_(False).to(self.device)
 
 
@@ -885,7 +882,7 @@ def _opened(path: str | Path, which: str, own: Collection[str]) -> Run:
             return Run(folder, _checked(checkpoint.load(folder.checkpoints / wanted, files)), own=own)
         except Damaged as damage:
             if which not in ("best", "latest"):
-                raise UserError(f"{damage}; choose another with --checkpoint: {', '.join(names)}.") from None
+                raise UserError(f"{damage}; choose another with `which`: {', '.join(names)}.") from None
             troubles.append(str(damage))
     saved, wrong = checkpoint.newest_good(folder.checkpoints, files, _checked)
     troubles += [text for text in wrong if text not in troubles]

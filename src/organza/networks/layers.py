@@ -244,6 +244,6 @@ def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
         near = "x".join(str(max(round(side / step) * step, 8)) for side in (width, height))
         raise UserError(
             f"This network cannot make images of {width}x{height}: it must halve both sides at least once, until at most {LARGEST_BASE} "
-            f"pixels of the shorter one remain; try --size {near}."
+            f"pixels of the shorter one remain; try `size='{near}'`."
         )
     return times, (height >> times, width >> times)

@@ -147,9 +147,9 @@ def _fitting(height: int, width: int, depth: int) -> int:
     if possible < 2 if depth == 0 else not 1 <= depth <= possible:
         step = 2 ** (depth if depth > 0 else 3)
         near = "x".join(str(max(round(side / step), 1) * step) for side in (width, height))
-        other = f", or --set generator.depth={possible}" if possible >= 2 else ""
+        other = f", or `settings=['generator.depth={possible}']`" if possible >= 2 else ""
         raise UserError(
             f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make images of {width}x{height}: "
-            f"both sides must be divisible by {step}; try --size {near}{other}."
+            f"both sides must be divisible by {step}; try `size='{near}'`{other}."
         )
     return depth or min(possible, DEEPEST)

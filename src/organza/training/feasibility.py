@@ -18,7 +18,7 @@ LEAST = 8
 """Least pixels on each side: smaller images have nothing for a network to halve and double."""
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Step of suitable sides, since networks halve images."""
-CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
+CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a change of `settings`, or take another recipe"
 
 
 def require_size(size: str | int | None) -> None:
@@ -28,7 +28,7 @@ def require_size(size: str | int | None) -> None:
         UserError: if it is not a size, or a side is below 8 pixels.
     """
     if size is not None and min(parse_size(str(size))) < LEAST:
-        raise UserError(f"--size is {size}; each side must be at least {LEAST} pixels.")
+        raise UserError(f"`size` is {size}; each side must be at least {LEAST} pixels.")
 
 
 def feasible(recipe: Recipe, data: Batches) -> None:

@@ -18,7 +18,7 @@ import torch
 from organza.game import NonFinite
 from organza.media.images import grid, save_png
 from organza.run import checkpoint
-from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
+from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
 from organza.run.folder import RunFolder
 from organza.run.health import findings, words
 from organza.seeding import stream
@@ -31,6 +31,9 @@ from organza.training.sampling import gallery, samples, targets
 from organza.training.signals import Wish
 from organza.training.state import TrainState
 from organza.training.step import train_step
+
+NOTABLE = 0.25
+"""Change of the planned images, as a share, that the user is told."""
 
 
 class Trainer:
@@ -56,6 +59,7 @@ class Trainer:
         self.state, self.folder, self.evaluator, self.metadata = state, folder, evaluator, metadata
         self.treatment = treatment or Treatment(folder)
         self.wish = Wish()
+        self.announced = state.plan.images  # images that the user was told
 
     # ---- the loop -------------------------------------------------------------------------------------------------------------
 
@@ -236,5 +240,11 @@ class Trainer:
         state = self.state
         if state.saved_at != state.images:
             state.correct_plan()  # before the save, which stores it
+            if abs(state.plan.images / self.announced - 1) > NOTABLE:
+                yield Warned(
+                    f"about {state.plan.images:,} images fit into the budget of {state.plan.budget}, rather than {self.announced:,}: this "
+                    f"machine takes {state.images / max(state.seconds, 1e-9):.0f} a second now"
+                )
+                self.announced = state.plan.images
             self.folder.require_there()
             yield Saved(state.images, snapshot.save(state, self.folder))
