@@ -9,13 +9,14 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo test test-fast faults lint docs clean
+.PHONY: help demo dist test test-fast faults lint docs clean
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
 	@echo "make test       lint, types and all tests"
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
+	@echo "make dist       build the wheel and the sdist in dist/"
 	@echo "make lint       format and lint what is here"
 	@echo "make docs       build the documentation site into site/; python -m http.server -d site shows it"
 
@@ -52,6 +53,9 @@ test-fast: $(VENV)/dev.stamp
 
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults
+
+dist: $(VENV)/dev.stamp
+	$(BIN)/python -m hatchling build
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import organza
 from organza.cli import main
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "own_gan.py"
