@@ -9,7 +9,7 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo dist test test-fast faults lint docs clean
+.PHONY: help demo dist test tests test-fast faults planted lint docs clean types-Linux types-Windows types-Darwin
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
 	@echo "make dist       build the wheel and the sdist in dist/"
+	@echo "make planted    put each of some sixty mistakes into a copy of the source, and see that the tests notice it"
 	@echo "make lint       format and lint what is here"
 	@echo "make docs       build the documentation site into site/; python -m http.server -d site shows it"
 
@@ -42,17 +43,31 @@ demo: $(VENV)/demo.stamp
 	@echo "Open $(DEMO)/grid.png: 64 faces that nobody drew. Beside them, real ones: $(DEMO)/run/samples/real.png"
 	@echo "Now yours:  $(BIN)/organza data check FOLDER   and   $(BIN)/organza train FOLDER"
 
+# Types are checked once for each system. Each check is one thread, so they run beside one another and beside the tests.
+TYPES := types-Linux types-Windows types-Darwin
+# Each worker gets a half of the files, so that what a file shares is trained once, and takes from the other when it is done.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	for system in Linux Windows Darwin; do $(BIN)/pyright --pythonplatform $$system --pythonpath $(BIN)/python || exit 1; done
-	$(BIN)/python -m pytest -q -n 2
+	$(MAKE) --no-print-directory -j 2 $(TYPES) tests
+
+tests: $(VENV)/dev.stamp
+	$(PYTEST)
+
+$(TYPES): types-%: $(VENV)/dev.stamp
+	$(BIN)/pyright --pythonplatform $* --pythonpath $(BIN)/python
 
 test-fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(PYTEST) -m "not slow"
 
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults
+	ORGANZA_WHOLE=1 $(PYTEST) tests/contracts tests/test_resume.py tests/test_machine.py tests/test_recipe.py tests/test_untrusted_recipes.py
+
+planted: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.planted
 
 dist: $(VENV)/dev.stamp
 	$(BIN)/python -m hatchling build

@@ -13,7 +13,7 @@ from organza.losses import Adversarial
 from organza.recipes import get
 from organza.training import speed
 from tests.contracts.discovery import small
-from tests.test_runs import train
+from tests.helpers import train
 
 
 def products(real: Tensor, fake: Tensor) -> Tensor:

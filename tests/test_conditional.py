@@ -24,8 +24,8 @@ from organza.run.events import Warned
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
 from tests.drawings import drawing
+from tests.helpers import train
 from tests.test_cli import call
-from tests.test_runs import train
 
 
 @pytest.fixture(scope="module")

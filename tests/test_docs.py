@@ -5,17 +5,21 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import inspect
+import io
 import pkgutil
 import re
 import runpy
 import shlex
-import subprocess
-import sys
+import textwrap
+from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import organza
+from organza import cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,15 +69,37 @@ def test_included_code_is_the_source(page: Path):
     assert filled(page.read_text()) == page.read_text(), "run python docs/include.py"
 
 
-def test_building_blocks_runs_as_it_stands():
-    failed, tried = doctest.testfile(
-        str(ROOT / "docs" / "building-blocks.md"),
-        module_relative=False,
-        optionflags=FLAGS,
-        globs={"__name__": "__main__"},
+def blocks(page: Path) -> list[str]:
+    """The blocks of Python on a page that are neither from the source nor sessions."""
+    found = re.findall(
+        r"(<!-- from .*? -->\n)?^( *)```python\n(.*?)^\2```", page.read_text(encoding="utf-8"), re.S | re.M
     )
-    assert tried > 5
+    return [textwrap.dedent(code) for included, _, code in found if not included and ">>> " not in code]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if ">>> " in page.read_text(encoding="utf-8")], ids=lambda p: p.name
+)
+def test_the_sessions_of_a_page_run_as_they_stand(page: Path):
+    failed, tried = doctest.testfile(
+        str(page), module_relative=False, optionflags=FLAGS, globs={"__name__": "__main__"}, encoding="utf-8"
+    )
+    assert tried > 0
     assert failed == 0
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda p: p.name)
+def test_other_python_on_a_page_compiles_and_what_it_imports_is_there(page: Path):
+    for block in blocks(page):
+        tree = ast.parse(block)
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        namespace: dict = {}
+        for node in imports:
+            exec(compile(ast.Module([node], []), page.name, "exec"), namespace)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("organza."):
+                signature = inspect.signature(eval(ast.unparse(node.func), {"organza": organza}))
+                signature.bind(*node.args, **{word.arg: word.value for word in node.keywords if word.arg})
 
 
 def commands() -> list[str]:
@@ -89,16 +115,21 @@ def commands() -> list[str]:
     return sorted(set(found))
 
 
+@cache
+def help_of(*verb: str) -> str:
+    """The help page of a verb, in this process: a new one for each documented command would import for two minutes."""
+    with redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit) as end:
+        cli.main([*verb, "--help"])
+    assert not end.value.code, shown.getvalue()
+    return shown.getvalue()
+
+
 @pytest.mark.parametrize("command", commands())
 def test_every_documented_command_exists_with_its_options(command: str):
     words = shlex.split(command)
-    verb = words[1:3] if words[1] == "data" else words[1:2]
-    shown = subprocess.run(
-        [sys.executable, "-m", "organza.cli", *verb, "--help"], capture_output=True, text=True, check=False
-    )
-    assert shown.returncode == 0, shown.stdout + shown.stderr
+    shown = help_of(*(words[1:3] if words[1] == "data" else words[1:2]))
     for option in (word.partition("=")[0] for word in words if word.startswith("--")):
-        assert option in shown.stdout, f"{command}: {option} is not in the help"
+        assert option in shown, f"{command}: {option} is not in the help"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

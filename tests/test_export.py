@@ -21,6 +21,7 @@ from organza.export import onnx as onnx_files
 from organza.export import runtime
 from organza.export.baking import baked
 from organza.export.card import Statement
+from organza.export.folder import halved
 from organza.export.graphs import Graph, Made, require_law
 from organza.export.precision import psnr, stored
 from organza.latents.directions import jacobian_axes
@@ -29,6 +30,7 @@ from organza.networks.priors import Normal, Uniform
 from organza.networks.skips import Doubling
 from organza.networks.unet import Dropout
 from organza.recipes import get
+from organza.report.build import conclude
 from organza.run.events import Begun
 from organza.training.request import TrainArgs
 from tests.contracts.discovery import small
@@ -134,6 +136,40 @@ def test_the_card_is_filled_from_the_run(run: organza.Run, folder: Path):
     assert not [word for word in ("(None)", " nan", "TODO", "[More", "?") if word in text.replace("run(None", "run(")]
     line = json.loads((run.path / "evaluations.jsonl").read_text().splitlines()[-1])
     assert f"| mmd | {line['mmd']['value']:.4g} |" in text
+
+
+def test_the_search_for_copies_that_the_report_made_is_on_the_card_from_python_too(run: organza.Run, tmp_path: Path):
+    run.export(tmp_path / "before", to=("folder",), statement=CC)
+    assert "were not searched for copies" in (tmp_path / "before" / "README.md").read_text("utf8")
+    told = conclude(run.path).copies
+    try:
+        assert "near-copies" in told
+        run.export(tmp_path / "after", to=("folder",), statement=CC)
+        text = (tmp_path / "after" / "README.md").read_text("utf8")
+        assert f"Search for copies of training images among its samples: {told.rstrip('.')}." in text
+        organza.load(tmp_path / "after").export(tmp_path / "again", to=("folder",), statement=CC)
+        assert told.rstrip(".") in (tmp_path / "again" / "README.md").read_text("utf8")
+        run.folder.audited(run.images + 1, "of another checkpoint")
+        assert not run.folder.audit(run.images)
+    finally:
+        run.folder.copies.unlink()
+
+
+def test_a_folder_in_fp16_has_half_the_bytes_and_tells_its_loss(run: organza.Run, folder: Path, tmp_path: Path):
+    run.export(tmp_path / "half", to=("folder",), precision="fp16", statement=CC)
+    sizes = [(place / "generator.safetensors").stat().st_size for place in (tmp_path / "half", folder)]
+    assert sizes[0] < 0.55 * sizes[1]
+    small = organza.load(tmp_path / "half")
+    assert {value.dtype for value in small.saved.tensors["generator"].values() if value.is_floating_point()} == {
+        torch.float32
+    }
+    images, wanted = small.sample(16), run.sample(16)
+    assert 55 < psnr(images, wanted) < 90
+    text = (tmp_path / "half" / "README.md").read_text("utf8")
+    told = float(text.split("stored in fp16: PSNR ")[1].split(" dB")[0])
+    assert abs(told - psnr(small.sample(64), run.sample(64))) < 3
+    with pytest.raises(UserError, match="w holds values beyond the range of fp16; export with --precision fp32"):
+        halved({"w": torch.tensor([1e6])})
 
 
 def test_the_three_lines_of_the_card_run(folder: Path, monkeypatch: pytest.MonkeyPatch):

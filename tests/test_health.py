@@ -20,7 +20,7 @@ from organza.training.launch import train_events
 from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 from tests.contracts.discovery import small
-from tests.test_runs import train, weights
+from tests.helpers import train, weights
 
 WELL = [
     Vitals(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -83,10 +83,10 @@ def levels(arrows: dict[str, set[str]]) -> dict[str, int]:
 FILES = [module for module in MODULES if module != "organza"]
 
 
-@pytest.mark.parametrize("module", FILES, ids=lambda module: module.removeprefix("organza."))
-def test_imports_point_downwards(module: str):
-    below = ORDER[: ORDER.index(owner(module))]
-    assert {owner(other) for other in imports(MODULES[module])} - {owner(module)} <= set(below)
+def test_imports_point_downwards():
+    for module in FILES:
+        below = ORDER[: ORDER.index(owner(module))]
+        assert {owner(other) for other in imports(MODULES[module])} - {owner(module)} <= set(below), module
 
 
 def test_there_is_a_place_for_every_file_and_package_and_no_more():
@@ -137,8 +137,11 @@ def test_help_answers_without_importing_torch():
             "assert 'torch' not in sys.modules",
         ]
     )
-    started = time.perf_counter()
+    before = os.times()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "train" in result.stdout
-    assert time.perf_counter() - started < 5  # half a second on a quiet machine; here two test processes share it
+    spent = (
+        os.times().children_user - before.children_user
+    )  # not the wall clock, which also measures what else runs here
+    assert spent < 2  # half a second; with torch it would be four

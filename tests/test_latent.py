@@ -22,7 +22,7 @@ from organza.recipes.swift import latent
 from organza.run.checkpoint import _own_digest
 from organza.run.events import Evaluated, Sampled, Warned
 from organza.run.folder import RunFolder, lines_of
-from tests.test_runs import train
+from tests.helpers import train
 
 
 def tiny(**changes) -> Recipe:

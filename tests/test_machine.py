@@ -30,7 +30,7 @@ from organza.training.plan import Plan
 from organza.training.sampling import samples
 from organza.training.state import TrainState
 from organza.training.step import train_step
-from tests.contracts.discovery import RECIPES, small
+from tests.contracts.discovery import COVERING, RECIPES, small
 from tests.contracts.material import Material
 
 META = Accelerator(torch.device("meta"))
@@ -92,9 +92,9 @@ def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch:
         ({"cuda": ((8, 0),)}, "cuda:1", "finds cuda:0, cpu here: leave `device` out to use the best available[.]$"),
         ({}, "mps", "`device` is mps; torch .* finds cpu here"),
         ({"mps": True}, "cuda", "finds mps, cpu here"),
-        ({}, "gpu", "`device` is gpu; it must be auto, cpu, cuda, cuda:1 or mps[.]"),
-        ({}, "cuda:", "not cuda:[.] Did you mean cuda"),
-        ({}, "", "not [.]"),
+        ({}, "gpu", "`device` is gpu; it must be auto, cpu, cuda, cuda:1 or mps"),
+        ({}, "cuda:", "`device` is cuda:; .* Did you mean cuda"),
+        ({}, "", "`device` is ; it must be"),
     ],
 )
 def test_a_device_that_is_not_there_is_refused_in_one_sentence(devices, asked, said, computer):
@@ -139,7 +139,9 @@ def elsewhere(recipe: Recipe, material: Material) -> tuple[Game, dict[str, Tenso
     return game, META.take(batch)
 
 
-VARIANTS = RECIPES | {"augmented": lambda: replace(get("dcgan-r1"), augment=Augment())}
+VARIANTS = {name: RECIPES[name] for name in COVERING} | {
+    "augmented": lambda: replace(get("dcgan-r1"), augment=Augment())
+}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -199,20 +201,6 @@ def test_batches_are_pinned_on_their_way_to_cuda_and_not_waited_for():
     assert Accelerator(CUDA).take(batch)["image"].steps == ("pinned", CUDA, True)
 
 
-def test_cuda_may_round_to_tf32_and_tries_algorithms(monkeypatch: pytest.MonkeyPatch):
-    asked: list[Any] = []
-    monkeypatch.setattr(torch.cuda, "set_device", asked.append)
-    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
-    game = nn.Identity()
-    monkeypatch.setattr(game, "to", asked.append)
-    Accelerator(CUDA).settle(game)
-    assert asked == [CUDA, "high", CUDA]
-    assert torch.backends.cudnn.allow_tf32
-    assert torch.backends.cudnn.benchmark
-
-
 def test_the_moments_of_an_optimiser_come_back_where_its_weights_are():
     weight = nn.Parameter(torch.zeros(3, device="meta"))
     optimizer = torch.optim.RMSprop([weight], momentum=0.5)
@@ -263,10 +251,9 @@ def test_numbers_are_those_of_the_tensors():
     assert numbers({}) == {}
 
 
-EVERY_GAME = sorted({make().game.make: name for name, make in RECIPES.items()}.values())
-
-
-@pytest.mark.parametrize("name", [*EVERY_GAME, "resize-r1", "rpgan-r1-r2", "sngan-hinge", "wgan"])
+@pytest.mark.parametrize(
+    "name", ["swift", "latent", "cgan-projection"]
+)  # all on a GPU: a CPU may be 90 times slower in it
 def test_steps_in_bfloat16_stay_finite(name: str, material: Material):
     one = begun(RECIPES[name](), material, HALF)
     for _ in range(5 if one.recipe.warmup or one.recipe.generator_warmup else 2):  # past the warm-ups

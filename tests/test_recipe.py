@@ -22,6 +22,7 @@ from organza.recipes import RENAMED, get, names
 from organza.schedule import Cosine
 from organza.training.snapshot import differences
 from tests.contracts.discovery import RECIPES
+from tests.helpers import enough
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -96,7 +97,7 @@ PATHS = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=enough(100, 1000), deadline=None)
 @given(
     st.one_of(
         st.text(max_size=30),

@@ -28,7 +28,7 @@ from organza.run import checkpoint
 from organza.run.folder import RunFolder, lines_of
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
-from tests.test_runs import train
+from tests.helpers import train
 
 SHAPE = (1, 16, 16)
 

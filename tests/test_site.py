@@ -34,7 +34,7 @@ def site() -> Path:
     return ROOT / "site"
 
 
-@pytest.mark.parametrize("name", ["navigation", "docstrings", "reference", "notebooks"])
+@pytest.mark.parametrize("name", ["navigation", "docstrings", "reference", "notebooks", "code_map"])
 def test_the_tools_examples_run(name: str):
     module = tool(name)
     failed, tried = doctest.testmod(module)
@@ -61,6 +61,32 @@ def test_a_reference_page_documents_each_module_once():
     named = re.findall(r"^::: (\S+)$", "\n".join(reference.pages().values()), re.M)
     assert sorted(named) == sorted(set(reference.modules()) - {"organza"})
     assert all(reference.summary(module) for module in named)
+
+
+def test_the_map_names_every_file_and_package_once():
+    code_map = tool("code_map")
+    names = [name for layer in code_map.layers() for name in layer if name != "deprecated"]
+    table, picture = code_map.table(), code_map.picture()
+    assert len(names) > 20
+    for name in names:
+        assert len(re.findall(rf"\[`{name}(?:/|\.py)`\]", table)) == 1
+        assert picture.count(f">{name}</text>") == 1
+
+
+@pytest.mark.slow
+def test_the_notebooks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In reading order and in one folder, with budgets of seconds: the last one opens the run of the one before."""
+    monkeypatch.chdir(tmp_path)
+    notebooks, short = tool("notebooks"), {"STEPS": "8", "BUDGET": "'128img'"}
+    names = [Path(page).stem for page in tool("navigation").SECTIONS["Learn"] if page.startswith("notebooks/")]
+    assert len(names) == len(list((ROOT / "docs" / "notebooks").glob("*.ipynb"))) == 3
+    for name in names:
+        notebook = notebooks.read(ROOT / "docs" / "notebooks" / f"{name}.ipynb")
+        done = notebooks.executed(notebook, short)
+        assert (
+            sum("image/png" in output.get("data", {}) for cell in done["cells"] for output in cell.get("outputs", []))
+            >= 2
+        )
 
 
 @pytest.mark.slow

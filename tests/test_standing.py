@@ -20,9 +20,8 @@ from organza.run.checkpoint import Checkpoint
 from organza.run.events import Stopped, Warned
 from organza.run.folder import RunFolder
 from organza.training import snapshot
-from tests.contracts.discovery import RECIPES, small
-from tests.contracts.material import Material
-from tests.test_runs import train, weights
+from tests.contracts.discovery import small
+from tests.helpers import train, weights
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(folder.name for folder in FIXTURES.glob("format-*"))
@@ -33,18 +32,6 @@ def begun(pictures: Path, tmp_path: Path) -> Path:
     """A run of 16 images of 32."""
     train(pictures, tmp_path / "run", replace(small(get("mlp"), 4), stop=()), until=16, budget="32img")
     return tmp_path / "run"
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_four_steps_with_a_save_at_the_second_resume_to_the_same_bytes(name: str, material: Material, tmp_path: Path):
-    recipe = replace(small(RECIPES[name](), 4), stop=())
-    data, images = material(recipe), 4 * recipe.discriminator_turns * 8
-    train(data, tmp_path / "run", recipe, until=images // 2, budget=f"{images}img")
-    shutil.copytree(tmp_path / "run", tmp_path / "again")
-    train(data, tmp_path / "run", recipe, budget=f"{images}img")
-    train(data, tmp_path / "again", recipe, budget=f"{images}img")
-    train(data, tmp_path / "whole", recipe, budget=f"{images}img")
-    assert weights(tmp_path / "run") == weights(tmp_path / "again") == weights(tmp_path / "whole")
 
 
 def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):

@@ -22,7 +22,7 @@ from organza.training.auto import fallback_for
 from organza.training.rollback import Rollback, factor, strictness
 from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
-from tests.test_runs import train, weights
+from tests.helpers import train, weights
 
 SECOND = replace(small(get("dcgan-r1"), 4), stop=(), name="second")
 

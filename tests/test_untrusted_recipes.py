@@ -28,6 +28,7 @@ from organza.recipe import Recipe, recorded
 from organza.run.folder import RunFolder
 from tests.contracts.discovery import RECIPES, small
 from tests.drawings import drawing
+from tests.helpers import enough
 
 KINDS = ("part", "value", "the")
 PURE = {
@@ -258,7 +259,7 @@ forms = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=enough(300, 3000), deadline=None)
 @given(forms)
 def test_any_structure_is_a_value_or_a_sentence(form: Any):
     for read in (decode, recorded):
@@ -349,7 +350,7 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(enough(15, 200)))
 def test_a_hostile_run_runs_nothing_on_any_verb(
     seed: int,
     honest: Path,

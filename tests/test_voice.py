@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "src" / "organza"
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "organza"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 FIRST_WORDS = {
@@ -133,4 +134,37 @@ def test_the_rules_find_what_they_forbid(tmp_path: Path):
         "seed is no noun phrase",
         "says picture",
         "begins with where",
+    ]
+
+
+QUOTING = ("lab-log.md", "CONTRIBUTING.md")
+"""The history, and the page with the rules."""
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+ODD = re.compile(
+    r"\b(rehears\w+|is told|are told|was told|goes on from|went on from|going on from|by heart|has it that|nothing alike to)\b",
+    re.IGNORECASE,
+)
+"""Turns of phrase with a plain equivalent: is printed, resumes, memorised."""
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line of a page that is no code, without code in the line and addresses of links."""
+    fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        fenced ^= line.lstrip().startswith("```")
+        if not fenced:
+            yield number, re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in QUOTING], ids=lambda p: p.name)
+def test_pages_use_the_words_of_the_field(page: Path):
+    lines = prose(page.read_text(encoding="utf-8"))
+    assert not [f"{page.name}:{number}: says {match[0]}" for number, line in lines for match in ODD.finditer(line)]
+
+
+def test_odd_words_are_found_outside_of_code():
+    text = "It is told.\n```sh\nis told\n```\n`rehearse` [x](rehearsal.md) by heart\n"
+    assert [(number, match[0]) for number, line in prose(text) for match in ODD.finditer(line)] == [
+        (1, "is told"),
+        (5, "by heart"),
     ]

@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
 
+import code_map
 import navigation
 import notebooks
 import reference
@@ -48,9 +49,7 @@ def on_files(files: Files, config: Any) -> Files:
         for match in LINK.finditer(_prose(text)):
             target = _repository_path(uri, match["target"])
             if target and (page := _listing(target)):
-                pages[page] = (
-                    f"# {target}\n\n```{LANGUAGES.get(Path(target).suffix, 'text')}\n{(ROOT / target).read_text(encoding='utf-8')}\n```\n"
-                )
+                pages[page] = _listed(target)
     for uri, text in pages.items():
         files.append(File.generated(config, uri, content=text))
     return files
@@ -59,6 +58,10 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Lead links to files of the repository to their pages."""
     uri = page.file.src_uri
+    if uri == "map.md":
+        markdown = markdown.replace("<!-- layers -->", code_map.picture()).replace(
+            "<!-- packages -->", code_map.table()
+        )
     kept = [(match.start(), match.end()) for match in FENCED.finditer(markdown)]
 
     def led(match: re.Match[str]) -> str:
@@ -104,7 +107,7 @@ def _goal(path: str) -> tuple[str, str]:
     if path.startswith("src/organza/") and path.endswith(".py"):
         module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         return reference.page_of(module), f"#{module}"
-    if path.startswith("src/organza/") and (ROOT / path).is_dir():
+    if path.startswith("src/organza") and (ROOT / path).is_dir():
         return reference.page_of(path.removeprefix("src/").rstrip("/").replace("/", ".")), ""
     if path.startswith("docs/") and (ROOT / path).is_dir():
         return f"{path.removeprefix('docs/').rstrip('/')}/index.md", ""
@@ -114,9 +117,19 @@ def _goal(path: str) -> tuple[str, str]:
 
 
 def _listing(path: str) -> str | None:
-    """Return the page that lists a file; None if the file has another page, or none."""
+    """Return the page that lists a file or folder; None if it has another page."""
+    if path in AT_ROOT or path.startswith(("docs/", "src/organza")):
+        return None
+    name = path.strip("/").lstrip(".")  # MkDocs leaves out names with a dot in front
+    return f"source/{name}/index.md" if (ROOT / path).is_dir() else f"source/{name}.md"
+
+
+def _listed(path: str) -> str:
     file = ROOT / path
-    own = path in AT_ROOT or path.startswith(("docs/", "src/organza/"))
-    return (
-        None if own or not file.is_file() else f"source/{path.lstrip('.')}.md"
-    )  # MkDocs leaves out names with a dot in front
+    if file.is_dir():
+        return (
+            f"# {path}\n\n"
+            + "\n".join(f"- `{inner.name}`" for inner in sorted(file.iterdir()) if inner.name[0] not in "._")
+            + "\n"
+        )
+    return f"# {path}\n\n```{LANGUAGES.get(file.suffix, 'text')}\n{file.read_text(encoding='utf-8')}\n```\n"

@@ -111,6 +111,16 @@ def open_to_append(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "ab", buffering=0)
 
 
+def open_to_change(path: Path) -> IO[bytes]:
+    """Open a file for reading and writing at any place; create it if it does not exist.
+
+    Raises:
+        OSError: as in `open_to_append`.
+    """
+    open_to_append(path).close()  # which refuses links
+    return path.open("r+b")
+
+
 def write_all(descriptor: int, content: bytes) -> None:
     """Write all bytes to a file: a nearly full disk accepts a part of them without an error."""
     rest = memoryview(content)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from organza import losses, networks, penalties, recipes
-from organza.config import Partial, walk
+from organza.config import Partial, encode, walk
 from organza.data.labels import Field, Labels
 from organza.losses import Adversarial
 from organza.networks.layers import Discriminator, Encoder, Generator, Translator
 from organza.recipe import Recipe
+from tests.helpers import WHOLE
 
 LOSSES = {name: value for name, value in vars(losses).items() if isinstance(value, Adversarial)}
 PENALTIES = {
@@ -53,9 +58,43 @@ SHAPES = {name: CUBES if name.startswith("voxel.") else PICTURES for name in NET
 RECIPES = recipes.everything()
 
 
+def ingredients(recipe: Recipe) -> frozenset[str]:
+    """What a recipe is made of: the names of its game, networks, layers, penalties, optimizers, data and changes; its warm-ups,
+    turns and limits. Losses have no state and a contract of their own.
+    """
+    made = json.dumps(encode(replace(recipe, stop=(), adversarial=losses.minimax)))
+    more = {
+        "generator warm-up": recipe.generator_warmup > 0,
+        "warm-up": recipe.warmup > 0,
+        "several turns of D": recipe.discriminator_turns > 1,
+        "several turns of G": recipe.generator_turns > 1,
+        "no average": not recipe.average,
+        "limit of D": recipe.discriminator_limit < 1,
+    }
+    return frozenset(re.findall(r'"(organza[\w.]*:\w+)"', made)) | {name for name, holds in more.items() if holds}
+
+
+def covering(made: Mapping[str, frozenset[str]]) -> list[str]:
+    """A few of these names that together have the ingredients of all: the one with most that are new, again and again.
+
+    A contract that trains is tried on these: what a new recipe brings is under it, and nothing is trained twice.
+
+    >>> covering({"a": frozenset("xy"), "b": frozenset("x"), "c": frozenset("yz")})
+    ['a', 'c']
+    """
+    missing, chosen = set().union(*made.values()), []
+    while missing:
+        chosen.append(max(made, key=lambda name: len(made[name] & missing)))
+        missing -= made[chosen[-1]]
+    return chosen
+
+
+COVERING = list(RECIPES) if WHOLE else covering({name: ingredients(make()) for name, make in RECIPES.items()})
+"""Recipes that together hold everything that recipes are made of, but for losses; all of them in `make faults`."""
+
+
 def small(made: Recipe, width: int = 8) -> Recipe:
     """A recipe's smallest variant: the same in all but its width, batch, pool, and the length of its warm-ups."""
-    from dataclasses import replace
 
     def thin(part: Partial) -> Partial:
         part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Partial)})

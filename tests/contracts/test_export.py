@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,23 @@ import pytest
 import torch
 
 import organza
-from organza.config import encode
 from organza.data.batches import to_float
 from organza.export.graphs import require_law
 from organza.losses import probability
 from organza.networks.layers import Generator, Translator
+from organza.recipe import Recipe
 from organza.seeding import stream
-from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, small
+from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, covering, ingredients, small
 from tests.contracts.material import SIZE, Material
 from tests.drawings import drawing
+from tests.helpers import WHOLE
 
 pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
 
-QUICK = {"swift", "cgan-light", "pix2pix", "infogan-light"}
-"""Recipes of a game each that `make test-fast` looks at; the others take minutes in all."""
+QUICK = {"swift", "acgan", "pix2pix", "infogan"}
+"""Recipes of a game each that `make test-fast` looks at, and whose files run in a process without torch; the others take a minute."""
+Ran = Callable[..., tuple[np.ndarray, dict]]
 BARE = """
 import json, sys
 for name in ("torch", "organza", "onnx", "PIL"):
@@ -40,17 +44,25 @@ print(json.dumps({"facts": json.loads(session.get_modelmeta().custom_metadata_ma
 """
 
 
-def alike() -> list[str]:
-    """One recipe for each pair of networks."""
-    seen = {}
-    for name, recipe in RECIPES.items():
-        made = small(recipe())
-        seen.setdefault(json.dumps([encode(made.generator), encode(made.discriminator)]), name)
-    return list(seen.values())
+def networks_of(recipe: Recipe) -> frozenset[str]:
+    """The names of the networks and layers that a recipe's files hold."""
+    return frozenset(name for name in ingredients(recipe) if name.startswith("organza.networks."))
+
+
+EXPORTED = list(RECIPES) if WHOLE else covering({name: networks_of(make()) for name, make in RECIPES.items()})
+"""Recipes that together have every network."""
+
+
+def ran(file: Path, **given: np.ndarray) -> tuple[np.ndarray, dict]:
+    """What onnxruntime makes of inputs by a file, and what the file tells of itself."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    (made,) = session.run(None, given)
+    free = {i.name: [side for side in i.shape if isinstance(side, str)] for i in session.get_inputs()}
+    return made, {"facts": json.loads(session.get_modelmeta().custom_metadata_map["organza"]), "free": free}
 
 
 def bare(file: Path, **given: np.ndarray) -> tuple[np.ndarray, dict]:
-    """What a file makes of inputs, in a process without torch and organza, and what it tells of itself."""
+    """The same as `ran`, in a process without torch and organza."""
     inputs, made = file.with_suffix(".in.npz"), file.with_suffix(".out.npy")
     np.savez(inputs, **given)
     done = subprocess.run(
@@ -67,7 +79,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in alike()]
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in EXPORTED]
 )
 def test_a_file_makes_what_the_run_makes(name: str, material: Material, tmp_path: Path):
     recipe = small(RECIPES[name]())
@@ -75,36 +87,44 @@ def test_a_file_makes_what_the_run_makes(name: str, material: Material, tmp_path
         material(recipe), tmp_path / "run", recipe=recipe, size=SIZE, budget="24img", evaluate=False, report=False
     )
     run.export(tmp_path / "out", to=("onnx",), parts=("generator", "encoder", "discriminator"))
+    by = bare if name in QUICK else ran
     if isinstance(run.generator, Translator):
-        translations(run, tmp_path / "out")
+        translations(run, tmp_path / "out", by)
     else:
-        samples(run, tmp_path / "out")
-    judgements(run, tmp_path / "out")
+        samples(run, tmp_path / "out", by)
+    judgements(run, tmp_path / "out", by)
 
 
-def samples(run: organza.Run, out: Path) -> None:
+def test_each_network_is_exported_and_those_looked_at_quickly_are_among_them():
+    assert set(EXPORTED) >= QUICK
+    assert set().union(*(networks_of(RECIPES[name]()) for name in EXPORTED)) == set().union(
+        *(networks_of(make()) for make in RECIPES.values())
+    )
+
+
+def samples(run: organza.Run, out: Path, by: Ran) -> None:
     z = torch.stack([run.latent(7, index) for index in range(5)])
     given = {"z": z.numpy()} | ({"label": run.label_rows(range(5), 7).numpy()} if run.labels else {})
-    made, told = bare(out / "generator.onnx", **given)
+    made, told = by(out / "generator.onnx", **given)
     assert apart(made, run.sample(5, seed=7)) <= 1
     assert all(free == ["batch"] for free in told["free"].values())
     assert sum(part["size"] for part in told["facts"]["prior"]) == z.shape[1]
     if (out / "encoder.onnx").exists():
-        latents, _ = bare(out / "encoder.onnx", image=made)
+        latents, _ = by(out / "encoder.onnx", image=made)
         assert np.abs(latents - run.encode(made).numpy()).max() < 1e-4
 
 
-def translations(run: organza.Run, out: Path) -> None:
+def translations(run: organza.Run, out: Path, by: Ran) -> None:
     for file in sorted(out.glob("generator*.onnx")):
         source = np.stack([np.asarray(drawing(k)) for k in range(3)])[:, :SIZE, :SIZE]
         to = json.loads(json.dumps(bare_facts(file)))["to"]
         channels = run.source_channels(to)
-        made, told = bare(file, source=source[..., :channels])
+        made, told = by(file, source=source[..., :channels])
         assert apart(made, run.translate(source[..., :channels], to)) <= 1
         if "fixed" not in told["facts"]:
             assert told["free"]["source"] == ["batch", "height", "width"]
             odd = np.asarray(drawing(9).resize((SIZE + 21, SIZE + 8)))[None, ..., :channels]
-            assert apart(bare(file, source=odd)[0], run.translate(odd, to)) <= 1
+            assert apart(by(file, source=odd)[0], run.translate(odd, to)) <= 1
 
 
 def bare_facts(file: Path) -> dict:
@@ -113,7 +133,7 @@ def bare_facts(file: Path) -> dict:
     return json.loads(onnx.load(str(file)).metadata_props[0].value)
 
 
-def judgements(run: organza.Run, out: Path) -> None:
+def judgements(run: organza.Run, out: Path, by: Ran) -> None:
     shape = (4, *run.shape[1:], run.channels)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     if run.content["players"]["discriminator"].get("condition"):
@@ -127,7 +147,7 @@ def judgements(run: organza.Run, out: Path) -> None:
         given, wanted = {"image": images, "label": rows.numpy()}, run.judge_labelled(images, rows)
     else:
         given, wanted = {"image": images}, run.judge(images)
-    chances, told = bare(out / "discriminator.onnx", **given)
+    chances, told = by(out / "discriminator.onnx", **given)
     assert np.abs(chances - wanted).max() < 1e-4
     assert told["facts"]["makes"] == "probability"
 

@@ -1,4 +1,4 @@
-"""Every game, by way of the recipes that use it: each turn leaves the other player alone; losses are finite; warm-up moves D only."""
+"""Every game, by way of recipes that hold everything: each turn leaves the other player alone; losses are finite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from organza.game import Batch, Game, Moment, NonFinite, Turn, discriminator_los
 from organza.penalties import Penalty, r1
 from organza.recipe import Recipe
 from organza.recipes import get
-from tests.contracts.discovery import RECIPES, small
+from tests.contracts.discovery import COVERING, RECIPES, small
 from tests.contracts.material import Material
 
 
@@ -28,7 +28,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", COVERING)
 def test_each_turn_leaves_the_other_player_untouched(name: str, material: Material):
     recipe = RECIPES[name]()
     game, batch = setting(recipe, material)
@@ -45,17 +45,13 @@ def test_each_turn_leaves_the_other_player_untouched(name: str, material: Materi
             player, optimizer.build(player.parameters()), lambda loss=loss, made=made: loss(game, batch, made, Moment())
         )
         assert all(term.isfinite() for term in turn.terms.values())
+        assert set(turn.readings) >= ({"D(x)", "D(G(z))", "D accuracy"} if player is game.D else {"gradient"})
+        assert not any(
+            weight.requires_grad for weight in player.parameters()
+        )  # its opponent's turn computes no gradient of it
         assert not same(player, before)
         assert same(opponent, rival)
         assert all(weight.grad is None for weight in opponent.parameters())
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_probabilities_are_read_from_the_discriminators_turn(name: str, material: Material):
-    game, batch = setting(RECIPES[name](), material)
-    turn = discriminator_loss(game, batch, game.play(batch))
-    assert 0 < turn.readings["D(x)"] < 1
-    assert 0 < turn.readings["D(G(z))"] < 1
 
 
 def test_a_term_that_is_not_finite_is_named_and_changes_nothing(material: Material):
@@ -79,10 +75,11 @@ def test_a_lazy_penalty_keeps_its_average_weight(material: Material):
     game.penalties = (Penalty(r1, weight=2.0, every=4),)
     lazy = [discriminator_loss(game, batch, made, Moment(step=step)).terms.get("r1") for step in range(4)]
     assert lazy[1:] == [None, None, None]
-    torch.testing.assert_close(lazy[0], 4 * always)
+    assert always.item() > 0
+    torch.testing.assert_close(lazy[0], 4 * always, rtol=1e-4, atol=0)  # a new critic's slopes are tiny
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", COVERING)
 def test_what_is_made_is_measured_against_the_real_of_its_kind(name: str, material: Material):
     recipe = RECIPES[name]()
     game, batch = setting(recipe, material)

@@ -76,6 +76,20 @@ def test_probability_is_one_for_real_and_a_half_at_the_neutral_logit():
     assert probability(torch.zeros(3, 1, 2, 2)).shape == (3,)
 
 
+def test_a_map_of_logits_is_averaged_after_the_sigmoid():
+    logits = torch.tensor([[[[0.0, 4.0]]], [[[-4.0, -4.0]]]])
+    by_hand = [(0.5 + 1 / (1 + math.exp(-4))) / 2, 1 / (1 + math.exp(4))]
+    assert probability(logits).tolist() == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_the_relativistic_average_keeps_the_places_of_a_map_apart():
+    real, fake = torch.randn(4, 1, 2, 2), torch.randn(4, 1, 2, 2)
+    loss = LOSSES["relativistic_average"]
+    for side in (loss.discriminator, loss.generator):
+        corner = side(real[..., :1, :1], fake[..., :1, :1])
+        torch.testing.assert_close(side(real, fake)[..., :1, :1], corner)
+
+
 def test_the_relativistic_average_compares_with_the_mean_of_the_other_side():
     real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-1.0, -3.0])  # means 1 and -2
     by_hand = [math.log1p(math.exp(-2 - r)) + math.log1p(math.exp(f - 1)) for r, f in ((2.0, -1.0), (0.0, -3.0))]

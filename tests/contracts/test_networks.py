@@ -135,7 +135,8 @@ def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], s
         dcgan.Generator(shape)
     channels = shape[0]
     near = said.split()[1].split("x")
-    assert dcgan.Generator((channels, int(near[1]), int(near[0])), width=4) is not None
+    network = dcgan.Generator((channels, int(near[1]), int(near[0])), width=4)
+    assert network(*inputs(network, count=1)).shape == (1, channels, int(near[1]), int(near[0]))
 
 
 def test_voxel_networks_are_the_papers_layer_for_layer():

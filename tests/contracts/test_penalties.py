@@ -105,3 +105,22 @@ def test_dragan_looks_around_the_data_and_nowhere_else():
     assert 0 <= away.min() < away.max() <= 1
     assert away.mean().item() == pytest.approx(0.25, abs=0.02)  # the mean of e u
     assert away.flatten(1).amax(1).std() > 0.2  # each item has a share of its own
+
+
+def test_wgan_gp_looks_between_each_real_and_its_fake_at_a_share_of_its_own():
+    seen = []
+
+    def critic(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return x.flatten(1).sum(1)
+
+    torch.manual_seed(2)
+    real, fake = torch.randn(512, 3, 4, 4), torch.randn(512, 3, 4, 4) + 5
+    PENALTIES["wgan_gp"](Duel(critic, real, fake), real, real)
+    shares = ((seen[0] - fake) / (real - fake)).flatten(1)
+    assert len(seen) == 1
+    torch.testing.assert_close(
+        shares, shares[:, :1].expand_as(shares), atol=1e-4, rtol=0
+    )  # one for all values of an item
+    assert 0 <= shares.min() < 0.05 < 0.95 < shares.max() <= 1.0001
+    assert shares[:, 0].mean().item() == pytest.approx(0.5, abs=0.05)

@@ -1,11 +1,15 @@
-"""The command that takes a generator out of its run: export."""
+"""The commands that take a generator out of its run and its house: export, push."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from organza.cli.options import DataPlace, RunPath, Trusted, Which, answer, arg, tell
+import tyro
+
+from organza.cli.options import DataPlace, RunPath, Trusted, Which, answer, arg, say, tell
+from organza.errors import UserError
 
 
 def export(
@@ -54,8 +58,9 @@ def export(
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
     with preparing() as progress:
-        audit = _audit(run, data, recipe) if license and (not to or "folder" in to) else ""
-        statement = Statement(license, about_data, data_license, attribution, audit)
+        if license and (not to or "folder" in to) and not trained.folder.audit(trained.images):
+            _search(run, data, recipe)
+        statement = Statement(license, about_data, data_license, attribution)
         written = trained.export(
             out, to=to, parts=part, precision=precision, name=name, statement=statement, progress=progress
         )
@@ -64,14 +69,50 @@ def export(
     return 0
 
 
-def _audit(run: str, data: str | None, recipe: str | None) -> str:
-    """Return the outcome of a search for copies of training images, in words; "" if the data is gone."""
-    from organza.errors import UserError
+def push(
+    folder: Annotated[str, tyro.conf.Positional, arg("FOLDER")],
+    repository: Annotated[str, tyro.conf.Positional, arg("USER/NAME")],
+    /,
+    public: bool = False,
+    yes: bool = False,
+) -> int:
+    """Push an exported folder to the hub, where others load it with organza.load("hf://USER/NAME").
+
+    Needs a login: hf auth login. The files are listed with their sizes first.
+
+    Args:
+        folder: folder that organza export wrote.
+        repository: repository on the hub; created if it does not exist, as a private one.
+        public: visibility for everybody.
+        yes: upload without a question.
+    """
+    from organza.export import hub
+
+    files, left_out = hub.contents(folder)
+    for name, content in files.items():
+        say(f"{len(content):>12,} bytes  {name}")
+    tell(tuple(f"{name} is left out, as organza export does not write it" for name in left_out))
+    total = sum(map(len, files.values())) / 1e6
+    seen_by = "everybody may see it" if public else "private, if it is new"
+    if not yes and not agreed(f"Push {total:,.2f} MB to {repository} ({seen_by})?"):
+        raise UserError("Nothing was pushed; answer y, or add --yes.")
+    pushed = hub.push(folder, repository, public=public, files=files)
+    answer(f"{pushed.url}", f"load it with organza.load({pushed.address!r}), or: organza sample {pushed.address}")
+    return 0
+
+
+def agreed(question: str) -> bool:
+    """Ask a question on standard error; return True if the answer is yes, False without a terminal."""
+    say(f"{question} [y/N]")
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _search(run: str, data: str | None, recipe: str | None) -> None:
+    """Search the samples for copies of training images, for the card, unless the data is gone."""
     from organza.report.build import copies_found
 
     try:
-        return copies_found(run, data, recipe)
+        copies_found(run, data, recipe)
     except UserError:
         if data is not None:
             raise
-        return ""

@@ -37,7 +37,9 @@ def sample(
     /,
     count: Annotated[int, arg("N", "64")] = 64,
     seed: Annotated[int, arg("N", "0")] = 0,
-    out: Annotated[Path | None, arg("FOLDER", "RUN/generated/seed-SEED-LABELS")] = None,
+    truncate: Annotated[float, arg("PSI", "1")] = 1.0,
+    out: Annotated[Path | None, arg("FOLDER|FILE", "RUN/generated/seed-SEED-LABELS")] = None,
+    format: Annotated[Literal["png", "webp"], arg("png|webp", "png")] = "png",
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     label: Annotated[tuple[str, ...], arg("FIELD=VALUE ...")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
@@ -48,15 +50,19 @@ def sample(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images.
+    """Generate images with a trained generator. The same seed gives the same images. If it is
+    interrupted, the same command goes on.
 
     Args:
-        run: run folder.
+        run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
         count: number of images.
         of_class: class to generate, for a conditional run.
         label: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
-        out: output folder.
+        truncate: share of each latent's distance from the centre to keep: below 1 more usual
+            images, less varied.
+        out: output folder, or one file for all images: .npy, .zip or .tar.
+        format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
         grid: write one grid instead of single files.
@@ -68,61 +74,88 @@ def sample(
         recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.inference.load import load
+    from organza.inference.sample_files import is_shard
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
     labels = labels_asked(label, of_class)
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
-    name = safe_name("-".join(["seed", str(seed), *labels.values()]))
+    shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
+    name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
-    if len(trained.shape) == 4:
-        told = _volumes(trained, count, seed, folder, not grid, show, stl, made_by)
+    volumes = len(trained.shape) == 4
+    if volumes and not is_shard(folder):
+        told = _volumes(trained, count, seed, truncate, folder, not grid, show, stl, made_by)
     elif stl:
         raise UserError(f"--stl: {run} generates images, which have no surface; leave out --stl.")
+    elif grid:
+        told = _grid(trained, count, seed, truncate, labels, folder, show, made_by)
     else:
-        told = _pictures(trained, count, seed, labels, folder, not grid, show, made_by)
-    seen = f"{trained.images:,} {'volumes' if len(trained.shape) == 4 else 'images'} seen"
+        told = _files(trained, count, seed, truncate, labels, folder, format, show, not no_metadata)
+    seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
 
 
-def _pictures(
+def _files(
     trained: Run,
     count: int,
     seed: int,
+    truncate: float,
+    labels: dict[str, str],
+    out: Path,
+    format: Literal["png", "webp"],
+    show: bool,
+    metadata: bool,
+) -> str:
+    """Write images as single files or as one shard; return a summary."""
+    from organza.display.console import draw, preparing
+    from organza.inference.sample_files import Journal, is_shard, sample_files
+    from organza.media.images import grid
+
+    try:
+        with preparing() as progress:
+            done = sample_files(
+                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+            )
+    except KeyboardInterrupt:
+        if (journal := Journal.at(out)) is not None:
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+        raise
+    if show and done.first is not None:
+        draw(grid(done.first))
+    unit = "volumes" if len(trained.shape) == 4 else "images"
+    before = f" ({done.resumed:,} of them were there)" if done.resumed else ""
+    return f"{count} {unit}{before}{'' if is_shard(out) or out.is_file() else ' and grid.png'}"
+
+
+def _grid(
+    trained: Run,
+    count: int,
+    seed: int,
+    truncate: float,
     labels: dict[str, str],
     folder: Path,
-    singly: bool,
     show: bool,
     made_by: Provenance | None,
 ) -> str:
-    """Write images as single files or as one grid; return a summary."""
-    import numpy as np
-
+    """Write one grid; return a summary."""
     from organza.display.console import draw
     from organza.media.images import grid, save_png
     from organza.memory import require_memory
 
-    if not singly:  # the images, the grid, and the encoded grid
-        require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
-    kept, done = [], 0  # a grid beside single files shows the first 256: more would be hard to open
-    for pictures in trained.sampled(count, seed, labels=labels):
-        if not singly or done < 256:
-            kept.extend(pictures)
-        if singly:
-            for picture in pictures:
-                save_png(picture, folder / f"{done:05d}.png", made_by)
-                done += 1
-    sheet = grid(np.stack(kept[: 256 if singly else count]))
+    # the images, the grid, and the encoded grid
+    require_memory(3 * count * math.prod(trained.shape), f"A grid of {count:,} images")
+    sheet = grid(trained.sample(count, seed, labels=labels, truncate=truncate))
     save_png(sheet, folder / "grid.png", made_by)
     if show:
         draw(sheet)
-    return f"{count} images and grid.png" if singly else f"a grid of {count} images"
+    return f"a grid of {count} images"
 
 
 def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, made_by: Provenance | None) -> str:
@@ -139,7 +172,15 @@ def _traversal(trained: Run, code: int, seed: int, folder: Path, show: bool, mad
 
 
 def _volumes(
-    trained: Run, count: int, seed: int, folder: Path, singly: bool, show: bool, stl: bool, made_by: Provenance | None
+    trained: Run,
+    count: int,
+    seed: int,
+    truncate: float,
+    folder: Path,
+    singly: bool,
+    show: bool,
+    stl: bool,
+    made_by: Provenance | None,
 ) -> str:
     """Write volumes, rendered images and surfaces; return a summary."""
     from organza.display.console import draw
@@ -149,7 +190,7 @@ def _volumes(
     from organza.memory import require_memory
 
     require_memory(3 * count * math.prod(trained.shape), f"{count:,} volumes")
-    volumes = trained.sample(count, seed)
+    volumes = trained.sample(count, seed, truncate=truncate)
     if show:
         draw(grid(render(volumes[:64])))
     return ", ".join(write_volumes(folder, volumes, singly, stl, made_by))

@@ -21,8 +21,9 @@ from organza.cli.data import (
     data_pairs,
     data_styles,
 )
-from organza.cli.export import export
+from organza.cli.export import export, push
 from organza.cli.inference import encode, evaluate, judge, sample, translate
+from organza.cli.latents import directions, edit, invert, mix, walk
 from organza.cli.options import answer, modules, say
 from organza.cli.report import compare, quiz, report
 from organza.cli.train import recipes, train
@@ -38,7 +39,13 @@ VERBS: dict[str, Callable[..., int]] = {
     "encode": encode,
     "evaluate": evaluate,
     "translate": translate,
+    "walk": walk,
+    "mix": mix,
+    "directions": directions,
+    "invert": invert,
+    "edit": edit,
     "export": export,
+    "push": push,
     "report": report,
     "compare": compare,
     "quiz": quiz,

@@ -22,7 +22,7 @@ OPTIONS = {
 }
 """Options whose names are not those of the arguments in Python."""
 SAME = frozenset((
-    "against", "between", "budget", "channels", "checkpoint", "count", "data", "device", "download", "labels", "log", "on_collapse", "out",
+    "against", "between", "budget", "channels", "checkpoint", "count", "data", "device", "download", "format", "public", "labels", "log", "on_collapse", "out",
     "overwrite", "pages", "precision", "recipe", "run", "seed", "size", "source", "split", "stop", "to", "metadata", "follow_links",
 ))  # fmt: skip
 """Arguments whose options have their names."""

@@ -24,6 +24,7 @@ from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError, told_but_memory
 from organza.export.folder import ExportedFolder
+from organza.export.places import is_address
 from organza.game import Batch, Game
 from organza.inference.load import load
 from organza.networks.layers import channels_last
@@ -387,5 +388,5 @@ def _widths(fact: Any) -> Any:
 
 
 def is_run(path: str | Path) -> bool:
-    """Return True if a run has begun in this folder, or it was exported."""
-    return RunFolder(path).exists or ExportedFolder.is_at(path)
+    """Return True if a run has begun in this folder, it was exported, or it is the address of an exported one."""
+    return is_address(path) or RunFolder(path).exists or ExportedFolder.is_at(path)

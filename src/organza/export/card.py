@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organza.errors import UserError
-from organza.export.files import OnnxFile
+from organza.export.files import Loss, OnnxFile
 from organza.export.graphs import Trained
 from organza.progress import words
 from organza.run.folder import lines_of
@@ -73,7 +73,14 @@ def require_licence(statement: Statement) -> None:
         )
 
 
-def card(run: Trained, name: str, statement: Statement, files: Sequence[OnnxFile] = (), judges: bool = False) -> str:
+def card(
+    run: Trained,
+    name: str,
+    statement: Statement,
+    files: Sequence[OnnxFile] = (),
+    judges: bool = False,
+    halving: Loss | None = None,
+) -> str:
     """Return README.md of an exported folder.
 
     Args:
@@ -82,6 +89,7 @@ def card(run: Trained, name: str, statement: Statement, files: Sequence[OnnxFile
         statement: facts from the user.
         files: ONNX files in the folder, with their measurements.
         judges: True if the discriminator is in the folder.
+        halving: loss by weights in fp16; None if they are in fp32.
     """
     content = printable_form(run.content)
     parts = [
@@ -89,7 +97,7 @@ def card(run: Trained, name: str, statement: Statement, files: Sequence[OnnxFile
         f"# {name}\n\n![samples](preview.png)\n\n{_about(content, run)}",
         _use(name, run, files, judges),
         _trained_on(content, statement),
-        _scores(run),
+        _scores(run, halving),
         _files(files),
         _limits(run, statement, judges),
         _again(content),
@@ -270,10 +278,15 @@ def _numbers(line: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]
             yield name, (float(found["value"]), float(found["error"]))
 
 
-def _scores(run: Trained) -> str:
+def _scores(run: Trained, halving: Loss | None) -> str:
     line = measured(run)
     if line is None:
         return ""
+    small = (
+        f" The weights in this folder are stored in fp16: PSNR {halving.psnr:.1f} dB to the measured ones."
+        if halving
+        else ""
+    )
     rows = [f"| {name} | {value:.4g} | {error:.2g} | {MEANINGS[name]} |" for name, (value, error) in _numbers(line)]
     if not rows:
         return ""
@@ -283,7 +296,7 @@ def _scores(run: Trained) -> str:
     sides = f"{known.get('fake', '?')} samples against {known.get('real', '?')} {known.get('split', '')} images"
     about = (
         f"Measured while it trained, at {run.saved.facts['images']:,} images: {sides}{features}, seed {known.get('seed', '?')}. "
-        "The scale is Organza's own and no FID; compare it with numbers of the same card alone."
+        f"The scale is Organza's own and no FID; compare it with numbers of the same card alone.{small}"
     )
     return "\n".join(["## Scores", "", about, "", "| | value | standard error | |", "| --- | --- | --- | --- |", *rows])
 

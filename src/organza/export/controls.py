@@ -24,12 +24,25 @@ def options(values: Sequence[object]) -> str:
     return "".join(f'<option value="{number}">{html(value)}</option>' for number, value in enumerate(values))
 
 
-def sliders(count: int) -> str:
-    """Return a slider for each of so many directions."""
-    rows = "".join(slide(f"Direction {n}", f"direction-{n}", -REACH, REACH) for n in range(1, count + 1))
-    about = "Directions of the largest change, found in the network without labels. In standard deviations."
-    hidden = "" if count else " hidden"
+def sliders(directions: Sequence[Mapping[str, Any]]) -> str:
+    """Return a slider for each direction, those with a name of their own under it."""
+    rows = "".join(slide(_words(one["name"]), f"direction-{n}", -REACH, REACH) for n, one in enumerate(directions, 1))
+    named = any(one["source"] in ("label", "marks") for one in directions)
+    axes = any(one["source"] == "axis" for one in directions)
+    about = " ".join(
+        [
+            *(["Directions that hold on images which took no part in finding them."] if named else []),
+            *(["Numbered ones are those of the largest change, found in the network without labels."] if axes else []),
+            "In standard deviations.",
+        ]
+    )
+    hidden = "" if directions else " hidden"
     return f'<div class="group" id="directions"{hidden}><h2>Change it</h2><p class="small">{about}</p>{rows}</div>'
+
+
+def _words(name: str) -> str:
+    """Return the name of a direction for people, as HTML: skin-lightness is Skin lightness."""
+    return html(name[:1].upper() + name[1:].replace("-", " "))
 
 
 def codes(known: Mapping[str, Any] | None) -> str:

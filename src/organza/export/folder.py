@@ -3,7 +3,7 @@
     README.md                   model card
     config.json                 recipe.json without facts of the machine and the location of the data
     manifest.json               sha256 of the weights and of config.json, in the format of a checkpoint
-    generator.safetensors       averaged generator, byte for byte the run's: images name its sha256
+    generator.safetensors       averaged generator; in fp32 byte for byte the run's: images name its sha256
     discriminator.safetensors   on request only, as it may reveal members of the training set
     preview.png                 first samples of seed 0, not selected
 
@@ -18,6 +18,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from organza.data.described import wish
 from organza.errors import UserError
@@ -38,11 +41,16 @@ class ExportedFolder(RunFolder):
 
     Args:
         path: folder.
+        outputs: folder for outputs that are given no place; this folder by default, if it is the user's own.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, outputs: Path | None = None):
         super().__init__(path)
-        self.recipe = self.path / CONFIG
+        self.recipe, self.outputs = self.path / CONFIG, outputs
+
+    def place(self, name: str) -> Path:
+        """Return a folder for writing: see `RunFolder.place`."""
+        return super().place(name) if self.outputs is None else self.outputs / name.removeprefix("generated/")
 
     @staticmethod
     def is_at(path: str | Path) -> bool:
@@ -69,7 +77,11 @@ class ExportedFolder(RunFolder):
             )
         if "generator" not in saved.tensors:
             raise UserError(f"{self.path} has no {WEIGHTS}; export the run once more, or fetch the folder again.")
-        return saved
+        return saved._replace(tensors={name: widened(tensors) for name, tensors in saved.tensors.items()})
+
+    def audit(self, images: int) -> str:
+        """Return the outcome of the search for copies that was known when it was exported: see `RunFolder.audit`."""
+        return str(self.read().get("audit", ""))
 
     def require(self, name: str, saved: Checkpoint) -> None:
         """Check that a network is in the folder.
@@ -81,6 +93,28 @@ class ExportedFolder(RunFolder):
             raise UserError(
                 f"{self.path} was exported without its {name}; export the run with it: `organza.export(run, parts=['generator', '{name}'])`"
             )
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with the float32 ones as float16, which take half the bytes.
+
+    Raises:
+        UserError: if one holds a value beyond its range.
+
+    >>> halved({"w": torch.ones(2)})["w"].dtype
+    torch.float16
+    """
+    small = {name: value.half() if value.dtype is torch.float32 else value for name, value in tensors.items()}
+    if name := checkpoint.not_finite({"": small}):
+        raise UserError(
+            f"{name.removeprefix('.')} holds values beyond the range of fp16; export with `precision='fp32'`."
+        )
+    return small
+
+
+def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with the float16 ones as float32, in which networks compute."""
+    return {name: value.float() if value.dtype is torch.float16 else value for name, value in tensors.items()}
 
 
 def config_of(content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,9 @@ class Trained(Protocol):
     shape: tuple[int, ...]
     labels: Any
 
+    @property
+    def images(self) -> int: ...
+
     generator: Any
     discriminator: Any
     player: Any

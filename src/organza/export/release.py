@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from organza.errors import UserError, nearest
 from organza.export import folder as folders
 from organza.export import onnx as onnx_files
 from organza.export.card import Statement, card, listed, require_licence
-from organza.export.files import KINDS, OnnxFile, made
-from organza.export.graphs import Graph, Trained, graphs
+from organza.export.files import KINDS, OnnxFile, halving_loss, made
+from organza.export.graphs import Trained, graphs
 from organza.export.web import drawn_pattern, page
-from organza.media.images import grid, save_png, side_by_side
+from organza.latents import saved
+from organza.media.images import encoded, grid, side_by_side
 from organza.media.provenance import CHANGED, MADE
 from organza.media.volumes import pictured
 from organza.progress import Progress
@@ -55,6 +57,52 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Order:
+    """A request for an export, checked before any work.
+
+    Args:
+        forms: "folder", "onnx", "web".
+        parts: "generator", "encoder", "discriminator".
+        precision: fp32, fp16 or int8; "" for fp32, and fp16 in pages.
+        title: name of the generator.
+        statement: facts from the user.
+    """
+
+    forms: tuple[str, ...]
+    parts: tuple[str, ...]
+    precision: str
+    title: str
+    statement: Statement
+
+    def __post_init__(self) -> None:
+        _require_known("to", self.forms, KINDS)
+        _require_known("part", self.parts, PARTS)
+        _require_known("precision", [self.precision or "fp32"], PRECISIONS)
+        if "folder" in self.forms:
+            require_licence(self.statement)
+        if self.traced:
+            onnx_files.require_installed()
+
+    @property
+    def traced(self) -> bool:
+        """True if a form needs the networks as ONNX."""
+        return "onnx" in self.forms or "web" in self.forms
+
+
+@dataclass(frozen=True)
+class Form:
+    """Files of one form of export, before they are written.
+
+    Args:
+        files: contents by name.
+        lines: lines for the user.
+    """
+
+    files: dict[str, bytes]
+    lines: tuple[str, ...]
+
+
 def export(
     run: Trained,
     out: str | Path | None = None,
@@ -74,7 +122,8 @@ def export(
         to: "folder" (weights with a card), "onnx", "web" (a page that runs the generator); () for all that apply; a folder
             applies if a licence is named.
         parts: "generator", "encoder", "discriminator".
-        precision: storage of weights, fp32, fp16 or int8; None for fp32 in ONNX files and fp16 in pages.
+        precision: storage of weights: fp32, fp16 or int8; None for fp32 in folders and ONNX files and fp16 in pages. A folder
+            has no int8 and stays in fp32 then.
         name: name of the generator; the run's by default.
         statement: facts from the user: licences, content of the data.
         progress: function that takes (task, done, total).
@@ -83,56 +132,21 @@ def export(
         UserError: if a form, part or precision is unknown, a folder has no licence, the run lacks a part, ONNX does not support the
             network, a file differs from the run, or the folder cannot be written.
     """
-    for option, values, known in (
-        ("to", to, KINDS),
-        ("part", parts, PARTS),
-        ("precision", [precision or "fp32"], PRECISIONS),
-    ):
-        _require_known(option, values, known)
-    notes, wanted = [], tuple(to)
-    if not wanted:
-        wanted = KINDS if statement.licence else ("onnx", "web")
-        if not statement.licence:
-            notes.append("no folder was written, as it needs a licence: add `licence`, such as cc-by-4.0")
-    if "folder" in wanted:
-        require_licence(statement)
-    if "onnx" in wanted or "web" in wanted:
-        onnx_files.require_installed()
+    fitting = KINDS if statement.licence else ("onnx", "web")
+    title = printable(name or run.path.resolve().name)
+    order = Order(tuple(to) or fitting, tuple(parts), precision or "", title, statement)
     place = Path(out) if out is not None else run.folder.place("export")
     folders.require_place(place, run.path)
-    title = printable(name or run.path.resolve().name)
-    files: list[OnnxFile] = []
-    written: dict[Path, bytes] = {}
-    if "onnx" in wanted or "web" in wanted:
-        facts = provenance(run, statement)
-        files = _traced(run, tuple(parts), place, facts, progress)
-    lines = []
-    kept: list[OnnxFile] = []
-    if "onnx" in wanted:
-        kept = [file.in_precision(precision or "fp32", thorough=True, progress=progress) for file in files]
-        for file in kept:
-            written[file.path] = file.model.SerializeToString()
-            lines.append(_line(file))
-    if "web" in wanted:
-        content, line = _page(run, files, title, precision or "fp16", place)
-        written[place / PAGE] = content
-        lines.append(line)
-    if "folder" in wanted:
-        judges = "discriminator" in parts
-        written |= {place / key: value for key, value in _shared(run, title, statement, kept, judges).items()}
-        lines.append(
-            f"{place / folders.CARD}: model card, to check before sharing; load the folder with organza.load({str(place)!r})"
-        )
+    traced = _traced(run, order, place, progress) if order.traced else []
+    stored = [file.in_precision(precision or "fp32", True, progress) for file in traced if "onnx" in order.forms]
+    forms = [Form({file.path.name: file.model.SerializeToString() for file in stored}, tuple(map(_line, stored)))]
+    forms += [_page(run, order, traced, place)] if "web" in order.forms else []
+    forms += [_shared(run, order, stored, place)] if "folder" in order.forms else []
+    written = {place / key: content for form in forms for key, content in form.files.items()}
     _write(place, written)
-    if "folder" in wanted:
-        save_png(
-            preview(run),
-            place / folders.PREVIEW,
-            run.made_by(0 if hasattr(run.generator, "latent") else None, _kind(run)),
-        )
-    return Exported(
-        place, (*written, *([place / folders.PREVIEW] if "folder" in wanted else [])), tuple(lines), tuple(notes)
-    )
+    notes = ("no folder was written, as it needs a licence: add `licence`, such as cc-by-4.0",)
+    lines = tuple(line for form in forms for line in form.lines)
+    return Exported(place, tuple(written), lines, notes if not to and not statement.licence else ())
 
 
 def _require_known(option: str, values: Sequence[str], known: Sequence[str]) -> None:
@@ -148,7 +162,7 @@ def provenance(run: Trained, statement: Statement) -> dict[str, Any]:
         "library": f"organza {__version__}",
         "recipe": run.content["recipe"]["name"],
         "checkpoint": run.made_by().checkpoint,
-        "images": run.saved.facts["images"],
+        "images": run.images,
         "sha256": run.saved.digests[folders.WEIGHTS],
         "shape": list(run.shape),
         "digital_source_type": _kind(run),
@@ -160,11 +174,8 @@ def _kind(run: Trained) -> str:
     return MADE if hasattr(run.generator, "latent") else CHANGED
 
 
-def _traced(
-    run: Trained, parts: tuple[str, ...], place: Path, facts: dict[str, Any], progress: Progress | None
-) -> list[OnnxFile]:
-    chosen: list[Graph] = list(graphs(run, parts))
-    files = []
+def _traced(run: Trained, order: Order, place: Path, progress: Progress | None) -> list[OnnxFile]:
+    facts, chosen, files = provenance(run, order.statement), list(graphs(run, order.parts)), []
     for number, graph in enumerate(chosen, 1):
         if progress:
             progress(f"tracing the {graph.name}", number, len(chosen))
@@ -180,31 +191,40 @@ def _line(file: OnnxFile) -> str:
     return f"{file.path}: {file.size / 1e6:.2f} MB, {differs}{loss}"
 
 
-def _page(run: Trained, files: Sequence[OnnxFile], title: str, precision: str, place: Path) -> tuple[bytes, str]:
+def _page(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) -> Form:
+    precision = order.precision or "fp16"
     small = [file.in_precision(precision) for file in files if file.graph.name.startswith("generator")]
     if not small:
         raise UserError("A page runs the generator; leave `parts` out, or add generator to it.")
     models = {file.graph.name: (file.graph, file.model.SerializeToString()) for file in small}
-    content = page(run, models, title, run.made_by(kind=_kind(run)).xmp()).encode()
-    loss = small[0].loss_in_words()
-    return (
-        content,
-        f"{place / PAGE}: {len(content) / 1e6:.1f} MB, runs offline in a browser ({precision}: {loss})",
-    )
+    content = page(run, models, order.title, run.made_by(kind=_kind(run)).xmp()).encode()
+    size, loss = len(content) / 1e6, small[0].loss_in_words()
+    return Form({PAGE: content}, (f"{place / PAGE}: {size:.1f} MB, runs offline in a browser ({precision}: {loss})",))
 
 
-def _shared(
-    run: Trained, title: str, statement: Statement, files: Sequence[OnnxFile], judges: bool
-) -> dict[str, bytes]:
-    weights = {folders.WEIGHTS: checkpoint.content_of(run.saved.tensors["generator"])}
-    if judges:
-        weights["discriminator.safetensors"] = checkpoint.content_of(run.saved.tensors["discriminator"])
-    prior = getattr(run.generator, "prior", None)
+def _shared(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) -> Form:
+    """Return the folder: weights, config, manifest, card, preview."""
+    half, judges = order.precision == "fp16", "discriminator" in order.parts
+    weights = {
+        f"{part}.safetensors": checkpoint.content_of(folders.halved(tensors) if half else tensors)
+        for part, tensors in run.saved.tensors.items()
+        if part == "generator" or (part == "discriminator" and judges)
+    }
+    prior, audit = getattr(run.generator, "prior", None), order.statement.audit or run.folder.audit(run.images)
+    statement = replace(order.statement, audit=audit)
     facts: dict[str, Any] = {"prior": [part.facts() for part in prior]} if prior else {}
     facts |= {"license": statement.licence, "onnx": listed(files)}
+    facts |= {"audit": audit} if audit else {}
     known = run.saved.facts | {"checkpoint": run.made_by().checkpoint}
-    shared = folders.contents(folders.config_of(run.content, facts), weights, known, run.saved.facts["images"])
-    return shared | {folders.CARD: card(run, title, statement, files, judges).encode()}
+    shared = folders.contents(folders.config_of(run.content, facts), weights, known, run.images)
+    loss = halving_loss(next(graphs(run))) if half else None
+    shared |= {folders.CARD: card(run, order.title, statement, files, judges, loss).encode()}
+    if kept := saved.load(run) if prior else ():
+        shared[saved.FILE] = saved.contents(kept, hashlib.sha256(weights[folders.WEIGHTS]).hexdigest()).encode()
+    origin = run.made_by(0 if hasattr(run.generator, "latent") else None, _kind(run))
+    shared |= {folders.PREVIEW: encoded(preview(run), "png", origin)}
+    line = f"{place / folders.CARD}: model card, to check before sharing; load the folder with organza.load({str(place)!r})"
+    return Form(shared, (line,))
 
 
 def preview(run: Trained) -> np.ndarray:

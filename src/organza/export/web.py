@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -23,7 +23,9 @@ from torch import Tensor
 
 from organza.export import controls, runtime
 from organza.export.graphs import Graph, Trained
-from organza.latents.directions import Direction, jacobian_axes
+from organza.latents import saved, search
+from organza.latents.directions import Direction
+from organza.latents.source import law_of
 from organza.media.html import html, policy
 from organza.version import __version__
 
@@ -31,8 +33,8 @@ SHOWN = 24
 """Number of images on the page."""
 LATENTS = 64
 """Number of latents of the training's sample grid in the page: 26 kB."""
-LOOKED = 6
-"""Latents from which the directions are looked for."""
+SLIDERS = 12
+"""Largest number of sliders along directions."""
 WASM = "'wasm-unsafe-eval'"
 SIDES = 64, 128, 256, 384, 512, 768
 """Pixels that the longer side of an image to translate may have."""
@@ -108,8 +110,7 @@ def _of_noise(run: Any, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, 
     rows = run.label_rows(range(LATENTS), seed) if "labels" in graph.facts else None
     given = {"z": z[:1].numpy()} | ({"label": rows[:1].numpy()} if rows is not None else {})
     first = np.asarray(session(content).run(None, given)[0]).ravel()[:8]
-    step = _deviation(graph.facts["prior"])
-    found = [] if "codes" in graph.facts else directions(run, graph, z, rows)
+    law = law_of(run)
     return {
         "prior": graph.facts["prior"],
         "latents": _numbers(z),
@@ -118,27 +119,17 @@ def _of_noise(run: Any, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, 
         "labels": graph.facts.get("labels"),
         "codes": graph.facts.get("codes"),
         "directions": [
-            {"axis": [round(value, 4) for value in one.axis.tolist()], "step": step, "strength": round(one.strength, 2)}
-            for one in found
+            {"name": one.name, "source": one.source, "step": [round(v, 4) for v in (law.deviation * one.axis).tolist()]}
+            for one in directions(run)
         ],
     }
 
 
-def directions(run: Any, graph: Graph, z: Tensor, rows: Tensor | None) -> list[Direction]:
-    """Return the axes that the page has sliders for."""
-    free = torch.cat([torch.full((part["size"],), part["law"] != "one-hot") for part in graph.facts["prior"]])
-    row = [] if rows is None else [rows[:1]]
-
-    def generate(some: Tensor) -> Tensor:
-        return run.generator(some, *(one.expand(len(some), -1) for one in row))
-
-    return jacobian_axes(generate, z[:LOOKED], free, _deviation(graph.facts["prior"]))
-
-
-def _deviation(prior: Sequence[Mapping[str, Any]]) -> float:
-    """Return the standard deviation of a latent's first numbers."""
-    law = prior[0]
-    return law["deviation"] if law["law"] == "normal" else (law.get("high", 1.0) - law.get("low", 0.0)) / 12**0.5
+def directions(run: Any) -> list[Direction]:
+    """Return the directions that the page has sliders for: those kept with the run, else the axes of its Jacobian. An InfoGAN's codes
+    have controls of their own.
+    """
+    return [one for one in saved.load(run) or search.axes(run) if one.source != "code"][:SLIDERS]
 
 
 def _of_images(run: Trained, models: Mapping[str, tuple[Graph, bytes]]) -> dict[str, Any]:
@@ -186,7 +177,7 @@ def _room(known: Mapping[str, Any]) -> str:
         turn=asset("turn.html") if noun == "shape" else "",
         labels=controls.labels(known["labels"]),
         codes=controls.codes(known["codes"]),
-        sliders=controls.sliders(len(known["directions"])),
+        sliders=controls.sliders(known["directions"]),
     )
 
 

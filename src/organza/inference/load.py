@@ -27,6 +27,7 @@ from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory, nearest
 from organza.export.folder import ExportedFolder
+from organza.export.places import folder_at
 from organza.inference.device import AUTO, device_of
 from organza.latents.law import Law
 from organza.latents.truncation import truncated
@@ -841,7 +842,8 @@ def load(
     `recipe`.
 
     Args:
-        path: run folder.
+        path: run folder; or an exported folder, builtin:faces for the generator in this package, or hf://USER/NAME@REVISION for one on
+            the hub, which is downloaded and announced with its size and sha256.
         which: "best" (by the distance to held-out images), "latest", or the name of a checkpoint
             such as 00012000.
         recipe: recipe of your own that it was trained with, as a value or as my_module:my_recipe;
@@ -863,8 +865,8 @@ def load(
 
 
 def _opened(path: str | Path, which: str, own: Collection[str]) -> Run:
-    if ExportedFolder.is_at(path):
-        return _exported(ExportedFolder(path), which, own)
+    if (exported := folder_at(path)) is not None:
+        return _exported(exported, which, own)
     folder = RunFolder(path)
     folder.read()
     names = [directory.name for directory in checkpoint.existing(folder.checkpoints)]

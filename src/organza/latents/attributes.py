@@ -16,7 +16,7 @@ from organza.data.columns import number_of
 from organza.data.tables import SEVERAL
 
 COLOUR = re.compile(r"#([0-9a-fA-F]{6})")
-RAREST = 0.05
+RAREST = 0.08
 """Least share of images that have, or lack, a class."""
 MOST = 24
 """Largest number of attributes."""

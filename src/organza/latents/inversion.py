@@ -93,10 +93,10 @@ def invert(
         found = _by_z(generator, law, x[some], first, labels, steps, step)
         parts.append(_by_levels(generator, law, x[some], found, candidates, rows, steps, step) if inner else found)
     return Found(
-        torch.cat([part.z for part in parts]),
-        tuple(torch.cat(each) for each in zip(*(part.rows for part in parts), strict=True)),
-        tuple(torch.cat(each) for each in zip(*(part.offsets for part in parts), strict=True)),
-        torch.cat([part.loss for part in parts]),
+        torch.cat([part.z for part in parts]).cpu(),
+        tuple(torch.cat(each).cpu() for each in zip(*(part.rows for part in parts), strict=True)),
+        tuple(torch.cat(each).cpu() for each in zip(*(part.offsets for part in parts), strict=True)),
+        torch.cat([part.loss for part in parts]).cpu(),
     )
 
 
@@ -120,9 +120,9 @@ def _by_z(
     count, starts = first.shape[:2]
     wanted = x.repeat_interleave(starts, 0)
     rows = [row.flatten(0, 1) for row in labels]
-    u = law.standard(first.flatten(0, 1)).clone().requires_grad_()
+    u = law.standard(first.flatten(0, 1)).detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([u], betas=(0.9, 0.99))
-    loss = torch.zeros(len(u))
+    loss = u.new_zeros(len(u))
     with torch.enable_grad():
         for number in range(steps + 1):
             z = law.limited(law.centre + law.deviation * u)
@@ -131,7 +131,7 @@ def _by_z(
                 break
             _descend(optimizer, loss, u, law, RATE, number, steps)
             step()
-    best = loss.detach().view(count, starts).argmin(1) + torch.arange(count) * starts
+    best = loss.detach().view(count, starts).argmin(1) + torch.arange(count, device=u.device) * starts
     z = law.limited(law.centre + law.deviation * u.detach())
     return Found(z[best], tuple(row[best] for row in rows), (), loss.detach()[best])
 
@@ -151,8 +151,8 @@ def _by_levels(
     units = scales(levelled, candidates, *rows)
     with torch.no_grad():
         shapes = [h.shape for h in levelled.outputs(found.z, *found.rows)]
-    u = law.standard(found.z).clone().requires_grad_()
-    offsets = [torch.zeros(shape).requires_grad_() for shape in shapes]
+    u = law.standard(found.z).detach().clone().requires_grad_()
+    offsets = [u.new_zeros(shape).requires_grad_() for shape in shapes]
     optimizer = torch.optim.Adam([{"params": [u]}, {"params": offsets}], betas=(0.9, 0.99))
     loss = found.loss
     with torch.enable_grad():

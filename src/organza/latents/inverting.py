@@ -16,8 +16,9 @@ from organza.data.batches import to_float, to_uint8
 from organza.errors import UserError, nearest
 from organza.latents import inversion
 from organza.latents.directions import Direction
+from organza.latents.latent_files import Latents
 from organza.latents.levels import Levelled
-from organza.latents.source import Source, in_batches, latents, law_of, rows
+from organza.latents.source import Source, device_of, in_batches, latents, law_of, on_device, rows
 from organza.metrics.extractors.features import Extractor, offline_extractor
 from organza.networks.layers import Several
 from organza.progress import Progress
@@ -86,17 +87,27 @@ def invert(
     begin = None
     if encoder is not None and not row:
         with torch.no_grad():
-            begin = law.limited(in_batches(encoder, x))
+            begin = law.limited(in_batches(on_device(source, encoder), x))
     told = None
     if progress:
         task = f"inverting {len(x)} image{'s' * (len(x) != 1)}"
         told = lambda done, total: progress(task, done, total)  # noqa: E731
+    device = device_of(source)
     found = inversion.invert(
-        G, law, x, candidates, row, begin=begin, starts=starts, steps=steps, inner=inner and bool(G.levels), told=told
+        G,
+        law.to(device),
+        x.to(device),
+        candidates.to(device),
+        [one.to(device) for one in row],
+        begin=None if begin is None else begin.to(device),
+        starts=starts,
+        steps=steps,
+        inner=inner and bool(G.levels),
+        told=told,
     )
     made = drawn(source, found.z, found.rows, found.offsets)
     with torch.no_grad():
-        mean = in_batches(source.generate, candidates, *row).mean(0, keepdim=True)
+        mean = in_batches(on_device(source, source.generate), candidates, *row).mean(0, keepdim=True)
     plain = to_uint8(mean).numpy().repeat(len(x), 0)
     extractor = extractor or (offline_extractor(96) if len(source.shape) == 3 else None)
     near, far = (_perceptual(extractor, one, pictures) for one in (made, plain))
@@ -123,9 +134,9 @@ def _bound(source: Source, encoder: Any, x: Tensor, pictures: np.ndarray) -> np.
     """Return the PSNR of the autoencoder that the generator draws with, or of G(E(x)); None if there is none."""
     G: Any = source.generator
     if hasattr(G, "encoder") and hasattr(G, "decoder"):
-        return _psnr(to_uint8(in_batches(lambda x: G.decoder(G.encoder(x)), x)).numpy(), pictures)
+        return _psnr(to_uint8(in_batches(on_device(source, lambda x: G.decoder(G.encoder(x))), x)).numpy(), pictures)
     if encoder is not None and not getattr(G, "labels", 0):
-        return _psnr(to_uint8(in_batches(lambda x: G(encoder(x)), x)).numpy(), pictures)
+        return _psnr(to_uint8(in_batches(on_device(source, lambda x: G(encoder(x))), x)).numpy(), pictures)
     return None
 
 
@@ -141,13 +152,13 @@ def _perceptual(extractor: Extractor | None, made: np.ndarray, pictures: np.ndar
 def drawn(source: Source, z: Tensor, row: Sequence[Tensor], offsets: Sequence[Tensor]) -> np.ndarray:
     """Return images of latents with offsets of the levels, uint8 [N, H, W, C]."""
     if not offsets:
-        return to_uint8(in_batches(source.generate, z, *row)).numpy()
+        return to_uint8(in_batches(on_device(source, source.generate), z, *row)).numpy()
     levelled = Levelled(source.generator)
 
     def draw(z: Tensor, *more: Tensor) -> Tensor:
         return levelled.shifted(z, *more[: len(row)], offsets=more[len(row) :])
 
-    return to_uint8(in_batches(draw, z, *row, *offsets)).numpy()
+    return to_uint8(in_batches(on_device(source, draw), z, *row, *offsets)).numpy()
 
 
 def chosen(directions: Sequence[Direction], name: str) -> Direction:
@@ -174,26 +185,31 @@ def chosen(directions: Sequence[Direction], name: str) -> Direction:
 
 def edit(
     source: Source,
-    what: Inversion | Tensor | int,
+    what: Inversion | Latents | Tensor | int,
     moves: Mapping[str, float],
     directions: Sequence[Direction],
     labels: Mapping[str, str] | None = None,
 ) -> np.ndarray:
     """Return images moved along directions: see `organza.inference.load.Run.edit`."""
-    law = law_of(source)
-    offsets: tuple[Tensor, ...] = ()
-    if isinstance(what, Inversion):
-        z, row, offsets = what.latents, what.rows, what.offsets
+    if isinstance(what, Latents):
+        found = what
+    elif isinstance(what, Inversion):
+        found = Latents(what.latents, what.rows, what.offsets, ())
     elif isinstance(what, Tensor):
-        z = what
-        row = rows(source, range(len(z)), 0, labels)
+        found = Latents(what, rows(source, range(len(what)), 0, labels), (), ())
     else:
         seed = whole(what, "what", least=0, most=2**64)
-        z, row = source.latent(seed, 0)[None], rows(source, range(1), seed, labels)
+        found = Latents(source.latent(seed, 0)[None], rows(source, range(1), seed, labels), (), ())
+    return edited(source, found, moves, directions)
+
+
+def edited(source: Source, found: Latents, moves: Mapping[str, float], directions: Sequence[Direction]) -> np.ndarray:
+    """Return images of latents moved along directions, uint8 [N, H, W, C]; offsets of the levels stay."""
+    law, z = law_of(source), found.z
     for name, amount in moves.items():
         if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) <= FARTHEST:
             raise UserError(
                 f"{name} is moved by {str(amount)[:40]}; it must be a number of deviations from -{FARTHEST:g} to {FARTHEST:g}, such as 2."
             )
         z = law.moved(z, chosen(directions, name).axis, float(amount))
-    return drawn(source, z, row, offsets)
+    return drawn(source, z, found.rows, found.offsets)

@@ -57,14 +57,10 @@ class Law:
         free, normal = torch.tensor([row[4:] for row in rows]).unbind(1)
         return cls(prior, centre, deviation, low, high, free, normal)
 
-    @property
-    def places(self) -> list[slice]:
-        """The numbers of each part."""
-        found, at = [], 0
-        for part in self.prior:
-            found.append(slice(at, at + part.size))
-            at += part.size
-        return found
+    def to(self, device: torch.device) -> Law:
+        """Return the law with its tensors on a device."""
+        parts = (self.centre, self.deviation, self.low, self.high, self.free, self.normal)
+        return Law(self.prior, *(part.to(device) for part in parts))
 
     def standard(self, z: Tensor) -> Tensor:
         """Return u = (z - centre) / deviation, [..., z_dim]."""

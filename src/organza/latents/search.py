@@ -21,6 +21,7 @@ from organza.errors import UserError
 from organza.latents.attributes import Attribute
 from organza.latents.directions import (
     RELATED,
+    RISING,
     Direction,
     Scores,
     change,
@@ -34,7 +35,7 @@ from organza.latents.directions import (
 from organza.latents.law import Law
 from organza.latents.readers import SEEN, Reader, learned
 from organza.latents.readers import regressed as read_by_features
-from organza.latents.source import Source, in_batches, latents, law_of, rows
+from organza.latents.source import Source, in_batches, latents, law_of, on_device, rows
 from organza.metrics.extractors.features import Extractor, offline_extractor
 from organza.progress import Progress
 from organza.seeding import permutation, seed_of
@@ -103,8 +104,10 @@ def axes(source: Source, most: int = 6, seed: int = 0) -> tuple[Direction, ...]:
     row = rows(source, range(1), seed)
     free = law.free & ~_codes(source, law)
 
+    draw = on_device(source, source.generator)
+
     def generate(z: Tensor) -> Tensor:
-        return source.generator(z, *(one.expand(len(z), -1) for one in row))
+        return draw(z, *(one.expand(len(z), -1) for one in row))
 
     if not free.any():
         return ()
@@ -205,8 +208,10 @@ def _template(source: Source, law: Law, one: Direction, seed: int) -> Tensor:
     """Return the mean change of small images along an axis, [pixels]: the attribute of a direction without a label."""
     row = rows(source, range(1), seed)
 
+    draw = on_device(source, source.generator)
+
     def generate(z: Tensor) -> Tensor:
-        return _small(source.generator(z, *(part.expand(len(z), -1) for part in row)))
+        return _small(draw(z, *(part.expand(len(z), -1) for part in row)))
 
     changes = [change(generate, z, one.axis[None], law.deviation)[0] for z in latents(source, seed, range(LOOKED // 2))]
     mean = torch.stack(changes).mean(0)
@@ -226,7 +231,7 @@ def _reading(source: Source, templates: list[Tensor], readers: list[Reader]) -> 
 
     @torch.no_grad()
     def read(z: Tensor, *row: Tensor) -> Tensor:
-        x = in_batches(source.generate, z, *row)
+        x = in_batches(on_device(source, source.generate), z, *row)
         parts = [_small(x) @ torch.stack(templates, 1)] if templates else []
         if readers:
             made = to_uint8(x).numpy()
@@ -290,5 +295,9 @@ def _tried(
         if scores.hold:
             held.append(replace(one, scores=scores))
         else:
-            refused.append(Refused(one.name, f"the attribute rises at {scores.rising:.0%} of the steps along it only"))
+            refused.append(
+                Refused(
+                    one.name, f"the attribute rises at {scores.rising:.0%} of the steps along it, below {RISING:.0%}"
+                )
+            )
     return held, refused

@@ -13,6 +13,7 @@ from torch import Tensor
 from organza.data.batches import to_uint8
 from organza.errors import UserError
 from organza.latents.law import Law
+from organza.media.provenance import MADE, Provenance
 from organza.seeding import MICROBATCH
 
 
@@ -33,6 +34,7 @@ class Source(Protocol):
     def latent(self, seed: int, index: int) -> Tensor: ...
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor: ...
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor: ...
+    def made_by(self, seed: int | None = None, kind: str = MADE) -> Provenance: ...
 
 
 def law_of(source: Source) -> Law:
@@ -64,8 +66,25 @@ def rows(source: Source, series: range, seed: int, labels: Mapping[str, str] | N
     return (source.label_rows(series, seed, labels),)
 
 
+def device_of(source: Source) -> torch.device:
+    """Return the device of a run's generator."""
+    return next(source.generator.parameters()).device
+
+
+def on_device(source: Source, draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a function whose tensors are moved to the device of a run's generator, and its result back."""
+    device = device_of(source)
+    return lambda *tensors: draw(*(tensor.to(device) for tensor in tensors)).cpu()
+
+
 def in_batches(draw: Callable[..., Tensor], z: Tensor, *row: Tensor) -> Tensor:
-    """Compute images of latents in batches of one size, so that no image depends on the others: [N, z_dim] to [N, C, ...]."""
+    """Compute images of latents in batches of one size, so that no image depends on the others: [N, z_dim] to [N, C, ...].
+
+    Args:
+        draw: function from latents and rows to images, such as `on_device` returns.
+        z: latents, or images to encode, [N, ...].
+        row: label rows and offsets, [N, ...] each.
+    """
     parts = []
     for start in range(0, len(z), MICROBATCH):
         some = [x[start : start + MICROBATCH] for x in (z, *row)]
@@ -76,4 +95,4 @@ def in_batches(draw: Callable[..., Tensor], z: Tensor, *row: Tensor) -> Tensor:
 
 def images(source: Source, z: Tensor, *row: Tensor) -> np.ndarray:
     """Return images of latents as bytes, uint8 [N, H, W, C], or volumes."""
-    return to_uint8(in_batches(source.generate, z, *row)).numpy()
+    return to_uint8(in_batches(on_device(source, source.generate), z, *row)).numpy()

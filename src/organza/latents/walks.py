@@ -16,7 +16,7 @@ from organza.latents.interpolate import circle
 from organza.latents.interpolate import walk as way
 from organza.latents.law import Law
 from organza.latents.levels import Levelled
-from organza.latents.source import Source, images, in_batches, latents, law_of, rows
+from organza.latents.source import Source, images, in_batches, latents, law_of, on_device, rows
 from organza.latents.truncation import truncated
 
 SEEDS = 2**64
@@ -128,5 +128,5 @@ def mixed(
     def draw(a: Tensor, b: Tensor, *row: Tensor) -> Tensor:
         return levelled.mixed(a, *row, other=b, at=level)
 
-    made = to_uint8(in_batches(draw, *pairs, *row)).numpy()
+    made = to_uint8(in_batches(on_device(source, draw), *pairs, *row)).numpy()
     return made.reshape(len(z1), len(z2), *made.shape[1:])

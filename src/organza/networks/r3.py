@@ -82,6 +82,10 @@ class Generator(layers.Generator):
         self.sizes = nn.ModuleList(_blocks(width, depth) for _ in range(doublings + 1))
         self.draw = _scaled(nn.Conv2d(width, channels, 1), 1.0)
 
+    @property
+    def levels(self) -> tuple[nn.Module, ...]:
+        return (self.strength,)
+
     def forward(self, z: Tensor) -> Tensor:
         h = self.basis * self.strength(z)[:, :, None, None]
         for place, blocks in enumerate(self.sizes):

@@ -55,7 +55,7 @@ class Generator(layers.Generator):
 
     @property
     def levels(self) -> tuple[nn.Module, ...]:
-        return (self.layers[0],)
+        return (next(self.layers.children()),)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None])

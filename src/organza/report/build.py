@@ -6,6 +6,7 @@ PosixPath('runs/faces/report.html')
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from organza.data.batches import Batches
@@ -53,7 +54,7 @@ def conclude(
         why = reason or " ".join(seen.notes if seen is not None else ())
         raise UserError(f"{place} is kept, as a new page would lack {', '.join(map(repr, lost))}: {why}")
     written(place, content)
-    return Reported(place, found.title, found.why, _told_of_copies(record, seen))
+    return Reported(place, found.title, found.why, _recorded(path, record, seen))
 
 
 def _text(place: Path) -> str:
@@ -77,12 +78,18 @@ def copies_found(path: str | Path, data: Batches | str | Path | None = None, rec
     """
     record = Record.of(path)
     seen, _ = seen_of(path, data, recipe)
-    return _told_of_copies(record, seen)
+    return _recorded(path, record, seen)
 
 
-def _told_of_copies(record: Record, seen: Look | None) -> str:
+def _recorded(path: str | Path, record: Record, seen: Look | None) -> str:
+    """Return the outcome of the search for copies in words, and record it in the run, for the card of an export."""
     audit = new(evidence(record, seen))
-    return f"{audit.answer}: {audit.numbers}" if audit else ""
+    if audit is None or seen is None:
+        return ""
+    outcome = f"{audit.answer}: {audit.numbers}"
+    with suppress(UserError):  # a run that cannot be written to is searched again next time
+        RunFolder(path).audited(seen.images, outcome)
+    return outcome
 
 
 def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") -> str:

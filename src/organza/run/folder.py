@@ -20,6 +20,7 @@ from organza.run.unsupported import refusal
 from organza.untrusted import (
     JSON_BYTES,
     Refused,
+    printable,
     printable_form,
     read_bytes,
     read_json,
@@ -86,6 +87,7 @@ class RunFolder:
         )
         self.best, self.latest = self.path / "best.json", self.path / "latest.json"
         self.report, self.quiz = self.path / "report.html", self.path / "quiz.html"
+        self.copies = self.path / "copies.json"
         self._held: tuple[int, int] | None = None  # identity of the folder while this process trains it
         self._content: str | None = None  # content of recipe.json at that time
 
@@ -265,6 +267,23 @@ class RunFolder:
                 yield
             finally:
                 self._held = self._content = None
+
+    def audited(self, images: int, outcome: str) -> None:
+        """Record the outcome of a search for copies of training images among the samples of a checkpoint.
+
+        Args:
+            images: images seen at the checkpoint.
+            outcome: outcome in words.
+        """
+        write_json(self.copies, {"images": images, "outcome": outcome})
+
+    def audit(self, images: int) -> str:
+        """Return the recorded outcome for a checkpoint; "" if its samples were not searched."""
+        try:
+            found = read_json(self.copies, inside=self.path, most=RECIPE_BYTES)
+            return printable(found["outcome"]) if found["images"] == images else ""
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return ""
 
     def require_there(self) -> None:
         """Check that a locked run is still in its place; rewrite recipe.json if it was removed.

@@ -58,6 +58,8 @@ DEFAULT_BUDGET = "20m"
 OURS = ("organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation")
 """Packages in which no setting of a recipe can be at fault while the machine is measured."""
 FEW = 500  # images; a generator trained on fewer mostly repeats them
+ROUGHLY = 0.3
+"""Seconds in which the speed is measured for a budget in images: the intervals of a run depend on it, its length does not."""
 
 
 def train(
@@ -360,7 +362,7 @@ def _plan(
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
     # Only a time budget needs a good estimate of its images, and a short one needs less.
     state = trial(recipe, data, accelerator)
-    rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else 0.3)
+    rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else ROUGHLY)
     return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, evaluator))
 
 

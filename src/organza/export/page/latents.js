@@ -36,6 +36,16 @@ function drawn(series, index) {
   return z;
 }
 
+// Uniform numbers stay within their law.
+function limit(z) {
+  let at = 0;
+  for (const part of facts.prior) {
+    for (let i = 0; i < part.size; i += 1, at += 1) {
+      if (part.law === "uniform") z[at] = Math.max(part.low, Math.min(part.high, z[at]));
+    }
+  }
+}
+
 // The way between two latents. Of normal ones the length is kept, which a straight line would lose: points near 0 are drawn by nobody.
 function between(first, last, share) {
   const z = new Float32Array(size);

@@ -69,8 +69,9 @@ function inHand() {
   const chosen = state.items[state.at];
   const z = Float32Array.from(chosen.z);
   facts.directions.forEach((direction, index) => {
-    direction.axis.forEach((value, place) => { z[place] += state.moved[index] * direction.step * value; });
+    direction.step.forEach((value, place) => { z[place] += state.moved[index] * value; });
   });
+  if (state.moved.some((amount) => amount)) limit(z);
   return { z, y: chosen.y, name: chosen.name };
 }
 
