@@ -12,7 +12,8 @@ import pytest
 
 from organza.cli import main
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "own_gan.py"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "own_parts.py"
+MATERIAL = Path(__file__).parent / "own_gan.py"
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -34,7 +35,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_module_of_ones_own_is_used_by_every_command(place: Path, capsys: pytest.CaptureFixture[str]):
     shutil.copy(EXAMPLE, place / "mine_all.py")
     assert len((place / "mine_all.py").read_text().splitlines()) < 120
-    asked = ["train", "data.npy", "--recipe", "mine_all:own_gan", "--size", 16, "--run", "runs/mine", "--seed", "0,1"]
+    asked = ["train", "data.npy", "--recipe", "mine_all:own", "--size", 16, "--run", "runs/mine", "--seed", "0,1"]
     code, out, err = call(capsys, *asked, "--budget", "32img")
     assert code == 0, err
     assert "next: organza compare runs/mine-seed-0 runs/mine-seed-1" in out
@@ -63,7 +64,7 @@ def test_a_module_of_ones_own_is_used_by_every_command(place: Path, capsys: pyte
     code, out, err = call(capsys, "compare", "runs/mine-seed-0", "runs/mine-seed-1", *trust)
     assert code == 0, err
     code, out, err = call(
-        capsys, "sample", run, "--count", 2, "--recipe", "mine_all:own_gan"
+        capsys, "sample", run, "--count", 2, "--recipe", "mine_all:own"
     )  # the spelling of the previous version
     assert code == 0
     assert "note: --recipe of sample is now --import" in err
@@ -90,7 +91,7 @@ MISTAKES = {
 @pytest.mark.parametrize("number", range(len(MISTAKES)), ids=list(MISTAKES))
 def test_a_mistake_in_ones_own_module_is_told_where_it_is(number: int, place: Path, capsys: pytest.CaptureFixture[str]):
     before, after, words = list(MISTAKES.values())[number]
-    text = EXAMPLE.read_text()
+    text = MATERIAL.read_text()
     assert text.count(before) == 1
     (place / f"mistake_{number}.py").write_text(text.replace(before, after))
     asked = ["train", "data.npy", "--recipe", f"mistake_{number}:own_gan", "--size", 16, "--budget", "16img"]
@@ -108,7 +109,7 @@ def test_a_mistake_in_ones_own_module_is_told_where_it_is(number: int, place: Pa
 
 def test_classes_of_a_script_are_told_of_before_training(place: Path):
     (place / "script.py").write_text(
-        EXAMPLE.read_text()
+        MATERIAL.read_text()
         + "\n\nimport organza\nrun = organza.train('data.npy', recipe=own_gan(), size=16, budget='16img', evaluate=False, report=False)\n"
         "print(run.sample(2).shape)\n"
     )

@@ -22,8 +22,9 @@ OPTIONS = {
 }
 """Options whose names are not those of the arguments in Python."""
 SAME = frozenset((
-    "against", "between", "budget", "channels", "checkpoint", "count", "data", "device", "download", "format", "public", "labels", "log", "on_collapse", "out",
-    "overwrite", "pages", "precision", "recipe", "run", "seed", "size", "source", "split", "stop", "to", "metadata", "follow_links",
+    "against", "between", "budget", "channels", "checkpoint", "count", "data", "device", "download", "follow_links", "format", "labels",
+    "log", "metadata", "on_collapse", "out", "overwrite", "pages", "precision", "public", "recipe", "run", "seed", "size", "source",
+    "split", "stop", "to",
 ))  # fmt: skip
 """Arguments whose options have their names."""
 QUOTED = re.compile(r"`([^`\n]{1,400})`")

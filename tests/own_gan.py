@@ -1,7 +1,4 @@
-"""A GAN of one's own in one file: a loss, a penalty, two networks, a game and a recipe, with `organza.gan` as the one import.
-
-    organza train photos --recipe own_gan:own_gan --run runs/mine       # in the folder of this file
-    organza sample runs/mine --import own_gan
+"""Material: a GAN of one's own in one file, in which tests/test_own_module.py makes mistakes.
 
 The loss is a softplus with a margin, the penalty pulls D's logits towards zero (Karras et al. 2018, arXiv:1710.10196, section A.1), and the
 game adds a term that keeps samples apart: mode seeking, Mao et al. 2019, arXiv:1903.05628, eq. 3.
