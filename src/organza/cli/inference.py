@@ -47,11 +47,12 @@ def sample(
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. If it is
-    interrupted, the same command goes on.
+    """Generate images with a trained generator. The same seed gives the same images. Run the
+    same command again to resume an interrupted one.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -70,6 +71,8 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
+            most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own modules that hold its networks, if you trust them.
     """
@@ -79,7 +82,7 @@ def sample(
     require_within("count", count, 1, MOST)
     require_seed(seed)
     labels = labels_asked(label, of_class)
-    trained = load(run, checkpoint, recipe)
+    trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
     shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
@@ -121,11 +124,11 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
             )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
-            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
         raise
     if show and done.first is not None:
         draw(grid(done.first))
@@ -243,7 +246,7 @@ def encode(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Encode images as latents and reconstruct them. For runs with an encoder, such as aae-light's.
+    """Encode images as latents and reconstruct them. For runs with an encoder, such as aae's.
 
     Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
 
