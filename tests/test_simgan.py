@@ -122,7 +122,7 @@ def grey_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(**changes) -> Recipe:
     return replace(
-        get("simgan-light"),
+        get("simgan"),
         game=Partial(SimGAN, fidelity=0.5, pool=32),
         generator=Partial(refiner.Refiner, width=8, blocks=1),
         discriminator=Partial(refiner.Discriminator, width=16),
@@ -190,7 +190,7 @@ def test_the_warm_ups_are_one_player_alone_and_the_run_ends_with_its_budget(grey
     assert updates == {"generator": 2 * (20 + 10), "discriminator": 10 + 10}  # two turns of R to one of D
 
 
-@pytest.mark.parametrize("name", ["simgan", "simgan-light"])
+@pytest.mark.parametrize("name", ["simgan-paper", "simgan"])
 def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp_path: Path):
     recipe = small(get(name))
     recipe = replace(recipe, generator_warmup=16, warmup=16, game=recipe.game.given(pool=12))
@@ -207,7 +207,7 @@ def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp
 
 
 def test_the_papers_numbers():
-    recipe = get("simgan")
+    recipe = get("simgan-paper")
     assert (recipe.batch, recipe.generator_turns, recipe.discriminator_turns) == (512, 2, 1)
     steps = recipe.generator_warmup // recipe.batch
     assert steps * recipe.generator_turns == 1000  # updates of R alone

@@ -51,7 +51,7 @@ def trained(data: Path, run: Path, recipe: Recipe, **request) -> organza.Run:
 @pytest.fixture(scope="module")
 def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "light"
-    trained(pairs, folder, get("pix2pix-light"), evaluate=True)
+    trained(pairs, folder, get("pix2pix"), evaluate=True)
     return folder
 
 
@@ -66,7 +66,7 @@ def columns(sheet: Path, item: int, size: int = 32) -> list[np.ndarray]:
     return np.split(cell, 3, axis=1)
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "pix2pix-light"])
+@pytest.mark.parametrize("name", ["pix2pix-paper", "pix2pix"])
 def test_a_held_out_pictures_sample_and_its_translated_file_agree_to_the_byte(name: str, pairs: Path, tmp_path: Path):
     """With the paper's dropout in use as well as without, whatever the file is translated together with."""
     recipe = get(name)
@@ -218,7 +218,7 @@ def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, mon
     network = Partial(
         layers.Several, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
     )
-    recipe = get("pix2pix-light")
+    recipe = get("pix2pix")
 
     def players(generator, discriminator, data):
         return network, discriminator.given(shape=tuple(data.shape), condition=1)
@@ -235,7 +235,7 @@ def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, mon
         run.translate(np.zeros((1, 8, 8, 3), np.uint8))
 
 
-@pytest.mark.parametrize(("name", "ways"), [("cyclegan-light", "ba"), ("cut-light", "b")])
+@pytest.mark.parametrize(("name", "ways"), [("cyclegan", "ba"), ("cut", "b")])
 def test_runs_without_pairs_translate_files_of_any_size(name: str, ways: str, pairs: Path, tmp_path: Path):
     trained(pairs, tmp_path / "run", get(name), channels=3, budget="2img")
     (tmp_path / "in").mkdir()

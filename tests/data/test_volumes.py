@@ -130,10 +130,10 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
 
 
 def test_a_check_or_a_recipe_for_pictures_says_what_volumes_are_trained_with(tables: Path, tmp_path: Path):
-    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no images; .*`recipe='gan3d-light'`"):
+    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no images; .*`recipe='gan3d'`"):
         check(tables)
     np.save(tmp_path / "all.npy", np.zeros((5, 16, 16, 16), np.uint8))
-    with pytest.raises(UserError, match="gan3d-light"):
+    with pytest.raises(UserError, match="gan3d"):
         check(tmp_path / "all.npy")
 
 

@@ -95,7 +95,7 @@ def data_styles(
         folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
     answer(
         f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt",
-        f"next: organza train {quoted(folder)} --recipe cyclegan-light",
+        f"next: organza train {quoted(folder)} --recipe cyclegan",
     )
     return 0
 
@@ -130,7 +130,7 @@ def data_pairs(
         folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
     answer(
         f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt",
-        f"next: organza train {quoted(folder)} --recipe pix2pix-light",
+        f"next: organza train {quoted(folder)} --recipe pix2pix",
     )
     return 0
 
@@ -188,7 +188,7 @@ def data_digits(
     real = sum(1 for _ in (folder / "b").rglob("*.png"))
     answer(
         f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt",
-        f"next: organza train {quoted(folder)} --recipe simgan-light --size {size}",
+        f"next: organza train {quoted(folder)} --recipe simgan --size {size}",
     )
     return 0
 
@@ -214,6 +214,6 @@ def data_furniture(
         count = furniture(out, source=source, only=only, progress=progress)
     answer(
         f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt",
-        f"next: organza train {quoted(out)} --recipe gan3d-light --size 32",
+        f"next: organza train {quoted(out)} --recipe gan3d --size 32",
     )
     return 0

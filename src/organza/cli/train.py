@@ -143,11 +143,12 @@ def _each_seed(asked: TrainArgs, seeds: Sequence[int], log: str | None) -> int:
     return 0
 
 
-def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = None, /) -> int:
+def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = None, /, paper: bool = False) -> int:
     """List the recipes with their sources and expected results, or print one in full.
 
     Args:
         name: recipe to print as JSON.
+        paper: also list those with the numbers of their papers, which were not trained here.
     """
     import json
 
@@ -155,7 +156,7 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
 
     from organza.config import encode
     from organza.display.console import Console
-    from organza.recipes import everything, get
+    from organza.recipes import get, list_recipes
 
     if name is not None:
         answer(*json.dumps(encode(get(name)), indent=2).split("\n"))
@@ -163,10 +164,12 @@ def recipes(name: Annotated[str | None, tyro.conf.Positional, arg("NAME")] = Non
     table = Table(show_lines=True)
     for column in ("recipe", "source", "expect"):
         table.add_column(column, overflow="fold")
-    for known, make in everything().items():
-        recipe = make()
+    for known in (*list_recipes(), *(list_recipes(paper=True) if paper else ())):
+        recipe = get(known)
         table.add_row(known, recipe.source, recipe.expect)
     Console().print(
         table, "Without --recipe, one is chosen by the data, the budget and the machine; the reasons are printed."
     )
+    if not paper:
+        answer(f"With the numbers of their papers, not trained here (--paper): {', '.join(list_recipes(paper=True))}")
     return 0

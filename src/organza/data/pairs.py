@@ -331,7 +331,7 @@ def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
         some = ", ".join(map(printable, sorted(lonely)[:3]))
         raise UserError(
             f"{len(lonely):,} {'image' if one else 'images'} in {where} {'has' if one else 'have'} no partner, for example {some}; "
-            "a/ and b/ need the same names. For two unpaired sets use `recipe='cyclegan-light'`."
+            "a/ and b/ need the same names. For two unpaired sets use `recipe='cyclegan'`."
         )
     if len(both) < 2:
         raise UserError(f"{where} has {len(both)} usable pairs; at least 2 are required, and 200 or more are better.")

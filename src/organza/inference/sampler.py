@@ -20,7 +20,6 @@ from organza.latents.truncation import truncated
 from organza.latents.walks import require_share
 from organza.media.images import to_image
 from organza.seeding import MICROBATCH, stream
-from organza.shell import quoted
 
 if TYPE_CHECKING:
     pass
@@ -139,10 +138,10 @@ class Sampler(Networks):
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
         if labels and self.labels is None:
-            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
+            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates images and generates none from noise: organza translate {quoted(self.path)} IN OUT"
+                f"{self.path} translates images and generates none from noise; use `translate` (organza translate RUN INPUT OUTPUT)."
             )
         psi = require_share(truncate, "truncate", 2)
         law = Law.of(self.generator.prior)  # type: ignore[arg-type]
@@ -171,7 +170,7 @@ class Sampler(Networks):
             UserError: if the run has no labels, or no such label.
         """
         if self.labels is None:
-            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
+            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan.")
         wanted = as_labels(labels)
         return torch.stack([self.labels.draw(stream(seed, "label", item), wanted) for item in series])
 
@@ -194,7 +193,7 @@ class Sampler(Networks):
         """
         codes = getattr(self.generator, "codes", None)
         if codes is None:
-            raise UserError(f"{self.path} has no codes; train a run that has, with --recipe infogan-light.")
+            raise UserError(f"{self.path} has no codes; train a run that has, with `recipe='infogan'`.")
         along, steps = whole(along, "along", least=0), whole(steps, "steps", least=1, most=1000)
         if not (isinstance(reach, int | float) and abs(reach) <= FARTHEST):
             raise UserError(

@@ -15,7 +15,10 @@ from organza.config import encode, own_modules, walk
 from organza.errors import UserError, nearest, reason_of, told, users_place
 from organza.recipe import Recipe
 
-RENAMED = {"coded": "latent"}
+RENAMED = {"coded": "latent"} | {
+    f"{name}-light": name
+    for name in ("aae", "bigan", "cgan", "cgan-projection", "cut", "cyclegan", "gan3d", "infogan", "pix2pix", "simgan")
+}
 """Names of recipes in earlier versions, and the names now. Files are read for ever, so no line is removed."""
 
 
@@ -28,13 +31,21 @@ def names() -> list[str]:
     return list(everything())
 
 
-def list_recipes() -> list[str]:
-    """Return the names of organza's recipes, those that were trained and measured here first.
+def list_recipes(paper: bool = False) -> list[str]:
+    """Return the names of organza's recipes that were trained and measured here.
 
-    >>> "dcgan" in list_recipes()
-    True
+    Args:
+        paper: True for those with the numbers of their papers instead, which were not: NAME-paper.
+
+    >>> "cyclegan" in list_recipes(), "cyclegan-paper" in list_recipes(paper=True)
+    (True, True)
     """
-    return names()
+    return [name for name in names() if is_paper(name) == paper]
+
+
+def is_paper(name: str) -> bool:
+    """Return True for the name of a recipe with a paper's numbers, which was not trained here."""
+    return name.endswith("-paper")
 
 
 def get_recipe(name: str) -> Recipe:
