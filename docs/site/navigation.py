@@ -28,6 +28,7 @@ SECTIONS: dict[str, list[str]] = {
         "kinds.md",
         "reliability.md",
         "export.md",
+        "studio.md",
         "sharing.md",
     ],
     "Games": [

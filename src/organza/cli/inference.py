@@ -43,6 +43,7 @@ def sample(
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     label: Annotated[tuple[str, ...], arg("FIELD=VALUE ...")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
+    at: Annotated[str | None, arg("ADDRESS", "a series of a seed")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
@@ -66,6 +67,7 @@ def sample(
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
+        at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
@@ -84,6 +86,9 @@ def sample(
     labels = labels_asked(label, of_class)
     trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
+    if at is not None:
+        answer(_at_address(trained, at, out, show, not no_metadata))
+        return 0
     shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
@@ -103,6 +108,21 @@ def sample(
     seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
+
+
+def _at_address(trained: Run, address: str, out: Path | None, show: bool, metadata: bool) -> str:
+    """Write the image that the studio shows at an address; return its path."""
+    from organza.display.console import draw
+    from organza.media.images import save_png
+    from organza.studio.player import Player
+    from organza.studio.points import Point
+
+    picture = Player(trained).pictures([Point.parse(address)])[0]
+    path = (out or trained.folder.place("generated/studio")) / f"{safe_name(address.rpartition('?')[2])}.png"
+    save_png(picture, path, trained.made_by() if metadata else None)
+    if show:
+        draw(picture)
+    return str(path)
 
 
 def _files(
