@@ -178,7 +178,7 @@ def test_the_guard_sees_a_tensor_on_the_wrong_device():
 def test_a_pool_on_a_device_keeps_its_count_where_it_is_asked_for():
     pool = Pool(4, (1,)).to("meta")
     assert pool.items.is_meta
-    for exchange in (pool.exchange, pool.half):
+    for exchange in (pool.exchange, pool.half_of):
         assert exchange(torch.zeros(2, 1, device="meta")).is_meta
     assert int(pool.filled) == 3
     assert pool.filled.device.type == "cpu"

@@ -86,7 +86,7 @@ def test_half_a_batch_takes_the_room_that_is_left_then_that_of_earlier_ones_at_r
     for turn in range(200):
         before = pool.items.clone()
         filled = int(pool.filled)
-        pool.half(numbered(turn)[:, 0, 0, :1])
+        pool.half_of(numbered(turn)[:, 0, 0, :1])
         assert int(pool.filled) == min(filled + 4, 16)
         assert int((pool.items != before).sum()) == 4 or turn == 0
         lives.append(turn - pool.items.floor().min().item())
@@ -94,10 +94,10 @@ def test_half_a_batch_takes_the_room_that_is_left_then_that_of_earlier_ones_at_r
 
 
 def test_an_odd_batch_and_no_pool_at_all():
-    assert torch.equal(Pool(0, (1,)).half(torch.ones(5, 1)), torch.ones(5, 1))
+    assert torch.equal(Pool(0, (1,)).half_of(torch.ones(5, 1)), torch.ones(5, 1))
     pool = Pool(3, (1,))
-    pool.half(torch.ones(5, 1))
-    assert pool.half(2 * torch.ones(5, 1)).flatten().tolist() == [2, 2, 2, 1, 1]
+    pool.half_of(torch.ones(5, 1))
+    assert pool.half_of(2 * torch.ones(5, 1)).flatten().tolist() == [2, 2, 2, 1, 1]
 
 
 def squares(folder: Path, grey: int, count: int = 60) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -185,7 +185,8 @@ def mix(
         cells += [one, *row]
     path = out or trained.folder.place("mixed.png")
     save_png(grid(np.stack(cells), columns=len(columns) + 1), path, None if no_metadata else trained.made_by(rows[0]))
-    answer(f"{path}: rows are seeds {coarse}, columns {fine}, of {len(trained.generator.levels)} levels")  # type: ignore[arg-type]
+    generator: Any = trained.generator
+    answer(f"{path}: rows are seeds {coarse}, columns {fine}, of {len(generator.levels)} levels")
     return 0
 
 

@@ -190,9 +190,12 @@ def difference_hash(picture: np.ndarray) -> tuple[int, int]:
     grey = Image.fromarray(picture).convert("L")
     across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
     down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX)).astype(np.int16)
-    steps = across[:, 1:] - across[:, :-1], down[1:] - down[:-1]
-    # A step of 4 levels: steps of 1 come and go with JPEG noise on plain areas.
-    return tuple(int.from_bytes(np.packbits(step > 4).tobytes(), "big") for step in steps)  # type: ignore[return-value]
+    return _bits(across[:, 1:] - across[:, :-1]), _bits(down[1:] - down[:-1])
+
+
+def _bits(steps: np.ndarray) -> int:
+    """Return 64 steps as bits: 1 for those of 4 levels and more, as steps of 1 come and go with JPEG noise on plain areas."""
+    return int.from_bytes(np.packbits(steps > 4).tobytes(), "big")
 
 
 class _Twins:

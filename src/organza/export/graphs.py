@@ -151,7 +151,8 @@ class Judged(nn.Module):
     def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         beside = tuple(map(floats_of, condition)) if self.original else condition
         encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
-        evidence = self.discriminator.evidence(floats_of(image), encode)  # type: ignore[operator]
+        judge: Any = self.discriminator
+        evidence = judge.evidence(floats_of(image), encode)
         # As `losses.probability`, without len, which a tracer takes for a constant.
         chance = torch.sigmoid(self.discriminator(evidence, *beside) - (self.neutral or 0.0))
         chance = chance.flatten(1).mean(1) if chance.ndim > 1 else chance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Self, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args, overload
 
 import numpy as np
 import torch
@@ -144,7 +144,8 @@ class Sampler(Networks):
                 f"{self.path} translates images and generates none from noise; use `translate` (organza translate RUN INPUT OUTPUT)."
             )
         psi = require_share(truncate, "truncate", 2)
-        law = Law.of(self.generator.prior)  # type: ignore[arg-type]
+        generator: Any = self.generator
+        law = Law.of(generator.prior)
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
@@ -211,7 +212,8 @@ class Sampler(Networks):
         if not hasattr(self.generator, "latent"):
             raise UserError(f"{self.path} translates images and generates none from noise.")
         seed, index = whole(seed, "seed", most=SEEDS), whole(index, "index", most=SEEDS)
-        return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
+        generator: Any = self.generator
+        return generator.latent(stream(seed, "sample", index))
 
     @torch.no_grad()
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:

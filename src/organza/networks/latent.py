@@ -345,5 +345,5 @@ def _even(layer: nn.Module) -> nn.Module:
     assert isinstance(layer.weight, torch.Tensor)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if isinstance(getattr(layer, "bias", None), Tensor):
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.get_parameter("bias"))
     return layer

@@ -133,7 +133,7 @@ def channels_last(network: Module) -> Module:
     return network
 
 
-def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
+def normal(layer: Module, deviation: float = 0.02) -> Module:
     """Initialise weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2), as in
     Radford et al. 2016.
     """

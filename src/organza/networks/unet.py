@@ -92,10 +92,10 @@ class Generator(layers.Translator):
         """
         seen = []
         x = a
-        for layer in self.down:  # type: ignore[union-attr]
+        for layer in self.down:
             x = layer(x)
             seen.append(x)
-        innermost, *outer = self.up  # type: ignore[misc]
+        innermost, *outer = self.up
         x = innermost(seen.pop())
         for layer in outer:
             x = layer(torch.cat([x, seen.pop()], 1))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 from organza.config.outline import outlined
 from organza.data.batches import Batches
@@ -77,10 +78,10 @@ def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
 
 
 def _suits(recipe: Recipe, data: Batches, sides: tuple[int, ...]) -> bool:
-    other = copy.copy(data)
+    other: Any = copy.copy(data)
     other.shape = (data.shape[0], *sides)
     if hasattr(data, "source_shape"):
-        other.source_shape = (data.source_shape[0], *sides)  # type: ignore[attr-defined]
+        other.source_shape = (other.source_shape[0], *sides)
     try:
         return bool(_built(recipe, other))
     except UserError:
