@@ -19,10 +19,14 @@ from typing import Any
 
 from organza.cli.wording import TRACEBACK, in_options
 from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
+from organza.distributed.failure import RankFailed
+from organza.distributed.launched import LOST, exit_code, size, speaks, watched
 from organza.errors import UserError, lacks_memory, reason_of, users_place
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
+SHARED = ("train", "sample")
+"""Commands of which each process of a launcher does its share."""
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """System errors that concern a disk."""
 PLACES = DISKS | {
@@ -52,15 +56,19 @@ def main(arguments: list[str] | None = None) -> None:
             given = sys.argv[1:] if arguments is None else arguments
             code = _code(lambda: _run(given), TRACEBACK in given)
     except BaseException:
-        if not interruption.name:  # a signal can surface as any other error
+        if interruption.name:  # a signal can surface as any other error
+            say("Interrupted.")
+            code = EXIT_CODES[interruption.name]
+        elif size() > 1:  # a bug is no reason for the launcher to start again
+            traceback.print_exc()
+            code = 1
+        else:
             raise
-        say("Interrupted.")
-        code = EXIT_CODES[interruption.name]
     if not shown and not code and (arguments or sys.argv[1:])[:1] != ["train"]:
         say("Standard output is closed, so the answer could not be shown.")
         code = 1
     drop_output()
-    sys.exit(code)
+    sys.exit(exit_code(code))
 
 
 class Interruption:
@@ -106,6 +114,15 @@ def _run(arguments: list[str]) -> int:
     from organza.cli.parsing import parsed
 
     command = parsed(arguments)
+    processes = command.keywords.get("processes")
+    if not speaks() and command.func.__name__ not in SHARED:
+        return 0
+    if processes is not None and size() == 1:
+        from organza.cli.options import processes_asked
+        from organza.distributed.agent import run
+
+        if (count := processes_asked(processes)) > 1:
+            return run(arguments, count)
     if arguments[:1] != ["data"] and "torch" not in sys.modules and sys.stderr.isatty():
         say("organza: loading torch, which takes some seconds")
     code = command()
@@ -124,6 +141,8 @@ def _code(run: Callable[[], int], whole: bool = False) -> int:
         return run()
     except UserError as error:
         return _users(error, in_options(str(error)), whole)
+    except RankFailed as failed:
+        return _failed(failed)
     except OutputLost as lost:
         if lost.reader_gone:  # as `head` does, on purpose
             return EXIT_CODES[OUTPUT_CLOSED]
@@ -168,6 +187,25 @@ def _users(error: Exception, sentence: str, whole: bool) -> int:
         sentence += f" Add {TRACEBACK} to see all its frames."
     say(sentence)
     return 2
+
+
+def _failed(failed: RankFailed) -> int:
+    """Print why another process ended this one, and return the exit code of that reason."""
+    if failed.kind == "signal":
+        say("Interrupted.")
+        return EXIT_CODES[failed.text]
+    if failed.kind == "user":
+        say(f"Rank {failed.rank}: {failed.text}")
+        return 2
+    lost = failed.kind == "lost"
+    what = f"{failed.text[:1].upper()}{failed.text[1:]}" if lost else f"Rank {failed.rank} failed ({failed.text})"
+    then = (
+        "all processes start again from the newest"
+        if lost and watched()
+        else "run the same command again to resume from the newest"
+    )
+    say(f"{what}; {then} checkpoint.")
+    return LOST if lost else 1
 
 
 def _no_memory(error: Exception) -> int:

@@ -71,15 +71,17 @@ ABOUT = (
 ABOUT_DATA = "Check data sets, and create example sets."
 
 
-def parsed(arguments: list[str]) -> Callable[[], int]:
+def parsed(arguments: list[str]) -> functools.partial[int]:
     """Return the command that the arguments name, with its options, ready to be called.
 
     Raises:
         UserError: if a command or option is unknown or missing.
     """
     arguments = [argument for argument in arguments if argument != TRACEBACK]
+    if arguments[:1] == ["--"]:  # torchrun passes it on, and would take --run for an option of its own without it
+        arguments = arguments[1:]
     if arguments[:1] in (["--version"], ["-V"]):
-        return _version
+        return functools.partial(_version)
     if arguments[:1] == ["data"]:
         return _chosen("organza data", ABOUT_DATA, DATA_VERBS, arguments[1:])
     return _chosen("organza", ABOUT, VERBS | {"data": _data}, arguments)
@@ -97,7 +99,9 @@ def _version() -> int:
     return 0
 
 
-def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
+def _chosen(
+    program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]
+) -> functools.partial[int]:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
         wrong = arguments[0]
         raise UserError(
@@ -120,11 +124,11 @@ def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], argu
         raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
 
 
-def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+def _later(verb: Callable[..., int]) -> Callable[..., functools.partial[int]]:
     """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro."""
 
     @functools.wraps(verb)
-    def bound(*positional: Any, **options: Any) -> Callable[[], int]:
+    def bound(*positional: Any, **options: Any) -> functools.partial[int]:
         if verb not in (train, recipes) and "recipe" in options:
             options["recipe"] = modules(options["recipe"])
         return functools.partial(verb, *positional, **options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from organza.cli.options import Data, answer, arg, require_seed
+from organza.cli.options import Data, Processes, answer, arg, require_seed
 from organza.errors import UserError
 from organza.shell import quoted
 
@@ -38,6 +38,7 @@ def train(
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
     dry_run: bool = False,
 ) -> int:
@@ -46,8 +47,7 @@ def train(
     Args:
         data: folder of images, zip or array file.
         run: run folder.
-        recipe: auto chooses by the data, the budget and the machine; or a name (see
-            `organza recipes`), or my_module:my_recipe.
+        recipe: auto, a name (see `organza recipes`), or my_module:my_recipe.
         budget: time (10m, 1h30m), images (500kimg) or passes (20epochs).
         settings: changes to the recipe, such as batch=32 generator.width=48.
         size: image size in pixels, 64 or 96x64 (width x height).
@@ -64,6 +64,7 @@ def train(
         no_evaluate: skip the evaluation against held-out images during training.
         no_report: write no report.html at the end.
         no_metadata: leave out the metadata that mark sample grids as synthetic.
+        processes: number of processes; auto: by GPUs.
         log: log to TensorBoard (in RUN/tensorboard) or Weights & Biases as well.
         dry_run: print the resolved recipe with its size, memory and time, without training.
     """
@@ -76,7 +77,7 @@ def train(
     )  # fmt: skip
     if dry_run:
         return _described(asked)
-    return _trained(asked, log) if len(numbers) == 1 else _each_seed(asked, [n for n in numbers if n is not None], log)
+    return _trained(asked, log) if len(numbers) == 1 else _each_seed(asked, numbers, log)
 
 
 def _seeds(text: str | None) -> list[int | None]:
@@ -116,11 +117,14 @@ def _described(asked: TrainArgs) -> int:
 
 def _trained(asked: TrainArgs, log: str | None) -> int:
     """Train one run; return its exit code."""
-    from organza.cli.terminal import display
+    from organza.cli.terminal import display, silent
     from organza.display.console import preparing
+    from organza.distributed.launched import speaks
     from organza.training.launch import train_events
     from organza.training.loggers import LOGGERS, logged
 
+    if not speaks():
+        return silent(train_events(asked))
     logger = LOGGERS[log](asked.folder.path) if log else None
     with preparing() as progress:
         events = train_events(asked, progress)
@@ -129,7 +133,7 @@ def _trained(asked: TrainArgs, log: str | None) -> int:
     return display(first, events, asked.folder.path)
 
 
-def _each_seed(asked: TrainArgs, seeds: Sequence[int], log: str | None) -> int:
+def _each_seed(asked: TrainArgs, seeds: Sequence[int | None], log: str | None) -> int:
     """Train a run for each seed, in folders that end in -seed-N; return the first exit code that is not 0."""
     from organza.training.default_run import RUNS, name_of
 
