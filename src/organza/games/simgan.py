@@ -15,6 +15,7 @@ lambda = (the paper's) x pixels / patches.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -50,7 +51,8 @@ class SimGAN(Game):
         pool: int = 1024,
     ):
         super().__init__(G, D, adversarial, penalties)
-        self.fidelity, self.pool = fidelity, Pool(pool, G.shape)
+        generator: Any = G  # a translator
+        self.fidelity, self.pool = fidelity, Pool(pool, generator.shape)
 
     def play(self, batch: Batch) -> Batch:
         return {"b": self.G(batch["a"])}
