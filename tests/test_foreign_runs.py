@@ -22,7 +22,7 @@ from organza.data import cache
 from organza.data.location import KEY, asked_of, is_own, places, remember
 from organza.data.pack import open_data
 from organza.errors import UserError, nearest
-from organza.inference import load
+from organza.inference import judging
 from organza.metrics.extractors import weight_cache
 from organza.optimizers import SGD, Adam, Optimizer, RMSprop
 from organza.recipes import get
@@ -195,7 +195,7 @@ def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
         run.require_judging()
     except UserError:  # of pairs, or of labels that must be named
         pytest.skip("judges no image alone")
-    monkeypatch.setattr(load, "LARGE", 0)
+    monkeypatch.setattr(judging, "LARGE", 0)
     run.require_judging()
 
 

@@ -24,6 +24,8 @@ latents export inference evaluation
 report
 display
 training
+studio
+widgets
 cli
 __main__
 """

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import organza
 from organza.disk import cache_folder
 from organza.errors import UserError
 from organza.export import hub
 from organza.export.card import Statement
+from organza.export.places import PACKAGED, packaged
+from organza.media.images import grid
 from tests.hub_endpoint import Hub
 from tests.test_cli import call
 from tests.test_export import resealed
@@ -150,7 +153,7 @@ WRONG = [
     ("hf://user/drawn@v9", "has no revision v9; leave @ out"),
     ("hf://user/empty", "holds no exported folder: it has no manifest.json"),
     ("hf://user/large", "manifest.json of hf://user/large@[0-9a-f]{40} has 1,048,577 bytes"),
-    # ("builtin:face", r"There is no builtin:face; choose from builtin:faces. Did you mean builtin:faces\?"),
+    ("builtin:face", r"There is no builtin:face; choose from builtin:faces. Did you mean builtin:faces\?"),
 ]
 
 
@@ -192,3 +195,75 @@ def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hub, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs huggingface_hub: pip install 'organza\[hub\]'"):
         organza.load("hf://user/drawn")
+
+
+# ---- ten mistakes, a sentence each -----------------------------------------------------------------------------------------
+
+
+def test_ten_mistakes_are_told_in_one_sentence_each(
+    run: organza.Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    begun = shutil.copytree(run.path, tmp_path / "begun", ignore=shutil.ignore_patterns("checkpoints"))
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    (broken / "generator.safetensors").write_bytes(b"\0" + (broken / "generator.safetensors").read_bytes()[1:])
+    newer = resealed(Path(shutil.copytree(folder, tmp_path / "newer")), format=99)
+    (tmp_path / "there.zip").write_bytes(b"mine")
+    monkeypatch.setattr(hub, "find_spec", lambda name: None)
+    mistakes = [
+        (["sample", begun], "has no checkpoint yet; train it until its first evaluation"),
+        (
+            ["evaluate", run.path, "--against", run.path, "--extractor", "inception"],
+            "The weights of inception are missing",
+        ),
+        (["sample", broken], "was damaged since it was written (its sha256 differs); export the run once more"),
+        (["sample", newer], "was written by a newer organza"),
+        (["export", run.path, "--precision", "int4"], "not int4. Did you mean int8?"),
+        (["export", run.path, "--to", "folder"], "needs a licence: name it with --license"),
+        (["push", run.path, "user/name"], "is no exported folder; write one with: organza export"),
+        (["push", folder, "user/name", "--yes"], "needs huggingface_hub: pip install 'organza[hub]'"),
+        (
+            ["sample", "builtin:face"],
+            "There is no builtin:face; choose from builtin:faces. Did you mean builtin:faces?",
+        ),
+        (["sample", run.path, "--out", tmp_path / "there.zip"], "exists already; name another file, or remove it"),
+        (["sample", run.path, "--format", "gif"], "not gif"),
+        (["sample", "hf://user"], "is no address on the hub; write hf://USER/NAME"),
+    ]
+    for arguments, words in mistakes:
+        code, out, told = call(capsys, *map(str, arguments))
+        assert code == 2, (arguments, out, told)
+        assert words in told, (arguments, told)
+        assert "Traceback" not in told
+        assert not out
+        assert len([line for line in told.splitlines() if "bytes  " not in line]) == 1, told
+
+
+# ---- the generator in the package ------------------------------------------------------------------------------------------
+
+
+def test_the_package_s_generator_samples_judges_and_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    faces = organza.load("builtin:faces")
+    images = faces.sample(64)
+    assert images.shape == (64, 64, 64, 3)
+    assert images.std((1, 2, 3)).min() > 20  # none is of one colour
+    assert np.abs(images[:32].astype(int) - images[32:].astype(int)).mean((1, 2, 3)).min() > 5  # and no two are alike
+    assert 0.1 < faces.judge(images).mean() < 0.9
+    preview = np.asarray(Image.open(PACKAGED / "faces" / "preview.png")).astype(int)
+    assert np.abs(preview - grid(images)).max() <= 3  # drawn before the weights were stored in fp16
+    assert sum(path.stat().st_size for path in (PACKAGED / "faces").iterdir()) < 1_000_000
+    card = (PACKAGED / "faces" / "README.md").read_text("utf8")
+    for words in (
+        "license: cc-by-4.0",
+        "synthetic",
+        "Adventurer",
+        "Search for copies",
+        "Recipe `latent`",
+        "stored in fp16",
+    ):
+        assert words in card, words
+    assert faces.folder.place("generated/seed-0") == Path("generated/faces/seed-0")  # never into the package
+    assert faces.folder.place("export") == Path("generated/faces/export")
+    written = faces.export(to=("folder",), statement=CC)
+    assert organza.load(written.folder).sample(2).tobytes() == images[:2].tobytes()
+    assert packaged() == ("builtin:faces",)

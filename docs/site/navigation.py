@@ -20,7 +20,17 @@ SECTIONS: dict[str, list[str]] = {
         "exercises.md",
         "glossary.md",
     ],
-    "Guides": ["training.md", "data.md", "report.md", "evaluation.md", "kinds.md", "reliability.md", "export.md"],
+    "Guides": [
+        "training.md",
+        "data.md",
+        "report.md",
+        "evaluation.md",
+        "kinds.md",
+        "reliability.md",
+        "export.md",
+        "studio.md",
+        "sharing.md",
+    ],
     "Games": [
         "losses.md",
         "conditional.md",

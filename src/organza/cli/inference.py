@@ -42,15 +42,17 @@ def sample(
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
+    at: Annotated[str | None, arg("ADDRESS", "a series of a seed")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. If it is
-    interrupted, the same command goes on.
+    """Generate images with a trained generator. The same seed gives the same images. Run the
+    same command again to resume an interrupted one.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -64,11 +66,14 @@ def sample(
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
+        at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
+            most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
@@ -78,8 +83,11 @@ def sample(
     require_within("count", count, 1, MOST)
     require_seed(seed)
     labels = labels_asked(settings, of_class)
-    trained = load(run, checkpoint, recipe)
+    trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
+    if at is not None:
+        answer(_at_address(trained, at, out, show, not no_metadata))
+        return 0
     shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
@@ -101,6 +109,21 @@ def sample(
     return 0
 
 
+def _at_address(trained: Run, address: str, out: Path | None, show: bool, metadata: bool) -> str:
+    """Write the image that the studio shows at an address; return its path."""
+    from organza.display.console import draw
+    from organza.media.images import save_png
+    from organza.studio.player import Player
+    from organza.studio.points import Point
+
+    picture = Player(trained).pictures([Point.parse(address)])[0]
+    path = (out or trained.folder.place("generated/studio")) / f"{safe_name(address.rpartition('?')[2])}.png"
+    save_png(picture, path, trained.made_by() if metadata else None)
+    if show:
+        draw(picture)
+    return str(path)
+
+
 def _files(
     trained: Run,
     count: int,
@@ -120,11 +143,11 @@ def _files(
     try:
         with preparing() as progress:
             done = sample_files(
-                trained, out, count, seed, labels, truncate, kind=format, metadata=metadata, progress=progress
+                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
             )
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
-            say(f"{journal.done:,} of {count:,} are complete; run the same command again to go on.")
+            say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
         raise
     if show and done.first is not None:
         draw(grid(done.first))

@@ -18,6 +18,7 @@ from organza.cli.data import (
     data_faces,
     data_fashion_mnist,
     data_furniture,
+    data_pack,
     data_pairs,
     data_styles,
 )
@@ -26,6 +27,7 @@ from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.latents import directions, edit, invert, mix, walk
 from organza.cli.options import answer
 from organza.cli.report import compare, quiz, report
+from organza.cli.studio import studio
 from organza.cli.train import recipes, train
 from organza.display.streams import Stream
 from organza.errors import UserError, nearest
@@ -49,9 +51,11 @@ VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "quiz": quiz,
     "recipes": recipes,
+    "studio": studio,
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "pack": data_pack,
     "digits": data_digits,
     "faces": data_faces,
     "styles": data_styles,

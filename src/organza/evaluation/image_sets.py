@@ -20,6 +20,7 @@ from organza.data.folder import listing
 from organza.data.labels import Field, Labels
 from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.pack import open_data
+from organza.data.shards.place import is_remote
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError, told_but_memory
@@ -203,7 +204,7 @@ class RunWithData:
         if exported and self.at is None:
             raise UserError(f"{path} was exported without its data; name the data's place with --data.")
         if self.at is not None:
-            data = self._opened(Path(self.at))
+            data = self._opened(self.at if is_remote(self.at) else Path(self.at))
             if not exported:  # an exported folder may be sent on, and must not tell where data is
                 with suppress(UserError):  # a run that cannot be written to needs the location again next time
                     remember(path, self.at)
@@ -217,7 +218,7 @@ class RunWithData:
         assert first is not None
         raise first from None
 
-    def _untold(self, place: Path) -> UserError:
+    def _untold(self, place: Path | str) -> UserError:
         """Return the error for data that a stranger's run names: it reveals nothing of the data, as
         a page with it may be shared.
         """
@@ -226,7 +227,7 @@ class RunWithData:
             "give the location of its data with --data."
         )
 
-    def _opened(self, place: Path) -> Batches:
+    def _opened(self, place: Path | str) -> Batches:
         """Open the data at a place. Raises UserError if there is none, or it is not the data of the
         run.
         """
@@ -272,7 +273,7 @@ class RunWithData:
 
     def training(self, most: int = MOST_TRAINING) -> ImageSet:
         """Return the training images; if there are more than `most`, evenly spaced ones."""
-        which = _spaced(self.data.parts.train, most)
+        which = self.data.spaced(most)
         as_reference = copy.copy(self.data)  # the layout's `real` returns reference items; the copy has others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())

@@ -319,7 +319,7 @@ def _in_words(hub: Any, address: Address, commits: Sequence[str] = ()) -> Iterat
 
 def _status(address: Address, error: Any) -> str:
     """Return the sentence for an answer of the hub that is an error."""
-    code = getattr(getattr(error, "response", None), "status_code", None)
+    code = int(getattr(getattr(error, "response", None), "status_code", 0))
     reasons = {
         401: "you are not logged in; log in with: hf auth login",
         403: "your login does not permit it; log in as its owner, with a token that may write: hf auth login",

@@ -143,12 +143,12 @@ def require_deterministic(model: onnx.ModelProto, graph: Graph) -> None:
                 )
 
 
-def session(model: onnx.ModelProto | bytes | Path) -> onnxruntime.InferenceSession:
-    """Return a session of onnxruntime on the CPU, of one thread: for small networks more cost time."""
+def session(model: onnx.ModelProto | bytes | Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Return a session of onnxruntime on the CPU, of one thread by default: for small networks more cost time."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     given = model if isinstance(model, bytes) else str(model) if isinstance(model, Path) else model.SerializeToString()
     return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])

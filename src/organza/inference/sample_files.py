@@ -1,7 +1,7 @@
 """Sampling to files: thousands of images as PNG, WebP or one shard, in bounded memory; stopped and resumed with the same bytes.
 
 A small file beside the images, the journal, names the series (weights, seed, labels, format) and the number of images that are complete.
-The same command goes on from there.
+The same command resumes there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from organza.config.arguments import whole
 from organza.disk import cannot_write, discard, make_folder, open_to_change, rename, write_json
 from organza.errors import UserError
-from organza.inference.load import Run
+from organza.inference.sampler import Sampler
 from organza.media.images import encoded, grid, save_png, write_aside
 from organza.media.provenance import Provenance
 from organza.media.shards import ENDINGS, Encoder, Shard, shard
@@ -99,7 +99,7 @@ def is_shard(out: Path) -> bool:
 
 
 def sample_files(
-    run: Run,
+    run: Sampler,
     out: str | Path,
     count: int = 64,
     seed: int = 0,
@@ -138,7 +138,7 @@ def sample_files(
     made_by = run.made_by(seed) if metadata else None
     series = {
         "weights": run.saved.digests["generator.safetensors"], "seed": seed, "labels": dict(labels or {}), "truncate": truncate,
-        "kind": kind, "metadata": metadata,
+        "kind": kind, "metadata": metadata, "engine": "torch" if run.session is None else "onnx",
     }  # fmt: skip
     single = is_shard(place)
     series |= {"count": count} if single else {}
@@ -178,7 +178,7 @@ def _held(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path, series: Mapping[str, Any]) -> Journal:
-    """Return the journal to go on from, or a new one.
+    """Return the journal to resume from, or a new one.
 
     Raises:
         UserError: if files of another origin are in the way.
@@ -205,7 +205,7 @@ def _complete(out: Path, ending: str, done: int) -> int:
     """Return the number of images in a folder before the first that is missing or empty, of `done`."""
     for index in range(done):
         with suppress(OSError):
-            if (out / f"{_name(index)}{ending}").stat().st_size:
+            if (out / f"{name_of(index)}{ending}").stat().st_size:
                 continue
         return index
     return done
@@ -254,12 +254,13 @@ class Folder:
         """Return at once."""
 
 
-def _name(index: int) -> str:
+def name_of(index: int) -> str:
+    """Return the file name of an image without its extension."""
     return f"{index:05d}"
 
 
 def _written(
-    run: Run, target: Shard | Folder, count: int, journal: Journal, progress: Progress | None
+    run: Sampler, target: Shard | Folder, count: int, journal: Journal, progress: Progress | None
 ) -> list[np.ndarray]:
     """Generate and write what is missing; return the first images if the series was begun here."""
     begun = done = journal.done // MICROBATCH * MICROBATCH if journal.done < count else count
@@ -268,7 +269,7 @@ def _written(
     missing = (count - done, asked["seed"], done, asked["labels"] or None, asked["truncate"])
     try:
         for items in run.sampled(*missing) if done < count else ():
-            target.add([_name(index) for index in range(done, done + len(items))], items)
+            target.add([name_of(index) for index in range(done, done + len(items))], items)
             done, end = done + len(items), target.tell()
             if not begun and len(kept) < SHOWN:
                 kept.extend(items)
@@ -286,13 +287,13 @@ def _written(
 
 
 def _to_folder(
-    run: Run, out: Path, count: int, journal: Journal, encode: Encoder, ending: str, progress: Progress | None
+    run: Sampler, out: Path, count: int, journal: Journal, encode: Encoder, ending: str, progress: Progress | None
 ) -> list[np.ndarray]:
     return _written(run, Folder(out, encode, ending), count, journal, progress)
 
 
 def _to_shard(
-    run: Run, out: Path, count: int, journal: Journal, encode: Encoder, ending: str, progress: Progress | None
+    run: Sampler, out: Path, count: int, journal: Journal, encode: Encoder, ending: str, progress: Progress | None
 ) -> list[np.ndarray]:
     """Write a shard under another name, and rename it when it is complete."""
     part, shape = _part(out), (count, *run.shape[1:], run.channels)

@@ -77,8 +77,8 @@ def _classes(column: str, cells: Sequence[str]) -> list[tuple[int, Attribute]]:
         found.append(
             (len(cells), Attribute(_plain(column), column, torch.tensor([float(bool(some)) for some in kinds])))
         )
-    lone = len(counts) <= 2 and all(kinds)  # of two classes, one says all
-    for kind, count in counts.most_common()[: 1 if lone else None]:
+    lone = len(counts) <= 2 and all(len(some) == 1 for some in kinds)  # of two classes, one says all
+    for kind, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: 1 if lone else None]:
         if few <= count <= many and not (found and len(counts) == 1):
             values = torch.tensor([float(kind in some) for some in kinds])
             found.append((count, Attribute(f"{_plain(column)}-{_plain(kind)}", column, values)))

@@ -14,7 +14,7 @@ from organza.data.described import from_anywhere
 from organza.data.given import Data, is_path, place_of
 from organza.data.size import parse_size
 from organza.data.source import WISHES
-from organza.inference.load import SEEDS
+from organza.inference.sampler import SEEDS
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder
 from organza.stop import Rule
