@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from organza.config import Partial
+from organza.config.outline import TooLarge, outlined
 from organza.data.batches import Batches, Split, to_uint8
 from organza.data.defaults import sampled
 from organza.data.difference import difference
@@ -169,6 +172,7 @@ class RunWithData:
         progress: callback (task, done, total).
         recipe: recipe of your own that the run was trained with: see `load`.
         at: new location of the data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, if the run was exported and they lay outside its data.
     """
 
     def __init__(
@@ -178,8 +182,9 @@ class RunWithData:
         progress: Progress | None = None,
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
+        labels: str | None = None,
     ):
-        self.run, self.progress, self.at = load(path, which, recipe), progress, at
+        self.run, self.progress, self.at, self.labels = load(path, which, recipe), progress, at, labels
 
     @property
     def name(self) -> str:
@@ -237,7 +242,7 @@ class RunWithData:
             raise UserError(
                 f"{self.run.path} was begun by another version, which did not record how its data was read."
             )
-        wishes = asked_of(self.run.content, self.run.path, place)
+        wishes = asked_of(self.run.content, self.run.path, place) | ({"labels": self.labels} if self.labels else {})
         data = self.recipe.data(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
@@ -350,12 +355,17 @@ class RunWithData:
 
     def _game(self) -> Game:
         saved, parts = self.run.saved, self.recipe.players(self.data)
+        alone = isinstance(self.run.folder, ExportedFolder) and "discriminator" not in saved.tensors
+
+        def network(name: str, part: Partial) -> nn.Module:
+            if name == "discriminator" and alone:  # nothing is judged: its outline suffices
+                with outlined():
+                    return part()
+            return checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
+
         try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
-            G, D = (
-                checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
-                for name, part in zip(("generator", "discriminator"), parts, strict=True)
-            )
-        except Damaged as damage:
+            G, D = (network(name, part) for name, part in zip(("generator", "discriminator"), parts, strict=True))
+        except (Damaged, TooLarge) as damage:
             raise UserError(f"{damage}; choose another with --checkpoint.") from None
         return channels_last(self.recipe.played_by(G, D)).eval().requires_grad_(False)
 

@@ -76,7 +76,7 @@ def acgan_light() -> Recipe:
         acgan(),
         name="acgan-light",
         source="acgan with the thinner networks, batch and rates of cgan-light.",
-        expect="Fashion-MNIST at 28x28: ten classes at a glance after 200,000 images, five minutes of one core; sandals and bags in pieces, "
+        expect="Fashion-MNIST at 28x28: ten classes at a glance after 200,000 images, five minutes of a core; sandals and bags in pieces, "
         "and shapes within a class much alike.",
         generator=Partial(networks.Generator, width=24, backbone=resize.Generator),
         discriminator=Partial(networks.AuxiliaryClassifier, width=32),
