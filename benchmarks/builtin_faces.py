@@ -5,7 +5,7 @@
 Renders 20,000 faces into WORK, trains `organza train faces` with a budget in images, so that the recipe and its width are the default's
 choice, and writes the export into the package: the generator in fp16, the card and a preview, below 1 MB in all. Run again after
 an interruption, it resumes; with --export-only a run that was stopped earlier is exported as it is, and its card tells the images seen. The
-one in the package has had 90,000: docs/lab-log.md, 65.
+one in the package has had 90,000: docs/lab-log.md, 66.
 """
 
 from __future__ import annotations

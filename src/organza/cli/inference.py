@@ -12,6 +12,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -47,6 +48,7 @@ def sample(
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -72,11 +74,13 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        processes: processes that share the work; auto: by GPUs.
         engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
             most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
+    from organza.distributed.launched import speaks
     from organza.inference.load import load
     from organza.inference.sample_files import is_shard
 
@@ -92,6 +96,9 @@ def sample(
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
+    singly = traverse is None and not grid and (len(trained.shape) == 3 or is_shard(folder))
+    if not singly and not speaks():  # there is nothing to share
+        return 0
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
@@ -137,14 +144,16 @@ def _files(
 ) -> str:
     """Write images as single files or as one shard; return a summary."""
     from organza.display.console import draw, preparing
+    from organza.distributed.launched import joined
     from organza.inference.sample_files import Journal, is_shard, sample_files
     from organza.media.images import grid
 
     try:
-        with preparing() as progress:
+        with preparing() as progress, joined() as world:
             done = sample_files(
-                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
-            )
+                trained, out, count, seed, labels, truncate=truncate,
+                kind=format, metadata=metadata, progress=progress, world=world,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
             say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
