@@ -233,7 +233,9 @@ def _translation(run: Any, network: Translator, to: str, name: str, size: tuple[
     channels = run.source_channels(to)
     fixed, shape = _is_fixed(network), size or tuple(run.shape[1:])
     least = max(network.least, network.stride)
-    facts = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    facts: dict[str, Any] = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    facts |= {"factor": network.factor} if network.factor > 1 else {}
+    facts |= {"mask": True} if network.masked else {}  # the last channel: 255 in the hole
     if fixed:
         facts["fixed"] = list(shape)
     elif network.stride > 1:  # the way round sizes that are no multiples is traced with one that is none
