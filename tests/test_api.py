@@ -52,7 +52,7 @@ def test_train_shows_every_argument_with_the_defaults_of_its_request():
 
 def test_the_public_names_are_those_that_load():
     assert sorted(organza._PUBLIC) == sorted(organza.__all__)
-    for name in (*organza.__all__, "gan"):
+    for name in (*organza.__all__, "gan", "studio", "widgets"):
         assert getattr(organza, name) is not None
     assert (Path(organza.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError, match="no attribute tarin"):

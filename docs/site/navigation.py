@@ -29,6 +29,7 @@ SECTIONS: dict[str, list[str]] = {
         "reliability.md",
         "latents.md",
         "export.md",
+        "studio.md",
         "sharing.md",
     ],
     "Games": [

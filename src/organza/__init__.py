@@ -65,6 +65,7 @@ _PUBLIC = {
     "train": "organza.training.launch",
     "train_events": "organza.training.launch",
 }
+_MODULES = "gan", "studio", "widgets"
 __all__ = [
     "Batches",
     "Evaluation",
@@ -94,8 +95,8 @@ if not TYPE_CHECKING:  # a type checker reports names that do not exist
         # Imported on first use: torch takes seconds to import, and `organza --help` must be fast.
         if name in _PUBLIC:
             return getattr(import_module(_PUBLIC[name]), name)
-        if name == "gan":
-            return import_module("organza.gan")
+        if name in _MODULES:
+            return import_module(f"organza.{name}")
         if name == "Request":
             forwarding = import_module("organza.deprecated").forwarding
             return forwarding("organza", {name: "organza.training.request:TrainArgs"}, calls=2)(name)
@@ -103,4 +104,4 @@ if not TYPE_CHECKING:  # a type checker reports names that do not exist
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "gan", "__version__"]
+    return [*__all__, *_MODULES, "__version__"]

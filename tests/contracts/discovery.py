@@ -42,7 +42,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "conditional.Projection": {"labels": 5},
     "scales.Projection": {"labels": 5},
     "latent.Conditional": {"labels": 5},
-    "latent.Projection": {"labels": 5},
+    "latent.Concatenation": {"labels": 5},
     "conditional.AuxiliaryClassifier": {"fields": Labels((Field("class", ("a", "b", "c"), (0.3, 0.3, 0.4)),))},
 }
 """What a network's smallest variant needs beside its shape and a width of 4, by name; for example {"labels": 5}."""

@@ -33,7 +33,7 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:
         x = torch.rand(count, *shape) * 2 - 1
-    if isinstance(network, latent.Discriminator | latent.Projection | r3.OfCodes):
+    if isinstance(network, latent.Discriminator | latent.Concatenation | r3.OfCodes):
         x = network.evidence(x, latent.Encoder(shape, width=4))
     elif isinstance(network, Discriminator):  # one that judges latents too takes them from the first pixels here
         x = network.evidence(x, lambda x: x.flatten(1)[:, : network.z_dim])

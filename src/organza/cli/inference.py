@@ -12,6 +12,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -42,10 +43,12 @@ def sample(
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
     settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
+    at: Annotated[str | None, arg("ADDRESS", "a series of a seed")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -65,16 +68,19 @@ def sample(
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write one grid, a row for each category, columns along this
             continuous code (0 is the first).
+        at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        processes: processes that share the work; auto: by GPUs.
         engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
             most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
+    from organza.distributed.launched import speaks
     from organza.inference.load import load
     from organza.inference.sample_files import is_shard
 
@@ -83,10 +89,16 @@ def sample(
     labels = labels_asked(settings, of_class)
     trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
+    if at is not None:
+        answer(_at_address(trained, at, out, show, not no_metadata))
+        return 0
     shrunk = [] if truncate == 1 else [f"truncated-{truncate:g}"]
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
+    singly = traverse is None and not grid and (len(trained.shape) == 3 or is_shard(folder))
+    if not singly and not speaks():  # there is nothing to share
+        return 0
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
@@ -104,6 +116,21 @@ def sample(
     return 0
 
 
+def _at_address(trained: Run, address: str, out: Path | None, show: bool, metadata: bool) -> str:
+    """Write the image that the studio shows at an address; return its path."""
+    from organza.display.console import draw
+    from organza.media.images import save_png
+    from organza.studio.player import Player
+    from organza.studio.points import Point
+
+    picture = Player(trained).pictures([Point.parse(address)])[0]
+    path = (out or trained.folder.place("generated/studio")) / f"{safe_name(address.rpartition('?')[2])}.png"
+    save_png(picture, path, trained.made_by() if metadata else None)
+    if show:
+        draw(picture)
+    return str(path)
+
+
 def _files(
     trained: Run,
     count: int,
@@ -117,14 +144,16 @@ def _files(
 ) -> str:
     """Write images as single files or as one shard; return a summary."""
     from organza.display.console import draw, preparing
+    from organza.distributed.launched import joined
     from organza.inference.sample_files import Journal, is_shard, sample_files
     from organza.media.images import grid
 
     try:
-        with preparing() as progress:
+        with preparing() as progress, joined() as world:
             done = sample_files(
-                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
-            )
+                trained, out, count, seed, labels, truncate=truncate,
+                kind=format, metadata=metadata, progress=progress, world=world,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
             say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
@@ -282,6 +311,7 @@ def evaluate(
     download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
     data: DataPlace = None,
+    labels: Annotated[str | None, arg("COLUMNS", "as recorded in the run")] = None,
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -299,6 +329,8 @@ def evaluate(
         download: permit the download of these weights.
         seed: random seed of the latents.
         data: new location of the run's data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, such as my.csv:hair, for an exported folder whose
+            table lay outside its data.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
@@ -320,7 +352,9 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
+            for evaluation in measure(
+                target, against, count, extractors, seed, checkpoint, progress, data, recipe, labels
+            )
         ]
     if json:
         answer(*as_json(found).split("\n"))

@@ -19,16 +19,15 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
-from torch import nn
-
 from organza.errors import UserError, nearest
-from organza.losses import Adversarial
 
 OWN = "organza"
 Kind = Callable[[Any], bool]
 
 
 def _is_network(value: Any) -> bool:
+    from torch import nn  # late: a run's files can be read without torch
+
     return isinstance(value, type) and issubclass(value, nn.Module)
 
 
@@ -41,6 +40,8 @@ def _is_dataclass(value: Any) -> bool:
 
 
 def _is_adversarial(value: Any) -> bool:
+    from organza.losses import Adversarial
+
     return isinstance(value, Adversarial)
 
 

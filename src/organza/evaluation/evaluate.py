@@ -118,6 +118,7 @@ def evaluate(
     progress: Progress | None = None,
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
+    labels: str | None = None,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
@@ -133,6 +134,7 @@ def evaluate(
         progress: callback (task, done, total).
         data: new location of a run's own data, if it was moved.
         recipe: recipe of your own that the run was trained with: see `load`.
+        labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
@@ -151,7 +153,7 @@ def evaluate(
     seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from organza.config import Partial
+from organza.config.outline import TooLarge, outlined
 from organza.data.batches import Batches, Split, to_uint8
 from organza.data.defaults import sampled
 from organza.data.difference import difference
@@ -20,6 +23,7 @@ from organza.data.folder import listing
 from organza.data.labels import Field, Labels
 from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.pack import open_data
+from organza.data.shards.place import is_remote
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.errors import UserError, told_but_memory
@@ -168,6 +172,7 @@ class RunWithData:
         progress: callback (task, done, total).
         recipe: recipe of your own that the run was trained with: see `load`.
         at: new location of the data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, if the run was exported and they lay outside its data.
     """
 
     def __init__(
@@ -177,8 +182,9 @@ class RunWithData:
         progress: Progress | None = None,
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
+        labels: str | None = None,
     ):
-        self.run, self.progress, self.at = load(path, which, recipe), progress, at
+        self.run, self.progress, self.at, self.labels = load(path, which, recipe), progress, at, labels
 
     @property
     def name(self) -> str:
@@ -203,7 +209,7 @@ class RunWithData:
         if exported and self.at is None:
             raise UserError(f"{path} was exported without its data; name the data's place with --data.")
         if self.at is not None:
-            data = self._opened(Path(self.at))
+            data = self._opened(self.at if is_remote(self.at) else Path(self.at))
             if not exported:  # an exported folder may be sent on, and must not tell where data is
                 with suppress(UserError):  # a run that cannot be written to needs the location again next time
                     remember(path, self.at)
@@ -217,7 +223,7 @@ class RunWithData:
         assert first is not None
         raise first from None
 
-    def _untold(self, place: Path) -> UserError:
+    def _untold(self, place: Path | str) -> UserError:
         """Return the error for data that a stranger's run names: it reveals nothing of the data, as
         a page with it may be shared.
         """
@@ -226,7 +232,7 @@ class RunWithData:
             "give the location of its data with --data."
         )
 
-    def _opened(self, place: Path) -> Batches:
+    def _opened(self, place: Path | str) -> Batches:
         """Open the data at a place. Raises UserError if there is none, or it is not the data of the
         run.
         """
@@ -236,7 +242,7 @@ class RunWithData:
             raise UserError(
                 f"{self.run.path} was begun by another version, which did not record how its data was read."
             )
-        wishes = asked_of(self.run.content, self.run.path, place)
+        wishes = asked_of(self.run.content, self.run.path, place) | ({"labels": self.labels} if self.labels else {})
         data = self.recipe.data(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
@@ -272,7 +278,7 @@ class RunWithData:
 
     def training(self, most: int = MOST_TRAINING) -> ImageSet:
         """Return the training images; if there are more than `most`, evenly spaced ones."""
-        which = _spaced(self.data.parts.train, most)
+        which = self.data.spaced(most)
         as_reference = copy.copy(self.data)  # the layout's `real` returns reference items; the copy has others
         as_reference.parts = Split(self.data.parts.train, which)
         names = getattr(getattr(self.data, "pack", None), "names", ())
@@ -349,12 +355,17 @@ class RunWithData:
 
     def _game(self) -> Game:
         saved, parts = self.run.saved, self.recipe.players(self.data)
+        alone = isinstance(self.run.folder, ExportedFolder) and "discriminator" not in saved.tensors
+
+        def network(name: str, part: Partial) -> nn.Module:
+            if name == "discriminator" and alone:  # nothing is judged: its outline suffices
+                with outlined():
+                    return part()
+            return checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
+
         try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
-            G, D = (
-                checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
-                for name, part in zip(("generator", "discriminator"), parts, strict=True)
-            )
-        except Damaged as damage:
+            G, D = (network(name, part) for name, part in zip(("generator", "discriminator"), parts, strict=True))
+        except (Damaged, TooLarge) as damage:
             raise UserError(f"{damage}; choose another with --checkpoint.") from None
         return channels_last(self.recipe.played_by(G, D)).eval().requires_grad_(False)
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.losses import probability
 from organza.networks.priors import Normal, Prior
@@ -170,6 +171,7 @@ class OneScale(nn.Module):
 
     mean: torch.Tensor
     variance: torch.Tensor
+    world: World = ALONE
 
     def __init__(self, channels: int):
         super().__init__()
@@ -180,8 +182,10 @@ class OneScale(nn.Module):
         """Standardise features h, [N, maps, H, W]: by the batch in training, by the running moments otherwise."""
         mean, variance = self.mean, self.variance
         if self.training:
-            mean = h.mean((0, 2, 3), keepdim=True)
-            variance = (h - mean).square().mean()
+            mean = self.world.sum(h.mean((0, 2, 3), keepdim=True))
+            mean = mean if self.world.size == 1 else mean / self.world.size
+            variance = self.world.sum((h - mean).square().mean())
+            variance = variance if self.world.size == 1 else variance / self.world.size
             if torch.is_grad_enabled():  # in training only: sampling changes no statistics
                 self.mean.lerp_(mean.detach().to(self.mean), 0.1)
                 self.variance.lerp_(variance.detach().to(self.variance), 0.1)

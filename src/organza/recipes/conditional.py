@@ -126,11 +126,11 @@ def cgan_latent() -> Recipe:
     return replace(
         latent(),
         name="cgan-latent",
-        source="Projection (Miyato and Koyama 2018, arXiv:1802.05637) in D; in G an embedding that makes the label as strong as z; "
-        "otherwise latent.",
+        source="The label as planes beside D's input (Mirza and Osindero 2014, arXiv:1411.1784), by an embedding of eight numbers; in G an "
+        "embedding that makes it as strong as z; otherwise latent.",
         expect="",
         game=Partial(ConditionalLatentGAN),
         data=Partial(Labelled),
         generator=Partial(latent_networks.Conditional, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
-        discriminator=Partial(latent_networks.Projection, width=8),
+        discriminator=Partial(latent_networks.Concatenation, width=8),
     )

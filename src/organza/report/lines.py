@@ -37,14 +37,18 @@ class _TooMuch(ValueError):
     """A line with more parts than any that a run writes."""
 
 
-def stats_lines(file: Path) -> tuple[dict[str, Any], ...]:
+def stats_lines(file: Path, most: int = MOST) -> tuple[dict[str, Any], ...]:
     """Return the valid lines of stats.jsonl: images, and if present seconds and rate; terms as
     {"mean": number, ...}.
+
+    Args:
+        file: file to read.
+        most: largest number of lines, evenly spaced if there are more.
 
     Raises:
         UserError: if the file cannot be read.
     """
-    return tuple(_bounded(filter(_is_timed, _formed(lines_of(file, MOST)))))
+    return tuple(_bounded(filter(_is_timed, _formed(lines_of(file, most)))))
 
 
 def evaluation_lines(file: Path) -> tuple[dict[str, Any], ...]:

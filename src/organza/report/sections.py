@@ -278,7 +278,7 @@ def _typed_data(record: Record) -> str:
     since a page may be shared.
     """
     source, found = record.content["data"]["source"], places(record.content, record.path)
-    if not found or Path(source).resolve() == found[0].resolve():
+    if not found or isinstance(found[0], str) or Path(source).resolve() == found[0].resolve():
         return quoted(source)
     return quoted(found[0])
 

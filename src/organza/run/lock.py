@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from filelock import SoftFileLock, Timeout, lock_descriptor
 
 from organza.disk import BINARY, NO_LINK
@@ -47,6 +48,31 @@ def locked(path: Path) -> Iterator[None]:
             os.lseek(descriptor, 0, os.SEEK_SET)
             os.write(descriptor, f" {os.getpid()}\n".encode())  # the lock of Windows hides the first byte from others
             yield
+    finally:
+        os.close(descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """Return the number of the process that holds a lock; None if nobody does.
+
+    Nothing is created or written. The lock is tried only if the process whose number it contains is
+    alive, so that a look at a free lock never keeps a run from starting.
+    """
+    try:
+        _require_plain(path, os.lstat(path))
+        descriptor = os.open(path, os.O_RDWR | NO_LINK | BINARY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return None
+    number = _owner(descriptor, attempts=1).removeprefix("process ")
+    try:
+        if not number.isdigit() or not psutil.pid_exists(int(number)):
+            return None
+        with _taken(path, descriptor):
+            return None
+    except Held:
+        return int(number)
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
 
@@ -98,13 +124,14 @@ def _taken(path: Path, descriptor: int) -> Iterator[None]:
         claim.release()
 
 
-def _owner(descriptor: int) -> str:
+def _owner(descriptor: int, attempts: int = 20) -> str:
     """Return the owner's number, which it may be writing at this moment."""
-    for _ in range(20):
+    for attempt in range(attempts):
         for start in (0, 1):  # the first byte cannot be read on Windows
             with suppress(OSError):
                 os.lseek(descriptor, start, os.SEEK_SET)
                 if (number := os.read(descriptor, 32).strip()).isdigit():
                     return f"process {number.decode()}"
-        time.sleep(0.01)
+        if attempt + 1 < attempts:
+            time.sleep(0.01)
     return "another process"

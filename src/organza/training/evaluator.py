@@ -66,7 +66,7 @@ class Evaluator:
         found = damage(self.extractor, real, self.features, data.reference_key, data.directory.parent)
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
-    def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
+    def scores(self, made: Tensor, target: Tensor | None = None, features: Tensor | None = None) -> dict[str, Estimate]:
         """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real
         ones, and their variety.
 
@@ -74,8 +74,9 @@ class Evaluator:
             made: generated images or volumes.
             target: targets, the same each time, if there are any: adds the distance of each image
                 from its own.
+            features: features of the generated images, if they are known.
         """
-        features = self.extractor(made.numpy())
+        features = self.extractor(made.numpy()) if features is None else features
         found = evaluate(self.features, features)
         features = as_they_are(features)
         found |= {"variety": variety(as_they_are(self.features), features)}

@@ -1,0 +1,329 @@
+"""A user's way through the studio in a real browser: images, training, pause, resume, a longer budget, play, export; the
+studio is killed in between, and its page goes on by itself. The console stays silent, axe-core finds nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import organza
+from organza.recipes import get
+from tests.contracts.discovery import small
+from tests.studio.server import Studio, wait_for
+
+pytest.importorskip("playwright")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")]
+WAIT = 120_000
+SIZES = {"phone": (390, 844), "desk": (1440, 950)}
+LOST = ("Failed to load resource", "net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")
+"""Messages that the browser itself writes while the studio is dead."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A run that can be played with."""
+    place = tmp_path_factory.mktemp("trained")
+    recipe = small(get("swift"))
+    organza.train(
+        pictures, place / "runs" / "drawn", recipe=recipe, size=32, budget="48img", evaluate=False, report=False
+    )
+    return place
+
+
+@pytest.fixture(scope="module")
+def studio(trained: Path, pictures: Path) -> Iterator[Studio]:
+    data = trained / "data"
+    shutil.copytree(pictures, data / "drawings")
+    served = Studio(trained / "runs", data).start()
+    yield served
+    served.end()
+
+
+class Opened:
+    """A page of the studio that listens to its console."""
+
+    def __init__(self, browser: Any, studio: Studio, size: str = "desk", **options: Any):
+        width, height = SIZES[size]
+        self.studio, self.told = studio, list[str]()
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, **options
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(WAIT)
+        self.page.on("console", lambda message: self.told.append(message.text))
+        self.page.on("pageerror", lambda error: self.told.append(str(error)))
+        self.page.goto(studio.link)
+        self.page.wait_for_selector("html[data-state=ready]")
+        assert "token" not in self.page.url
+
+    def go(self, path: str) -> Any:
+        self.page.goto(f"http://{self.studio.host}{path}")
+        self.page.wait_for_selector("html[data-state=ready]")
+        return self.page
+
+    def silent(self) -> list[str]:
+        return [text for text in self.told if not any(lost in text for lost in LOST)]
+
+
+def soon(what: Callable[[], Any], seconds: float = 120) -> Any:
+    return wait_for(what, seconds)
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds, above minor."""
+    axe = pytest.importorskip("axe_playwright_python")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:160]} ({len(one['nodes'])})"
+        for one in found
+        if one["impact"] != "minor"
+    ]
+
+
+def pixels(page: Any) -> list[int]:
+    """What the large image shows, channel by channel."""
+    values = page.evaluate(
+        "() => { const c = document.querySelector('canvas.large');"
+        " return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }"
+    )
+    return [value for number, value in enumerate(values) if number % 4 != 3]
+
+
+def state(page: Any) -> str:
+    return page.locator(".head .state").first.inner_text()
+
+
+def test_from_drawn_images_to_an_export_while_the_studio_dies(browser: Any, tmp_path: Path):
+    studio = Studio(tmp_path / "runs", tmp_path / "data")
+    studio.data.mkdir()
+    opened = Opened(browser, studio.start())
+    page = opened.page
+    page.get_by_role("link", name="Start the first run").click()
+    page.get_by_role("button", name="Built-in").click()
+    page.locator("#made-count").fill("80")
+    page.locator("#made-size").fill("16")
+    page.locator("[data-set=faces]").click()
+    page.get_by_role("heading", name="faces: 80 usable images").wait_for()
+    page.locator("#recipe").select_option("mlp")
+    page.locator("#budget").fill("1Mimg")
+    assert "--recipe mlp" in page.locator(".steps .code").last.inner_text()
+    page.locator("#start").click()
+    page.wait_for_url("**/run/faces")
+    page.get_by_text("training", exact=True).first.wait_for()
+    page.locator(".sheet button.cell").first.wait_for()
+    page.locator(".plot canvas").first.wait_for()
+
+    studio.kill()  # the run goes on, and the studio that is started next finds it
+    run = tmp_path / "runs" / "faces"
+    size = (run / "stats.jsonl").stat().st_size
+    soon(lambda: (run / "stats.jsonl").stat().st_size > size)
+    page.locator(".link.lost").wait_for()
+    studio.start()
+    page.locator(".link:not(.lost)").wait_for()  # the page connects again by itself
+    seen = studio.get("/api/runs/faces")["state"]["images"]
+    soon(lambda: int(page.locator(".pulse dd").first.inner_text().split()[0].replace(",", "")) >= seen)
+
+    page.locator("#stop").focus()
+    page.keyboard.press("Enter")
+    soon(lambda: state(page) == "paused")
+    seen = studio.get("/api/runs/faces")["state"]["images"]
+    page.locator("#resume").click()
+    soon(lambda: state(page) in ("starting", "training"))
+    soon(lambda: studio.get("/api/runs/faces")["state"]["images"] > seen)
+    page.locator("#stop").click()
+    soon(lambda: state(page) == "paused")
+    page.locator("#extend").click()
+    page.locator("dialog input").fill("3 apples")
+    page.get_by_role("button", name="Resume with this budget").click()
+    page.locator("dialog .problem").filter(has_text="it must be a time").wait_for()
+    longer = studio.get("/api/runs/faces")["state"]["images"] + 64
+    page.locator("dialog input").fill(f"{longer}img")
+    page.get_by_role("button", name="Resume with this budget").click()
+    soon(lambda: state(page) == "finished")
+    page.locator("#export").click()
+    page.get_by_role("link", name="index.html").wait_for()
+    assert (run / "export" / "index.html").stat().st_size > 10_000
+    page.get_by_role("button", name="Show the report").wait_for()
+    assert violations(page) == []
+    assert studio.memory() < 300
+    assert opened.silent() == []
+    assert studio.end() < 5
+
+
+def test_play(browser: Any, studio: Studio, trained: Path):
+    opened = Opened(browser, studio)
+    page = opened.go("/play/drawn?at=3.0")
+    large = page.locator("canvas.large[data-query='at=3.0']")
+    large.wait_for()
+    wanted = organza.load(trained / "runs" / "drawn").sample(1, seed=3)[0]
+    assert pixels(page) == wanted.flatten().tolist()
+    if page.locator(".direction input[type=range]").count() == 0:
+        page.get_by_text("No direction stands out").or_(page.locator(".direction input[type=range]").first).wait_for()
+    page.get_by_role("slider", name="Truncation").fill("0.5")
+    soon(lambda: page.locator("canvas.large").get_attribute("data-query") == "at=3.0&psi=0.5")
+    assert page.url.endswith("/play/drawn?at=3.0&psi=0.5")
+    assert "sample(1, seed=3, truncate=0.5)[0]" in page.locator(".code").first.inner_text()
+
+    page.keyboard.press("p")
+    page.get_by_role("button", name="Variations of this one").click()
+    page.get_by_role("button", name="Variation 5", exact=True).click()
+    soon(lambda: "toward=" in (page.locator("canvas.large").get_attribute("data-query") or ""))
+    address = page.url
+    drawn = organza.studio.picture(trained / "runs" / "drawn", address)  # type: ignore[attr-defined]
+    assert pixels(page) == drawn.flatten().tolist()
+    page.locator("#pin").click()
+    soon(lambda: page.locator(".pins li").count() == 2)
+    page.locator("#clip").click()
+    with page.expect_download() as saved:
+        page.locator("#save-clip").click()
+    with Image.open(saved.value.path()) as clip:
+        times = []
+        for frame in range(clip.n_frames):  # type: ignore[attr-defined]
+            clip.seek(frame)
+            times.append(clip.info["duration"])
+        assert (clip.format, sum(times)) == ("WEBP", 50 * 40)  # equal frames are stored as one
+        assert b"trainedAlgorithmicMedia" in clip.info["xmp"]
+
+    page.locator("input[type=file]").set_input_files(trained / "data" / "drawings" / "003.png")
+    page.locator("#edit").click()
+    soon(lambda: "at=" in page.url and len(page.url.partition("at=")[2].partition("&")[0]) == 16)
+    soon(lambda: page.locator("canvas.large").get_attribute("data-query") == page.url.partition("?")[2])
+    page.get_by_role("button", name="Ask the discriminator").click()
+    page.locator("input[type=file]").set_input_files([trained / "data" / "drawings" / f"{n:03d}.png" for n in range(3)])
+    soon(lambda: page.locator(".judged meter").count() == 3)
+    page.locator("input[type=file]").set_input_files(trained / "runs" / "drawn" / "recipe.json")
+    page.get_by_text("not a usable image").wait_for()
+    assert violations(page) == []
+    assert opened.silent() == []
+
+
+def test_a_kept_address_opens_again_and_a_wrong_one_is_told(browser: Any, studio: Studio):
+    opened = Opened(browser, studio)
+    page = opened.go("/play/drawn?at=5.2&toward=9.1@0.3&moves=1&psi=0.7")
+    soon(lambda: page.locator("canvas.large").get_attribute("data-query") == "at=5.2&toward=9.1@0.3&moves=1&psi=0.7")
+    page = opened.go("/play/drawn?at=00000000000000ff")
+    page.get_by_text("The kept latent 00000000000000ff of drawn is gone").first.wait_for()
+    page = opened.go("/run/nothing")
+    page.get_by_text("There is no run nothing").wait_for()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_its_screen_and_everyone(browser: Any, studio: Studio, size: str, scheme: str):
+    opened = Opened(browser, studio, size, color_scheme=scheme, reduced_motion="reduce")
+    for path in ("/", "/new", "/run/drawn", "/play/drawn?at=1.0", "/compare?runs=drawn"):
+        page = opened.go(path)
+        page.locator("main h1").first.wait_for()
+        page.wait_for_timeout(800)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert violations(page) == [], path
+    assert opened.silent() == []
+
+
+def test_by_keyboard_alone(browser: Any, studio: Studio):
+    opened = Opened(browser, studio)
+    page = opened.page
+    page.locator(".run-card").first.wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == "drawn":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/run/drawn")
+    page.locator(".sheet button.cell").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.at") == "1"
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    soon(lambda: page.get_by_role("dialog").count() == 0)
+
+
+def test_names_are_text(browser: Any, studio: Studio):
+    odd = studio.runs / "<img src=x onerror=alert(1)>"
+    shutil.copytree(Path(__file__).parents[1] / "fixtures" / "format-2", odd)
+    try:
+        opened = Opened(browser, studio)
+        opened.page.get_by_text(odd.name).first.wait_for()
+        opened.page.get_by_role("link", name=odd.name).click()
+        opened.page.get_by_role("heading", name=odd.name).wait_for()
+        assert opened.page.locator("img[src=x]").count() == 0
+        assert opened.silent() == []
+    finally:
+        shutil.rmtree(odd)
+
+
+def test_a_page_that_rebinds_its_name_reads_nothing(browser: Any, studio: Studio):
+    page = Opened(browser, studio).context.new_page()
+    answer = page.goto(f"http://evil.test:{studio.port}/")
+    assert answer.status == 403
+    page.goto("data:text/html,<title>elsewhere</title>")
+    told = page.evaluate(
+        "async (at) => { try {"
+        " const r = await fetch(at + '/api/runs/drawn/stop', {method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}'});"
+        " return r.type; } catch (e) { return String(e); } }",
+        f"http://localhost:{studio.port}",
+    )
+    assert told == "opaque" or "Failed to fetch" in told
+    assert json.loads((studio.runs / "drawn" / "latest.json").read_text())
+
+
+def test_seven_tabs_and_twenty_browsers_live_from_one_stream_each(browser: Any, studio: Studio):
+    first = Opened(browser, studio)
+    pages = [first.page] + [first.context.new_page() for _ in range(7)]
+    for page in pages[1:]:
+        page.goto(f"http://{studio.host}/")
+        page.locator(".run-card").first.wait_for()
+    began = time.monotonic()
+    others = [Opened(browser, studio) for _ in range(6)]
+    streams = [_stream(studio) for _ in range(14)]
+    events = studio.runs / "drawn" / "events.jsonl"
+    before = events.read_bytes()
+    try:
+        with events.open("ab") as file:
+            file.write(b'{"event": "warned", "text": "hello from the test", "images": 48}\n')
+        (studio.runs / "drawn" / "stats.jsonl").open("ab").close()
+        for stream in streams:
+            assert b"event: all" in stream.recv(65536)
+    finally:
+        events.write_bytes(before)
+        for stream in streams:
+            stream.close()
+    assert time.monotonic() - began < 120
+    for other in others:
+        other.context.close()
+    first.context.close()
+
+
+def _stream(studio: Studio) -> Any:
+    import socket
+
+    place = socket.create_connection(("127.0.0.1", studio.port), 30)
+    place.sendall(f"GET /api/events HTTP/1.1\r\nHost: {studio.host}\r\nCookie: {studio.cookie}\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += place.recv(1)
+    return place
