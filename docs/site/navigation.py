@@ -37,6 +37,8 @@ SECTIONS: dict[str, list[str]] = {
         "conditional.md",
         "infogan.md",
         "pix2pix.md",
+        "enlarge.md",
+        "fill.md",
         "unpaired.md",
         "simgan.md",
         "gan3d.md",

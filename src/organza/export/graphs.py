@@ -218,7 +218,9 @@ def _translation(run: Any, network: Translator, to: str, name: str) -> Graph:
     channels = run.source_channels(to)
     fixed = any(isinstance(layer, Dropout) and layer.use for layer in network.modules())
     least = max(network.least, network.stride)
-    facts = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    facts: dict[str, Any] = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    facts |= {"factor": network.factor} if network.factor > 1 else {}
+    facts |= {"mask": True} if network.masked else {}  # the last channel: 255 in the hole
     if fixed:
         facts["fixed"] = list(run.shape[1:])
     elif network.stride > 1:  # the way round sizes that are no multiples is traced with one that is none

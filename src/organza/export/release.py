@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from organza.data.patches import with_hole
 from organza.disk import cannot_write, discard, make_folder, rename, write
 from organza.errors import UserError, nearest
 from organza.export import folder as folders
@@ -22,7 +23,7 @@ from organza.export import onnx as onnx_files
 from organza.export.card import Statement, card, listed, require_licence
 from organza.export.files import KINDS, OnnxFile, halving_loss, made
 from organza.export.graphs import Trained, graphs
-from organza.export.web import drawn_pattern, page
+from organza.export.web import drawn_pattern, middle_hole, page
 from organza.latents import saved
 from organza.media.images import encoded, grid, side_by_side
 from organza.media.provenance import CHANGED, MADE
@@ -231,8 +232,13 @@ def preview(run: Trained) -> np.ndarray:
     """Return a sample grid, uint8 [H, W, C]: the first samples of seed 0, or a drawn pattern and its translation."""
     if hasattr(run.generator, "latent"):
         return grid(pictured(run.sample(SEEN if len(run.shape) == 4 else PREVIEWED, seed=0)))
-    pattern = drawn_pattern(run.shape[-1], run.shape[-2], run.source_channels())[None]
-    return grid(side_by_side([pattern, run.translate(pattern)]))
+    pattern = drawn_pattern(
+        run.shape[-1], run.shape[-2], run.shape[0] if run.generator.masked else run.source_channels()
+    )
+    if run.generator.masked:
+        given = with_hole(pattern, middle_hole(*pattern.shape[:2]))[None]
+        return grid(side_by_side([given[..., :-1], run.translate(given)]))
+    return grid(side_by_side([pattern[None], run.translate(pattern[None])]))
 
 
 def _write(place: Path, written: dict[Path, bytes]) -> None:

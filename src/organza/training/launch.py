@@ -43,7 +43,7 @@ from organza.stop import Rule
 from organza.training import auto, fine_tune, snapshot
 from organza.training.accelerator import AUTO, CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.evaluator import Evaluator
+from organza.training.evaluator import SAMPLES, Evaluator
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
@@ -368,7 +368,7 @@ def open_data(
                 )
         own = asked_of(before, asked.folder.path, asked.place) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
-    data = recipe.data(Source.remembered(asked.place, wishes, progress))
+    data = recipe.opened(Source.remembered(asked.place, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.place} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
@@ -397,7 +397,7 @@ def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three items in each
         return None
     volumes = len(data.shape) == 4
-    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
+    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data, SAMPLES)
 
 
 def _plan(
