@@ -50,6 +50,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/pyright --version # installs itself when it is first asked for, which two at once must not do
 	$(MAKE) --no-print-directory -j 2 $(TYPES) tests
 
 tests: $(VENV)/dev.stamp

@@ -30,7 +30,7 @@ import torch
 import organza
 from organza import Images, Recipe, Source
 from organza.game import discriminator_loss, generator_loss
-from organza.networks.layers import networks_of
+from organza.networks.layers import channels_last, networks_of
 from organza.recipes import get
 from organza.training.accelerator import CPU, Accelerator, choose, versions
 from organza.training.auto import sized
@@ -91,7 +91,7 @@ def differences(asked: argparse.Namespace, device: torch.device, data: Images) -
     found = []
     for accelerator in (CPU, Accelerator(device)):
         state = trial(recipe, data, accelerator)
-        state.game.noise = 0.0
+        setattr(state.game, "noise", 0.0)  # noqa: B010  (a field of LatentGAN)
         with multiplying("float32"):
             batch, made = played(state, 0, graph=True)
             values = {}
@@ -137,8 +137,8 @@ def best(precision: str, device: torch.device, side: int, seconds: float) -> flo
 def best_convolution(precision: str, device: torch.device, maps: int, seconds: float) -> float:
     """Return TFLOP/s of a 3x3 convolution of as many maps on [64, maps, 16, 16]."""
     with multiplying(precision) as dtype:
-        layer = torch.nn.Conv2d(maps, maps, 3, padding=1, bias=False, device=device, dtype=dtype)
-        layer = layer.requires_grad_(False).to(memory_format=torch.channels_last)
+        layer = torch.nn.Conv2d(maps, maps, 3, padding=1, bias=False, device=device, dtype=dtype).requires_grad_(False)
+        layer = channels_last(layer)
         x = torch.randn(64, maps, 16, 16, device=device, dtype=dtype).to(memory_format=torch.channels_last)
         return _tflops(lambda: layer(x), 2 * 64 * maps**2 * 9 * 256, device, seconds)
 

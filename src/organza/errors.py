@@ -25,6 +25,8 @@ class UserError(ValueError):
     line prints its own names for them (`cli.wording`).
     """
 
+    kind = "user"  # for the other processes of a run: see `distributed.failure`
+
 
 def lacks_memory(error: Exception) -> bool:
     """Return True if an error of torch says that memory ran out."""

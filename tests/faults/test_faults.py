@@ -32,7 +32,7 @@ def kept(row: Row | None) -> None:
 
 
 def test_killed_at_random_instants(courses: list[Course]):
-    kept(trials.kills(courses, 8, random.Random(1)))
+    kept(trials.kills(courses, 5, random.Random(1)))
 
 
 def test_asked_to_stop_at_random_instants(courses: list[Course]):
@@ -76,7 +76,7 @@ def test_a_worker_dies():
 
 
 def test_mutated_configurations(courses: list[Course], material: Material):
-    for row in configurations.everything(1000, material, courses[0].whole, random.Random(6)):
+    for row in configurations.everything(400, material, courses[0].whole, random.Random(6)):
         kept(row)
 
 

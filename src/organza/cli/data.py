@@ -34,6 +34,44 @@ def data_check(
     return 0
 
 
+def data_pack(
+    data: Data,
+    out: Out,
+    /,
+    shard_size: Annotated[str, arg("BYTES", "256MB")] = "256MB",
+    size: Annotated[str | None, arg("SIZE", "chosen from the data")] = None,
+    channels: Annotated[Literal[1, 3, 4] | None, arg("1|3|4", "chosen from the data")] = None,
+    labels: Annotated[str | None, arg("COLUMNS", "none")] = None,
+    seed: Annotated[int, arg("N", "0")] = 0,
+) -> int:
+    """Write images as shards: tar files in WebDataset's form, for data that no disk holds.
+
+    Args:
+        data: folder, zip or array file.
+        out: output folder, empty or new.
+        shard_size: size of a shard, such as 256MB or 1GB.
+        size: size of the images in pixels, 64 or 96x64.
+        channels: grey, colour, or colour and opacity.
+        labels: columns of the labels to write too; folders for class subfolders.
+        seed: random seed of the order of the images.
+    """
+    from organza.cli.terminal import preparing
+    from organza.data import Source
+    from organza.data.shards.place import parse_bytes
+    from organza.data.shards.write import write_shards
+
+    require_seed(seed)
+    with preparing() as progress:
+        source = Source(data, size=size, channels=channels, labels=labels, seed=seed, progress=progress)
+        manifest = write_shards(source, out, parse_bytes(shard_size, "--shard-size"), labels is not None, progress)
+    total = sum(shard.bytes for shard in manifest.shards)
+    answer(
+        f"{manifest.count:,} images of {manifest.size} in {len(manifest.shards):,} shards of {total / 1e6:,.0f} MB together, in {out}",
+        f"next: organza train {quoted(out)}",
+    )
+    return 0
+
+
 def data_faces(
     out: Out,
     /,

@@ -12,6 +12,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -47,6 +48,7 @@ def sample(
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -72,11 +74,13 @@ def sample(
         stl: also write each volume as a surface for 3-D printers.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
+        processes: processes that share the work; auto: by GPUs.
         engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
             most.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
+    from organza.distributed.launched import speaks
     from organza.inference.load import load
     from organza.inference.sample_files import is_shard
 
@@ -92,6 +96,9 @@ def sample(
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
+    singly = traverse is None and not grid and (len(trained.shape) == 3 or is_shard(folder))
+    if not singly and not speaks():  # there is nothing to share
+        return 0
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
@@ -137,14 +144,16 @@ def _files(
 ) -> str:
     """Write images as single files or as one shard; return a summary."""
     from organza.display.console import draw, preparing
+    from organza.distributed.launched import joined
     from organza.inference.sample_files import Journal, is_shard, sample_files
     from organza.media.images import grid
 
     try:
-        with preparing() as progress:
+        with preparing() as progress, joined() as world:
             done = sample_files(
-                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
-            )
+                trained, out, count, seed, labels, truncate=truncate,
+                kind=format, metadata=metadata, progress=progress, world=world,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
             say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
@@ -302,6 +311,7 @@ def evaluate(
     download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
     data: DataPlace = None,
+    labels: Annotated[str | None, arg("COLUMNS", "as recorded in the run")] = None,
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -319,6 +329,8 @@ def evaluate(
         download: permit the download of these weights.
         seed: random seed of the latents.
         data: new location of the run's data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, such as my.csv:hair, for an exported folder whose
+            table lay outside its data.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
@@ -340,7 +352,9 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
+            for evaluation in measure(
+                target, against, count, extractors, seed, checkpoint, progress, data, recipe, labels
+            )
         ]
     if json:
         answer(*as_json(found).split("\n"))
@@ -356,12 +370,13 @@ def translate(
     /,
     direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
     size: Annotated[str | None, arg("SIZE", "the size of each image")] = None,
+    mask: Annotated[Path | None, arg("MASK", "transparent pixels")] = None,
     overwrite: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate images with a run that was trained on pairs or on two sets of images.
+    """Translate, enlarge or fill images, as the run was trained to.
 
     Args:
         run: run folder.
@@ -370,6 +385,8 @@ def translate(
         direction: b translates from a to b, as trained; a translates back, for runs that learned
             both.
         size: crop and scale images first, 64 or 96x64; networks work best at their training size.
+        mask: pixels to fill, for a run that fills: an image, white there, or a folder of such
+            images with the same names.
         overwrite: replace existing results.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
@@ -387,6 +404,7 @@ def translate(
             out,
             to=direction,
             size=wanted,
+            mask=mask,
             overwrite=overwrite,
             checkpoint=checkpoint,
             progress=progress,

@@ -11,16 +11,21 @@ import errno
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
+from organza.distributed.failure import RankFailed
+from organza.distributed.launched import LOST, exit_code, size, speaks, watched
 from organza.errors import UserError, lacks_memory
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
+SHARED = ("train", "sample")
+"""Commands of which each process of a launcher does its share."""
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """System errors that concern a disk."""
 PLACES = DISKS | {
@@ -49,15 +54,19 @@ def main(arguments: list[str] | None = None) -> None:
             warnings.showwarning = _noted
             code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
     except BaseException:
-        if not interruption.name:  # a signal can surface as any other error
+        if interruption.name:  # a signal can surface as any other error
+            say("Interrupted.")
+            code = EXIT_CODES[interruption.name]
+        elif size() > 1:  # a bug is no reason for the launcher to start again
+            traceback.print_exc()
+            code = 1
+        else:
             raise
-        say("Interrupted.")
-        code = EXIT_CODES[interruption.name]
     if not shown and not code and (arguments or sys.argv[1:])[:1] != ["train"]:
         say("Standard output is closed, so the answer could not be shown.")
         code = 1
     drop_output()
-    sys.exit(code)
+    sys.exit(exit_code(code))
 
 
 class Interruption:
@@ -102,7 +111,17 @@ def _run(arguments: list[str]) -> int:
         raise UserError("The current working directory no longer exists; change to another one.") from None
     from organza.cli.parsing import parsed
 
-    code = parsed(arguments)()
+    command = parsed(arguments)
+    processes = command.keywords.get("processes")
+    if not speaks() and command.func.__name__ not in SHARED:
+        return 0
+    if processes is not None and size() == 1:
+        from organza.cli.options import processes_asked
+        from organza.distributed.agent import run
+
+        if (count := processes_asked(processes)) > 1:
+            return run(arguments, count)
+    code = command()
     flush_output()
     return code
 
@@ -114,6 +133,8 @@ def _code(run: Callable[[], int]) -> int:
     except UserError as error:
         say(str(error))
         return 2
+    except RankFailed as failed:
+        return _failed(failed)
     except OutputLost as lost:
         if lost.reader_gone:  # as `head` does, on purpose
             return EXIT_CODES[OUTPUT_CLOSED]
@@ -140,6 +161,25 @@ def _code(run: Callable[[], int]) -> int:
     except SystemExit as end:  # raised by the parser after its help
         flush_output()
         return end.code if isinstance(end.code, int) else 0
+
+
+def _failed(failed: RankFailed) -> int:
+    """Print why another process ended this one, and return the exit code of that reason."""
+    if failed.kind == "signal":
+        say("Interrupted.")
+        return EXIT_CODES[failed.text]
+    if failed.kind == "user":
+        say(f"Rank {failed.rank}: {failed.text}")
+        return 2
+    lost = failed.kind == "lost"
+    what = f"{failed.text[:1].upper()}{failed.text[1:]}" if lost else f"Rank {failed.rank} failed ({failed.text})"
+    then = (
+        "all processes start again from the newest"
+        if lost and watched()
+        else "run the same command again to resume from the newest"
+    )
+    say(f"{what}; {then} checkpoint.")
+    return LOST if lost else 1
 
 
 def _no_memory(error: Exception) -> int:

@@ -23,6 +23,7 @@ Out = Annotated[str, tyro.conf.Positional, arg("OUT")]
 Images = Annotated[tuple[Path, ...], tyro.conf.Positional, arg("IMAGE ...")]
 DataPlace = Annotated[str | None, arg("DATA", "as recorded in the run")]
 Which = Annotated[str, arg("NAME", "best")]
+Processes = Annotated[str | None, arg("N|auto", "1")]
 Trusted = Annotated[str | None, arg("MODULE:RECIPE", "organza's own modules only")]
 """Recipe of the user's own, whose modules a run's files may name."""
 
@@ -48,6 +49,25 @@ def require_within(option: str, value: int | None, least: int, most: int) -> Non
 def require_seed(seed: int | None) -> None:
     """Check a seed. Raises as `require_within`."""
     require_within("seed", seed, 0, SEEDS - 1)
+
+
+def processes_asked(processes: str) -> int:
+    """Return the number of processes asked for: a number, or auto for that of this machine's GPUs or CPU cores.
+
+    Raises:
+        UserError: if it is neither.
+
+    >>> processes_asked("2")
+    2
+    """
+    if processes == "auto":
+        from organza.distributed.agent import devices
+
+        return devices()
+    if not (processes.isascii() and processes.isdigit()):
+        raise UserError(f"--processes is {processes}; it must be auto or a whole number.")
+    require_within("processes", int(processes[:20]), 1, 1024)
+    return int(processes)
 
 
 def labels_asked(settings: tuple[str, ...], of_class: str | None) -> dict[str, str]:

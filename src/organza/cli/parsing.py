@@ -18,6 +18,7 @@ from organza.cli.data import (
     data_faces,
     data_fashion_mnist,
     data_furniture,
+    data_pack,
     data_pairs,
     data_styles,
 )
@@ -54,6 +55,7 @@ VERBS: dict[str, Callable[..., int]] = {
 }
 DATA_VERBS: dict[str, Callable[..., int]] = {
     "check": data_check,
+    "pack": data_pack,
     "digits": data_digits,
     "faces": data_faces,
     "styles": data_styles,
@@ -65,14 +67,16 @@ ABOUT = "Generative adversarial networks: a folder of images in, a generator out
 ABOUT_DATA = "Check data sets, and create example sets."
 
 
-def parsed(arguments: list[str]) -> Callable[[], int]:
+def parsed(arguments: list[str]) -> functools.partial[int]:
     """Return the command that the arguments name, with its options, ready to be called.
 
     Raises:
         UserError: if a command or option is unknown or missing.
     """
+    if arguments[:1] == ["--"]:  # torchrun passes it on, and would take --run for an option of its own without it
+        arguments = arguments[1:]
     if arguments[:1] in (["--version"], ["-V"]):
-        return _version
+        return functools.partial(_version)
     if arguments[:1] == ["data"]:
         return _chosen("organza data", ABOUT_DATA, DATA_VERBS, arguments[1:])
     return _chosen("organza", ABOUT, VERBS | {"data": _data}, arguments)
@@ -90,7 +94,9 @@ def _version() -> int:
     return 0
 
 
-def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
+def _chosen(
+    program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]
+) -> functools.partial[int]:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
         wrong = arguments[0]
         raise UserError(
@@ -112,11 +118,11 @@ def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], argu
         raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
 
 
-def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+def _later(verb: Callable[..., int]) -> Callable[..., functools.partial[int]]:
     """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro."""
 
     @functools.wraps(verb)
-    def bound(*positional: Any, **options: Any) -> Callable[[], int]:
+    def bound(*positional: Any, **options: Any) -> functools.partial[int]:
         return functools.partial(verb, *positional, **options)
 
     return bound

@@ -46,6 +46,14 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
     return CODES.get(last.kind, 0)
 
 
+def silent(events: Iterable[Event]) -> int:
+    """Run the share of a rank that does not speak. Return its exit code, which is that of rank 0."""
+    kind = ""
+    for event in events:
+        kind = event.kind if isinstance(event, Stopped) else kind
+    return CODES.get(kind, 0)
+
+
 def _followed(events: Iterator[Event], console: Console) -> tuple[Screen, Stopped]:
     """Display events; return the last state and the end of the run."""
     displayed, last = shown(events, console), None

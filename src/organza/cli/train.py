@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from organza.cli.options import Data, answer, arg, require_seed
+from organza.cli.options import Data, Processes, answer, arg, require_seed
 
 
 def train(
@@ -29,6 +29,7 @@ def train(
     no_evaluate: bool = False,
     no_report: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     log: Annotated[Literal["tensorboard", "wandb"] | None, arg("tensorboard|wandb", "stats.jsonl alone")] = None,
     dry_run: bool = False,
 ) -> int:
@@ -54,11 +55,13 @@ def train(
         no_evaluate: skip the evaluation against held-out images during training.
         no_report: write no report.html at the end.
         no_metadata: leave out the metadata that mark sample grids as synthetic.
+        processes: number of processes; auto: by GPUs.
         log: log to TensorBoard (in RUN/tensorboard) or Weights & Biases as well.
         dry_run: print the resolved recipe with its size, memory and time, without training.
     """
-    from organza.cli.terminal import display
+    from organza.cli.terminal import display, silent
     from organza.display.console import preparing
+    from organza.distributed.launched import speaks
     from organza.stop import Equilibrium, Faded, Plateau
     from organza.training.launch import train_events
     from organza.training.loggers import LOGGERS, logged
@@ -96,6 +99,8 @@ def train(
             text = describe(prepared(asked, origin(asked)), progress)
         answer(*text.split("\n"))
         return 0
+    if not speaks():
+        return silent(train_events(asked))
     logger = LOGGERS[log](asked.folder.path) if log else None
     with preparing() as progress:
         events = train_events(asked, progress)

@@ -76,7 +76,7 @@ class Rows:
 
     def __init__(self, path: str | Path, offset: int, shape: tuple[int, ...], dtype: np.dtype):
         self.path, self.offset, self.shape, self.dtype = str(path), offset, shape, dtype
-        self._file = _File(path)
+        self._file = OpenFile(path)
 
     @property
     def ndim(self) -> int:
@@ -142,7 +142,7 @@ class Rows:
 PREADV = getattr(os, "preadv", None)  # not on Windows
 
 
-class _File:
+class OpenFile:
     """An open file that can be read at any position, from any thread."""
 
     def __init__(self, path: str | Path):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from organza.data.arrays import Rows
 from organza.data.classes import split_notes
+from organza.data.shards.rows import Pictures, WindowedOrder
 from organza.data.source import Source
 from organza.seeding import permutation, stream
 
@@ -43,6 +44,16 @@ def split(length: int, most: int = 1000, share: float = 0.1, least: int = 100) -
     count = min(most, int(length * share)) if length >= least else 0
     order = permutation(length, "held out", length).numpy()
     return Split(np.sort(order[count:]), order[:count])
+
+
+def first_held(length: int, most: int = 1000, share: float = 0.1, least: int = 100) -> Split:
+    """Hold out the first items, as many as `split` does: those of shards, which are packed in random order. One shard then has them all.
+
+    >>> [len(part) for part in (first_held(20_000).held_out, first_held(500).held_out, first_held(99).held_out)]
+    [1000, 50, 0]
+    """
+    count = min(most, int(length * share)) if length >= least else 0
+    return Split(np.arange(count, length, dtype=np.int32), np.arange(count))
 
 
 def to_float(images: np.ndarray | Tensor) -> Tensor:
@@ -97,21 +108,28 @@ class Batches(ABC):
     Args:
         count: number of items.
         seed: random seed of the order.
+        pictures: images of shards, which are held out and read in an order of their own; None for data in one piece.
+        parts: training and held-out items; by default those of `split`.
     """
 
     unit = "images"  # plural name of the items
     rows, columns = 8, 8  # of a sample grid
     shape: tuple[int, ...]  # shape of generated items, channels first
+    border = 0  # pixels at the edges that the PSNR of brightness leaves out
     broken: tuple[tuple[str, str], ...] = ()  # files that were skipped, each with its reason
     notes: tuple[str, ...] = ()  # notes on ambiguous interpretations of the data
     fingerprint: str  # digest of content and settings
     former_fingerprints: tuple[str, ...] = ()  # fingerprints by earlier versions of the same data
     directory: Path  # folder in the cache for derived data
 
-    def __init__(self, count: int, seed: int):
+    def __init__(self, count: int, seed: int, pictures: Pictures | None = None, parts: Split | None = None):
         self.count, self.seed = count, seed
-        self.parts = split(count)
-        self.order = Order(self.parts.train, seed)
+        self.parts = parts or (split(count) if pictures is None else first_held(count))
+        self.order = (
+            Order(self.parts.train, seed)
+            if pictures is None
+            else WindowedOrder(pictures, len(self.parts.held_out), seed)
+        )
 
     @abstractmethod
     def at(self, positions: Sequence[int]) -> dict[str, Tensor]:
@@ -133,12 +151,29 @@ class Batches(ABC):
         """
         return self.referenced(positions)
 
+    def simply(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return what simple methods make of the reference items of these numbers, uint8 [N, H, W, C] by their names; {} if
+        the layout knows none.
+        """
+        return {}
+
+    def groups(self, positions: Sequence[int]) -> tuple[str, ...]:
+        """Return the group of each reference item, by which evaluations are told apart; () for one group."""
+        return ()
+
     @property
     def reference(self) -> np.ndarray:
         """Items that the generator is evaluated against: the held-out ones, or training items for
         very small data.
         """
         return reference(self.parts)
+
+    def spaced(self, most: int) -> np.ndarray:
+        """Return at most so many training items that represent all: evenly spaced, or those of the first shards."""
+        train = self.parts.train
+        if len(train) <= most or isinstance(self.order, WindowedOrder):
+            return train[:most]
+        return train[np.linspace(0, len(train) - 1, most).round().astype(np.int64)]
 
     @property
     def reference_key(self) -> str:
@@ -182,11 +217,12 @@ class Images(Batches):
 
     def __init__(self, source: Source, *, mirror: bool = False):
         self.pack = source.pack()
-        super().__init__(len(self.pack), source.seed)
+        pictures = self.pack.images if isinstance(self.pack.images, Pictures) else None
+        super().__init__(len(self.pack), source.seed, pictures)
         self.mirror = mirror
         self.images = self.pack.images  # uint8 [N, H, W, C], read at each access
         self.broken, self.directory = self.pack.broken, self.pack.directory
-        self.notes = (*self.pack.notes, *split_notes(source.path, self.pack.names))
+        self.notes = (*self.pack.notes, *(() if pictures else split_notes(source.path, self.pack.names)))
         self.fingerprint, self.former_fingerprints = self.pack.fingerprint, self.pack.former_fingerprints
         self.shape = channels_first(self.images)
 
@@ -208,7 +244,7 @@ class Images(Batches):
         return super().facts() | ({"scale": scale} if scale else {})
 
 
-def channels_first(images: np.ndarray | Rows) -> tuple[int, ...]:
+def channels_first(images: np.ndarray | Rows | Pictures) -> tuple[int, ...]:
     """Return the shape of one item for networks: [N, ..., C] to (C, ...)."""
     return (images.shape[-1], *images.shape[1:-1])
 

@@ -24,6 +24,8 @@ from organza.data.batches import Images
 from organza.data.columns import LARGEST, NONE, number_of, tags_of
 from organza.data.known import known_of
 from organza.data.names import spelt
+from organza.data.pack import Pack
+from organza.data.shards.rows import Pictures
 from organza.data.source import Source
 from organza.errors import UserError, nearest
 from organza.untrusted import printable
@@ -253,6 +255,47 @@ class Labels:
         return cls(tuple(fields))
 
 
+class Chosen:
+    """Columns of rows that are read at each access.
+
+    Args:
+        rows: rows, [N, width].
+        columns: numbers of the columns.
+    """
+
+    def __init__(self, rows: Any, columns: np.ndarray):
+        self.rows, self.columns = rows, columns
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        return self.rows[which][..., self.columns]
+
+
+def of_shards(pack: Pack, wanted: str | None) -> tuple[Labels, Any]:
+    """Return the labels that shards tell, and their rows.
+
+    Args:
+        pack: the shards.
+        wanted: names of the fields to use, separated by commas; None uses all.
+
+    Raises:
+        UserError: if there are none, or one is unknown (names the nearest).
+    """
+    if pack.known is None or not pack.fields:
+        raise UserError(
+            "These shards have no labels; pack them with `organza data pack --labels`, or choose a recipe without labels."
+        )
+    told = Labels.of([dict(field) for field in pack.fields])
+    names = [field.name for field in told.fields]
+    asked = [name.strip() for name in wanted.split(",")] if wanted else names
+    for name in asked:
+        if name not in names:
+            raise UserError(f"The shards have no label {name}; choose from {', '.join(names)}.{nearest(name, names)}")
+    starts = np.cumsum([0, *(field.width for field in told.fields)])
+    places = [names.index(name) for name in asked]
+    columns = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in places])
+    return Labels(tuple(told.fields[place] for place in places)), Chosen(pack.known, columns)
+
+
 def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
@@ -274,17 +317,22 @@ class Labelled(Images):
 
     def __init__(self, source: Source, *, mirror: bool = False):
         super().__init__(source, mirror=mirror)
-        known = known_of(source, self.pack.names)
-        fields = (Field(name, told.values, told.shares, told.several) for name, told in known.columns)
-        self.labels, self.known = Labels(tuple(fields)), np.concatenate([told.rows for _, told in known.columns], 1)
-        self.notes = (*self.notes, *known.notes)
+        if isinstance(self.pack.images, Pictures):
+            self.labels, self.known = of_shards(self.pack, source.labels)
+        else:
+            known = known_of(source, self.pack.names)
+            fields = (Field(name, told.values, told.shares, told.several) for name, told in known.columns)
+            self.labels, self.known = Labels(tuple(fields)), np.concatenate([told.rows for _, told in known.columns], 1)
+            self.notes = (*self.notes, *known.notes)
         self.former_fingerprints = tuple(self._print(former) for former in self.former_fingerprints)
         self.fingerprint = self._print(self.fingerprint)
         if self.labels.one_class:
             self.rows = min(self.labels.width * max(8 // self.labels.width, 1), 16)
 
     def _print(self, images: str) -> str:
-        told = json.dumps([images, self.labels.facts()]).encode() + self.known.tobytes()
+        told = json.dumps([images, self.labels.facts()]).encode()
+        if isinstance(self.known, np.ndarray):  # those of shards are part of their manifest's fingerprint
+            told += self.known.tobytes()
         return hashlib.sha256(told).hexdigest()[: len(images)]
 
     def items(self, which: np.ndarray, flipped: Sequence[int] = ()) -> dict[str, Tensor]:

@@ -22,8 +22,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from organza.data.described import wish
+from organza.data.shards.place import is_remote
 from organza.disk import cache_folder, make_folder, write_json
 from organza.errors import UserError
 from organza.shell import quoted
@@ -41,14 +43,19 @@ def shared_name(data: str | Path) -> str:
     """Return the name of data for recipe.json: as the user gave it, without the folders of an
     absolute path.
 
-    >>> shared_name("sets/photos"), shared_name("/home/ada/photos")
-    ('sets/photos', 'photos')
+    Of an address, neither user nor query are kept, which may be secret.
+
+    >>> shared_name("sets/photos"), shared_name("/home/ada/photos"), shared_name("https://me:1@host/a.json?key=2")
+    ('sets/photos', 'photos', 'https://host/a.json')
     """
+    if is_remote(data):
+        parts = urlsplit(str(data))
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     path = Path(data)
     return path.name or str(path) if path.is_absolute() else str(data)
 
 
-def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
+def places(content: Mapping[str, Any], run: str | Path) -> list[Path | str]:
     """Return the existing places where the data of a run may be, the most likely first.
 
     Args:
@@ -57,6 +64,8 @@ def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
     """
     folder, note, source = Path(run), _note(Path(run)), str(content["data"]["source"])
     own = _is_marked(note, content)
+    if is_remote(note.get("path")) or is_remote(source):  # an address is asked only if this user named it
+        return [note["path"]] if own and is_remote(note.get("path")) else []
     told = (
         [folder / note["beside"]] if "beside" in note and (own or not _is_absolute(note["beside"])) else []
     )  # first, so that a copied project uses its own data
@@ -79,7 +88,7 @@ def places(content: Mapping[str, Any], run: str | Path) -> list[Path]:
     return list(found.values())
 
 
-def locate(content: Mapping[str, Any], run: str | Path) -> Path:
+def locate(content: Mapping[str, Any], run: str | Path) -> Path | str:
     """Return the most likely place of a run's data.
 
     Args:
@@ -105,10 +114,14 @@ def remember(run: str | Path, data: str | Path) -> None:
     Raises:
         UserError: if the run folder cannot be written.
     """
-    folder, place = Path(run), Path(data).resolve()
-    note = {"path": str(place)}
-    with suppress(ValueError):  # another drive
-        note["beside"] = Path(os.path.relpath(place, folder.resolve())).as_posix()
+    folder = Path(run)
+    if is_remote(data):
+        note = {"path": str(data)}
+    else:
+        place = Path(data).resolve()
+        note = {"path": str(place)}
+        with suppress(ValueError):  # another drive
+            note["beside"] = Path(os.path.relpath(place, folder.resolve())).as_posix()
     with suppress(OSError, ValueError, KeyError, TypeError):
         content = read_json(folder / "recipe.json", inside=folder)
         note["mark"] = _mark(_key(make=True), note, content)
@@ -124,10 +137,13 @@ def is_at(content: Mapping[str, Any] | None, run: str | Path, data: str | Path) 
         run: run folder.
         data: place of the data.
     """
-    here, note = Path(data).resolve(), _note(Path(run))
+    note = _note(Path(run))
+    if is_remote(data):
+        return note.get("path") == data and (content is None or _is_marked(note, content))
+    here = Path(data).resolve()
     if "path" in note and (content is None or _is_marked(note, content)):
         return here in (Path(note["path"]).resolve(), (Path(run) / note.get("beside", note["path"])).resolve())
-    return content is not None and here in (place.resolve() for place in places(content, run))
+    return content is not None and here in (Path(place).resolve() for place in places(content, run))
 
 
 def is_own(content: Mapping[str, Any], run: str | Path) -> bool:

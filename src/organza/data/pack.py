@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from organza.data import deep
-from organza.data.arrays import Rows
 from organza.data.cache import Damage, PackFiles, digest, in_use, load, recall, remember, store
 from organza.data.classes import classes_of
 from organza.data.decode import FITS, PAGES, Pages, Unreadable, decode_pages, extents
@@ -51,10 +50,12 @@ class Pack:
         former_fingerprints: fingerprints by earlier versions of the same images.
         notes: notes for the user on how the images are read.
         scale: values that become black and white in deep images, by kind; see `deep`.
+        fields: facts of labels that the data tells itself, as `Labels.facts`; () for none.
+        known: their rows, float32 [N, width], read at each access; None for none.
     """
 
     directory: Path
-    images: Rows
+    images: Any  # `Rows`, or `Pictures` of shards
     names: Sequence[str]
     labels: np.ndarray | None
     classes: tuple[str, ...]
@@ -63,6 +64,8 @@ class Pack:
     former_fingerprints: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     scale: Mapping[str, Scale] = field(default_factory=dict)
+    fields: tuple[Mapping[str, Any], ...] = ()
+    known: Any = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from organza.data.pack import Pack, distinct, open_data
+from organza.data.shards.opening import are_at, open_shards
 from organza.data.size import Size, parse_size
 from organza.errors import UserError
 from organza.progress import Progress
@@ -21,7 +22,7 @@ class Source:
     """A location of data, and the user's settings for it.
 
     Args:
-        path: folder, zip or array file.
+        path: folder, zip or array file, folder of shards, or the address of their manifest.
         size: pixels, width x height; None decides by the data.
         channels: 1, 3 or 4; None decides by the data.
         labels: columns of labels.csv (hair,year:class), or another table (my.csv, my.csv:hair);
@@ -83,8 +84,11 @@ class Source:
             UserError: as in `open_data`; also if there is only one image, or all are equal.
         """
         size, channels = size or self.wanted, channels or self.channels
-        more = {"pages": self.pages, "follow_links": self.follow_links, "progress": self.progress}
-        pack = open_data(self.path, size=size, channels=channels, fit=fit, **more)
+        if are_at(self.path):
+            pack = open_shards(self.path, size, channels, fit, self.progress)
+        else:
+            more = {"pages": self.pages, "follow_links": self.follow_links, "progress": self.progress}
+            pack = open_data(self.path, size=size, channels=channels, fit=fit, **more)
         if len(pack) < 2:
             raise UserError(f"{self.path} has one usable image; a GAN needs at least 2, better 500 or more.")
         if distinct(pack, 2) < 2:

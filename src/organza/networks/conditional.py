@@ -75,13 +75,16 @@ class Generator(layers.Generator):
 class Concatenation(layers.Discriminator):
     """(x, y) -> logit: y is concatenated to the image as constant planes.
 
-    Mirza and Osindero 2014, arXiv:1411.1784, eq. 2, in its convolutional form.
+    Mirza and Osindero 2014, arXiv:1411.1784, eq. 2, in its convolutional form. Many labels make many planes; E y with
+    E ~ N(0, 1/4) has as many as are asked for.
 
     Args:
         shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
+        embedding: numbers in E y; 0 uses y unchanged.
         width: width of the backbone.
-        backbone: builds an unconditional discriminator from (shape, width=...).
+        norm: normalisation of the backbone.
+        backbone: builds an unconditional discriminator from (shape, width=..., norm=...).
 
     >>> D = Concatenation((3, 32, 32), labels=5, width=8)
     >>> D(torch.zeros(2, 3, 32, 32), torch.eye(5)[:2]).shape
@@ -93,15 +96,20 @@ class Concatenation(layers.Discriminator):
         shape: Shape,
         *,
         labels: int,
+        embedding: int = 0,
         width: int = 64,
+        norm: Norm = batch_norm,
         backbone: Callable[..., nn.Module] = dcgan.Discriminator,
     ):
         super().__init__()
         self.labels = labels
-        self.backbone = backbone((shape[0] + labels, *shape[1:]), width=width)
+        self.embedding = nn.Linear(labels, embedding, bias=False) if embedding else nn.Identity()
+        if embedding:
+            nn.init.normal_(self.embedding.weight, 0.0, 0.5)  # type: ignore[arg-type]
+        self.backbone = backbone((shape[0] + (embedding or labels), *shape[1:]), width=width, norm=norm)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        planes = y[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        planes = self.embedding(y)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         return self.backbone(torch.cat([x, planes], 1))
 
 

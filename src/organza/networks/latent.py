@@ -305,15 +305,18 @@ class Discriminator(scales.Discriminator):
         return encode(x)
 
 
-class Projection(scales.Projection):
-    """D with labels: (q, y) -> two logits, `scales.Projection` on codes.
+class Concatenation(scales.Discriminator):
+    """D with labels: (q, y) -> two logits, E y as planes beside the codes, `conditional.Concatenation`.
+
+    With a projection instead, G draws one image for each label and ignores z (docs/lab-log.md, 65).
 
     Args:
         shape: shape of the images, (channels, height, width).
         labels: numbers in a row y.
+        embedding: numbers in E y.
         width, code, reduction, norm: settings of `Discriminator`.
 
-    >>> Projection((3, 64, 64), labels=5, width=8)(torch.zeros(2, 8, 16, 16), torch.eye(5)[:2]).shape
+    >>> Concatenation((3, 64, 64), labels=5, width=8)(torch.zeros(2, 8, 16, 16), torch.eye(5)[:2]).shape
     torch.Size([2, 2])
     """
 
@@ -322,13 +325,16 @@ class Projection(scales.Projection):
         shape: Shape,
         *,
         labels: int,
+        embedding: int = 8,
         width: int = 8,
         code: int = 8,
         reduction: int = 0,
         norm: Norm = no_norm,
     ):
         by = reduction or greatest_reduction(shape)
-        super().__init__(code_shape(shape, code, by), labels=labels, width=by * width, norm=norm)
+        eye = partial(conditional.Concatenation, labels=labels, embedding=embedding)
+        super().__init__(code_shape(shape, code, by), width=by * width, norm=norm, eye=eye)
+        self.labels = labels
 
     def evidence(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         return encode(x)

@@ -13,13 +13,14 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.networks import layers
 from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, normal
 from organza.networks.patch import instance_norm
+from organza.networks.synchronised import dropped
 
 DEEPEST = 8  # number of layers in the paper, at 256x256
 
@@ -118,6 +119,8 @@ class Dropout(nn.Module):
     tensor([1., 1.])
     """
 
+    world: World = ALONE
+
     def __init__(self, training: float, use: float, layer: int):
         super().__init__()
         for name, share in (("dropout", training), ("noise", use)):
@@ -127,7 +130,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            return F.dropout(x, self.share)
+            return dropped(x, self.share, self.world)
         if not self.use:
             return x
         kept = torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(self.layer)) >= self.use

@@ -312,6 +312,37 @@ class RunFolder:
                 self._content = read_bytes(self.recipe, JSON_BYTES, inside=self.path).decode(errors="replace")
 
 
+class Unwritten(RunFolder):
+    """The run folder for a rank other than 0, which may be on a machine without it: nothing is read or written."""
+
+    def begin(self, anew: bool = True) -> None:
+        """Leave the folder to rank 0."""
+
+    def require_free(self) -> None:
+        """Leave the check to rank 0."""
+
+    def require_there(self) -> None:
+        """Leave the check to rank 0."""
+
+    def read(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Leave recipe.json to rank 0."""
+
+    def append(self, file: Path, line: Mapping[str, Any]) -> None:
+        """Leave the line to rank 0."""
+
+    def rewind(self, images: int) -> None:
+        """Leave the lines to rank 0."""
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Leave the lock to rank 0."""
+        yield
+
+
 def _printable(content: dict[str, Any]) -> dict[str, Any]:
     """Return recipe.json with all displayed texts made `printable`; paths stay unchanged, since
     they are used.

@@ -7,11 +7,13 @@ never share one by accident.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from organza.data.folder import ARRAYS
 from organza.data.location import asked_of, is_at
+from organza.data.shards.place import is_remote
 from organza.data.source import Source
 from organza.errors import UserError, told
 from organza.recipe import recorded
@@ -64,18 +66,26 @@ def name_of(data: str | Path) -> str:
     >>> [name_of(name) for name in ("sets/faces.v1", "photos.zip", "a: b?", "con")]
     ['faces.v1', 'photos', 'a_ b_', 'con_']
     """
-    path = Path(data).resolve()
+    path = _as_path(data)
     name = path.stem if path.suffix.lower() in (".zip", *ARRAYS) else path.name
     kept = re.sub(r'[<>:"/\\|?*]', "_", "".join(c if c.isprintable() else "_" for c in name))[:LONGEST].rstrip(". ")
     reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", kept, re.IGNORECASE)  # devices on Windows
     return f"{kept}_" if reserved else kept or "data"
 
 
+def _as_path(data: str | Path) -> Path:
+    """Return the path of data; of an address, its path without the manifest."""
+    if not is_remote(data):
+        return Path(data).resolve()
+    path = PurePosixPath(urlsplit(str(data)).path)
+    return Path((path.parent if path.suffix == ".json" else path).name or "data")
+
+
 def _existing(name: str, data: str | Path) -> list[Path]:
     """Return the folders in which a run on this data may have begun, those with names by earlier
     versions last.
     """
-    path = Path(data).resolve()
+    path = _as_path(data)
     numbered = []
     for place in (
         RUNS.iterdir() if RUNS.is_dir() else ()

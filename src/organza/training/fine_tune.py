@@ -19,13 +19,17 @@ from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 
 
-def origin(asked: TrainArgs) -> Run | None:
+def origin(asked: TrainArgs, resumes: bool | None = None) -> Run | None:
     """Return the run or folder that a new run starts from; None for fresh weights, and for a run that resumes.
+
+    Args:
+        asked: request.
+        resumes: True if the run has begun; None looks into its folder.
 
     Raises:
         UserError: if there is none.
     """
-    if asked.start is None or asked.folder.exists:
+    if asked.start is None or (asked.folder.exists if resumes is None else resumes):
         return None
     return load(asked.start, recipe=None if asked.recipe == auto.AUTO else asked.recipe)
 
