@@ -36,7 +36,9 @@ class Duel:
 
     In D's turn, D is shown `replay(fake)` if a replay is given: an image pool's `exchange`, which
     mixes in earlier fakes. If a `change` is given, D sees real and fake data through the same
-    change, in both turns. In a world of several ranks the batch is this rank's share, and the
+    change, in both turns. If a `weight` is given, of the shape of D's logits, the losses of the
+    logits are averaged with it: 0 for patches in which nothing is generated.
+    In a world of several ranks the batch is this rank's share, and the
     change is that of the whole batch.
     """
 
@@ -47,6 +49,18 @@ class Duel:
     replay: Callable[[Tensor], Tensor] | None = None
     change: Change | None = None
     world: World = ALONE
+    weight: Tensor | None = None
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """Return the mean of losses of logits, a scalar."""
+        if self.weight is None:
+            return losses.mean()
+        weight = self.weight if len(losses) == len(self.weight) else self.world.gather(self.weight)
+        return (weight * losses).sum() / self.world.mean(weight.sum()).clamp_min(1)
+
+    def counted(self, logits: Tensor) -> Tensor:
+        """Return the logits that count: all, [N, ...], or those with a weight, [n]."""
+        return logits if self.weight is None else logits[self.weight > 0]
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
         """Return the discriminator's logits for x, which stands for these items of the batch."""
@@ -122,6 +136,16 @@ class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
         super().__init__()
         self.G, self.D = G, D
         self.adversarial, self.penalties = adversarial, tuple(penalties)
+
+    @classmethod
+    def layout(cls, data: Any, settings: Mapping[str, Any]) -> Any:
+        """Return the layout of the data as a partial, with all that it needs from the game; most need nothing.
+
+        Args:
+            data: partial of a layout.
+            settings: the game's settings, with their defaults.
+        """
+        return data
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
@@ -261,12 +285,12 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         if penalties:  # exact penalties differentiate with respect to the inputs, from the same forward pass
             duel.real, duel.fake = duel.real.detach().requires_grad_(), duel.fake.detach().requires_grad_()
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
-        _add(terms, "discriminator", game.adversarial.discriminator(*game.compared(real, fake)).mean())
+        _add(terms, "discriminator", duel.mean(game.adversarial.discriminator(*game.compared(real, fake))))
         for penalty in penalties:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every * game.strictness
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
         readings = readings or {
-            **_readings(real.detach(), fake.detach(), game.adversarial.neutral, game.world),
+            **_readings(duel.counted(real.detach()), duel.counted(fake.detach()), game.adversarial.neutral, game.world),
             "spread": spread(duel.real, duel.fake, game.world),
         }
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
@@ -281,7 +305,7 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
         if game.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for G
                 real = duel.judge(duel.real)
-        _add(terms, "generator", game.adversarial.generator(*game.compared(real, fake)).mean())
+        _add(terms, "generator", duel.mean(game.adversarial.generator(*game.compared(real, fake))))
     return Turn(terms | game.extra_generator_terms(batch, made), {})
 
 

@@ -375,12 +375,13 @@ def translate(
     /,
     direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
     size: Annotated[str | None, arg("SIZE", "the size of each image")] = None,
+    mask: Annotated[Path | None, arg("MASK", "transparent pixels")] = None,
     overwrite: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate images with a run that was trained on pairs or on two sets of images.
+    """Translate, enlarge or fill images, as the run was trained to.
 
     Args:
         run: run folder.
@@ -389,6 +390,8 @@ def translate(
         direction: b translates from a to b, as trained; a translates back, for runs that learned
             both.
         size: crop and scale images first, 64 or 96x64; networks work best at their training size.
+        mask: pixels to fill, for a run that fills: an image, white there, or a folder of such
+            images with the same names.
         overwrite: replace existing results.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
@@ -406,6 +409,7 @@ def translate(
             out,
             to=direction,
             size=wanted,
+            mask=mask,
             overwrite=overwrite,
             checkpoint=checkpoint,
             progress=progress,

@@ -64,6 +64,9 @@ MODULES: dict[str, tuple[Kind, ...]] = {
     "organza.data.labels": (_is_layout, _is_dataclass),
     "organza.data.pairs": (_is_layout,),
     "organza.data.volumes": (_is_layout,),
+    "organza.data.patches": (_is_layout,),
+    "organza.data.degradation": (_is_dataclass,),
+    "organza.data.masks": (_is_dataclass,),
 }
 """Modules that define recipe values, with the types of their values. Their functions are pure
 mathematics on tensors."""

@@ -32,6 +32,7 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.label_accuracy import label_accuracy
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
+from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
 from organza.metrics.shapes import ShapeStatistics
 from organza.metrics.suite import LEAST, Card, by_class, thorough
@@ -44,6 +45,7 @@ COUNT = 1000
 STRAIGHT = 1000
 """Number of images in each set below which the extrapolated Fréchet distance stays too large."""
 SUSPECTS = 5
+THIS = "this run"
 JUDGED = 1000  # training images, and unseen ones, for the membership test
 AT_ONCE = 576  # images between two progress reports: whole batches of every extractor
 
@@ -80,6 +82,7 @@ class Evaluation:
         classes: estimates for each class, if there are labels.
         suspects: samples that are nearest to training images.
         notes: notes for the reader.
+        beside: the generator and simple methods on the same inputs, if the layout of the data knows any.
     """
 
     of: str
@@ -89,6 +92,7 @@ class Evaluation:
     classes: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
     notes: tuple[str, ...] = ()
+    beside: Compared = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
@@ -104,6 +108,7 @@ class Evaluation:
             "suspects": [asdict(suspect) for suspect in self.suspects],
             "card": asdict(self.card),
             "notes": list(self.notes),
+            **({"beside": _as_values(self.beside)} if self.beside else {}),
         }
 
 
@@ -262,7 +267,23 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
         data=real.key or "", real_size=real.size, fake_size=fake.size,
     )  # fmt: skip
     classes = _classes(real, real_features, fake, fake_features)
-    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes)
+    beside = compared(extractor, fake)
+    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside)
+
+
+def compared(extractor: Extractor, made: ImageSet) -> Compared:
+    """Return the metrics of generated images and of simple methods on the same inputs; {} if there are none."""
+    if made.targets is None or not made.rivals:
+        return {}
+    outputs = {THIS: made.images, **made.rivals}
+    return compare(extractor, outputs, made.targets, made.groups, made.border)
+
+
+def _as_values(beside: Compared) -> dict[str, Any]:
+    return {
+        group: {method: {name: one._asdict() for name, one in scores.items()} for method, scores in methods.items()}
+        for group, methods in beside.items()
+    }
 
 
 def _pixels(sides: _Sides) -> dict[str, Estimate]:

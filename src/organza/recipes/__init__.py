@@ -17,7 +17,19 @@ from organza.recipe import Recipe
 
 RENAMED = {"coded": "latent"} | {
     f"{name}-light": name
-    for name in ("aae", "bigan", "cgan", "cgan-projection", "cut", "cyclegan", "gan3d", "infogan", "pix2pix", "simgan")
+    for name in (
+        "aae",
+        "acgan",
+        "bigan",
+        "cgan",
+        "cgan-projection",
+        "cut",
+        "cyclegan",
+        "gan3d",
+        "infogan",
+        "pix2pix",
+        "simgan",
+    )
 }
 """Names of recipes in earlier versions, and the names now. Files are read for ever, so no line is removed."""
 

@@ -106,6 +106,7 @@ def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") 
         sections.opening(record, seen, found),
         sections.noted(notes),
         sections.samples(record),
+        sections.methods(seen),
         sections.copies(record, seen),
         sections.authentic(seen),
         sections.ways(seen),

@@ -155,4 +155,5 @@ def middle(real: Tensor, fake: Tensor) -> float:
 
 
 def _logits(game: Game, batch: Batch) -> Duels:
-    return [(duel.judge(duel.real), duel.judge(duel.fake)) for duel in game.duels(batch, game.play(batch))]
+    duels = game.duels(batch, game.play(batch))
+    return [tuple(duel.counted(duel.judge(x)) for x in (duel.real, duel.fake)) for duel in duels]

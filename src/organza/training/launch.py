@@ -375,7 +375,7 @@ def open_data(
                 )
         own = asked_of(before, asked.folder.path, asked.place) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
-    data = recipe.data(Source.remembered(asked.place, wishes, progress))
+    data = recipe.opened(Source.remembered(asked.place, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.place} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
