@@ -53,8 +53,9 @@ def sample(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. Run the
-    same command again to resume an interrupted one.
+    """Generate images with a trained generator. The same seed gives the same images.
+
+    Run the same command again to resume an interrupted one.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -75,8 +76,7 @@ def sample(
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
             seed.
         processes: processes that share the work; auto: by GPUs.
-        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
-            most.
+        engine: onnx generates by onnxruntime on the CPU, within one level of 255.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own recipe that the run was trained with, if you trust it.
     """
