@@ -81,9 +81,10 @@ def push(
     public: bool = False,
     yes: bool = False,
 ) -> int:
-    """Push an exported folder to the hub, where others load it with organza.load("hf://USER/NAME").
+    """Push an exported folder to the hub.
 
-    Needs a login: hf auth login. The files are listed with their sizes first.
+    Others load it with organza.load("hf://USER/NAME"). Needs a login: hf auth login. The files are
+    listed with their sizes first.
 
     Args:
         folder: folder that organza export wrote.

@@ -54,8 +54,8 @@ def sample(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. Run the
-    same command again to resume an interrupted one.
+    """Generate images with a trained generator. The same seed gives the same images. An interrupted
+    command resumes.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
@@ -63,21 +63,17 @@ def sample(
         of_class: class to generate, for a conditional run.
         label: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
-        truncate: share of each latent's distance from the centre to keep: below 1 more usual
-            images, less varied.
+        truncate: share of each latent's distance from the centre to keep; less is less varied.
         out: output folder, or one file for all images: .npy, .zip or .tar.
         format: format of the images in folders, zip and tar files; webp is lossless.
-        traverse: InfoGAN only: write one grid, a row for each category, columns along this
-            continuous code (0 is the first).
+        traverse: InfoGAN only: write a grid, a row for each category, columns along this code.
         at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
-        no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
-            seed.
+        no_metadata: leave out the metadata that mark each file as synthetic.
         processes: processes that share the work; auto: by GPUs.
-        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
-            most.
+        engine: onnx generates by onnxruntime on the CPU, within one level of 255.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own modules that hold its networks, if you trust them.
     """
@@ -381,7 +377,7 @@ def translate(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate, enlarge or fill images, as the run was trained to.
+    """Translate, enlarge or fill images, as the run was taught.
 
     Args:
         run: run folder.

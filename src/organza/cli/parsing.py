@@ -112,7 +112,7 @@ def _chosen(
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(Stream(sys.stdout)):
             return tyro.extras.subcommand_cli_from_dict(
-                {name: _later(verb) for name, verb in verbs.items()},
+                {name: _later(verb, whole=name in arguments[:1]) for name, verb in verbs.items()},
                 prog=program,
                 description=about,
                 args=arguments or ["--help"],
@@ -124,8 +124,13 @@ def _chosen(
         raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
 
 
-def _later(verb: Callable[..., int]) -> Callable[..., functools.partial[int]]:
-    """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro."""
+def _later(verb: Callable[..., int], whole: bool) -> Callable[..., functools.partial[int]]:
+    """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro.
+
+    Args:
+        verb: command.
+        whole: True for its whole help, False for the first paragraph, in the list of commands.
+    """
 
     @functools.wraps(verb)
     def bound(*positional: Any, **options: Any) -> functools.partial[int]:
@@ -133,6 +138,8 @@ def _later(verb: Callable[..., int]) -> Callable[..., functools.partial[int]]:
             options["recipe"] = modules(options["recipe"])
         return functools.partial(verb, *positional, **options)
 
+    if not whole:
+        bound.__doc__ = (verb.__doc__ or "").partition("\n\n")[0]
     return bound
 
 
