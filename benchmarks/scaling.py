@@ -60,7 +60,7 @@ def measured(name: str, data: Path, size: int, steps: int) -> dict[str, Any]:
     with joined() as world:
         recipe = recipes.get(name)
         state = trial(recipe, recipe.data(Source(data, size=size)), world=world)
-        for _ in range(3):
+        for _ in range(2):  # the second has the lazy penalties
             train_step(state)
         traffic = Traffic(world)
         images, wall, processor = state.images, time.perf_counter(), time.process_time()
