@@ -55,10 +55,10 @@ def data_pack(
         labels: columns of the labels to write too; folders for class subfolders.
         seed: random seed of the order of the images.
     """
-    from organza.cli.terminal import preparing
     from organza.data import Source
     from organza.data.shards.place import parse_bytes
     from organza.data.shards.write import write_shards
+    from organza.display.console import preparing
 
     require_seed(seed)
     with preparing() as progress:
