@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ from organza.losses import Adversarial, probability
 from organza.penalties import Penalty, r1_finite
 from organza.schedule import at
 
+GeneratorT = TypeVar(
+    "GeneratorT", bound=Any
+)  # not nn.Module, whose attributes are tensors or modules to a type checker
+DiscriminatorT = TypeVar("DiscriminatorT", bound=Any)
 Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
 
@@ -32,7 +36,9 @@ class Duel:
 
     In D's turn, D is shown `replay(fake)` if a replay is given: an image pool's `exchange`, which
     mixes in earlier fakes. If a `change` is given, D sees real and fake data through the same
-    change, in both turns. In a world of several ranks the batch is this rank's share, and the
+    change, in both turns. If a `weight` is given, of the shape of D's logits, the losses of the
+    logits are averaged with it: 0 for patches in which nothing is generated.
+    In a world of several ranks the batch is this rank's share, and the
     change is that of the whole batch.
     """
 
@@ -43,6 +49,18 @@ class Duel:
     replay: Callable[[Tensor], Tensor] | None = None
     change: Change | None = None
     world: World = ALONE
+    weight: Tensor | None = None
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """Return the mean of losses of logits, a scalar."""
+        if self.weight is None:
+            return losses.mean()
+        weight = self.weight if len(losses) == len(self.weight) else self.world.gather(self.weight)
+        return (weight * losses).sum() / self.world.mean(weight.sum()).clamp_min(1)
+
+    def counted(self, logits: Tensor) -> Tensor:
+        """Return the logits that count: all, [N, ...], or those with a weight, [n]."""
+        return logits if self.weight is None else logits[self.weight > 0]
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
         """Return the discriminator's logits for x, which stands for these items of the batch."""
@@ -95,8 +113,9 @@ class NonFinite(ArithmeticError):
     """A loss term or gradient that is not finite; no weight was changed by it."""
 
 
-class Game(nn.Module, ABC):
-    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks.
+class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
+    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks. A
+    type checker knows those of `Game[MyGenerator, MyDiscriminator]`.
 
     A game may hold further modules, such as an image pool; they are saved with the run.
 
@@ -113,10 +132,20 @@ class Game(nn.Module, ABC):
     strictness = 1.0  # factor of the penalties' weights
     world: World = ALONE  # ranks that share the batches
 
-    def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
+    def __init__(self, G: GeneratorT, D: DiscriminatorT, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
         super().__init__()
         self.G, self.D = G, D
         self.adversarial, self.penalties = adversarial, tuple(penalties)
+
+    @classmethod
+    def layout(cls, data: Any, settings: Mapping[str, Any]) -> Any:
+        """Return the layout of the data as a partial, with all that it needs from the game; most need nothing.
+
+        Args:
+            data: partial of a layout.
+            settings: the game's settings, with their defaults.
+        """
+        return data
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
@@ -256,12 +285,12 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         if penalties:  # exact penalties differentiate with respect to the inputs, from the same forward pass
             duel.real, duel.fake = duel.real.detach().requires_grad_(), duel.fake.detach().requires_grad_()
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
-        _add(terms, "discriminator", game.adversarial.discriminator(*game.compared(real, fake)).mean())
+        _add(terms, "discriminator", duel.mean(game.adversarial.discriminator(*game.compared(real, fake))))
         for penalty in penalties:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every * game.strictness
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
         readings = readings or {
-            **_readings(real.detach(), fake.detach(), game.adversarial.neutral, game.world),
+            **_readings(duel.counted(real.detach()), duel.counted(fake.detach()), game.adversarial.neutral, game.world),
             "spread": spread(duel.real, duel.fake, game.world),
         }
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
@@ -276,7 +305,7 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
         if game.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for G
                 real = duel.judge(duel.real)
-        _add(terms, "generator", game.adversarial.generator(*game.compared(real, fake)).mean())
+        _add(terms, "generator", duel.mean(game.adversarial.generator(*game.compared(real, fake))))
     return Turn(terms | game.extra_generator_terms(batch, made), {})
 
 
@@ -361,7 +390,7 @@ def name_of(function: Callable) -> str:
     """Return the name of a function for the log; a partial has the name of the function that it
     calls.
     """
-    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or function.func)  # type: ignore[attr-defined]
+    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or getattr(function, "func"))  # noqa: B009
 
 
 def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -25,6 +25,8 @@ from organza.metrics.suite import Card, evaluate
 from organza.seeding import MICROBATCH
 from organza.training.state import TrainState
 
+SAMPLES = 500
+"""Number of generated images that an evaluation compares."""
 JUDGED = 256
 """Number of real and of generated items for the accuracy of D."""
 Duels = list[tuple[Tensor, Tensor]]
@@ -40,7 +42,7 @@ class Evaluator:
         samples: number of generated images to compare.
     """
 
-    def __init__(self, extractor: Extractor, data: Batches, samples: int = 500):
+    def __init__(self, extractor: Extractor, data: Batches, samples: int = SAMPLES):
         self.extractor, self.samples = extractor, samples
         self.against = "held-out" if len(data.parts.held_out) else "training"
         real = data.real()
@@ -153,4 +155,5 @@ def middle(real: Tensor, fake: Tensor) -> float:
 
 
 def _logits(game: Game, batch: Batch) -> Duels:
-    return [(duel.judge(duel.real), duel.judge(duel.fake)) for duel in game.duels(batch, game.play(batch))]
+    duels = game.duels(batch, game.play(batch))
+    return [tuple(duel.counted(duel.judge(x)) for x in (duel.real, duel.fake)) for duel in duels]
