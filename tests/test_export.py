@@ -246,6 +246,7 @@ MISTAKES = [
     (["{run}", "--part", "encoder", "--to", "onnx"], "has no encoder to export"),
     (["{run}", "--part", "judge"], "not judge"),
     (["{run}", "--checkpoint", "00000017"], "has no checkpoint 00000017"),
+    (["{run}", "--to", "onnx", "--size", "64"], "has one size; leave --size out"),
     (["{empty}"], "is not a run. It has no recipe.json."),
     (["{begun}"], "has no checkpoint yet"),
     (["{run}", "--out", "{file}"], "is a file; --out needs a folder"),

@@ -27,6 +27,7 @@ SECTIONS: dict[str, list[str]] = {
         "evaluation.md",
         "kinds.md",
         "reliability.md",
+        "latents.md",
         "export.md",
         "studio.md",
         "sharing.md",

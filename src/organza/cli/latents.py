@@ -273,7 +273,7 @@ def _renamed(kept: Sequence[Direction], rename: Sequence[str]) -> tuple[Directio
         one = chosen(found, old)
         if any(other.name == new for other in found):
             raise UserError(f"There is a direction {new} already; choose another name.")
-        found[found.index(one)] = one.named(new)
+        found = [other.named(new) if other is one else other for other in found]
     return tuple(found)
 
 
