@@ -16,7 +16,7 @@ if not hasattr(os, "fork"):
 from tests.faults import configurations, illness, trials
 from tests.faults.ground import Course, Row
 
-NAMES = ("mlp", "dcgan-r1", "cyclegan-light")  # plain, with penalties, with several networks and a pool
+NAMES = ("mlp", "dcgan-r1", "cyclegan")  # plain, with penalties, with several networks and a pool
 
 
 @pytest.fixture(scope="module")
