@@ -269,7 +269,7 @@ def test_a_reader_sees_lightness_and_not_chance():
 
 
 def test_an_infogans_codes_are_directions_and_the_axes_leave_them_alone(material: Material, tmp_path: Path):
-    run = organza.load(trained("infogan-light", material, tmp_path, []))
+    run = organza.load(trained("infogan", material, tmp_path, []))
     codes = run.generator.codes  # type: ignore[union-attr]
     found = run.find_directions(samples=200)
     names = {one.name for one in (*found.directions, *found.refused)}
