@@ -35,12 +35,12 @@ STEPS, BATCH = 20, 8
 PLAN = Plan("", 1000, None, 1, 1, 1, 1)
 GAMES = (
     "swift",
-    "cgan-light",
-    "acgan-light",
-    "bigan-light",
-    "cyclegan-light",
-    "simgan-light",
-    "infogan-light",
+    "cgan",
+    "acgan",
+    "bigan",
+    "cyclegan",
+    "simgan",
+    "infogan",
     "mlp",
     "wgan-gp",
     "latent",

@@ -51,7 +51,7 @@ def export(
         name: name of the generator.
         data: new location of the run's data, if it was moved; searched for copies, for the card.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.data import parse_size
     from organza.display.console import preparing

@@ -313,14 +313,14 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
     if found := differences(canonical(told["recipe"], known), known, own) if "recipe" in told else ():
         raise UserError(
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
-            "Restore it, or train into another folder with --run."
+            "Restore it, or train into another folder with `run`."
         )
     data, seed = state.data.fingerprint, state.seed
     for name, now, same in (("data", data, state.data.is_same), ("seed", seed, seed.__eq__)):
         if name in told and not same(told[name]):
             raise UserError(
                 f"{where / 'recipe.json'} was changed: {saved.directory.name} was trained with {name} {told[name]}, not {now}. "
-                "Restore it, or train into another folder with --run."
+                "Restore it, or train into another folder with `run`."
             )
 
 
