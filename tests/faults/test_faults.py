@@ -91,6 +91,6 @@ def test_mutated_configurations(courses: list[Course], material: Material):
 
 @pytest.mark.slow
 def test_illness_is_noticed_and_health_is_left_alone(tmp_path: Path):
-    patients = illness.Patients(tmp_path)
+    patients = illness.Patients(tmp_path, faces=600, every=1500, checks=3)
     kept(illness.left_alone(patients, 1))
-    kept(illness.noticed(patients, 2))
+    kept(illness.noticed(patients, 1))
