@@ -405,8 +405,8 @@ FAULTS = [
     ),
     Fault(
         "a crop at the wrong end", "networks/layers.py",
-        "[..., :height, :width]",
-        "[..., -height:, -width:]",
+        "..., : self.factor * height, : self.factor * width",
+        "..., -self.factor * height :, -self.factor * width :",
         "test_translating.py",
     ),
     Fault(
