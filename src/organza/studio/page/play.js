@@ -116,6 +116,7 @@ function choice(session) {
   let seed = session.point.kept ? 0 : session.point.seed;
   let amount = 0.35;
   let round = 1;
+  let shown = [];
   const grid = h("div", { class: "tiles", role: "group" });
   const strength = h("input", { type: "range", min: 0.05, max: 1, step: 0.05, value: amount, "aria-label": "Strength of the variations", oninput: () => { amount = Number(strength.value); fresh(); } });
   const strong = h("label", { class: "row small", hidden: true }, "Strength", strength);
@@ -127,7 +128,18 @@ function choice(session) {
     grid.setAttribute("aria-label", kind === "samples" ? `Samples of seed ${seed}` : "Variations of the current image");
     try {
       const drawn = await tiles(await session.images(points));
-      fill(grid, drawn.map((canvas, at) => button(canvas, kind === "samples" ? `Sample ${at + 1} of seed ${seed}` : `Variation ${at + 1}`, () => session.set(points[at], "choice"))));
+      shown = points;
+      const names = points.map((_, at) => (kind === "samples" ? `Sample ${at + 1} of seed ${seed}` : `Variation ${at + 1}`));
+      if (grid.querySelectorAll("canvas").length !== drawn.length) {
+        fill(grid, drawn.map((canvas, at) => button(canvas, names[at], () => session.set(shown[at], "choice"))));
+        return;
+      }
+      drawn.forEach((canvas, at) => { // into the same buttons, so that neither a click nor the focus is lost
+        const held = grid.children[at].querySelector("canvas");
+        Object.assign(held, { width: canvas.width, height: canvas.height });
+        held.getContext("2d").drawImage(canvas, 0, 0);
+        grid.children[at].setAttribute("aria-label", names[at]);
+      });
     } catch (error) {
       fill(grid, h("p", { class: "problem" }, error.message));
     }
