@@ -123,13 +123,15 @@ function choice(session) {
   const more = h("button", { type: "button", onclick: () => { if (kind === "samples") seed += 1; else round += 1; fresh(); } }, "Others");
   const fresh = newest(async () => {
     const { labels, psi } = session.point;
-    const points = kind === "samples" ? Array.from({ length: GRID }, (_, index) => ({ ...start(seed, index), labels, psi }))
+    const now = kind; // another may be chosen while these are drawn
+    const points = now === "samples" ? Array.from({ length: GRID }, (_, index) => ({ ...start(seed, index), labels, psi }))
       : Array.from({ length: VARIED }, (_, index) => ({ ...copy(session.point), toward: [...session.point.toward.slice(0, 7), [7000 + round, index, amount]] }));
-    grid.setAttribute("aria-label", kind === "samples" ? `Samples of seed ${seed}` : "Variations of the current image");
+    grid.setAttribute("aria-label", now === "samples" ? `Samples of seed ${seed}` : "Variations of the current image");
     try {
       const drawn = await tiles(await session.images(points));
+      if (now !== kind) return;
       shown = points;
-      const names = points.map((_, at) => (kind === "samples" ? `Sample ${at + 1} of seed ${seed}` : `Variation ${at + 1}`));
+      const names = points.map((_, at) => (now === "samples" ? `Sample ${at + 1} of seed ${seed}` : `Variation ${at + 1}`));
       if (grid.querySelectorAll("canvas").length !== drawn.length) {
         fill(grid, drawn.map((canvas, at) => button(canvas, names[at], () => session.set(shown[at], "choice"))));
         return;
