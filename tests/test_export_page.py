@@ -137,7 +137,7 @@ def test_new_images_sliders_kept_ones_and_the_way_between(browser: Any, exported
 
 
 def test_each_control_has_a_name(browser: Any, exported):
-    for name in ("swift", "cgan-light", "infogan-light", "cyclegan-light"):
+    for name in ("swift", "cgan", "infogan", "cyclegan"):
         page = Opened(browser, exported(name)[1]).page
         unnamed = page.evaluate(
             "[...document.querySelectorAll('button, input, select, canvas[role=img]')].filter((e) => !(e.getAttribute('aria-label') "
@@ -147,7 +147,7 @@ def test_each_control_has_a_name(browser: Any, exported):
 
 
 def test_labels_are_controls(browser: Any, exported):
-    run, path = exported("cgan-light")
+    run, path = exported("cgan")
     opened = Opened(browser, path)
     opened.page.locator("#label-0").select_option(label="flipped")
     opened.page.wait_for_function("document.getElementById('status').textContent.includes('other labels')")
@@ -160,7 +160,7 @@ def test_labels_are_controls(browser: Any, exported):
 
 
 def test_codes_are_controls(browser: Any, exported):
-    opened = Opened(browser, exported("infogan-light")[1])
+    opened = Opened(browser, exported("infogan")[1])
     before = opened.pixels("large")
     opened.page.locator("#category-1").select_option(index=9)
     opened.page.locator("#code-1").fill("-2")
@@ -170,7 +170,7 @@ def test_codes_are_controls(browser: Any, exported):
 
 
 def test_a_dropped_image_is_translated_both_ways(browser: Any, exported, tmp_path: Path):
-    run, path = exported("cyclegan-light")
+    run, path = exported("cyclegan")
     opened = Opened(browser, path)
     pattern = drawn_pattern(32, 32, 3)
     assert np.array_equal(opened.pixels("original")[..., :3], pattern)
@@ -190,7 +190,7 @@ def test_a_dropped_image_is_translated_both_ways(browser: Any, exported, tmp_pat
 
 
 def test_a_shape_turns(browser: Any, exported):
-    opened = Opened(browser, exported("gan3d-light")[1])
+    opened = Opened(browser, exported("gan3d")[1])
     opened.page.locator("#turn").fill("0")
     opened.page.wait_for_timeout(300)
     first = opened.pixels("large")
@@ -198,3 +198,40 @@ def test_a_shape_turns(browser: Any, exported):
     opened.page.wait_for_timeout(300)
     assert (opened.pixels("large") != first).any()
     assert opened.told == []
+
+
+def test_a_hole_is_painted_and_filled_and_nothing_else_changes(browser: Any, exported, tmp_path: Path):
+    _, path = exported("fill-light")
+    opened = Opened(browser, path)
+    assert (opened.pixels("original")[..., 3] == 0).any()  # the drawn pattern has a hole
+    file = tmp_path / "x.png"
+    pattern = drawn_pattern(64, 48, 3)
+    Image.fromarray(pattern).save(file)
+    opened.page.locator("#file").set_input_files(file)
+    opened.page.get_by_text("x.png, 64x48 pixels, translated").wait_for()
+    assert np.array_equal(opened.pixels("translation")[..., :3], pattern)  # no hole yet
+    box = opened.page.locator("#original").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.mouse.move(x, y)
+    opened.page.mouse.down()
+    opened.page.mouse.move(x + 20, y, steps=4)
+    opened.page.mouse.up()
+    opened.page.wait_for_timeout(1500)
+    hole = opened.pixels("original")[..., 3] < 128
+    made = opened.pixels("translation")[..., :3]
+    assert 5 < hole.sum() < 1000
+    assert np.array_equal(made[~hole], pattern[~hole])
+    assert not np.array_equal(made[hole], pattern[hole])
+    assert opened.told == []
+
+
+def test_a_dropped_image_is_enlarged(browser: Any, exported, tmp_path: Path):
+    run, path = exported("enlarge-light")
+    opened = Opened(browser, path)
+    pattern = drawn_pattern(20, 12, 3)
+    Image.fromarray(pattern).save(tmp_path / "x.png")
+    opened.page.locator("#file").set_input_files(tmp_path / "x.png")
+    opened.page.get_by_text("x.png, 20x12 pixels, translated").wait_for()
+    made = opened.pixels("translation")[..., :3].astype(int)
+    assert made.shape == (48, 80, 3)
+    assert np.abs(made - run.translate(pattern[None])[0]).max() <= 2

@@ -269,7 +269,7 @@ def test_a_reader_sees_lightness_and_not_chance():
 
 
 def test_an_infogans_codes_are_directions_and_the_axes_leave_them_alone(material: Material, tmp_path: Path):
-    run = organza.load(trained("infogan-light", material, tmp_path, []))
+    run = organza.load(trained("infogan", material, tmp_path, []))
     codes = run.generator.codes  # type: ignore[union-attr]
     found = run.find_directions(samples=200)
     names = {one.name for one in (*found.directions, *found.refused)}
@@ -321,6 +321,16 @@ def test_directions_of_other_weights_are_left_out_and_damaged_files_refused(run:
         path.write_text(json.dumps(content | wrong))
         with pytest.raises(UserError, match=r"directions.json cannot be read .*; remove it"):
             run.directions()
+
+
+def test_directions_of_the_packages_generator_are_kept_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    faces = organza.load("builtin:faces")
+    path = faces.keep_directions(two(len(faces.latent(0, 0))))
+    assert path.resolve().is_relative_to(tmp_path.resolve())
+    assert [one.name for one in organza.load("builtin:faces").directions()] == ["hair-lightness", "direction-1"]
 
 
 def test_a_name_or_its_beginning_chooses_one_direction():

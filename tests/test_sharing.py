@@ -280,7 +280,7 @@ def test_an_exported_run_is_evaluated_with_labels_from_a_table_outside_its_data(
     single(drawings)
     names = sorted(path.name for path in drawings.iterdir())
     table.write_text("file,kind\n" + "".join(f"{name},{'ab'[index % 2]}\n" for index, name in enumerate(names)))
-    recipe, labels = small(get("cgan-light")), f"{table}:kind"
+    recipe, labels = small(get("cgan")), f"{table}:kind"
     run = organza.train(
         drawings, tmp_path / "run", recipe=recipe, size=28, labels=labels, budget="16img", evaluate=False, report=False
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ from organza.losses import Adversarial, probability
 from organza.penalties import Penalty, r1_finite
 from organza.schedule import at
 
+GeneratorT = TypeVar(
+    "GeneratorT", bound=Any
+)  # not nn.Module, whose attributes are tensors or modules to a type checker
+DiscriminatorT = TypeVar("DiscriminatorT", bound=Any)
 Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
 
@@ -109,8 +113,9 @@ class NonFinite(ArithmeticError):
     """A loss term or gradient that is not finite; no weight was changed by it."""
 
 
-class Game(nn.Module, ABC):
-    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks.
+class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
+    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks. A
+    type checker knows those of `Game[MyGenerator, MyDiscriminator]`.
 
     A game may hold further modules, such as an image pool; they are saved with the run.
 
@@ -127,7 +132,7 @@ class Game(nn.Module, ABC):
     strictness = 1.0  # factor of the penalties' weights
     world: World = ALONE  # ranks that share the batches
 
-    def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
+    def __init__(self, G: GeneratorT, D: DiscriminatorT, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
         super().__init__()
         self.G, self.D = G, D
         self.adversarial, self.penalties = adversarial, tuple(penalties)
@@ -385,7 +390,7 @@ def name_of(function: Callable) -> str:
     """Return the name of a function for the log; a partial has the name of the function that it
     calls.
     """
-    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or function.func)  # type: ignore[attr-defined]
+    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or getattr(function, "func"))  # noqa: B009
 
 
 def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:

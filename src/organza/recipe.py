@@ -116,7 +116,8 @@ class Recipe:
         """Return both players with all that they need from the data: partials that can be called
         without arguments.
         """
-        return self.game.make.players(self.generator, self.discriminator, data)
+        game: Any = self.game.make  # a class
+        return game.players(self.generator, self.discriminator, data)
 
     def build(self, data: Any) -> Game:
         """Build the game with new networks, for data with a `shape`."""

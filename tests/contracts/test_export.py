@@ -27,7 +27,7 @@ from tests.helpers import WHOLE
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-QUICK = {"swift", "acgan", "pix2pix", "infogan"}
+QUICK = {"swift", "acgan-paper", "pix2pix-paper", "infogan-paper"}
 """Recipes of a game each that `make test-fast` looks at, and whose files run in a process without torch; the others take a minute."""
 Ran = Callable[..., tuple[np.ndarray, dict]]
 BARE = """

@@ -130,7 +130,7 @@ def test_dcgan_is_the_tutorials_layer_for_layer():
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"), [((3, 51, 51), "--size 52x52"), ((3, 66, 101), "--size 100x64"), ((3, 4, 4), "--size 8x8")]
+    ("shape", "said"), [((3, 51, 51), "`size='52x52'`"), ((3, 66, 101), "`size='100x64'`"), ((3, 4, 4), "`size='8x8'`")]
 )
 def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], said: str):
     with pytest.raises(UserError, match=said):
@@ -158,5 +158,5 @@ def test_voxel_networks_are_the_papers_layer_for_layer():
 @pytest.mark.parametrize("shape", [(1, 48, 48, 48), (1, 32, 32, 16), (1, 4, 4, 4), (3, 32, 32)])
 def test_what_is_no_cube_of_a_power_of_two_is_refused(shape: tuple[int, ...]):
     for network in (voxel.Generator, voxel.Discriminator):
-        with pytest.raises(UserError, match="--size 32" if len(shape) == 4 else "--recipe dcgan-r1"):
+        with pytest.raises(UserError, match="`size=32`" if len(shape) == 4 else "`recipe='dcgan-r1'`"):
             network(shape)

@@ -13,10 +13,10 @@ from tests.contracts.material import Material
 if not hasattr(os, "fork"):
     pytest.skip("the trials fork, kill and mount", allow_module_level=True)
 
-from tests.faults import configurations, illness, trials
+from tests.faults import configurations, illness, lost_ranks, trials
 from tests.faults.ground import Course, Row
 
-NAMES = ("mlp", "dcgan-r1", "cyclegan-light")  # plain, with penalties, with several networks and a pool
+NAMES = ("mlp", "dcgan-r1", "cyclegan")  # plain, with penalties, with several networks and a pool
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,15 @@ def test_a_worker_dies():
     kept(trials.dead_workers(1))
 
 
+@pytest.mark.slow
+def test_one_of_two_ranks_is_killed_asked_to_stop_or_fails(material: Material, tmp_path: Path):
+    course = lost_ranks.Shared("dcgan-r1", tmp_path, material)
+    course.finish()
+    kept(lost_ranks.kills([course], 2, random.Random(1)))
+    kept(lost_ranks.signals([course], 2, random.Random(2)))
+    kept(lost_ranks.exceptions([course]))
+
+
 def test_mutated_configurations(courses: list[Course], material: Material):
     for row in configurations.everything(400, material, courses[0].whole, random.Random(6)):
         kept(row)
@@ -82,6 +91,6 @@ def test_mutated_configurations(courses: list[Course], material: Material):
 
 @pytest.mark.slow
 def test_illness_is_noticed_and_health_is_left_alone(tmp_path: Path):
-    patients = illness.Patients(tmp_path)
+    patients = illness.Patients(tmp_path, faces=600, every=1500, checks=3)
     kept(illness.left_alone(patients, 1))
-    kept(illness.noticed(patients, 2))
+    kept(illness.noticed(patients, 1))

@@ -405,14 +405,14 @@ FAULTS = [
     ),
     Fault(
         "a crop at the wrong end", "networks/layers.py",
-        "[..., :height, :width]",
-        "[..., -height:, -width:]",
+        "..., : self.factor * height, : self.factor * width",
+        "..., -self.factor * height :, -self.factor * width :",
         "test_translating.py",
     ),
     Fault(
         "an exit code of ours for a user's mistake", "cli/main.py",
-        "        say(str(error))\n        return 2\n",
-        "        say(str(error))\n        return 1\n",
+        '    say(sentence)\n    return 2',
+        '    say(sentence)\n    return 1',
         "test_cli.py",
     ),
     Fault(

@@ -83,7 +83,7 @@ def test_a_start_with_a_wrong_option_writes_nothing(studio: Studio):
 
 
 def test_a_start_that_fails_says_why_and_can_be_repeated(studio: Studio):
-    wishes = {"root": "data", "path": "drawings", "name": "failing", "recipe": "pix2pix-light", "budget": "1m"}
+    wishes = {"root": "data", "path": "drawings", "name": "failing", "recipe": "pix2pix", "budget": "1m"}
     told = studio.post("/api/runs", wishes)
     assert told["command"].startswith("organza train ")
 

@@ -51,7 +51,7 @@ def export(
         name: name of the generator.
         data: new location of the run's data, if it was moved; searched for copies, for the card.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.data import parse_size
     from organza.display.console import preparing
@@ -81,9 +81,10 @@ def push(
     public: bool = False,
     yes: bool = False,
 ) -> int:
-    """Push an exported folder to the hub, where others load it with organza.load("hf://USER/NAME").
+    """Push an exported folder to the hub.
 
-    Needs a login: hf auth login. The files are listed with their sizes first.
+    Others load it with organza.load("hf://USER/NAME"). Needs a login: hf auth login. The files are
+    listed with their sizes first.
 
     Args:
         folder: folder that organza export wrote.

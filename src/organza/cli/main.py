@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from organza.cli.wording import TRACEBACK, in_options
 from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
 from organza.distributed.failure import RankFailed
 from organza.distributed.launched import LOST, exit_code, size, speaks, watched
-from organza.errors import UserError, lacks_memory
+from organza.errors import UserError, lacks_memory, reason_of, users_place
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
@@ -52,7 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
         after = signal.SIG_IGN if arguments is None else None
         with handling(interruption, after=after), warnings.catch_warnings(), interruption.seen_everywhere():
             warnings.showwarning = _noted
-            code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+            given = sys.argv[1:] if arguments is None else arguments
+            code = _code(lambda: _run(given), TRACEBACK in given)
     except BaseException:
         if interruption.name:  # a signal can surface as any other error
             say("Interrupted.")
@@ -121,18 +123,24 @@ def _run(arguments: list[str]) -> int:
 
         if (count := processes_asked(processes)) > 1:
             return run(arguments, count)
+    if arguments[:1] != ["data"] and "torch" not in sys.modules and sys.stderr.isatty():
+        say("organza: loading torch, which takes some seconds")
     code = command()
     flush_output()
     return code
 
 
-def _code(run: Callable[[], int]) -> int:
-    """Run a command, print its error, if any, in one sentence, and return its exit code."""
+def _code(run: Callable[[], int], whole: bool = False) -> int:
+    """Run a command, print its error, if any, in one sentence, and return its exit code.
+
+    Args:
+        run: command.
+        whole: True to print the traceback of an error of the user's code as well.
+    """
     try:
         return run()
     except UserError as error:
-        say(str(error))
-        return 2
+        return _users(error, in_options(str(error)), whole)
     except RankFailed as failed:
         return _failed(failed)
     except OutputLost as lost:
@@ -145,9 +153,11 @@ def _code(run: Callable[[], int]) -> int:
     except MemoryError as error:
         return _no_memory(error)
     except RuntimeError as error:
-        if not lacks_memory(error):
+        if lacks_memory(error):
+            return _no_memory(error)
+        if not (place := users_place(error)):
             raise
-        return _no_memory(error)
+        return _users(error, f"{place} raises {reason_of(error)}.", whole)
     except OSError as error:
         if error.errno not in PLACES or (error.filename is None and error.errno not in DISKS):
             raise
@@ -158,9 +168,25 @@ def _code(run: Callable[[], int]) -> int:
             f"{error.filename} cannot be written or read: {error.strerror}; free disk space, fix its permissions, or name another location."
         )
         return 2
+    except Exception as error:
+        if not (place := users_place(error)):
+            raise
+        return _users(error, f"{place} raises {reason_of(error)}.", whole)
     except SystemExit as end:  # raised by the parser after its help
         flush_output()
         return end.code if isinstance(end.code, int) else 0
+
+
+def _users(error: Exception, sentence: str, whole: bool) -> int:
+    """Print a user's mistake, and the traceback of their code that raised it if they asked for it. Return 2."""
+    cause = error if error.__cause__ is None else error.__cause__
+    if whole:
+        for line in "".join(traceback.format_exception(cause)).rstrip().split("\n"):
+            say(line)
+    elif users_place(cause):
+        sentence += f" Add {TRACEBACK} to see all its frames."
+    say(sentence)
+    return 2
 
 
 def _failed(failed: RankFailed) -> int:

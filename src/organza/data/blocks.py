@@ -98,7 +98,7 @@ def open_blocks(source: Source, longest: int = 0) -> Blocks:
     """
     if source.channels == 4:
         raise UserError(
-            "--channels is 4; it must be 1 (grey) or 3 (colour) here: opacity is kept as it is, not learned."
+            "`channels` is 4; it must be 1 (grey) or 3 (colour) here: opacity is kept as it is, not learned."
         )
     packs = cache_folder() / "packs"
     found = listing(source.path, follow_links=source.follow_links)

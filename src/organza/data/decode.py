@@ -349,4 +349,4 @@ def _is_grey(image: Image.Image) -> bool:
     if image.mode == "L":
         return True
     red, green, blue = image.split()
-    return max(ImageChops.difference(green, other).getextrema()[1] for other in (red, blue)) <= 4  # type: ignore[operator]
+    return all(int(np.asarray(ImageChops.difference(green, other)).max()) <= 4 for other in (red, blue))

@@ -228,7 +228,7 @@ class Reduced(Patches):
         super().__init__(source, size=size, longest=longest, mirror=mirror, turn=turn)
         if self.height % factor or self.width % factor:
             raise UserError(
-                f"--size is {self.width}x{self.height}; both sides must be multiples of the factor, {factor}."
+                f"`size` is {self.width}x{self.height}; both sides must be multiples of the factor, {factor}."
             )
         self.factor, self.degrade = factor, degrade
         self.fingerprint = digest({"of": self.fingerprint, "factor": factor, "degrade": repr(degrade)})
@@ -357,5 +357,5 @@ def _too_small(source: Source, wanted: Size, sizes: np.ndarray) -> str:
     least = max(8, min(high, wide) // 32 * 32 or min(high, wide) // 8 * 8)
     return (
         f"No image in {source.path} is as large as a patch of {wanted}; the largest is {wide}x{high}: "
-        f"use larger images, or smaller patches with --size {least}."
+        f"use larger images, or smaller patches with `size='{least}'`."
     )

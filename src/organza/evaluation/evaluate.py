@@ -39,7 +39,6 @@ from organza.metrics.suite import LEAST, Card, by_class, thorough
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.recipes import imported
-from organza.shell import quoted
 
 COUNT = 1000
 """Default number of images that a run generates for an evaluation."""
@@ -154,7 +153,7 @@ def evaluate(
     if against is not None:
         require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
-        raise UserError(f"--count is {count}; an evaluation needs at least {LEAST} images.")
+        raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
@@ -164,7 +163,7 @@ def evaluate(
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
         audited = _membership(trained, sides)
     elif data is not None:
-        raise UserError(f"{target} is not a run, so it has no data of its own; give --data with runs only.")
+        raise UserError(f"{target} is not a run, so it has no data of its own; give `data` with runs only.")
     else:
         sides = _sides_of_folders(target, against, count or MOST, progress)
     for side, what in ((sides.fake, "to evaluate"), (sides.real, "to compare with")):
@@ -200,7 +199,7 @@ def _sides_of_run(
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
-        raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with --against.")
+        raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with `against`.")
     size = Size(run.width, run.height)
     require_memory(count * math.prod(run.shape), f"{count:,} images")
     named = None if against is None else image_set_from_folder(against, size, run.channels, progress=progress)
@@ -221,10 +220,10 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
     if not Path(target).exists():
         raise UserError(f"There is no {target}; give a run folder, or a folder, a zip or an array file of images.")
     if against is None:
-        raise UserError(f"{target} is not a run; to evaluate a folder, name the real images with --against DATA.")
+        raise UserError(f"{target} is not a run; to evaluate a folder, name the real images with `against`.")
     if is_run(against):
         raise UserError(
-            f"--against {against} is a run; name its data, or evaluate the run: organza evaluate {quoted(against)}"
+            f"`against` is {against}, which is a run; name its data, or evaluate the run: `organza.evaluate({str(against)!r})`."
         )
     fake, real = (
         image_set_from_folder(target, most=count, progress=progress),
@@ -393,9 +392,11 @@ def named_extractor(
             size and address).
     """
     if ":" in name:
-        made = imported(name, "--extractor")()
+        made = imported(name, "extractors")()
         if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
-            raise UserError(f"--extractor {name} returned a {type(made).__name__}; it must return an Extractor.")
+            raise UserError(
+                f"`extractors` is {name}, which returned a {type(made).__name__}; it must return an Extractor."
+            )
         return cast("Extractor", made)
     if name in KINDS:
         return known(name, files, download, progress=progress)

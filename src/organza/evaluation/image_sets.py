@@ -191,7 +191,7 @@ class RunWithData:
         at: str | Path | None = None,
         labels: str | None = None,
     ):
-        self.run, self.progress, self.at, self.labels = load(path, which, recipe), progress, at, labels
+        self.run, self.progress, self.at, self.labels = load(path, which, recipe, device="cpu"), progress, at, labels
 
     @property
     def name(self) -> str:
@@ -214,7 +214,7 @@ class RunWithData:
         """
         content, path, exported = self.run.content, self.run.path, isinstance(self.run.folder, ExportedFolder)
         if exported and self.at is None:
-            raise UserError(f"{path} was exported without its data; name the data's place with --data.")
+            raise UserError(f"{path} was exported without its data; name the data's place with `data`.")
         if self.at is not None:
             data = self._opened(self.at if is_remote(self.at) else Path(self.at))
             if not exported:  # an exported folder may be sent on, and must not tell where data is
@@ -236,7 +236,7 @@ class RunWithData:
         """
         return UserError(
             f"{printable(str(place))} is not the data that {self.run.path} was trained on, or cannot be read as it was then; "
-            "give the location of its data with --data."
+            "give the location of its data with `data`."
         )
 
     def _opened(self, place: Path | str) -> Batches:
@@ -254,7 +254,7 @@ class RunWithData:
         if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not the data that {self.run.path} was trained on, or it has changed: {difference(known, data)}. "
-                "Restore it, or give the location of the data with --data."
+                "Restore it, or give the location of the data with `data`."
             )
         facts = data.facts()
         for name in ("shape", "source_shape", "labels"):
@@ -381,7 +381,7 @@ class RunWithData:
         try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
             G, D = (network(name, part) for name, part in zip(("generator", "discriminator"), parts, strict=True))
         except (Damaged, TooLarge) as damage:
-            raise UserError(f"{damage}; choose another with --checkpoint.") from None
+            raise UserError(f"{damage}; choose another with `checkpoint`.") from None
         return channels_last(self.recipe.played_by(G, D)).eval().requires_grad_(False)
 
 

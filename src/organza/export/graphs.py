@@ -151,7 +151,8 @@ class Judged(nn.Module):
     def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         beside = tuple(map(floats_of, condition)) if self.original else condition
         encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
-        evidence = self.discriminator.evidence(floats_of(image), encode)  # type: ignore[operator]
+        judge: Any = self.discriminator
+        evidence = judge.evidence(floats_of(image), encode)
         # As `losses.probability`, without len, which a tracer takes for a constant.
         chance = torch.sigmoid(self.discriminator(evidence, *beside) - (self.neutral or 0.0))
         chance = chance.flatten(1).mean(1) if chance.ndim > 1 else chance
@@ -176,7 +177,7 @@ def graphs(
     ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
     if size is not None and not any(map(_is_fixed, ways.values())):
         raise UserError(
-            f"{run.path} {'translates images of any size' if ways else 'has one size'}; leave --size out, which is for translators with "
+            f"{run.path} {'translates images of any size' if ways else 'has one size'}; leave `size` out, which is for translators with "
             "noise in use, such as pix2pix."
         )
     if "generator" in parts:
@@ -191,7 +192,7 @@ def graphs(
     if encoder is not None and "encoder" in parts:
         yield _encoding(run, encoder)
     elif "encoder" in parts and "generator" not in parts:
-        raise UserError(f"{run.path} has no encoder to export; leave --part encoder out.")
+        raise UserError(f"{run.path} has no encoder to export; leave `parts='encoder'` out.")
     if "discriminator" in parts:
         yield _judgement(run, encoder)
 

@@ -149,7 +149,7 @@ def export(
     forms += [_shared(run, order, stored, place)] if "folder" in order.forms else []
     written = {place / key: content for form in forms for key, content in form.files.items()}
     _write(place, written)
-    notes = ("no folder was written, as it needs a licence: add --license, such as cc-by-4.0",)
+    notes = ("no folder was written, as it needs a licence: add `licence`, such as cc-by-4.0",)
     lines = tuple(line for form in forms for line in form.lines)
     return Exported(place, tuple(written), lines, notes if not to and not statement.licence else ())
 
@@ -200,7 +200,7 @@ def _page(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) ->
     precision = order.precision or "fp16"
     small = [file.in_precision(precision) for file in files if file.graph.name.startswith("generator")]
     if not small:
-        raise UserError("A page runs the generator; leave --part out, or add generator to it.")
+        raise UserError("A page runs the generator; leave `parts` out, or add generator to it.")
     models = {file.graph.name: (file.graph, file.model.SerializeToString()) for file in small}
     content = page(run, models, order.title, run.made_by(kind=_kind(run)).xmp()).encode()
     size, loss = len(content) / 1e6, small[0].loss_in_words()

@@ -71,7 +71,7 @@ class LatentGAN(Unconditional):
         )
 
     def fit(self, data: Any) -> None:
-        self.G.fit(data.at(range(FITTED))["image"])  # type: ignore[operator]
+        self.G.fit(data.at(range(FITTED))["image"])
 
     @torch.no_grad()
     def unready(self, data: Any) -> str:
@@ -94,8 +94,8 @@ class LatentGAN(Unconditional):
 
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():
-            real = self.G.encoder(batch["image"])  # type: ignore[operator]
-        return {"code": self.G.inner(batch["z"]), "real code": real}  # type: ignore[operator]
+            real = self.G.encoder(batch["image"])
+        return {"code": self.G.inner(batch["z"]), "real code": real}
 
     def make(self, batch: Batch) -> Tensor:
         return self.G(batch["z"])
@@ -122,16 +122,16 @@ class LatentGAN(Unconditional):
             x: images.
             whole: number of items of all ranks that the noise is drawn for; None for equal shares.
         """
-        q = self.G.encoder(x)  # type: ignore[operator]
+        q = self.G.encoder(x)
         noise = self.world.random_like(torch.randn_like, q, whole) if self.training else 0.0
-        return self.G.decoder(q + self.noise * noise if self.training else q)  # type: ignore[operator]
+        return self.G.decoder(q + self.noise * noise if self.training else q)
 
     def error(self, y: Tensor, x: Tensor) -> Tensor:
         """Return |M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours count as far as x is
         opaque, and differences below `LEVEL` not at all.
         """
-        see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)  # type: ignore[union-attr]
-        return see(e * (e.abs() > LEVEL)).abs().mean()  # type: ignore[operator]
+        see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)
+        return see(e * (e.abs() > LEVEL)).abs().mean()
 
 
 class ConditionalLatentGAN(LatentGAN):
@@ -147,8 +147,8 @@ class ConditionalLatentGAN(LatentGAN):
 
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():
-            real = self.G.encoder(batch["image"])  # type: ignore[operator]
-        return {"code": self.G.inner(batch["z"], batch["label"]), "real code": real}  # type: ignore[operator]
+            real = self.G.encoder(batch["image"])
+        return {"code": self.G.inner(batch["z"], batch["label"]), "real code": real}
 
     def make(self, batch: Batch) -> Tensor:
         return self.G(batch["z"], batch["label"])

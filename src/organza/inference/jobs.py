@@ -89,7 +89,7 @@ def require_free(jobs: list[Job], overwrite: bool) -> None:
     there = [str(job.result) for job in jobs if job.result.exists()]
     if there and not overwrite:
         told = there[0] if len(there) == 1 else f"{len(there)} of the results, such as {there[0]},"
-        raise UserError(f"{told} exist{'s' * (len(there) == 1)} already; add --overwrite, or name another output.")
+        raise UserError(f"{told} exist{'s' * (len(there) == 1)} already; add `overwrite`, or name another output.")
 
 
 def masks_of(mask: str | Path | None, stems: Sequence[str]) -> dict[str, Path]:

@@ -215,7 +215,7 @@ def _opened(path: str | Path, which: str, own: Collection[str]) -> Run:
             return Run(folder, _checked(checkpoint.load(folder.checkpoints / wanted, files)), own=own)
         except Damaged as damage:
             if which not in ("best", "latest"):
-                raise UserError(f"{damage}; choose another with --checkpoint: {', '.join(names)}.") from None
+                raise UserError(f"{damage}; choose another with `which`: {', '.join(names)}.") from None
             troubles.append(str(damage))
     saved, wrong = checkpoint.newest_good(folder.checkpoints, files, _checked)
     troubles += [text for text in wrong if text not in troubles]

@@ -18,7 +18,6 @@ from organza.inference.tiles import strips
 from organza.memory import require_memory
 from organza.networks.layers import Several, Translator
 from organza.seeding import MICROBATCH
-from organza.shell import quoted
 
 if TYPE_CHECKING:
     pass
@@ -68,7 +67,7 @@ class Translation(Networks):
         """
         if height * width > self.height * self.width:
             needed = height * width * self._room_by_pixel(to)
-            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with --size 512x512")
+            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with `size='512x512'`")
 
     @torch.no_grad()
     def _room_by_pixel(self, to: str) -> int:
@@ -109,7 +108,7 @@ class Translation(Networks):
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
             raise UserError(
-                f"{self.path} generates images from noise and translates none: organza sample {quoted(self.path)}"
+                f"{self.path} generates images from noise and translates none; use `sample` (organza sample RUN)."
             )
         if not isinstance(to, str) or to not in ways:
             raise UserError(

@@ -139,7 +139,7 @@ def channels_last(network: Module) -> Module:
     return network
 
 
-def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
+def normal(layer: Module, deviation: float = 0.02) -> Module:
     """Initialise weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2), as in
     Radford et al. 2016.
     """
@@ -253,6 +253,6 @@ def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
         near = "x".join(str(max(round(side / step) * step, 8)) for side in (width, height))
         raise UserError(
             f"This network cannot make images of {width}x{height}: it must halve both sides at least once, until at most {LARGEST_BASE} "
-            f"pixels of the shorter one remain; try --size {near}."
+            f"pixels of the shorter one remain; try `size='{near}'`."
         )
     return times, (height >> times, width >> times)

@@ -93,10 +93,10 @@ class Generator(layers.Translator):
         """
         seen = []
         x = a
-        for layer in self.down:  # type: ignore[union-attr]
+        for layer in self.down:
             x = layer(x)
             seen.append(x)
-        innermost, *outer = self.up  # type: ignore[misc]
+        innermost, *outer = self.up
         x = innermost(seen.pop())
         for layer in outer:
             x = layer(torch.cat([x, seen.pop()], 1))
@@ -150,9 +150,9 @@ def _fitting(height: int, width: int, depth: int) -> int:
     if possible < 2 if depth == 0 else not 1 <= depth <= possible:
         step = 2 ** (depth if depth > 0 else 3)
         near = "x".join(str(max(round(side / step), 1) * step) for side in (width, height))
-        other = f", or --set generator.depth={possible}" if possible >= 2 else ""
+        other = f", or `settings=['generator.depth={possible}']`" if possible >= 2 else ""
         raise UserError(
             f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make images of {width}x{height}: "
-            f"both sides must be divisible by {step}; try --size {near}{other}."
+            f"both sides must be divisible by {step}; try `size='{near}'`{other}."
         )
     return depth or min(possible, DEEPEST)

@@ -24,6 +24,10 @@ MOST_LINES = 2_000
 """Largest number of lines of recipe.json on a page."""
 
 
+OF_NETWORKS = ("The most suspicious samples", "Most authentic", "Between two samples")
+"""Titles of the sections that need the run's networks or its data; a page that has one is not replaced by one without."""
+
+
 def opening(record: Record, seen: Look | None, found: Verdict) -> str:
     """Return the verdict with a few images, and the findings behind it."""
     shown = "" if seen is None else _beside(record, seen, found)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
@@ -45,6 +45,7 @@ from organza.training.accelerator import AUTO, CPU, Accelerator, choose, version
 from organza.training.auto import Choice, fallback_for, recipe_for
 from organza.training.evaluator import SAMPLES, Evaluator
 from organza.training.feasibility import CANNOT, feasible, require_size
+from organza.training.inspection import inspected, of_ones_own
 from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
 from organza.training.resume import already_ended, go_on, recorded_in, require_same
@@ -85,6 +86,7 @@ def train(
     pages: Literal["first", "all"] | None = None,
     follow_links: bool | None = None,
     start: str | Path | None = None,
+    modules: Sequence[str] = (),
     progress: bool = True,
     on_event: Callable[[Event], object] | None = None,
 ) -> Run:
@@ -117,6 +119,7 @@ def train(
         pages: "first" to use the first page or frame of a file as an image, "all" to use each.
         follow_links: True to follow links in the data folder that lead outside of it.
         start: run or exported folder whose weights a new run starts with.
+        modules: names of your own modules that a run to resume has its networks from.
         progress: True to show progress, in a terminal or a notebook; False for silence.
         on_event: callback for each event of `organza.run.events`.
 
@@ -129,7 +132,7 @@ def train(
     """
     asked = TrainArgs(
         data, run, recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report,
-        on_collapse, metadata, pages, follow_links, start,
+        on_collapse, metadata, pages, follow_links, start, modules,
     )  # fmt: skip
     last: Event | None = None
     for last in _shown(asked) if progress and speaks() else train_events(asked):
@@ -137,7 +140,7 @@ def train(
             on_event(last)
     if isinstance(last, Stopped) and last.kind in NAMES:
         raise Interrupted(last.kind)
-    return load(asked.folder.path, recipe=asked.recipe, device=device)
+    return load(asked.folder.path, recipe=asked.recipe, modules=asked.modules, device=device)
 
 
 def _shown(asked: TrainArgs) -> Iterator[Event]:
@@ -181,7 +184,7 @@ def _joined(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
     Budget.parse(asked.budget or DEFAULT_BUDGET)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
-            f"--on-collapse is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
+            f"`on_collapse` is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
     last: Event | None = None
     with joined() as world:
@@ -211,11 +214,15 @@ def _events(asked: TrainArgs, world: World, progress: Progress | None) -> Iterat
     data = world.after_first(lambda: open_data(asked, recipe, before, progress))
     require_shares(recipe, world)
     feasible(recipe, data)  # reports a misfit before anything is written
+    own = of_ones_own(recipe)
+    with told(CANNOT.format(name=recipe.name)):
+        found = inspected(recipe, data) if own else []
     folder.begin(anew=before is None)
     with folder.hold(), ExitStack() as settings:
         if before is None:
             folder.require_free()  # another process may have checked before this one took the lock
         yield from _warnings(data, recipe)
+        yield from map(Warned, [*found, *_unnamed(own)])
         if asked.chosen.note:
             yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
@@ -335,7 +342,7 @@ def resolve(
     if asked.recipe not in (None, auto.AUTO):
         choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.get(asked.recipe), ())
     elif before:
-        choice = Choice(recorded_in(folder, before, recipes.modules_of(asked.recipe)), ())
+        choice = Choice(recorded_in(folder, before, asked.own), ())
     else:
         source = Source.remembered(asked.place, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
@@ -364,7 +371,7 @@ def open_data(
         for name, now in wishes.items():
             if now is not None and now != known[name]:
                 raise UserError(
-                    f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with --run."
+                    f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with `run`."
                 )
         own = asked_of(before, asked.folder.path, asked.place) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
@@ -372,7 +379,7 @@ def open_data(
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.place} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
-            f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another --run."
+            f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another `run`."
         )
     return data
 
@@ -391,6 +398,16 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         yield Warned(
             f"{data.count} {data.unit} are few: the generator will tend to repeat them; {FEW} or more are better"
         )
+
+
+def _unnamed(own: Collection[str]) -> list[str]:
+    """Return a note if a recipe's values are defined in `__main__`, where no other program finds them."""
+    if "__main__" not in own:
+        return []
+    return [
+        "the recipe uses values that are defined in this script or notebook (`__main__`): this session can use the run, and no command or "
+        "other program can; define them in a module, my_gan.py, and import it here"
+    ]
 
 
 def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
@@ -452,7 +469,8 @@ def _headline(
             if held
             else "too few to hold any out: evaluated against the training images"
         ),
-        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
+        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}{' of training' if plan.seconds else ''}: "
+        f"about {plan.images:,} images"
         + ("" if accelerator == CPU else f", on {accelerator}")
         + (f", {world.size} processes of" if world.size > 1 else ",")
         + (" one thread" if torch.get_num_threads() == 1 else f" {torch.get_num_threads()} threads"),

@@ -50,7 +50,7 @@ def require_same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> N
     if found := snapshot.differences(encode(old), encode(recipe), own):
         raise UserError(
             f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
-            "Name another folder with --run, or leave out --recipe and --set to resume with the old recipe."
+            "Name another folder with `run`, or leave out `recipe` and `settings` to resume with the old recipe."
         )
 
 

@@ -185,12 +185,14 @@ def follow(state: TrainState, saved: Checkpoint | None, folder: RunFolder) -> bo
         folder: run folder.
     """
     world = state.world
-    told = world.decide(lambda: None if saved is None else [str(saved.directory), saved.facts])
-    if told is None:
+    facts = world.decide(lambda: None if saved is None else saved.facts)
+    if facts is None:
         return False
     tensors = world.hand_out({} if saved is None else saved.tensors)
     if not world.leads:
-        restore(state, Checkpoint(Path(told[0]), tensors, told[1], {}), folder)
+        restore(
+            state, Checkpoint(folder.checkpoints / checkpoint.name_for(facts["images"]), tensors, facts, {}), folder
+        )
     return True
 
 
@@ -313,14 +315,14 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
     if found := differences(canonical(told["recipe"], known), known, own) if "recipe" in told else ():
         raise UserError(
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
-            "Restore it, or train into another folder with --run."
+            "Restore it, or train into another folder with `run`."
         )
     data, seed = state.data.fingerprint, state.seed
     for name, now, same in (("data", data, state.data.is_same), ("seed", seed, seed.__eq__)):
         if name in told and not same(told[name]):
             raise UserError(
                 f"{where / 'recipe.json'} was changed: {saved.directory.name} was trained with {name} {told[name]}, not {now}. "
-                "Restore it, or train into another folder with --run."
+                "Restore it, or train into another folder with `run`."
             )
 
 

@@ -21,7 +21,7 @@ from organza.game import NonFinite
 from organza.media.images import grid, save_png
 from organza.metrics.kernels import Estimate
 from organza.run import checkpoint
-from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
+from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
 from organza.run.folder import RunFolder
 from organza.run.health import Vitals, findings, words
 from organza.seeding import stream
@@ -34,6 +34,9 @@ from organza.training.sampling import gallery, samples, targets
 from organza.training.signals import Wish, reason_of
 from organza.training.state import TrainState
 from organza.training.step import train_step
+
+NOTABLE = 0.25
+"""Change of the planned images, as a share, that the user is told."""
 
 
 class Trainer:
@@ -59,6 +62,7 @@ class Trainer:
         self.state, self.folder, self.evaluator, self.metadata = state, folder, evaluator, metadata
         self.treatment = treatment or Treatment(folder)
         self.wish = Wish()
+        self.announced = state.plan.images  # images that the user was told
         self.asked: str | None = None  # the signal that any rank has received
 
     # ---- the loop -------------------------------------------------------------------------------------------------------------
@@ -283,5 +287,11 @@ class Trainer:
         state = self.state
         if state.saved_at != state.images:
             state.correct_plan()  # before the save, which stores it
+            if abs(state.plan.images / self.announced - 1) > NOTABLE:
+                yield Warned(
+                    f"about {state.plan.images:,} images fit into the budget of {state.plan.budget}, rather than {self.announced:,}: this "
+                    f"machine takes {state.images / max(state.seconds, 1e-9):.0f} a second now"
+                )
+                self.announced = state.plan.images
             self.folder.require_there()
             yield Saved(state.images, snapshot.save(state, self.folder))
