@@ -111,8 +111,26 @@ def play(name: str) -> Call:
     return call
 
 
+def lesson(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
+    """Take steps of the lesson of a name, begun by its first call, and return what is to be seen. One lesson is kept."""
+    import numpy as np
+
+    from organza.studio.lesson import Lesson, Settings
+
+    if given["lesson"] not in LESSONS:
+        settings = Settings.read(given["settings"])
+        points = np.array(given["points"], np.float32) if given["points"] else None
+        LESSONS.clear()
+        LESSONS[given["lesson"]] = Lesson(settings, points)
+    here = LESSONS[given["lesson"]]
+    here.advance(given["steps"], seconds=0.25)
+    return here.view(), b""
+
+
+LESSONS: dict[str, Any] = {}
+
 CALLS: dict[str, Call] = {
-    "check": check, "require_image": require_image, "thumbnail": thumbnail, "recipes": recipes,
+    "lesson": lesson, "check": check, "require_image": require_image, "thumbnail": thumbnail, "recipes": recipes,
     **{name: play(name) for name in ("describe", "directions", "images", "clip", "invert", "translate", "judge", "encode")},
 }  # fmt: skip
 
