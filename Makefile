@@ -9,13 +9,14 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo test tests test-fast faults planted lint docs clean types-Linux types-Windows types-Darwin
+.PHONY: help demo dist test tests test-fast faults planted lint docs clean types-Linux types-Windows types-Darwin
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
 	@echo "make test       lint, types and all tests"
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
+	@echo "make dist       build the wheel and the sdist in dist/"
 	@echo "make planted    put each of some sixty mistakes into a copy of the source, and see that the tests notice it"
 	@echo "make lint       format and lint what is here"
 	@echo "make docs       build the documentation site into site/; python -m http.server -d site shows it"
@@ -50,6 +51,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/pyright --version # installs itself when it is first asked for, which two at once must not do
 	$(MAKE) --no-print-directory -j 2 $(TYPES) tests
 
 tests: $(VENV)/dev.stamp
@@ -67,6 +69,9 @@ faults: $(VENV)/dev.stamp
 
 planted: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.planted
+
+dist: $(VENV)/dev.stamp
+	$(BIN)/python -m hatchling build
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format .

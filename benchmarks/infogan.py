@@ -31,7 +31,7 @@ def networks(run: organza.Run) -> tuple[Any, Any]:
         SystemExit: where the run has no categorical code.
     """
     if not getattr(getattr(run.generator, "codes", None), "categories", ()):
-        raise SystemExit(f"{run.path} has no categorical code; train it with infogan or infogan-light.")
+        raise SystemExit(f"{run.path} has no categorical code; train it with infogan or infogan.")
     return run.generator, run.discriminator
 
 

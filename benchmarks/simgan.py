@@ -1,7 +1,7 @@
 """What a refiner is worth: realism, and whether refined images keep their classes. Prints a table, and writes JSON and an image.
 
 organza data digits digits
-organza train digits --recipe simgan-light --run runs/digits --size 32 --budget 6m
+organza train digits --recipe simgan --run runs/digits --size 32 --budget 6m
 python benchmarks/simgan.py runs/digits --picture docs/pictures/simgan.png
 
 Realism is the distance to held-out real images (lower is better), beside that of raw synthetic ones and of other real ones. The

@@ -76,15 +76,15 @@ def main() -> None:
     arguments.add_argument("--out", type=Path)
     asked = arguments.parse_args()
     torch.set_flush_denormal(True)
-    data = get("cut-light").data(Source(asked.data, size=64))
-    rates = speeds({name: get(name) for name in ("cyclegan-light", "cut-light")}, data, asked.repeats, asked.seconds)
+    data = get("cut").data(Source(asked.data, size=64))
+    rates = speeds({name: get(name) for name in ("cyclegan", "cut")}, data, asked.repeats, asked.seconds)
     for name, values in rates.items():
         print(
             f"{name:18s}{statistics.median(values):7.1f} images/s ({min(values):.1f} to {max(values):.1f})", flush=True
         )
     boards = {"real images of b": [checkerboard(data.referenced(range(64))["b"])]}
     print(f"{'real pictures of b':18s}{boards['real pictures of b'][0]:7.2f}")
-    light = get("cut-light")
+    light = get("cut")
     for up in (transposed, transposed_even, resized):
         state = trial(replace(light, generator=light.generator.given(up=up)), data)
         before = checkerboard(translated(state))

@@ -78,7 +78,7 @@ class EnergyGAN(Unconditional):
         self.apart = apart
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"pulling away": self.apart * pulling_away(self.D.encoder(made["image"]))}  # type: ignore[operator]
+        return {"pulling away": self.apart * pulling_away(self.D.encoder(made["image"]))}
 
 
 def energy_gan() -> Recipe:

@@ -84,7 +84,7 @@ class TwoJudges(Unconditional):
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
         real, fake = batch["image"], made["image"]
-        return [Duel(self.D.large, real, fake), Duel(self.D.small, avg_pool2d(real, 2), avg_pool2d(fake, 2))]  # type: ignore[arg-type]
+        return [Duel(self.D.large, real, fake), Duel(self.D.small, avg_pool2d(real, 2), avg_pool2d(fake, 2))]
 
 
 def own() -> Recipe:

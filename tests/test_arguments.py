@@ -155,7 +155,7 @@ def test_every_function_that_takes_images_looks_at_them(run: Run):
 
 
 def test_an_encoder_and_a_conditional_run_look_too(material, tmp_path: Path):
-    recipe = small(get("bigan-light"))
+    recipe = small(get("bigan"))
     coded = organza.train(
         material(recipe), tmp_path / "coded", recipe=recipe, budget="16img", evaluate=False, report=False
     )
@@ -167,7 +167,7 @@ def test_an_encoder_and_a_conditional_run_look_too(material, tmp_path: Path):
         coded.interpolate(images[0] / 255, images[1])
     with pytest.raises(UserError, match="steps"):
         coded.interpolate(images[0], images[1], 1)
-    recipe = small(get("cgan-light"))
+    recipe = small(get("cgan"))
     known = organza.train(
         material(recipe), tmp_path / "known", recipe=recipe, budget="16img", evaluate=False, report=False
     )

@@ -31,7 +31,7 @@ from tests.test_cli import call
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, material: Material) -> Path:
     """Of drawings in three classes: flipped, grey, plain."""
-    recipe, folder = small(get("cgan-projection-light")), tmp_path_factory.mktemp("runs") / "classes"
+    recipe, folder = small(get("cgan-projection")), tmp_path_factory.mktemp("runs") / "classes"
     train(material(recipe), folder, recipe, budget="3200img")
     return folder
 
@@ -45,7 +45,7 @@ def attributes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"{item:02d}.png,{'ab'[item % 2]},{item}" for item in range(60)]
     (data / "labels.csv").write_text("\n".join(["file,kind,age", *rows]))
     folder = tmp_path_factory.mktemp("runs") / "attributes"
-    train(data, folder, small(get("cgan-light")), budget="40img")
+    train(data, folder, small(get("cgan")), budget="40img")
     return folder
 
 
@@ -107,7 +107,7 @@ def test_misread_adds_class_tags_and_number():
 
 
 def test_acgan_has_label_terms_on_both_sides_and_a_verdict_that_needs_no_label(material: Material, tmp_path: Path):
-    recipe = small(get("acgan"))
+    recipe = small(get("acgan-paper"))
     train(material(recipe), tmp_path / "run", recipe, budget="24img")
     line = json.loads((tmp_path / "run" / "stats.jsonl").read_text().splitlines()[-1])
     assert {"label of x", "label of G(z)", "label"} <= set(line)
@@ -153,7 +153,7 @@ def test_judging_without_a_label_is_judging_as_the_most_favourable_class(run: Pa
 def test_judging_with_numbers_needs_them(attributes: Path):
     trained = organza.load(attributes)
     pictures = trained.sample(2)
-    with pytest.raises(UserError, match="give kind, age as --set"):
+    with pytest.raises(UserError, match="give kind, age as `labels"):
         trained.judge(pictures)
     as_either = trained.judge(pictures, {"age": "30"})
     assert np.array_equal(as_either, np.maximum(*(trained.judge(pictures, {"age": "30", "kind": k}) for k in "ab")))
@@ -177,7 +177,7 @@ def test_mistakes_with_labels_get_one_sentence(
 ):
     plain = tmp_path / "unconditional"
     train(pictures, plain, small(get("dcgan")), budget="16img")
-    light = ["--recipe", "cgan-light", "--size", "32", "--run", tmp_path / "new"]
+    light = ["--recipe", "cgan", "--size", "32", "--run", tmp_path / "new"]
     for arguments, said in (
         (["sample", run, "--class", "gray"], "no class gray; choose from flipped, grey, plain. Did you mean grey?"),
         (["sample", run, "--set", "clas=grey"], "Did you mean class?"),
@@ -221,8 +221,8 @@ def test_other_label_layouts_play_acgan(tmp_path: Path):
         drawing(item).save(data / f"{item:02d}.png")
     rows = [f"{k:02d}.png,{'ab'[k % 2]},{['', 'x', 'x;y'][k % 3]},{k}" for k in range(40)]
     (data / "labels.csv").write_text("\n".join(["file,kind,tags,age", *rows]))
-    recipe = replace(small(get("acgan")), average=0)
+    recipe = replace(small(get("acgan-paper")), average=0)
     events = train(data, tmp_path / "run", recipe, budget="16img")
     told = [event.text for event in events if isinstance(event, Warned)]
-    assert "age is read as a number (0 to 39); --labels age:class reads it as classes" in told
+    assert "age is read as a number (0 to 39); `labels='age:class'` reads it as classes" in told
     assert organza.load(tmp_path / "run").sample(2, labels={"tags": "x;y", "age": "20"}).shape == (2, 32, 32, 3)

@@ -67,7 +67,7 @@ def test_steps_are_finite_and_everything_stays_on_the_device(name: str, accelera
 
 def test_the_first_step_is_that_of_the_cpu(material: Material):
     torch.backends.cudnn.allow_tf32 = False
-    for name in ("dcgan-r1", "swift", "cgan-light"):
+    for name in ("dcgan-r1", "swift", "cgan"):
         here, there = (begun(name, material, accelerator) for accelerator in (CPU, SINGLE))
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False

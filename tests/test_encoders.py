@@ -42,11 +42,11 @@ def setting(recipe: Recipe, pictures: Path) -> tuple[Encoding, Batch]:
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "aae"
-    return organza.train(pictures, folder, recipe=small(get("aae-light")), budget="64img", size=32, evaluate=False)
+    return organza.train(pictures, folder, recipe=small(get("aae")), budget="64img", size=32, evaluate=False)
 
 
 def test_the_recipes_with_an_encoder_are_these():
-    assert {"bigan", "bigan-light", "aae", "aae-light"} <= set(WITH_ENCODER)
+    assert {"bigan-paper", "bigan", "aae-paper", "aae"} <= set(WITH_ENCODER)
 
 
 @pytest.mark.parametrize("name", WITH_ENCODER)
@@ -75,7 +75,7 @@ def test_the_cost_of_a_step_can_be_counted(name: str, pictures: Path):
 
 
 def test_pairs_are_a_picture_with_its_latent_and_a_latent_with_its_picture(pictures: Path):
-    game, batch = setting(get("bigan-light"), pictures)
+    game, batch = setting(get("bigan"), pictures)
     game.eval()
     (duel,) = game.duels(batch, game.play(batch))
     pixels = 3 * 32 * 32
@@ -86,7 +86,7 @@ def test_pairs_are_a_picture_with_its_latent_and_a_latent_with_its_picture(pictu
 
 
 def test_a_penalty_on_pairs_counts_the_slope_along_the_latent(pictures: Path):
-    game, batch = setting(get("bigan-light"), pictures)
+    game, batch = setting(get("bigan"), pictures)
     w = torch.randn(3 * 32 * 32 + 32)
     game.D.forward = lambda pairs: pairs @ w  # type: ignore[method-assign]
     (duel,) = game.duels(batch, game.play(batch))
@@ -107,7 +107,7 @@ def test_who_stands_on_the_real_side_wants_its_logits_low(name: str):
 
 def test_the_relativistic_game_trains_both_sides_by_one_objective(pictures: Path):
     """G's and E's gradients together are those of softplus(D(x, E(x)) - D(G(z), z)), neither counted twice."""
-    game, batch = setting(replace(get("bigan-light"), adversarial=relativistic), pictures)
+    game, batch = setting(replace(get("bigan"), adversarial=relativistic), pictures)
     game.eval()  # the same statistics in every pass
 
     def gradients(loss: torch.Tensor) -> list[torch.Tensor]:
@@ -155,20 +155,20 @@ def test_bigan_inverts_a_generator_it_can_invert():
 
 
 def test_the_adversary_of_latents_takes_the_prior_for_real(pictures: Path):
-    game, batch = setting(get("aae-light"), pictures)
+    game, batch = setting(get("aae"), pictures)
     (duel,) = game.duels(batch, game.play(batch))
     assert duel.real is batch["z"]
     assert duel.fake.shape == batch["z"].shape
 
 
 def test_the_reconstruction_term_is_a_weighted_mean_square(pictures: Path):
-    game, batch = setting(apply(get("aae-light"), ["game.reconstruction=3.0"]), pictures)
+    game, batch = setting(apply(get("aae"), ["game.reconstruction=3.0"]), pictures)
     made = {"image": batch["image"] + 0.5}
     assert game.extra_generator_terms(batch, made)["reconstruction"].item() == pytest.approx(3 * 0.25, rel=1e-5)
 
 
 def test_what_is_shown_while_an_autoencoder_trains(pictures: Path):
-    game, batch = setting(get("aae-light"), pictures)
+    game, batch = setting(get("aae"), pictures)
     game.eval()
     sample = game.make(batch)
     original, again, shown = game.shown(batch, sample)
@@ -215,7 +215,7 @@ def test_a_generator_trained_as_a_decoder_samples_from_the_prior(run: Run):
 
 
 def test_a_discriminator_of_pairs_judges_a_picture_with_its_latent(pictures: Path, tmp_path: Path):
-    recipe = small(get("bigan-light"))
+    recipe = small(get("bigan"))
     run = organza.train(pictures, tmp_path / "bigan", recipe=recipe, budget="16img", size=32, evaluate=False)
     x = to_float(np.concatenate([some(4)] * 4))
     expected = torch.sigmoid(run.discriminator(pair(x, run.encoder(x))) - run.saved.facts["neutral"])
@@ -226,7 +226,7 @@ def test_a_run_without_an_encoder_says_so(pictures: Path, tmp_path: Path):
     recipe = small(get("dcgan"))
     run = organza.train(pictures, tmp_path / "plain", recipe=recipe, budget="8img", size=32, evaluate=False)
     for ask in (run.encode, run.reconstruct):
-        with pytest.raises(UserError, match=r"has no encoder.*--recipe aae-light"):
+        with pytest.raises(UserError, match=r"has no encoder.*`recipe='aae'`"):
             ask(some(1))
 
 

@@ -80,7 +80,7 @@ def stepping(run: Path) -> bool:
 # ---- output that cannot show, or is not there -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["ascii:strict", "cp1252", "latin-1:strict"])
+@pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1:strict"])
 def test_a_training_ends_well_where_the_output_knows_few_signs(encoding: str, few: Path, tmp_path: Path):
     ended = call(
         "train", few, "--run", tmp_path / "run", "--budget", "16img", *TINY, env={"PYTHONIOENCODING": encoding}
@@ -177,7 +177,7 @@ def test_a_reader_that_goes_away_ends_other_commands_as_it_ends_every_program():
 
 
 @POSIX
-@pytest.mark.parametrize("delay", [0.1, 0.2, 0.4, 0.8, 1.5, 2.5])
+@pytest.mark.parametrize("delay", [0.1, 0.3, 0.8, 1.6])
 def test_ctrl_c_at_any_stage_is_one_line(delay: float, few: Path):
     process = started("data", "check", few)
     time.sleep(delay)

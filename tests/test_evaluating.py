@@ -28,6 +28,7 @@ from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, lines_of
+from organza.training import launch
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.drawings import drawing
@@ -81,7 +82,7 @@ def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
     """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many images."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
-    [found] = evaluate(folder, count=500, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
+    [found] = evaluate(folder, count=launch.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
     assert line["images"] == load(folder, "latest").images
     for name in ("mmd", "kid"):
         assert found.metrics[name].value == pytest.approx(line[name]["value"], rel=1e-4)
@@ -200,7 +201,7 @@ def test_a_run_whose_data_is_gone(pictures: Path, extractor: Extractor, tmp_path
     shutil.copytree(pictures, data)
     folder = trained(data, tmp_path / "run", small(RECIPES["dcgan"]()))
     shutil.move(data, tmp_path / "moved")
-    with pytest.raises(UserError, match="--against"):
+    with pytest.raises(UserError, match="`against`"):
         evaluate(folder, extractors=[extractor])
     [found] = evaluate(folder, tmp_path / "moved", count=20, extractors=[extractor])
     assert list(found.metrics) == FEATURES
@@ -225,7 +226,7 @@ def test_an_extractor_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [found] = evaluate(one, other, extractors=[named_extractor("my_eyes:make")])
     assert found.card.extractor == {"name": "mean colour"}
     assert "mean colour" in text([found])
-    with pytest.raises(UserError, match="--extractor my_eyes:makes"):
+    with pytest.raises(UserError, match="my_eyes:makes"):
         named_extractor("my_eyes:makes")
 
 
@@ -234,12 +235,12 @@ def mistakes(run: Path, folder: Path) -> dict[str, tuple[dict, str]]:
     few, real = drawings(folder / "few", range(5)), drawings(folder / "real", range(30))
     return {
         "no such place": ({"target": folder / "nowhere"}, "There is no .*nowhere"),
-        "no reals named": ({"target": real}, "--against DATA"),
+        "no reals named": ({"target": real}, "the real images with `against`"),
         "empty folder": ({"target": folder / "empty", "against": real}, "no images"),
         "empty reals": ({"target": run, "against": folder / "empty"}, "no images"),
         "too few": ({"target": few, "against": real}, "5 images to evaluate"),
         "too few reals": ({"target": real, "against": few}, "5 images to compare with"),
-        "count": ({"target": run, "count": 3}, "--count is 3"),
+        "count": ({"target": run, "count": 3}, "`count` is 3"),
         "against a run": ({"target": real, "against": run}, "is a run"),
         "checkpoint": ({"target": run, "checkpoint": "00000001"}, "has no checkpoint"),
     }
@@ -289,7 +290,10 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     code, out, _ = call(one, other, "--against", other, "--extractor", "lite0")
     assert code == 0
     assert "may copy" in out  # the second is what it is held against
-    for arguments, said in (((one,), "--against DATA"), ((one, "--extractor", "lite"), "Did you mean lite0?")):
+    for arguments, said in (
+        ((one,), "the real images with `against`"),
+        ((one, "--extractor", "lite"), "Did you mean lite0?"),
+    ):
         code, _, told = call(*arguments)
         assert code == 2
         assert said in told

@@ -83,7 +83,7 @@ def test_it_is_evaluated_against_its_own_data_or_other_images(run: organza.Run, 
     assert not (folder / "data.json").exists()  # it would tell where the data is kept
     [other] = organza.evaluate(folder, against=drawings, count=20, extractors=[Mean()])
     assert other.metrics["mmd"].value > 0
-    with pytest.raises(UserError, match="was exported without its data; name the data's place with --data"):
+    with pytest.raises(UserError, match="was exported without its data; name the data's place with `data`"):
         organza.evaluate(folder, count=20, extractors=[Mean()])
 
 
@@ -246,6 +246,7 @@ MISTAKES = [
     (["{run}", "--part", "encoder", "--to", "onnx"], "has no encoder to export"),
     (["{run}", "--part", "judge"], "not judge"),
     (["{run}", "--checkpoint", "00000017"], "has no checkpoint 00000017"),
+    (["{run}", "--to", "onnx", "--size", "64"], "has one size; leave --size out"),
     (["{empty}"], "is not a run. It has no recipe.json."),
     (["{begun}"], "has no checkpoint yet"),
     (["{run}", "--out", "{file}"], "is a file; --out needs a folder"),
@@ -397,5 +398,5 @@ def test_a_run_begins_with_the_weights_of_an_exported_folder(folder: Path, drawi
     again = organza.train(drawings, tmp_path / "tuned", **asked | {"budget": "24img"})
     assert again.images == 24  # it goes on from its own checkpoint
     assert any((again.saved.tensors["generator"][key] != theirs[key]).any() for key in theirs if key.endswith("weight"))
-    with pytest.raises(UserError, match="--from needs weights of the same recipe"):
+    with pytest.raises(UserError, match="`start` needs weights of the same recipe"):
         organza.train(drawings, tmp_path / "wider", settings=["generator.width=9"], **asked)

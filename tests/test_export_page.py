@@ -137,7 +137,7 @@ def test_new_images_sliders_kept_ones_and_the_way_between(browser: Any, exported
 
 
 def test_each_control_has_a_name(browser: Any, exported):
-    for name in ("swift", "cgan-light", "infogan-light", "cyclegan-light"):
+    for name in ("swift", "cgan", "infogan", "cyclegan"):
         page = Opened(browser, exported(name)[1]).page
         unnamed = page.evaluate(
             "[...document.querySelectorAll('button, input, select, canvas[role=img]')].filter((e) => !(e.getAttribute('aria-label') "
@@ -147,7 +147,7 @@ def test_each_control_has_a_name(browser: Any, exported):
 
 
 def test_labels_are_controls(browser: Any, exported):
-    run, path = exported("cgan-light")
+    run, path = exported("cgan")
     opened = Opened(browser, path)
     opened.page.locator("#label-0").select_option(label="flipped")
     opened.page.wait_for_function("document.getElementById('status').textContent.includes('other labels')")
@@ -160,7 +160,7 @@ def test_labels_are_controls(browser: Any, exported):
 
 
 def test_codes_are_controls(browser: Any, exported):
-    opened = Opened(browser, exported("infogan-light")[1])
+    opened = Opened(browser, exported("infogan")[1])
     before = opened.pixels("large")
     opened.page.locator("#category-1").select_option(index=9)
     opened.page.locator("#code-1").fill("-2")
@@ -170,7 +170,7 @@ def test_codes_are_controls(browser: Any, exported):
 
 
 def test_a_dropped_image_is_translated_both_ways(browser: Any, exported, tmp_path: Path):
-    run, path = exported("cyclegan-light")
+    run, path = exported("cyclegan")
     opened = Opened(browser, path)
     pattern = drawn_pattern(32, 32, 3)
     assert np.array_equal(opened.pixels("original")[..., :3], pattern)
@@ -190,7 +190,7 @@ def test_a_dropped_image_is_translated_both_ways(browser: Any, exported, tmp_pat
 
 
 def test_a_shape_turns(browser: Any, exported):
-    opened = Opened(browser, exported("gan3d-light")[1])
+    opened = Opened(browser, exported("gan3d")[1])
     opened.page.locator("#turn").fill("0")
     opened.page.wait_for_timeout(300)
     first = opened.pixels("large")

@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in range(24):
         (root / "photos" / "ab"[seed % 2]).mkdir(parents=True, exist_ok=True)
         drawing(seed).save(root / "photos" / "ab"[seed % 2] / f"{seed}.png")
-    for name in ("mlp", "cgan-light"):
+    for name in ("mlp", "cgan"):
         recipe = small(get(name), 4)
         organza.train(
             root / "photos", root / name, recipe=recipe, budget="32img", size=16, evaluate=False, report=False
@@ -125,7 +125,7 @@ def test_nothing_of_a_table_elsewhere_is_read_or_put_on_a_page(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     project = Path(shutil.copytree(trained, tmp_path / "project"))
-    run, table = project / "cgan-light", tmp_path / "secret.txt"
+    run, table = project / "cgan", tmp_path / "secret.txt"
     table.write_text(f"{SECRET}\n" * 3)
     edited(run, lambda c: c["asked"].update(labels=str(table)))
     code, told = called(capsys, "report", run)
@@ -205,8 +205,8 @@ def test_labels_that_the_networks_or_the_data_do_not_have_are_one_sentence(
     field = {"name": "class", "values": ["a", "b"], "shares": [0.5, 0.5], "several": False}
     project = Path(shutil.copytree(trained, tmp_path / "project"))
     edited(project / "mlp", lambda c: c["data"].update(labels=[field]))
-    edited(project / "cgan-light", lambda c: c["data"].update(labels=[field, field | {"name": "other"}]))
-    for run in (project / "mlp", project / "cgan-light"):
+    edited(project / "cgan", lambda c: c["data"].update(labels=[field, field | {"name": "other"}]))
+    for run in (project / "mlp", project / "cgan"):
         for verb in (["report", run], ["evaluate", run, "--count", "12"], ["judge", run, trained / "photos"]):
             called(capsys, *verb)
 

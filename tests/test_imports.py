@@ -16,6 +16,7 @@ import organza
 ROOT = Path(organza.__file__).parent
 LAYERS = """
 version errors seeding progress schedule shell untrusted memory disk deprecated
+distributed
 losses penalties augment optimizers stop config
 networks game games media run
 data metrics

@@ -152,7 +152,7 @@ def trained(name: str, material: Material, folder: Path, settings: list[str]) ->
 
 
 def test_a_trained_run_is_sampled_as_any_other_and_traversed(material: Material, tmp_path: Path, capsys):
-    run = trained("infogan-light", material, tmp_path, ["generator.codes.categories.0=3"])
+    run = trained("infogan", material, tmp_path, ["generator.codes.categories.0=3"])
     opened = organza.load(run)
     assert opened.sample(5, seed=1).shape == (5, 32, 32, 3)
     table = opened.traversal(along=1, steps=4)
@@ -171,7 +171,7 @@ def test_a_trained_run_is_sampled_as_any_other_and_traversed(material: Material,
 
 def test_a_run_without_codes_is_told_what_to_do(material: Material, tmp_path: Path):
     run = trained("mlp", material, tmp_path, [])
-    with pytest.raises(UserError, match="has no codes; train a run that has, with --recipe infogan-light"):
+    with pytest.raises(UserError, match="has no codes; train a run that has, with `recipe='infogan'`"):
         organza.load(run).traversal()
 
 

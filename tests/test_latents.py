@@ -269,7 +269,7 @@ def test_a_reader_sees_lightness_and_not_chance():
 
 
 def test_an_infogans_codes_are_directions_and_the_axes_leave_them_alone(material: Material, tmp_path: Path):
-    run = organza.load(trained("infogan-light", material, tmp_path, []))
+    run = organza.load(trained("infogan", material, tmp_path, []))
     codes = run.generator.codes  # type: ignore[union-attr]
     found = run.find_directions(samples=200)
     names = {one.name for one in (*found.directions, *found.refused)}
@@ -413,7 +413,9 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[Any, s
     return ended.value.code, *capsys.readouterr()
 
 
-def test_the_commands_write_what_they_say(run: organza.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_commands_write_what_they_say(
+    run: organza.Run, levelled: organza.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     size = len(run.latent(0, 0))
     run.keep_directions(two(size))
     photo = tmp_path / "photo.png"
@@ -424,7 +426,7 @@ def test_the_commands_write_what_they_say(run: organza.Run, tmp_path: Path, caps
     assert code == 0
     assert "3 frames of 256x256" in told
     assert Image.open(tmp_path / "w.webp").size == (256, 256)
-    assert call(capsys, "mix", run.path, "--coarse", 1, "--fine", "2,3", "--out", tmp_path / "mixed.png")[0] == 0
+    assert call(capsys, "mix", levelled.path, "--coarse", 1, "--fine", "2,3", "--out", tmp_path / "mixed.png")[0] == 0
     code, told, _ = call(capsys, "directions", run.path, "--rename", "direction-1=glow")
     assert code == 0
     assert "glow" in told

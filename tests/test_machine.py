@@ -178,7 +178,7 @@ def test_the_guard_sees_a_tensor_on_the_wrong_device():
 def test_a_pool_on_a_device_keeps_its_count_where_it_is_asked_for():
     pool = Pool(4, (1,)).to("meta")
     assert pool.items.is_meta
-    for exchange in (pool.exchange, pool.half):
+    for exchange in (pool.exchange, pool.half_of):
         assert exchange(torch.zeros(2, 1, device="meta")).is_meta
     assert int(pool.filled) == 3
     assert pool.filled.device.type == "cpu"
@@ -235,7 +235,7 @@ class Waits(TorchDispatchMode):
         return function(*arguments, **(named or {}))
 
 
-@pytest.mark.parametrize("name", ["dcgan", "resize-r1", "cgan-light", "infogan-light", "pix2pix-light", "aae-light"])
+@pytest.mark.parametrize("name", ["dcgan", "resize-r1", "cgan", "infogan", "pix2pix", "aae"])
 def test_a_step_waits_for_the_device_once_a_turn_and_once_for_the_log(name: str, material: Material):
     one = begun(RECIPES[name](), material)
     batch = one.batch(range(8))
@@ -252,7 +252,7 @@ def test_numbers_are_those_of_the_tensors():
 
 
 @pytest.mark.parametrize(
-    "name", ["swift", "latent", "cgan-projection"]
+    "name", ["swift", "latent", "cgan-projection-paper"]
 )  # all on a GPU: a CPU may be 90 times slower in it
 def test_steps_in_bfloat16_stay_finite(name: str, material: Material):
     one = begun(RECIPES[name](), material, HALF)
@@ -307,7 +307,7 @@ def test_compiled_networks_keep_their_names_and_learn_the_same(material: Materia
         return compiled
 
     monkeypatch.setattr(torch, "compile", stub)
-    for name in ("resize-r1", "cyclegan-light"):
+    for name in ("resize-r1", "cyclegan"):
         plain = begun(RECIPES[name](), material)
         compiled = begun(RECIPES[name](), material, replace(CPU, compiled=True))
         calls.clear()

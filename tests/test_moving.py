@@ -76,7 +76,7 @@ def test_an_absolute_path_stays_out_of_what_is_shared(here: Path):
 def test_data_that_moved_is_remembered_by_whatever_was_told(here: Path):
     train(photos(here / "photos"), "r")
     (here / "photos").rename(here / "moved")
-    assert "--data" in RunWithData("r").missing()
+    assert "`data`" in RunWithData("r").missing()
     assert RunWithData("r", at="moved").missing() == ""
     assert RunWithData("r").missing() == ""
     (here / "moved").rename(here / "again")
@@ -234,7 +234,7 @@ def test_files_that_cannot_be_used_change_nothing_and_images_that_came_are_named
     drawing(98).save(data / "004.png")
     with pytest.raises(UserError) as told:
         train(data, budget="48img")
-    for words in ("1 added (new.png)", "1 removed (003.png)", "1 changed (004.png)", "another folder"[:3], "--run"):
+    for words in ("1 added (new.png)", "1 removed (003.png)", "1 changed (004.png)", "another folder"[:3], "`run`"):
         assert words in str(told.value)
 
 

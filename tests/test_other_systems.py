@@ -121,7 +121,7 @@ def test_labels_and_names_that_windows_forbids_become_names_of_files(tmp_path: P
         "--run",
         run,
         "--recipe",
-        "cgan-light",
+        "cgan",
         "--size",
         "32",
         "--budget",

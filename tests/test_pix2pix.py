@@ -49,8 +49,8 @@ def test_the_70x70_patch_sees_70_pixels():
 @pytest.mark.parametrize(
     ("shape", "depth", "said"),
     [
-        ((3, 50, 50), 0, "divisible by 8; try --size 48x48"),
-        ((3, 64, 64), 7, "divisible by 128; try --size 128x128, or --set generator.depth=6"),
+        ((3, 50, 50), 0, "divisible by 8; try `size='48x48'`"),
+        ((3, 64, 64), 7, "divisible by 128; try `size='128x128'`, or `settings=\\['generator.depth=6'\\]`"),
         ((3, 64, 64), -1, "cannot make"),
     ],
 )
@@ -79,7 +79,7 @@ def test_noise_in_use_is_one_draw_for_all_and_none_without_it():
 
 def game_and_batch(material: Material, *settings: str):
     torch.manual_seed(0)
-    recipe = apply(get("pix2pix-light"), settings)
+    recipe = apply(get("pix2pix"), settings)
     data = material.opened(recipe)
     return small(recipe).build(data), data.at(range(8))
 
@@ -119,5 +119,5 @@ def test_halving_the_discriminators_loss_halves_it_and_leaves_adams_step_as_it_i
 
 
 def test_the_rate_is_constant_and_then_falls_to_nothing():
-    rate = get("pix2pix").generator_optimizer.rate
+    rate = get("pix2pix-paper").generator_optimizer.rate
     assert [at(rate, images, 200) for images in (0, 100, 150, 200)] == pytest.approx([2e-4, 2e-4, 1e-4, 0.0])

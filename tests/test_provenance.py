@@ -96,7 +96,7 @@ def test_the_sheets_of_a_run_say_so_too(trained: Path):
 
 def test_a_turntable_says_so_in_its_comment():
     frames = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 255)]
-    made_by = Provenance("ab", "00000001", "gan3d-light", 1)
+    made_by = Provenance("ab", "00000001", "gan3d", 1)
     said = Image.open(io.BytesIO(gif(frames, made_by=made_by))).info["comment"]
     assert made_by.text.encode() in said
     assert MADE.encode() in said

@@ -23,7 +23,7 @@ CASES = {name: RECIPES[name] for name in COVERING} | {
 
 @pytest.fixture(autouse=True)
 def _few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take nine tenths of so short a run."""
+    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take most of so short a run."""
     monkeypatch.setattr("organza.training.evaluator.JUDGED", 16)
     monkeypatch.setattr(Batches, "rows", 2)
     monkeypatch.setattr(Batches, "columns", 2)

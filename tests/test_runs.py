@@ -33,7 +33,7 @@ import sys, organza
 from organza.recipes import get
 from tests.contracts.discovery import small
 data, run, recipe, budget = sys.argv[1:]
-organza.train(data, run, recipe=small(get(recipe)), budget=budget, size=32, stop=(), evaluate=False)
+organza.train(data, run, recipe=small(get(recipe)), budget=budget, size=32, stop=(), evaluate=False, report=False)
 """
 
 
@@ -136,14 +136,14 @@ def kill_and_finish(data: Path, run: Path, recipe: str, budget: str, delays: lis
 
 @pytest.mark.slow
 def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
-    recipe, budget = "dcgan-r1", "6000img"
+    recipe, budget = "dcgan-r1", "3000img"
     began = time.monotonic()
     train(pictures, tmp_path / "whole", small(get(recipe)), budget=budget)
     whole, rng = time.monotonic() - began, random.Random(11)  # so that kills land on a machine of any speed
-    delays = [rng.uniform(0.1, 0.35) * whole for _ in range(5)]
+    delays = [rng.uniform(0.1, 0.3) * whole for _ in range(3)]
     landed = kill_and_finish(pictures, tmp_path / "killed", recipe, budget, delays)
     assert landed >= 3
-    assert weights(tmp_path / "whole", 6000) == weights(tmp_path / "killed", 6000)
+    assert weights(tmp_path / "whole", 3000) == weights(tmp_path / "killed", 3000)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))
 
 
@@ -344,5 +344,5 @@ def test_load_says_what_is_missing(tmp_path: Path, pictures: Path):
     with pytest.raises(UserError, match=r"is not a run\."):
         organza.load(tmp_path)
     train(pictures, tmp_path / "run", small(get("mlp")), budget="16img")
-    with pytest.raises(UserError, match=r"no checkpoint 16;.* Did you mean 00000016\?"):
+    with pytest.raises(UserError, match="no checkpoint 16; choose from best, latest, 00000008, 00000016"):
         organza.load(tmp_path / "run", "16")

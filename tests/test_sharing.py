@@ -19,9 +19,12 @@ from organza.export import hub
 from organza.export.card import Statement
 from organza.export.places import PACKAGED, packaged
 from organza.media.images import grid
+from organza.recipes import get
+from tests.contracts.discovery import small
+from tests.contracts.material import single
 from tests.hub_endpoint import Hub
 from tests.test_cli import call
-from tests.test_export import resealed
+from tests.test_export import Mean, resealed
 
 FIXTURE = Path(__file__).parent / "fixtures" / "format-2"
 CC = Statement("cc-by-4.0", data="Drawings of this test", data_licence="cc0-1.0")
@@ -241,16 +244,15 @@ def test_ten_mistakes_are_told_in_one_sentence_each(
 # ---- the generator in the package ------------------------------------------------------------------------------------------
 
 
-def test_the_package_s_generator_samples_judges_and_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_package_s_generator_samples_and_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     faces = organza.load("builtin:faces")
     images = faces.sample(64)
     assert images.shape == (64, 64, 64, 3)
     assert images.std((1, 2, 3)).min() > 20  # none is of one colour
     assert np.abs(images[:32].astype(int) - images[32:].astype(int)).mean((1, 2, 3)).min() > 5  # and no two are alike
-    assert 0.1 < faces.judge(images).mean() < 0.9
     preview = np.asarray(Image.open(PACKAGED / "faces" / "preview.png")).astype(int)
-    assert np.abs(preview - grid(images)).max() <= 3  # drawn before the weights were stored in fp16
+    assert np.abs(preview - grid(images[:16])).max() <= 3  # drawn before the weights were stored in fp16
     assert sum(path.stat().st_size for path in (PACKAGED / "faces").iterdir()) < 1_000_000
     card = (PACKAGED / "faces" / "README.md").read_text("utf8")
     for words in (
@@ -267,3 +269,25 @@ def test_the_package_s_generator_samples_judges_and_is_exported(tmp_path: Path, 
     written = faces.export(to=("folder",), statement=CC)
     assert organza.load(written.folder).sample(2).tobytes() == images[:2].tobytes()
     assert packaged() == ("builtin:faces",)
+
+
+# ---- labels that lie outside the data ---------------------------------------------------------------------------------------
+
+
+def test_an_exported_run_is_evaluated_with_labels_from_a_table_outside_its_data(tmp_path: Path):
+    drawings, table = tmp_path / "drawings", tmp_path / "private.csv"
+    drawings.mkdir()
+    single(drawings)
+    names = sorted(path.name for path in drawings.iterdir())
+    table.write_text("file,kind\n" + "".join(f"{name},{'ab'[index % 2]}\n" for index, name in enumerate(names)))
+    recipe, labels = small(get("cgan")), f"{table}:kind"
+    run = organza.train(
+        drawings, tmp_path / "run", recipe=recipe, size=28, labels=labels, budget="16img", evaluate=False, report=False
+    )  # fmt: skip
+    run.export(tmp_path / "out", to=("folder",), statement=CC)
+    assert b"private" not in b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
+    [own] = organza.evaluate(tmp_path / "out", count=20, data=drawings, extractors=[Mean()], labels=labels)
+    [as_run] = organza.evaluate(run.path, count=20, extractors=[Mean()])
+    assert own.metrics["mmd"] == as_run.metrics["mmd"]
+    with pytest.raises(UserError):
+        organza.evaluate(tmp_path / "out", count=20, data=drawings, extractors=[Mean()])

@@ -86,7 +86,7 @@ def test_half_a_batch_takes_the_room_that_is_left_then_that_of_earlier_ones_at_r
     for turn in range(200):
         before = pool.items.clone()
         filled = int(pool.filled)
-        pool.half(numbered(turn)[:, 0, 0, :1])
+        pool.half_of(numbered(turn)[:, 0, 0, :1])
         assert int(pool.filled) == min(filled + 4, 16)
         assert int((pool.items != before).sum()) == 4 or turn == 0
         lives.append(turn - pool.items.floor().min().item())
@@ -94,10 +94,10 @@ def test_half_a_batch_takes_the_room_that_is_left_then_that_of_earlier_ones_at_r
 
 
 def test_an_odd_batch_and_no_pool_at_all():
-    assert torch.equal(Pool(0, (1,)).half(torch.ones(5, 1)), torch.ones(5, 1))
+    assert torch.equal(Pool(0, (1,)).half_of(torch.ones(5, 1)), torch.ones(5, 1))
     pool = Pool(3, (1,))
-    pool.half(torch.ones(5, 1))
-    assert pool.half(2 * torch.ones(5, 1)).flatten().tolist() == [2, 2, 2, 1, 1]
+    pool.half_of(torch.ones(5, 1))
+    assert pool.half_of(2 * torch.ones(5, 1)).flatten().tolist() == [2, 2, 2, 1, 1]
 
 
 def squares(folder: Path, grey: int, count: int = 60) -> None:
@@ -122,7 +122,7 @@ def grey_squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny(**changes) -> Recipe:
     return replace(
-        get("simgan-light"),
+        get("simgan"),
         game=Partial(SimGAN, fidelity=0.5, pool=32),
         generator=Partial(refiner.Refiner, width=8, blocks=1),
         discriminator=Partial(refiner.Discriminator, width=16),
@@ -190,7 +190,7 @@ def test_the_warm_ups_are_one_player_alone_and_the_run_ends_with_its_budget(grey
     assert updates == {"generator": 2 * (20 + 10), "discriminator": 10 + 10}  # two turns of R to one of D
 
 
-@pytest.mark.parametrize("name", ["simgan", "simgan-light"])
+@pytest.mark.parametrize("name", ["simgan-paper", "simgan"])
 def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp_path: Path):
     recipe = small(get(name))
     recipe = replace(recipe, generator_warmup=16, warmup=16, game=recipe.game.given(pool=12))
@@ -207,7 +207,7 @@ def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp
 
 
 def test_the_papers_numbers():
-    recipe = get("simgan")
+    recipe = get("simgan-paper")
     assert (recipe.batch, recipe.generator_turns, recipe.discriminator_turns) == (512, 2, 1)
     steps = recipe.generator_warmup // recipe.batch
     assert steps * recipe.generator_turns == 1000  # updates of R alone

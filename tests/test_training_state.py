@@ -43,14 +43,25 @@ def test_the_average_moves_by_one_minus_beta_in_weights_and_in_float_buffers():
     assert not any(weight.requires_grad for weight in average.network.parameters())
 
 
-def test_a_step_averages_with_the_half_life_of_the_images_seen_after_it(material: Material):
+def test_a_step_averages_with_the_half_life_of_the_images_seen_after_it(
+    material: Material, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[tuple[int, float]] = []
+
+    def eight(images: int, longest: float) -> float:
+        asked.append((images, longest))
+        return 8.0  # one batch: the average then forgets half of its past in a step
+
+    monkeypatch.setattr("organza.training.step.half_life", eight)
     state = begun(material)
-    for images in (8, 16):
+    for _ in range(2):
         before = [weight.clone() for weight in state.average.network.parameters()]
         train_step(state)
-        beta = decay(8, half_life(images, state.recipe.average))
         for old, new, now in zip(before, state.average.network.parameters(), state.game.G.parameters(), strict=True):
-            torch.testing.assert_close(new, beta * old + (1 - beta) * now)
+            torch.testing.assert_close(new, (old + now) / 2, rtol=1e-5, atol=1e-9)
+    assert asked == [(8, state.recipe.average), (16, state.recipe.average)]
+    assert half_life(8, 10_000) == pytest.approx(0.4)
+    assert decay(8, 16.0) == pytest.approx(0.5**0.5)
 
 
 def test_statistics_made_anew_are_the_plain_mean_of_the_batches_and_leave_the_momentum():

@@ -51,7 +51,7 @@ def trained(data: Path, run: Path, recipe: Recipe, **request) -> organza.Run:
 @pytest.fixture(scope="module")
 def run(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "light"
-    trained(pairs, folder, get("pix2pix-light"), evaluate=True)
+    trained(pairs, folder, get("pix2pix"), evaluate=True)
     return folder
 
 
@@ -66,7 +66,7 @@ def columns(sheet: Path, item: int, size: int = 32) -> list[np.ndarray]:
     return np.split(cell, 3, axis=1)
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "pix2pix-light"])
+@pytest.mark.parametrize("name", ["pix2pix-paper", "pix2pix"])
 def test_a_held_out_pictures_sample_and_its_translated_file_agree_to_the_byte(name: str, pairs: Path, tmp_path: Path):
     """With the paper's dropout in use as well as without, whatever the file is translated together with."""
     recipe = get(name)
@@ -148,7 +148,7 @@ def test_what_exists_is_not_replaced_without_a_word_and_originals_never(run: Pat
     drawing(1).save(folder / "x.png")
     translate_files(run, folder, out)
     (out / "x.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"x.png exists already; add --overwrite"):
+    with pytest.raises(UserError, match=r"x.png exists already; add `overwrite`"):
         translate_files(run, folder, out)
     assert (out / "x.png").read_bytes() == b"mine"
     translate_files(run, folder, out, overwrite=True)
@@ -218,7 +218,7 @@ def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, mon
     network = Partial(
         layers.Several, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
     )
-    recipe = get("pix2pix-light")
+    recipe = get("pix2pix")
 
     def players(generator, discriminator, data):
         return network, discriminator.given(shape=tuple(data.shape), condition=1)
@@ -235,7 +235,7 @@ def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, mon
         run.translate(np.zeros((1, 8, 8, 3), np.uint8))
 
 
-@pytest.mark.parametrize(("name", "ways"), [("cyclegan-light", "ba"), ("cut-light", "b")])
+@pytest.mark.parametrize(("name", "ways"), [("cyclegan", "ba"), ("cut", "b")])
 def test_runs_without_pairs_translate_files_of_any_size(name: str, ways: str, pairs: Path, tmp_path: Path):
     trained(pairs, tmp_path / "run", get(name), channels=3, budget="2img")
     (tmp_path / "in").mkdir()
@@ -288,7 +288,7 @@ def test_a_picture_that_there_is_no_memory_for_is_left_out_in_words(
     code, _, error = call(capsys, "translate", run, tmp_path / "in" / "large.png", tmp_path / "x.png")
     assert (code, len(error.strip().splitlines()), "--size" in error) == (2, 1, True), error
     assert translate_files(run, tmp_path / "in", tmp_path / "scaled", size=Size(64, 64))[1] == ()
-    with pytest.raises(UserError, match="--size"):
+    with pytest.raises(UserError, match="`size"):
         organza.load(run).translate(np.zeros((1, 300, 400, 1), np.uint8))
 
 

@@ -134,7 +134,7 @@ def test_who_has_codes_falls_back_on_images(pictures: Path):
     assert other is not None
     assert other.name == "few-shot"
     assert fallback_for(replace(get("latent"), name="coded"), data) == other  # a run of an earlier version
-    assert fallback_for(get("pix2pix"), data) is None
+    assert fallback_for(get("pix2pix-paper"), data) is None
 
 
 def test_an_autoencoder_that_learned_nothing_is_told(pictures: Path):

@@ -87,7 +87,7 @@ def test_translators_that_undo_each_other_have_no_cycle_loss_and_weights_are_set
     terms = generator_loss(game, BATCH, game.play(BATCH)).terms
     assert terms["cycle"].item() == 0
     assert "identity" not in terms
-    halved = apply(get("cyclegan-light"), ["game.cycle=5", "game.identity=0", "game.pool=7"])
+    halved = apply(get("cyclegan"), ["game.cycle=5", "game.identity=0", "game.pool=7"])
     built = halved.build(SimpleNamespace(shape=(3, 32, 32), source_shape=(3, 32, 32)))
     assert (built.cycle, built.identity, len(built.pools["a"].items)) == (5.0, 0, 7)
 
@@ -103,14 +103,14 @@ def test_make_runs_only_the_generator_from_a_to_b():
 
 
 def test_main_network_is_the_way_from_a_to_b():
-    game = small(get("cyclegan-light")).build(SimpleNamespace(shape=(3, 32, 32), source_shape=(3, 32, 32)))
+    game = small(get("cyclegan")).build(SimpleNamespace(shape=(3, 32, 32), source_shape=(3, 32, 32)))
     assert main_network(game.G) is game.G["b"]
     assert main_network(game.D) is game.D["b"]
 
 
 def test_cyclegan_between_domains_of_unlike_channels():
     data = SimpleNamespace(shape=(3, 32, 48), source_shape=(1, 32, 48))
-    recipe = small(get("cyclegan-light"))
+    recipe = small(get("cyclegan"))
     recipe = replace(recipe, game=recipe.game.given(identity=0.5))
     with pytest.raises(UserError, match=r"a have 1 channels .* b 3.*game.identity=0"):
         recipe.build(data)
@@ -125,8 +125,8 @@ def test_cyclegan_between_domains_of_unlike_channels():
 
 
 def test_cut_refuses_unlike_channels_in_words():
-    with pytest.raises(UserError, match=r"a have 1 channels .* b 3.*--channels 3"):
-        small(apply(get("cut"), FASTCUT)).build(SimpleNamespace(shape=(3, 32, 48), source_shape=(1, 32, 48)))
+    with pytest.raises(UserError, match=r"a have 1 channels .* b 3.*`channels=3`"):
+        small(apply(get("cut-paper"), FASTCUT)).build(SimpleNamespace(shape=(3, 32, 48), source_shape=(1, 32, 48)))
 
 
 def test_least_squares_as_the_papers_weigh_them():
@@ -186,7 +186,7 @@ def test_cut_mirrors_in_training_only_and_weighs_its_terms():
 
 
 def test_cuts_projections_learn_in_the_generators_turn():
-    game = small(get("cut-light")).build(SimpleNamespace(shape=(3, 32, 32), source_shape=(3, 32, 32)))
+    game = small(get("cut")).build(SimpleNamespace(shape=(3, 32, 32), source_shape=(3, 32, 32)))
     batch = {name: torch.rand(2, 3, 32, 32) * 2 - 1 for name in "ab"}
     sum(generator_loss(game, batch, game.play(batch)).terms.values()).backward()
     for weight in game.G["heads"].parameters():
@@ -235,7 +235,7 @@ def test_a_run_of_a_recipe_that_left_the_catalogue_goes_on_by_its_recipe_json(tm
         for k in range(30):
             drawing(k if name == "a" else k + 500).save(tmp_path / "data" / name / f"{k:03d}.png")
     assert "fastcut" not in names()
-    recipe = replace(small(apply(get("cut-light"), FASTCUT)), name="fastcut")
+    recipe = replace(small(apply(get("cut"), FASTCUT)), name="fastcut")
     run, asked = tmp_path / "run", {"size": 32, "channels": 3, "evaluate": False, "report": False}
     organza.train(tmp_path / "data", run, recipe=recipe, budget="8img", **asked)
     again = organza.train(tmp_path / "data", run, budget="16img", **asked)
@@ -249,7 +249,7 @@ def test_a_translation_is_measured_once_for_each_input(tmp_path: Path):
         (tmp_path / "data" / name).mkdir(parents=True)
         for k in range(count):
             drawing(k if name == "a" else k + 500).save(tmp_path / "data" / name / f"{k:03d}.png")
-    recipe = small(get("cut-light"))
+    recipe = small(get("cut"))
     organza.train(tmp_path / "data", tmp_path / "run", recipe=recipe, budget="2img", size=32, channels=3)
     (line,) = lines_of(RunFolder(tmp_path / "run").evaluations)
     assert line["card"]["fake"] == 12  # a tenth of a is held out

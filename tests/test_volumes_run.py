@@ -24,7 +24,7 @@ from tests.contracts.material import Material
 @pytest.fixture(scope="module")
 def run(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("voxels") / "run"
-    recipe = small(get("gan3d-light"), 4)
+    recipe = small(get("gan3d"), 4)
     organza.train(material(recipe), folder, recipe=recipe, budget="16img", size=32, stop=())
     return folder
 
@@ -65,7 +65,7 @@ def test_sample_writes_an_archive_pictures_a_turntable_and_surfaces(
 
 
 def test_what_was_sampled_can_be_trained_on_and_judged(run: Path, material: Material, tmp_path: Path, capsys):
-    folder = material(get("gan3d-light"))
+    folder = material(get("gan3d"))
     code, out, error = call(capsys, "judge", run, folder, folder / "000.npz", "--json")
     assert code == 0, error
     verdicts = json.loads(out)
@@ -86,27 +86,27 @@ def test_stl_of_pictures_and_pictures_for_a_voxel_recipe_are_refused(
     organza.train(pictures, tmp_path / "flat", recipe=small(get("mlp")), budget="8img", size=32, evaluate=False)
     code, _, error = call(capsys, "sample", tmp_path / "flat", "--stl")
     assert (code, "which have no surface" in error) == (2, True)
-    code, _, error = call(capsys, "train", pictures, "--recipe", "gan3d-light", "--run", tmp_path / "x")
+    code, _, error = call(capsys, "train", pictures, "--recipe", "gan3d", "--run", tmp_path / "x")
     assert (code, "no volumes" in error) == (2, True)
-    code, _, error = call(capsys, "data", "check", material(get("gan3d-light")))
+    code, _, error = call(capsys, "data", "check", material(get("gan3d")))
     assert (code, "60 volumes" in error) == (2, True)
 
 
 def test_a_dry_run_names_the_cubes(material: Material, tmp_path: Path):
-    recipe = small(get("gan3d-light"), 4)
+    recipe = small(get("gan3d"), 4)
     text = dry_run(TrainArgs(material(recipe), tmp_path / "run", recipe, "16img", size=32))
     assert "60 volumes of 32x32x32" in text
 
 
 def test_the_same_command_goes_on_where_a_run_on_volumes_was_left(material: Material, tmp_path: Path):
-    recipe = small(get("gan3d-light"), 4)
+    recipe = small(get("gan3d"), 4)
     for budget in ("8img", "16img"):
         organza.train(material(recipe), tmp_path / "run", recipe=recipe, budget=budget, evaluate=False, stop=())
     assert (tmp_path / "run" / "checkpoints" / "00000016").is_dir()
 
 
 def test_the_papers_rule_a_discriminator_that_is_right_too_often_sits_out(material: Material):
-    recipe = small(get("gan3d"))
+    recipe = small(get("gan3d-paper"))
     assert recipe.discriminator_limit == 0.8
     game = recipe.build(material.opened(recipe))
     streams = [torch.Generator().manual_seed(item) for item in range(8)]

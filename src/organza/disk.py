@@ -277,7 +277,7 @@ def require_room(parent: Path, needed: int) -> None:
     if free < needed:
         raise UserError(
             f"The checkpoints in {parent} need {needed / 1e6:,.1f} MB; {free / 1e6:,.1f} MB are free. To go on, free disk space, or "
-            "use another --run."
+            "use another `run`."
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ class UserError(ValueError):
     The text names arguments as Python does, between backquotes: `size` or `size=64`. The command
     line prints its own names for them (`cli.wording`).
     """
+
+    kind = "user"  # for the other processes of a run: see `distributed.failure`
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -73,8 +77,50 @@ def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
             and not lacks_memory(error)
         ):
             raise
-        reason = (str(error).strip().splitlines() or [""])[0][:200]
-        raise UserError(f"{sentence} ({type(error).__name__}: {reason}).") from error
+        if place := users_place(error):
+            raise UserError(f"{place} raises {reason_of(error)}.") from error
+        raise UserError(f"{sentence} ({reason_of(error)}).") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the type of an error and the first line of its text.
+
+    >>> reason_of(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200].rstrip('.')}".rstrip(": ")
+
+
+def users_place(error: BaseException) -> str:
+    """Return file, line, function and text of the user's own code that raised an error; "" if none did.
+
+    It is the innermost frame that organza called and that belongs to no installed library.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_shown(error.filename)}, line {error.lineno},"
+    below = False
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = os.path.abspath(frame.filename)  # noqa: PTH100 (it may be no file)
+        if file.startswith(_LIBRARIES[0]):
+            below = True
+        elif (
+            below
+            and not file.startswith(_LIBRARIES)
+            and "-packages" not in file
+            and not frame.filename.startswith("<frozen")
+        ):
+            place = f"{_shown(frame.filename)}, line {frame.lineno}, in {frame.name} ({frame.line})"
+    return place
+
+
+def _shown(file: str) -> str:
+    """Return the path of a file, relative to the current folder if it lies in it."""
+    here = os.getcwd() + os.sep  # noqa: PTH109
+    return file.removeprefix(here)
+
+
+_LIBRARIES = (os.path.dirname(os.path.abspath(__file__)) + os.sep, sysconfig.get_path("stdlib") + os.sep)  # noqa: PTH100, PTH120
 
 
 def origin(error: BaseException) -> str:

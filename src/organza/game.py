@@ -11,16 +11,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from organza.augment import Augment, Change
+from organza.distributed.world import ALONE, World
 from organza.losses import Adversarial, probability
 from organza.penalties import Penalty, r1_finite
 from organza.schedule import at
 
+GeneratorT = TypeVar(
+    "GeneratorT", bound=Any
+)  # not nn.Module, whose attributes are tensors or modules to a type checker
+DiscriminatorT = TypeVar("DiscriminatorT", bound=Any)
 Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
 
@@ -31,7 +36,10 @@ class Duel:
 
     In D's turn, D is shown `replay(fake)` if a replay is given: an image pool's `exchange`, which
     mixes in earlier fakes. If a `change` is given, D sees real and fake data through the same
-    change, in both turns.
+    change, in both turns. If a `weight` is given, of the shape of D's logits, the losses of the
+    logits are averaged with it: 0 for patches in which nothing is generated.
+    In a world of several ranks the batch is this rank's share, and the
+    change is that of the whole batch.
     """
 
     critic: Callable[..., Tensor]
@@ -40,11 +48,24 @@ class Duel:
     condition: Tensor | None = None
     replay: Callable[[Tensor], Tensor] | None = None
     change: Change | None = None
+    world: World = ALONE
+    weight: Tensor | None = None
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """Return the mean of losses of logits, a scalar."""
+        if self.weight is None:
+            return losses.mean()
+        weight = self.weight if len(losses) == len(self.weight) else self.world.gather(self.weight)
+        return (weight * losses).sum() / self.world.mean(weight.sum()).clamp_min(1)
+
+    def counted(self, logits: Tensor) -> Tensor:
+        """Return the logits that count: all, [N, ...], or those with a weight, [n]."""
+        return logits if self.weight is None else logits[self.weight > 0]
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
         """Return the discriminator's logits for x, which stands for these items of the batch."""
         if self.change:
-            x = self.change(x, items)
+            x = self.change(x, self.world.items(items))
         return full(self.critic(x) if self.condition is None else self.critic(x, self.condition[items]))
 
 
@@ -92,8 +113,9 @@ class NonFinite(ArithmeticError):
     """A loss term or gradient that is not finite; no weight was changed by it."""
 
 
-class Game(nn.Module, ABC):
-    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks.
+class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
+    """A GAN variant. G and D are the two players; each may be an nn.ModuleDict of several networks. A
+    type checker knows those of `Game[MyGenerator, MyDiscriminator]`.
 
     A game may hold further modules, such as an image pool; they are saved with the run.
 
@@ -108,11 +130,22 @@ class Game(nn.Module, ABC):
     augment: Augment | None = None  # augmentation of D's input
     paired = False  # True if each generated item has a target in the batch
     strictness = 1.0  # factor of the penalties' weights
+    world: World = ALONE  # ranks that share the batches
 
-    def __init__(self, G: nn.Module, D: nn.Module, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
+    def __init__(self, G: GeneratorT, D: DiscriminatorT, adversarial: Adversarial, penalties: Sequence[Penalty] = ()):
         super().__init__()
         self.G, self.D = G, D
         self.adversarial, self.penalties = adversarial, tuple(penalties)
+
+    @classmethod
+    def layout(cls, data: Any, settings: Mapping[str, Any]) -> Any:
+        """Return the layout of the data as a partial, with all that it needs from the game; most need nothing.
+
+        Args:
+            data: partial of a layout.
+            settings: the game's settings, with their defaults.
+        """
+        return data
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
@@ -164,6 +197,12 @@ class Game(nn.Module, ABC):
     def duels(self, batch: Batch, made: Batch) -> Sequence[Duel]:
         """Return the pairs of real and fake data, each with its discriminator."""
 
+    def compared(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits that a loss compares: of the whole batch, if the loss of a sample depends on the others."""
+        if not self.adversarial.coupled:
+            return real, fake
+        return self.world.gather(real), self.world.gather(fake)
+
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         """Return further terms of G's loss (L1, cycle, identity, ...) as scalars."""
         return {}
@@ -202,29 +241,31 @@ def due(game: Game, moment: Moment) -> list[Penalty]:
 def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Duel]:
     """Return the game's duels, each with its random change of D's input."""
     duels = game.duels(batch, made)
-    if game.augment:
-        for duel in duels:
-            duel.change = game.augment.drawn(duel.real, moment.images, moment.planned)
+    for duel in duels:
+        duel.world = game.world
+        if game.augment:  # drawn for the whole batch
+            like = duel.real[:1].expand(game.world.whole(len(duel.real)), *duel.real.shape[1:])
+            duel.change = game.augment.drawn(like, moment.images, moment.planned)
     return duels
 
 
-def _readings(real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
-    even = (real.mean() + fake.mean()) / 2 if neutral is None else neutral
+def _readings(real: Tensor, fake: Tensor, neutral: float | None, world: World) -> dict[str, Tensor]:
+    even = world.mean((real.mean() + fake.mean()) / 2) if neutral is None else neutral
     authentic, faked = probability(real, even), probability(fake, even)
     right = torch.cat([authentic > 0.5, faked < 0.5]).float()
     return {"D(x)": authentic.mean(), "D(G(z))": faked.mean(), "D accuracy": right.mean()}
 
 
-def spread(real: Tensor, fake: Tensor) -> Tensor:
+def spread(real: Tensor, fake: Tensor, world: World = ALONE) -> Tensor:
     """Return the deviation of fakes within their batch relative to that of reals, root mean square:
     [N, ...] each to a scalar.
 
     >>> spread(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0]]))
     tensor(0.5000)
     """
-    if len(real) < 2 or len(fake) < 2:
+    if min(world.whole(len(real)), world.whole(len(fake))) < 2:
         return torch.ones(())
-    theirs, ours = (x.detach().float().flatten(1).var(0).mean().sqrt() for x in (real, fake))
+    theirs, ours = (world.variance(x.detach().float().flatten(1)).mean().sqrt() for x in (real, fake))
     return ours / theirs.clamp_min(1e-6)
 
 
@@ -240,17 +281,17 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
     readings: dict[str, Tensor] = {}
     for duel in _duels(game, batch, made, moment):
         if duel.replay:
-            duel.fake = duel.replay(duel.fake)
+            duel.fake = game.world.rows(duel.replay(game.world.gather(duel.fake)))
         if penalties:  # exact penalties differentiate with respect to the inputs, from the same forward pass
             duel.real, duel.fake = duel.real.detach().requires_grad_(), duel.fake.detach().requires_grad_()
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
-        _add(terms, "discriminator", game.adversarial.discriminator(real, fake).mean())
+        _add(terms, "discriminator", duel.mean(game.adversarial.discriminator(*game.compared(real, fake))))
         for penalty in penalties:
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every * game.strictness
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
         readings = readings or {
-            **_readings(real.detach(), fake.detach(), game.adversarial.neutral),
-            "spread": spread(duel.real, duel.fake),
+            **_readings(duel.counted(real.detach()), duel.counted(fake.detach()), game.adversarial.neutral, game.world),
+            "spread": spread(duel.real, duel.fake, game.world),
         }
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
 
@@ -264,7 +305,7 @@ def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGIN
         if game.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for G
                 real = duel.judge(duel.real)
-        _add(terms, "generator", game.adversarial.generator(real, fake).mean())
+        _add(terms, "generator", duel.mean(game.adversarial.generator(*game.compared(real, fake))))
     return Turn(terms | game.extra_generator_terms(batch, made), {})
 
 
@@ -276,7 +317,11 @@ def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
 
 
 def update(
-    player: nn.Module, optimizer: torch.optim.Optimizer, loss: Callable[[], Turn], strongest: float = 1.0
+    player: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[], Turn],
+    strongest: float = 1.0,
+    world: World = ALONE,
 ) -> Turn:
     """Update one player: compute its loss, its gradients, and take one optimizer step. The other
     player's weights are unchanged.
@@ -289,6 +334,7 @@ def update(
         optimizer: optimizer of its weights.
         loss: function that computes the loss terms.
         strongest: largest batch accuracy of D at which it is updated; 1.0 always updates.
+        world: ranks that share the batch; terms, metrics and gradients become their means.
 
     Returns:
         The terms and metrics, with the norm of the gradient if a step was taken.
@@ -300,19 +346,31 @@ def update(
     optimizer.zero_grad(set_to_none=True)
     turn = loss()
     total = torch.stack(list(turn.terms.values())).sum()
+    turn = _over(turn, world)
+    whole = total if world.size == 1 else torch.stack(list(turn.terms.values())).sum()
     steps = strongest >= 1 or bool(turn.readings["D accuracy"] <= strongest)
     sizes = {}
     if steps:
         total.backward()
+        world.average([weight.grad for weight in player.parameters() if weight.grad is not None])
         sizes = _gradients(player)
         turn = Turn(turn.terms, turn.readings | {"gradient": torch.stack([*sizes.values()] or [total * 0]).norm()})
     # One wait for the device per turn, so that a run never continues through a NaN.
-    if not torch.isfinite(total + turn.readings["gradient"] if steps else total):
+    if not torch.isfinite(whole + turn.readings["gradient"] if steps else whole):
         raise NonFinite(_culprit(turn, sizes))
     if steps:
         optimizer.step()
     player.requires_grad_(False)
     return turn
+
+
+def _over(turn: Turn, world: World) -> Turn:
+    """Return the means of all terms and metrics over the ranks, in one sum: what follows from them is then the same on each."""
+    if world.size == 1:
+        return turn
+    values = turn.values()
+    means = dict(zip(values, world.mean(torch.stack(list(values.values()))).unbind(), strict=True))
+    return Turn({name: means[name] for name in turn.terms}, {name: means[name] for name in turn.readings})
 
 
 def _gradients(player: nn.Module) -> dict[str, Tensor]:
@@ -332,7 +390,7 @@ def name_of(function: Callable) -> str:
     """Return the name of a function for the log; a partial has the name of the function that it
     calls.
     """
-    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or function.func)  # type: ignore[attr-defined]
+    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or getattr(function, "func"))  # noqa: B009
 
 
 def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -28,6 +28,7 @@ class Adversarial(NamedTuple):
     generator_sees_real: bool = (
         False  # True if G's objective compares the fake with a real, at the cost of another pass through D
     )
+    coupled: bool = False  # True if the loss of a sample depends on the other samples of the batch
 
 
 def probability(logits: Tensor, neutral: float | Tensor | None = 0.0) -> Tensor:
@@ -124,6 +125,7 @@ relativistic_average = Adversarial(
     lambda real, fake: _better_than_average(fake, real),
     neutral=None,
     generator_sees_real=True,
+    coupled=True,
 )
 """Relativistic average loss: D compares each real with the average fake, and each fake with the
 average real.

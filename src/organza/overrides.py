@@ -26,7 +26,7 @@ def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         path, equals, text = setting.partition("=")
         if not equals or not path:
             raise UserError(
-                f"--set {setting} is not of the form field=value, for example batch=32 or generator.width=48."
+                f"`settings` has {setting!r}, which is not of the form field=value, for example batch=32 or generator.width=48."
             )
         recipe = _replace(recipe, path.strip().split("."), text.strip(), path.strip())
     return recipe
@@ -36,20 +36,20 @@ def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
     name, rest = path[0], path[1:]
     if isinstance(value, tuple):
         if name not in map(str, range(len(value))):
-            raise UserError(f"--set {whole}: {name} must be a number from 0 to {len(value) - 1}.")
+            raise UserError(f"`settings` {whole}: {name} must be a number from 0 to {len(value) - 1}.")
         position = int(name)
         new = _replace(value[position], rest, text, whole) if rest else _parse(text, value[position], whole)
         return (*value[:position], new, *value[position + 1 :])
     fields = settings_of(value)
     if fields is None:
-        raise UserError(f"--set {whole}: {describe(value)} has no fields to set.")
+        raise UserError(f"`settings` {whole}: {describe(value)} has no fields to set.")
     if name not in fields:
         raise UserError(
-            f"--set {whole}: there is no field {name}; choose from {', '.join(fields)}.{nearest(name, fields)}"
+            f"`settings` {whole}: there is no field {name}; choose from {', '.join(fields)}.{nearest(name, fields)}"
         )
     new = _replace(fields[name], rest, text, whole) if rest else _parse(text, fields[name], whole)
     if isinstance(value, Partial) and isinstance(new, int) and abs(new) > LARGEST:
-        raise UserError(f"--set {whole}={text}: it must be at most {LARGEST:,}.")
+        raise UserError(f"`settings` {whole}={text}: it must be at most {LARGEST:,}.")
     return value.given(**{name: new}) if isinstance(value, Partial) else dataclasses.replace(value, **{name: new})
 
 
@@ -77,7 +77,7 @@ def _parse(text: str, old: Any, whole: str) -> Any:
         value, fits = float(value), True
     if not plain or not fits or (isinstance(value, float) and not abs(value) < float("inf")):
         raise UserError(
-            f"--set {whole}={text}: the current value is {describe(old)}; the new value must be of the same kind ({kind.__name__})."
+            f"`settings` {whole}={text}: the current value is {describe(old)}; the new value must be of the same kind ({kind.__name__})."
         )
     return value
 
@@ -95,7 +95,7 @@ def _named(text: str, old: Any, whole: str) -> Any:
                 choices[name] = candidate
     if text not in choices:
         raise UserError(
-            f"--set {whole}={text}: choose from {', '.join(choices) or 'plain values'}.{nearest(text, choices)}"
+            f"`settings` {whole}={text}: choose from {', '.join(choices) or 'plain values'}.{nearest(text, choices)}"
         )
     return choices[text]
 

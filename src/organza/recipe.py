@@ -14,8 +14,9 @@ from typing import Any
 from torch import nn
 
 from organza.augment import Augment
-from organza.config import Partial, decode
+from organza.config import Partial, decode, settings_of
 from organza.data.batches import Batches, Images
+from organza.data.source import Source
 from organza.deprecated import forwarding
 from organza.errors import UserError
 from organza.game import Game
@@ -107,11 +108,16 @@ class Recipe:
         """Images seen when the last step of the generator's warm-up begins; 0 if there is none."""
         return max(0, self.generator_warmup - 1) // self.batch * self.batch
 
+    def opened(self, source: Source) -> Batches:
+        """Open data in the layout that the game needs."""
+        return self.game.make.layout(self.data, settings_of(self.game) or {})(source)
+
     def players(self, data: Any) -> tuple[Partial, Partial]:
         """Return both players with all that they need from the data: partials that can be called
         without arguments.
         """
-        return self.game.make.players(self.generator, self.discriminator, data)
+        game: Any = self.game.make  # a class
+        return game.players(self.generator, self.discriminator, data)
 
     def build(self, data: Any) -> Game:
         """Build the game with new networks, for data with a `shape`."""

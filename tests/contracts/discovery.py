@@ -53,7 +53,9 @@ HEADS: dict[str, tuple[str, ...]] = {
 """What a network offers beside `forward` with weights of its own, by name: methods of its input."""
 PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
-SHAPES = {name: CUBES if name.startswith("voxel.") else PICTURES for name in NETWORKS}
+BY_32 = [(1, 32, 32), (3, 64, 64), (4, 32, 64), (3, 32, 96)]
+OTHERS = {"voxel.Generator": CUBES, "voxel.Discriminator": CUBES, "filler.Generator": BY_32}
+SHAPES = {name: OTHERS.get(name, PICTURES) for name in NETWORKS}
 """The shapes of data that each network is tried on."""
 RECIPES = recipes.everything()
 

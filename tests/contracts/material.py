@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ImageOps
 
 from organza import Batches, Images, Labelled, Pairs, Source, Unpaired, Volumes
+from organza.data.patches import Masked, Reduced
 from organza.recipe import Recipe
 from tests.drawings import drawing, table
 
@@ -53,12 +54,21 @@ def volumes(folder: Path) -> None:
         np.savez_compressed(folder / f"{item:03d}.npz", table(item, 32))
 
 
+def large(folder: Path) -> None:
+    """Drawings that are larger than a patch, of two sizes, one with opacity."""
+    for item in range(12):
+        image = drawing(item).resize((72, 60) if item % 2 else (64, 96))
+        (image.convert("RGBA") if item == 3 else image).save(folder / f"{item:03d}.png")
+
+
 MATERIAL: dict[type[Batches], Callable[[Path], None]] = {
     Images: single,
     Labelled: classes,
     Pairs: pairs,
     Unpaired: domains,
     Volumes: volumes,
+    Reduced: large,
+    Masked: large,
 }
 
 
@@ -83,4 +93,4 @@ class Material:
 
     def opened(self, recipe: Recipe) -> Batches:
         """The data as the recipe lays it out."""
-        return recipe.data(Source(self(recipe), size=SIZE))
+        return recipe.opened(Source(self(recipe), size=SIZE))

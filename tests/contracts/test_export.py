@@ -27,7 +27,7 @@ from tests.helpers import WHOLE
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-QUICK = {"swift", "acgan", "pix2pix", "infogan"}
+QUICK = {"swift", "acgan-paper", "pix2pix-paper", "infogan-paper"}
 """Recipes of a game each that `make test-fast` looks at, and whose files run in a process without torch; the others take a minute."""
 Ran = Callable[..., tuple[np.ndarray, dict]]
 BARE = """
@@ -125,6 +125,12 @@ def translations(run: organza.Run, out: Path, by: Ran) -> None:
             assert told["free"]["source"] == ["batch", "height", "width"]
             odd = np.asarray(drawing(9).resize((SIZE + 21, SIZE + 8)))[None, ..., :channels]
             assert apart(by(file, source=odd)[0], run.translate(odd, to)) <= 1
+        else:  # its mask is of one size, which can be chosen
+            run.export(out / "wide", to=("onnx",), parts=("generator",), size=(SIZE, 2 * SIZE))
+            wide = np.asarray(drawing(9).resize((2 * SIZE, SIZE)))[None, ..., :channels]
+            made, told = by(out / "wide" / file.name, source=wide)
+            assert apart(made, run.translate(wide, to)) <= 1
+            assert told["facts"]["fixed"] == [SIZE, 2 * SIZE]
 
 
 def bare_facts(file: Path) -> dict:

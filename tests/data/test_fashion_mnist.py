@@ -107,7 +107,7 @@ def test_nothing_is_downloaded_unasked(published: None, tmp_path: Path, monkeypa
     monkeypatch.setattr(
         module.urllib.request, "urlopen", lambda *_, **__: pytest.fail("a download that nobody asked for")
     )
-    with pytest.raises(UserError, match=r"There is no train-images-idx3-ubyte.gz in .*nowhere.*--download"):
+    with pytest.raises(UserError, match=r"There is no train-images-idx3-ubyte.gz in .*nowhere.*`download`"):
         fashion_mnist(tmp_path / "out")
 
 

@@ -178,14 +178,14 @@ def test_a_folder_of_links_is_a_subset_and_others_take_a_word(tmp_path: Path):
     (store / "back").symlink_to(mixed, target_is_directory=True)  # round and round
     (mixed / "secret").symlink_to("/etc/passwd")
     assert [entry.name for entry in listing(mixed).entries] == ["own.png"]
-    assert {name for name, why in listing(mixed).problems if "--follow-links" in why} == {"0.png", "all"}
+    assert {name for name, why in listing(mixed).problems if "`follow_links`" in why} == {"0.png", "all"}
     assert [entry.name for entry in listing(mixed, follow_links=True).entries] == [
         "0.png", "all/0.png", "all/1.png", "all/2.png", "all/3.png", "own.png",
     ]  # fmt: skip
     assert len(check(mixed, follow_links=True).usable) == 6
     (tmp_path / "dirs").mkdir()
     (tmp_path / "dirs" / "all").symlink_to(store, target_is_directory=True)
-    with pytest.raises(UserError, match="--follow-links"):
+    with pytest.raises(UserError, match="`follow_links`"):
         listing(tmp_path / "dirs")
 
 
@@ -232,7 +232,7 @@ def test_the_first_page_is_taken_and_said_or_all_are(tmp_path: Path, format: str
     photo().save(folder / "one.png")
     first = open_data(folder, size=SIZE, channels=3, cache=tmp_path / "cache")
     assert list(first.names) == ["many.tif", "one.png"]
-    assert first.notes == ("1 file has several pages or frames; the first is used; --pages all uses each",)
+    assert first.notes == ("1 file has several pages or frames; the first is used; `pages='all'` uses each",)
     every = open_data(folder, size=SIZE, channels=3, pages="all", cache=tmp_path / "cache")
     assert list(every.names) == ["many.tif#1", "many.tif#2", "one.png"]
     assert "each is an image" in every.notes[0]
@@ -240,7 +240,7 @@ def test_the_first_page_is_taken_and_said_or_all_are(tmp_path: Path, format: str
     assert reds[0] > 200 > reds[2]
     assert blues[2] > 200 > blues[0]
     assert any("several pages" in note for note in check(folder).told)
-    with pytest.raises(UserError, match="--pages is some"):
+    with pytest.raises(UserError, match="`pages` is some"):
         open_data(folder, pages="some")
 
 

@@ -198,7 +198,7 @@ def test_how_a_column_is_read_can_be_said_and_what_was_decided_is_told(tmp_path:
     folder = pictured(tmp_path, lines, count=60)
     year, grade = tiny(folder).labels.fields
     assert (len(year.values), grade.values) == (0, ("0", "1", "2"))
-    assert any("year is read as a number (1990 to 2019); --labels year:class" in note for note in tiny(folder).notes)
+    assert any("year is read as a number (1990 to 2019); `labels='year:class'`" in note for note in tiny(folder).notes)
     data = tiny(folder, "year:class,grade:number")
     assert [(field.name, len(field.values)) for field in data.labels.fields] == [("year", 30), ("grade", 0)]
     assert not data.notes

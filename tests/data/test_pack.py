@@ -267,7 +267,7 @@ def test_sources_that_are_none(tmp_path: Path, pack):
         (tmp_path / "bad" / f"{index}.png").write_bytes(b"no")
     with pytest.raises(UserError, match=r"None of the 5 images .* \(0.png: not a JPEG.*and 2 more\)"):
         pack(tmp_path / "bad")
-    with pytest.raises(UserError, match="--channels is 2"):
+    with pytest.raises(UserError, match="`channels` is 2"):
         pack(tmp_path / "photos", channels=2)
     with pytest.raises(UserError, match="fit is squeeze"):
         pack(tmp_path / "photos", fit="squeeze")
@@ -325,8 +325,8 @@ def test_odd_things_in_a_folder(tmp_path: Path, pack):
     assert tuple(found.names) == ("0.png", "1.png", "inside.png")
     assert dict(found.broken) == {
         "dangling.png": "it is a link that leads nowhere",
-        "out.png": "it is a link that leads out of the folder; --follow-links reads it",
-        "outdir": "it is a link that leads out of the folder; --follow-links reads it",
+        "out.png": "it is a link that leads out of the folder; `follow_links` reads it",
+        "outdir": "it is a link that leads out of the folder; `follow_links` reads it",
         "phone.psd": ".psd is not among the formats; convert it to PNG or JPEG",
         "pipe.png": "it is no regular file (a pipe, a socket or a device)",
         "self.png": "it is a link that leads nowhere",

@@ -159,7 +159,7 @@ def test_side_by_side(tmp_path: Path):
     assert negatives(data.at(range(80)), 0)
     assert negatives(Pairs(Source(folder, size="48x32"), jitter=8).at(range(40)), 60)
     assert np.array_equal(data.real()[0], to_uint8(data.referenced([0])["b"])[0].numpy())
-    with pytest.raises(UserError, match=r"one is 96x32; if they are pairs, use --size 48x32"):
+    with pytest.raises(UserError, match=r"one is 96x32; if they are pairs, use `size='48x32'`"):
         Pairs(Source(folder, size=32))
     assert negatives(Pairs(Source(folder, size="40x32")).at(range(40)), 0)  # each half is cropped by itself
 

@@ -25,7 +25,7 @@ from organza.data.source import Source
 from organza.errors import UserError
 from tests.contracts.discovery import small
 from tests.drawings import drawing
-from tests.test_runs import train, train_until, weights
+from tests.helpers import train, weights
 
 COUNT = 240
 
@@ -145,7 +145,7 @@ def test_every_pass_shows_each_training_image_once_in_an_order_of_its_own(
 def test_a_run_on_shards_goes_on_with_the_same_bytes(shards: Path, tmp_path: Path):
     recipe = small(organza.recipes.get("dcgan-r1"))
     train(shards, tmp_path / "whole", recipe, budget="96img")
-    train_until(40, shards, tmp_path / "parts", recipe)
+    train(shards, tmp_path / "parts", recipe, until=40, budget="96img")
     train(shards, tmp_path / "parts", recipe, budget="96img")
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
 

@@ -279,7 +279,7 @@ def test_no_table_is_read_through_a_link_out_of_the_folder_nor_from_a_pipe(tmp_p
     folder = images(tmp_path / "set")
     (tmp_path / "outside.csv").write_text(lines())
     (folder / "labels.csv").symlink_to(tmp_path / "outside.csv")
-    with pytest.raises(UserError, match=r"link that leads out of .*--labels"):
+    with pytest.raises(UserError, match=r"link that leads out of .*`labels`"):
         kinds(folder)
     assert kinds(folder, str(tmp_path / "outside.csv")) == KINDS
     (folder / "labels.csv").unlink()
@@ -429,5 +429,5 @@ def test_a_decimal_comma_that_is_taken_for_none_is_told(tmp_path: Path):
 def test_a_table_of_another_name_is_named_where_nothing_else_tells(tmp_path: Path):
     folder = images(tmp_path / "set" / "my train")
     (tmp_path / "set" / "train labels.csv").write_text(lines())
-    with pytest.raises(UserError, match=r"with --labels, perhaps '.*/set/train labels\.csv'"):
+    with pytest.raises(UserError, match=r"with `labels`, perhaps '.*/set/train labels\.csv'"):
         kinds(folder)

@@ -101,7 +101,7 @@ def test_broken_and_empty_files_are_named_and_left_out(tables: Path):
 
 def test_different_sizes_are_refused_with_two_names_unless_a_size_fits_them(tables: Path):
     np.save(tables / "large.npy", table(3, 24))
-    with pytest.raises(UserError, match=r"00.npy has 16x16x16 voxels, large.npy has 24x24x24; use --size 32"):
+    with pytest.raises(UserError, match=r"00.npy has 16x16x16 voxels, large.npy has 24x24x24; use `size=32`"):
         opened(tables)
     assert opened(tables, 16).volumes.shape == (13, 16, 16, 16, 1)
 
@@ -130,10 +130,10 @@ def test_too_few_alike_or_none(tmp_path: Path, pictures: Path):
 
 
 def test_a_check_or_a_recipe_for_pictures_says_what_volumes_are_trained_with(tables: Path, tmp_path: Path):
-    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no images; .*--recipe gan3d-light"):
+    with pytest.raises(UserError, match=r"12 volumes \(00.npy ...\) and no images; .*`recipe='gan3d'`"):
         check(tables)
     np.save(tmp_path / "all.npy", np.zeros((5, 16, 16, 16), np.uint8))
-    with pytest.raises(UserError, match="gan3d-light"):
+    with pytest.raises(UserError, match="gan3d"):
         check(tmp_path / "all.npy")
 
 

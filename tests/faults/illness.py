@@ -44,7 +44,6 @@ EVERY, CHECKS = 3000, 4
 """Images between evaluations, and how many of them a patient has behind it."""
 LATER = 320
 """Images from the last evaluation to the illness."""
-PLANNED = 3 * EVERY * CHECKS
 FOUND = 0.02
 """The share of the budget in which an illness is to be found."""
 RECIPES = ("dcgan", "dcgan-r1", "resize-r1", "swift", "few-shot")
@@ -103,11 +102,15 @@ class Patients:
 
     Args:
         root: an empty folder.
+        faces: images that they are trained on.
+        every: images between evaluations.
+        checks: evaluations that a patient has behind it.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, faces: int = FACES, every: int = EVERY, checks: int = CHECKS):
         self.root, self.seen = root, dict[str, list[list[Finding]]]()
-        self.folder = render_faces(root / "faces", FACES, 32)
+        self.every, self.checks, self.planned = every, checks, 3 * every * checks
+        self.folder = render_faces(root / "faces", faces, 32)
         self.evaluator: Evaluator | None = None
 
     def trainer(self, name: str, folder: RunFolder, on_collapse: str = "continue") -> Trainer:
@@ -115,7 +118,8 @@ class Patients:
         recipe = _patient(name)
         data: Batches = recipe.data(Source(self.folder, size=32))
         self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, SAMPLES)
-        plan = Plan(f"{PLANNED}img", PLANNED, None, PLANNED // 200, 10 * PLANNED, EVERY, EVERY)
+        planned, every = self.planned, self.every
+        plan = Plan(f"{planned}img", planned, None, planned // 200, 10 * planned, every, every)
         return Trainer(
             TrainState(recipe, data, plan, 0), folder, self.evaluator, Treatment(folder, on_collapse, self.other(name))
         )
@@ -125,7 +129,7 @@ class Patients:
         return lambda: (_patient("dcgan-r1" if name in ("swift", "few-shot") else "swift"), 100.0)
 
     def well(self, name: str) -> RunFolder:
-        """The run of a recipe after `CHECKS` evaluations; what they found is in `seen`."""
+        """The run of a recipe after its first evaluations; what they found is in `seen`."""
         folder = RunFolder(self.root / name)
         if name not in self.seen:
             folder.begin()
@@ -136,7 +140,7 @@ class Patients:
             for event in self.trainer(name, folder).events():
                 if isinstance(event, Evaluated):
                     self.seen[name].append(_told(name, "well", event))
-                if isinstance(event, Saved) and len(self.seen[name]) == CHECKS:
+                if isinstance(event, Saved) and len(self.seen[name]) == self.checks:
                     break
         return folder
 
@@ -163,7 +167,9 @@ class Patients:
             if isinstance(event, Stopped):
                 ended = event.kind
         found = [one.at - fell for one in trainer.state.rollbacks]
-        return Outcome(ended == "budget" and not any(one.grave for one in last), (found or [PLANNED])[0] / PLANNED)
+        return Outcome(
+            ended == "budget" and not any(one.grave for one in last), (found or [self.planned])[0] / self.planned
+        )
 
 
 class Outcome(NamedTuple):

@@ -84,7 +84,7 @@ def test_a_file_is_found_by_its_sha256_read_once_and_kept(tmp_path: Path):
     right.unlink()
     assert torch.equal(told().state(cache=tmp_path)["ours"], torch.arange(3.0) + 1)  # nothing is needed any more
     told().kept_at(tmp_path).write_bytes(b"damaged")
-    with pytest.raises(UserError, match="--download"):
+    with pytest.raises(UserError, match="`download`"):
         told().state(cache=tmp_path)
 
 

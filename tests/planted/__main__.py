@@ -4,7 +4,8 @@ python -m tests.planted                    # all faults, after the same tests on
 python -m tests.planted fsync "a sign"     # those whose kind holds one of these texts
 python -m tests.planted --root ../before   # the sources and tests of another checkout
 
-The working tree is never changed. Each trial is a process forked after torch is imported, so it costs what its tests cost.
+The working tree is never changed. Each trial is a process forked after torch is imported, so it costs little more than its
+tests.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import torch  # noqa: F401  # imported once, for all trials
 
+import organza.training.launch  # noqa: F401  # with all that it imports of others, once for all trials
+from tests.contracts import discovery  # noqa: F401
 from tests.planted.faults import FAULTS, Fault
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +62,7 @@ def tried(root: Path, fault: Fault | None, tests: Sequence[str]) -> Trial:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         source, log = Path(folder) / "src", Path(folder) / "log"
-        shutil.copytree(root / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / "src", source)  # with its times, so that what Python has compiled stays valid
         if fault:
             place = source / "organza" / fault.file
             place.write_text(planted(place.read_text(), fault))
@@ -110,6 +112,10 @@ def main() -> int:
         return 1
     missed = 0
     for fault in faults:
+        if (root / "src" / "organza" / fault.file).read_text().count(fault.old) != 1:
+            missed += 1
+            print(f"{'STALE':20}{fault.file}: {fault.kind}", flush=True)
+            continue
         trial = tried(root, fault, fault.tests.split())
         missed += trial.code != 1
         verdict = "caught" if trial.code == 1 else "NOT CAUGHT"

@@ -68,8 +68,8 @@ FAULTS = [
     ),
     Fault(
         "one draw for a batch: WGAN-GP's share of real and fake", "penalties.py",
-        "share = torch.rand(len(duel.real), *[1] * (duel.real.ndim - 1), device=duel.real.device)",
-        "share = torch.rand(1, *[1] * (duel.real.ndim - 1), device=duel.real.device)",
+        "    share = _shares(duel)\n    between = torch.lerp(",
+        "    share = _shares(duel)[:1]\n    between = torch.lerp(",
         PENALTIES,
     ),
     # ---- the game and its turns -------------------------------------------------------------------------------------------
@@ -93,8 +93,8 @@ FAULTS = [
     ),
     Fault(
         "a check that looks at too little: gradients may be NaN", "game.py",
-        'torch.isfinite(total + turn.readings["gradient"] if steps else total)',
-        "torch.isfinite(total)",
+        'torch.isfinite(whole + turn.readings["gradient"] if steps else whole)',
+        "torch.isfinite(whole)",
         f"{GAMES} test_health.py",
     ),
     Fault(
@@ -386,13 +386,13 @@ FAULTS = [
     ),
     # ---- inference and the command line -----------------------------------------------------------------------------------
     Fault(
-        "an ignored index: the series always begins at 0", "inference/load.py",
+        "an ignored index: the series always begins at 0", "inference/sampler.py",
         "series = range(start, start + MICROBATCH)",
         "series = range(start - first, start - first + MICROBATCH)",
         "test_runs.py::test_sample_is_the_same_whatever_the_count_and_judge_gives_probabilities",
     ),
     Fault(
-        "an open end: an interpolation that stops before its goal", "inference/load.py",
+        "an open end: an interpolation that stops before its goal", "inference/encoding.py",
         "torch.linspace(0, 1, steps)[:, None]",
         "(torch.arange(steps) / steps)[:, None]",
         "test_encoders.py",
@@ -405,8 +405,8 @@ FAULTS = [
     ),
     Fault(
         "a crop at the wrong end", "networks/layers.py",
-        "[..., :height, :width]",
-        "[..., -height:, -width:]",
+        "..., : self.factor * height, : self.factor * width",
+        "..., -self.factor * height :, -self.factor * width :",
         "test_translating.py",
     ),
     Fault(
@@ -417,7 +417,7 @@ FAULTS = [
     ),
     Fault(
         "a file that does not say that it is synthetic", "training/trainer.py",
-        "snapshot.made_by(state) if self.metadata else None",
+        "snapshot.made_by(state) if made else None",
         "None",
         "test_provenance.py",
     ),

@@ -201,6 +201,7 @@ def test_play(browser: Any, studio: Studio, trained: Path):
         times = []
         for frame in range(clip.n_frames):  # type: ignore[attr-defined]
             clip.seek(frame)
+            clip.load()
             times.append(clip.info["duration"])
         assert (clip.format, sum(times)) == ("WEBP", 50 * 40)  # equal frames are stored as one
         assert b"trainedAlgorithmicMedia" in clip.info["xmp"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from organza.cli.options import MOST, Data, Out, answer, arg, require_seed, require_within
+from organza.cli.wording import in_options
 from organza.shell import quoted
 
 
@@ -30,7 +31,7 @@ def data_check(
     with preparing() as progress:
         wanted = parse_size(size) if size else None
         found = check(data, size=wanted, progress=progress, pages=pages, follow_links=follow_links)
-    Console().print(render(found), crop=False)
+    Console().print(render(found, in_options), crop=False)
     return 0
 
 
@@ -55,10 +56,10 @@ def data_pack(
         labels: columns of the labels to write too; folders for class subfolders.
         seed: random seed of the order of the images.
     """
-    from organza.cli.terminal import preparing
     from organza.data import Source
     from organza.data.shards.place import parse_bytes
     from organza.data.shards.write import write_shards
+    from organza.display.console import preparing
 
     require_seed(seed)
     with preparing() as progress:
@@ -132,7 +133,7 @@ def data_styles(
         folder = render_styles(out, a=a, b=b, count=count, size=size, seed=seed, progress=progress)
     answer(
         f"{count:,} faces each in {folder}/a ({a}) and {folder}/b ({b}), their licences in ATTRIBUTION.txt",
-        f"next: organza train {quoted(folder)} --recipe cyclegan-light",
+        f"next: organza train {quoted(folder)} --recipe cyclegan",
     )
     return 0
 
@@ -167,7 +168,7 @@ def data_pairs(
         folder = render_pairs(out, count=count, size=size, kind=kind, style=style, seed=seed, progress=progress)
     answer(
         f"{count:,} pairs in {folder}: a/ to translate from, b/ to translate to; their licence is in ATTRIBUTION.txt",
-        f"next: organza train {quoted(folder)} --recipe pix2pix-light",
+        f"next: organza train {quoted(folder)} --recipe pix2pix",
     )
     return 0
 
@@ -225,7 +226,7 @@ def data_digits(
     real = sum(1 for _ in (folder / "b").rglob("*.png"))
     answer(
         f"{count:,} typeset digits in {folder / 'a'}, {real:,} handwritten ones in {folder / 'b'}, their sources in ATTRIBUTION.txt",
-        f"next: organza train {quoted(folder)} --recipe simgan-light --size {size}",
+        f"next: organza train {quoted(folder)} --recipe simgan --size {size}",
     )
     return 0
 
@@ -251,6 +252,6 @@ def data_furniture(
         count = furniture(out, source=source, only=only, progress=progress)
     answer(
         f"{count:,} meshes in {out}, their names in labels.csv, their licences in ATTRIBUTION.txt",
-        f"next: organza train {quoted(out)} --recipe gan3d-light --size 32",
+        f"next: organza train {quoted(out)} --recipe gan3d --size 32",
     )
     return 0

@@ -21,6 +21,7 @@ def export(
         tuple[Literal["generator", "encoder", "discriminator"], ...], arg("NAME ...", "generator encoder")
     ] = ("generator", "encoder"),
     precision: Annotated[Literal["fp32", "fp16", "int8"] | None, arg("KIND", "fp32; fp16 for web")] = None,
+    size: Annotated[str | None, arg("SIZE", "the training size")] = None,
     license: Annotated[str, arg("NAME", "none, and no folder")] = "",
     about_data: Annotated[str, arg("TEXT", "nothing")] = "",
     data_license: Annotated[str, arg("NAME", "unknown")] = "",
@@ -42,6 +43,7 @@ def export(
         part: network to export: generator, encoder, or discriminator (which can reveal its training
             set).
         precision: stored precision of the weights in ONNX files and pages.
+        size: size for translators with noise in use, such as pix2pix: 256 or 96x64; others take any.
         license: licence of the weights, such as cc-by-4.0; required for a folder.
         about_data: content and origin of the data, for the card.
         data_license: licence of the data, for the card.
@@ -49,20 +51,23 @@ def export(
         name: name of the generator.
         data: new location of the run's data, if it was moved; searched for copies, for the card.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
+    from organza.data import parse_size
     from organza.display.console import preparing
     from organza.export.card import Statement
     from organza.inference.load import load
 
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
+    wanted = parse_size(size) if size else None
+    sides = (wanted.height, wanted.width) if wanted else None
     with preparing() as progress:
         if license and (not to or "folder" in to) and not trained.folder.audit(trained.images):
             _search(run, data, recipe)
         statement = Statement(license, about_data, data_license, attribution)
         written = trained.export(
-            out, to=to, parts=part, precision=precision, name=name, statement=statement, progress=progress
+            out, to=to, parts=part, precision=precision, name=name, statement=statement, size=sides, progress=progress
         )
     tell(written.notes)
     answer(*written.lines)
@@ -76,9 +81,10 @@ def push(
     public: bool = False,
     yes: bool = False,
 ) -> int:
-    """Push an exported folder to the hub, where others load it with organza.load("hf://USER/NAME").
+    """Push an exported folder to the hub.
 
-    Needs a login: hf auth login. The files are listed with their sizes first.
+    Others load it with organza.load("hf://USER/NAME"). Needs a login: hf auth login. The files are
+    listed with their sizes first.
 
     Args:
         folder: folder that organza export wrote.

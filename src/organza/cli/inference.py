@@ -12,6 +12,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -23,6 +24,7 @@ from organza.cli.options import (
     say,
     tell,
 )
+from organza.cli.wording import in_options
 from organza.disk import safe_name
 from organza.errors import UserError
 
@@ -40,49 +42,48 @@ def sample(
     out: Annotated[Path | None, arg("FOLDER|FILE", "RUN/generated/seed-SEED-LABELS")] = None,
     format: Annotated[Literal["png", "webp"], arg("png|webp", "png")] = "png",
     of_class: Annotated[str | None, arg("NAME", "as often as in the data", name="class")] = None,
-    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    label: Annotated[tuple[str, ...], arg("FIELD=VALUE ...")] = (),
     traverse: Annotated[int | None, arg("CODE", "no table")] = None,
     at: Annotated[str | None, arg("ADDRESS", "a series of a seed")] = None,
     grid: bool = False,
     show: bool = False,
     stl: bool = False,
     no_metadata: bool = False,
+    processes: Processes = None,
     engine: Annotated[Literal["torch", "onnx"], arg("torch|onnx", "torch")] = "torch",
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Generate images with a trained generator. The same seed gives the same images. Run the
-    same command again to resume an interrupted one.
+    """Generate images with a trained generator. The same seed gives the same images. An interrupted
+    command resumes.
 
     Args:
         run: run folder, exported folder, builtin:faces or hf://USER/NAME@REVISION.
         count: number of images.
         of_class: class to generate, for a conditional run.
-        settings: labels by field, such as hair=long01, for a conditional run.
+        label: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
-        truncate: share of each latent's distance from the centre to keep: below 1 more usual
-            images, less varied.
+        truncate: share of each latent's distance from the centre to keep; less is less varied.
         out: output folder, or one file for all images: .npy, .zip or .tar.
         format: format of the images in folders, zip and tar files; webp is lossless.
-        traverse: InfoGAN only: write one grid, a row for each category, columns along this
-            continuous code (0 is the first).
+        traverse: InfoGAN only: write a grid, a row for each category, columns along this code.
         at: write one image, that of this address in the studio: at=7.3&moves=1.5.
         grid: write one grid instead of single files.
         show: draw the images in the terminal as well.
         stl: also write each volume as a surface for 3-D printers.
-        no_metadata: leave out the metadata that mark each file as synthetic, with its weights and
-            seed.
-        engine: torch, or onnx for onnxruntime on the CPU, whose bytes differ by one level of 255 at
-            most.
+        no_metadata: leave out the metadata that mark each file as synthetic.
+        processes: processes that share the work; auto: by GPUs.
+        engine: onnx generates by onnxruntime on the CPU, within one level of 255.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
+    from organza.distributed.launched import speaks
     from organza.inference.load import load
     from organza.inference.sample_files import is_shard
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
-    labels = labels_asked(settings, of_class)
+    labels = labels_asked(label, of_class)
     trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
     if at is not None:
@@ -92,6 +93,9 @@ def sample(
     name = safe_name("-".join(["seed", str(seed), *labels.values(), *shrunk]))
     folder = out or trained.folder.place(f"generated/{name}")
     made_by = None if no_metadata else trained.made_by(seed)
+    singly = traverse is None and not grid and (len(trained.shape) == 3 or is_shard(folder))
+    if not singly and not speaks():  # there is nothing to share
+        return 0
     if traverse is not None:
         answer(_traversal(trained, traverse, seed, folder, show, made_by))
         return 0
@@ -137,14 +141,16 @@ def _files(
 ) -> str:
     """Write images as single files or as one shard; return a summary."""
     from organza.display.console import draw, preparing
+    from organza.distributed.launched import joined
     from organza.inference.sample_files import Journal, is_shard, sample_files
     from organza.media.images import grid
 
     try:
-        with preparing() as progress:
+        with preparing() as progress, joined() as world:
             done = sample_files(
-                trained, out, count, seed, labels, truncate=truncate, kind=format, metadata=metadata, progress=progress
-            )
+                trained, out, count, seed, labels, truncate=truncate,
+                kind=format, metadata=metadata, progress=progress, world=world,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if (journal := Journal.at(out)) is not None:
             say(f"{journal.done:,} of {count:,} are complete; run the same command again to resume.")
@@ -223,7 +229,7 @@ def judge(
     images: Images,
     /,
     of_class: Annotated[str | None, arg("NAME", "the most favourable", name="class")] = None,
-    settings: Annotated[tuple[str, ...], arg("FIELD=VALUE ...", name="set")] = (),
+    label: Annotated[tuple[str, ...], arg("FIELD=VALUE ...")] = (),
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -235,20 +241,24 @@ def judge(
         run: run folder.
         images: image files and folders of images.
         of_class: class that the images should show, for a conditional run.
-        settings: labels that the images should show, by field, for a conditional run.
+        label: labels that the images should show, by field, for a conditional run.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console
+    from organza.evaluation.reference_scores import reference_scores
     from organza.inference.judge_files import as_json, as_table, judge_files
 
-    verdicts, notes = judge_files(run, images, checkpoint, labels_asked(settings, of_class), recipe)
+    labels = labels_asked(label, of_class)
+    verdicts, notes = judge_files(run, images, checkpoint, labels, recipe)
     tell(notes)
     if json:
         answer(*as_json(verdicts).split("\n"))
     else:
         Console().print(as_table(verdicts))
+        for line in reference_scores(run, checkpoint, labels, recipe):
+            answer(in_options(line))
     return 0
 
 
@@ -261,7 +271,7 @@ def encode(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Encode images as latents and reconstruct them. For runs with an encoder, such as aae-light's.
+    """Encode images as latents and reconstruct them. For runs with an encoder, such as aae's.
 
     Writes latents.npz (names and latents) and reconstructions.png (original beside reconstruction).
 
@@ -271,7 +281,7 @@ def encode(
         out: output folder.
         between: interpolate between two images in N steps, written to between.png.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.inference.encode_files import encode_files, write, write_way
     from organza.inference.load import load
@@ -302,6 +312,7 @@ def evaluate(
     download: bool = False,
     seed: Annotated[int, arg("N", "0")] = 0,
     data: DataPlace = None,
+    labels: Annotated[str | None, arg("COLUMNS", "as recorded in the run")] = None,
     json: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
@@ -319,9 +330,11 @@ def evaluate(
         download: permit the download of these weights.
         seed: random seed of the latents.
         data: new location of the run's data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, such as my.csv:hair, for an exported folder whose
+            table lay outside its data.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console, preparing
     from organza.evaluation.evaluate import evaluate as measure
@@ -340,7 +353,9 @@ def evaluate(
         found = [
             evaluation
             for target in targets
-            for evaluation in measure(target, against, count, extractors, seed, checkpoint, progress, data, recipe)
+            for evaluation in measure(
+                target, against, count, extractors, seed, checkpoint, progress, data, recipe, labels
+            )
         ]
     if json:
         answer(*as_json(found).split("\n"))
@@ -356,12 +371,13 @@ def translate(
     /,
     direction: Annotated[Literal["b", "a"], arg("b|a", "b")] = "b",
     size: Annotated[str | None, arg("SIZE", "the size of each image")] = None,
+    mask: Annotated[Path | None, arg("MASK", "transparent pixels")] = None,
     overwrite: bool = False,
     no_metadata: bool = False,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate images with a run that was trained on pairs or on two sets of images.
+    """Translate, enlarge or fill images, as the run was taught.
 
     Args:
         run: run folder.
@@ -370,10 +386,12 @@ def translate(
         direction: b translates from a to b, as trained; a translates back, for runs that learned
             both.
         size: crop and scale images first, 64 or 96x64; networks work best at their training size.
+        mask: pixels to fill, for a run that fills: an image, white there, or a folder of such
+            images with the same names.
         overwrite: replace existing results.
         no_metadata: leave out the metadata that mark each file as synthetic, with its weights.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.data import parse_size
     from organza.display.console import preparing
@@ -387,6 +405,7 @@ def translate(
             out,
             to=direction,
             size=wanted,
+            mask=mask,
             overwrite=overwrite,
             checkpoint=checkpoint,
             progress=progress,

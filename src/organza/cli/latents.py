@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -85,7 +85,7 @@ def walk(
         out: output file: .webp, .mp4 (needs PyAV) or .avif.
         no_metadata: leave out the metadata that mark the file as synthetic.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import preparing
     from organza.inference.load import load
@@ -163,7 +163,7 @@ def mix(
         out: output file.
         no_metadata: leave out the metadata that mark the file as synthetic.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     import numpy as np
 
@@ -185,7 +185,8 @@ def mix(
         cells += [one, *row]
     path = out or trained.folder.place("mixed.png")
     save_png(grid(np.stack(cells), columns=len(columns) + 1), path, None if no_metadata else trained.made_by(rows[0]))
-    answer(f"{path}: rows are seeds {coarse}, columns {fine}, of {len(trained.generator.levels)} levels")  # type: ignore[arg-type]
+    generator: Any = trained.generator
+    answer(f"{path}: rows are seeds {coarse}, columns {fine}, of {len(generator.levels)} levels")
     return 0
 
 
@@ -223,7 +224,7 @@ def directions(
         seed: random seed of the latents.
         json: print JSON instead of a table.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console, preparing
     from organza.inference.load import load
@@ -273,7 +274,7 @@ def _renamed(kept: Sequence[Direction], rename: Sequence[str]) -> tuple[Directio
         one = chosen(found, old)
         if any(other.name == new for other in found):
             raise UserError(f"There is a direction {new} already; choose another name.")
-        found[found.index(one)] = one.named(new)
+        found = [other.named(new) if other is one else other for other in found]
     return tuple(found)
 
 
@@ -353,7 +354,7 @@ def invert(
         json: print JSON instead of a table.
         no_metadata: leave out the metadata that mark the image as made with a generator.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console, preparing
     from organza.inference.load import load
@@ -417,7 +418,7 @@ def edit(
         out: output folder.
         no_metadata: leave out the metadata that mark each file as made with a generator.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     import numpy as np
 

@@ -11,16 +11,22 @@ import errno
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from organza.cli.wording import TRACEBACK, in_options
 from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
-from organza.errors import UserError, lacks_memory
+from organza.distributed.failure import RankFailed
+from organza.distributed.launched import LOST, exit_code, size, speaks, watched
+from organza.errors import UserError, lacks_memory, reason_of, users_place
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
+SHARED = ("train", "sample")
+"""Commands of which each process of a launcher does its share."""
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """System errors that concern a disk."""
 PLACES = DISKS | {
@@ -47,17 +53,22 @@ def main(arguments: list[str] | None = None) -> None:
         after = signal.SIG_IGN if arguments is None else None
         with handling(interruption, after=after), warnings.catch_warnings(), interruption.seen_everywhere():
             warnings.showwarning = _noted
-            code = _code(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+            given = sys.argv[1:] if arguments is None else arguments
+            code = _code(lambda: _run(given), TRACEBACK in given)
     except BaseException:
-        if not interruption.name:  # a signal can surface as any other error
+        if interruption.name:  # a signal can surface as any other error
+            say("Interrupted.")
+            code = EXIT_CODES[interruption.name]
+        elif size() > 1:  # a bug is no reason for the launcher to start again
+            traceback.print_exc()
+            code = 1
+        else:
             raise
-        say("Interrupted.")
-        code = EXIT_CODES[interruption.name]
     if not shown and not code and (arguments or sys.argv[1:])[:1] != ["train"]:
         say("Standard output is closed, so the answer could not be shown.")
         code = 1
     drop_output()
-    sys.exit(code)
+    sys.exit(exit_code(code))
 
 
 class Interruption:
@@ -102,18 +113,36 @@ def _run(arguments: list[str]) -> int:
         raise UserError("The current working directory no longer exists; change to another one.") from None
     from organza.cli.parsing import parsed
 
-    code = parsed(arguments)()
+    command = parsed(arguments)
+    processes = command.keywords.get("processes")
+    if not speaks() and command.func.__name__ not in SHARED:
+        return 0
+    if processes is not None and size() == 1:
+        from organza.cli.options import processes_asked
+        from organza.distributed.agent import run
+
+        if (count := processes_asked(processes)) > 1:
+            return run(arguments, count)
+    if arguments[:1] != ["data"] and "torch" not in sys.modules and sys.stderr.isatty():
+        say("organza: loading torch, which takes some seconds")
+    code = command()
     flush_output()
     return code
 
 
-def _code(run: Callable[[], int]) -> int:
-    """Run a command, print its error, if any, in one sentence, and return its exit code."""
+def _code(run: Callable[[], int], whole: bool = False) -> int:
+    """Run a command, print its error, if any, in one sentence, and return its exit code.
+
+    Args:
+        run: command.
+        whole: True to print the traceback of an error of the user's code as well.
+    """
     try:
         return run()
     except UserError as error:
-        say(str(error))
-        return 2
+        return _users(error, in_options(str(error)), whole)
+    except RankFailed as failed:
+        return _failed(failed)
     except OutputLost as lost:
         if lost.reader_gone:  # as `head` does, on purpose
             return EXIT_CODES[OUTPUT_CLOSED]
@@ -124,9 +153,11 @@ def _code(run: Callable[[], int]) -> int:
     except MemoryError as error:
         return _no_memory(error)
     except RuntimeError as error:
-        if not lacks_memory(error):
+        if lacks_memory(error):
+            return _no_memory(error)
+        if not (place := users_place(error)):
             raise
-        return _no_memory(error)
+        return _users(error, f"{place} raises {reason_of(error)}.", whole)
     except OSError as error:
         if error.errno not in PLACES or (error.filename is None and error.errno not in DISKS):
             raise
@@ -137,9 +168,44 @@ def _code(run: Callable[[], int]) -> int:
             f"{error.filename} cannot be written or read: {error.strerror}; free disk space, fix its permissions, or name another location."
         )
         return 2
+    except Exception as error:
+        if not (place := users_place(error)):
+            raise
+        return _users(error, f"{place} raises {reason_of(error)}.", whole)
     except SystemExit as end:  # raised by the parser after its help
         flush_output()
         return end.code if isinstance(end.code, int) else 0
+
+
+def _users(error: Exception, sentence: str, whole: bool) -> int:
+    """Print a user's mistake, and the traceback of their code that raised it if they asked for it. Return 2."""
+    cause = error if error.__cause__ is None else error.__cause__
+    if whole:
+        for line in "".join(traceback.format_exception(cause)).rstrip().split("\n"):
+            say(line)
+    elif users_place(cause):
+        sentence += f" Add {TRACEBACK} to see all its frames."
+    say(sentence)
+    return 2
+
+
+def _failed(failed: RankFailed) -> int:
+    """Print why another process ended this one, and return the exit code of that reason."""
+    if failed.kind == "signal":
+        say("Interrupted.")
+        return EXIT_CODES[failed.text]
+    if failed.kind == "user":
+        say(f"Rank {failed.rank}: {failed.text}")
+        return 2
+    lost = failed.kind == "lost"
+    what = f"{failed.text[:1].upper()}{failed.text[1:]}" if lost else f"Rank {failed.rank} failed ({failed.text})"
+    then = (
+        "all processes start again from the newest"
+        if lost and watched()
+        else "run the same command again to resume from the newest"
+    )
+    say(f"{what}; {then} checkpoint.")
+    return LOST if lost else 1
 
 
 def _no_memory(error: Exception) -> int:

@@ -25,10 +25,11 @@ from organza.cli.data import (
 from organza.cli.export import export, push
 from organza.cli.inference import encode, evaluate, judge, sample, translate
 from organza.cli.latents import directions, edit, invert, mix, walk
-from organza.cli.options import answer
+from organza.cli.options import answer, modules, say
 from organza.cli.report import compare, quiz, report
 from organza.cli.studio import studio
 from organza.cli.train import recipes, train
+from organza.cli.wording import TRACEBACK
 from organza.display.streams import Stream
 from organza.errors import UserError, nearest
 from organza.version import __version__
@@ -63,18 +64,24 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "fashion-mnist": data_fashion_mnist,
     "furniture": data_furniture,
 }
-ABOUT = "Generative adversarial networks: a folder of images in, a generator out."
+ABOUT = (
+    "Generative adversarial networks: a folder of images in, a generator out. With --traceback, any command shows where an error of "
+    "your own code comes from."
+)
 ABOUT_DATA = "Check data sets, and create example sets."
 
 
-def parsed(arguments: list[str]) -> Callable[[], int]:
+def parsed(arguments: list[str]) -> functools.partial[int]:
     """Return the command that the arguments name, with its options, ready to be called.
 
     Raises:
         UserError: if a command or option is unknown or missing.
     """
+    arguments = [argument for argument in arguments if argument != TRACEBACK]
+    if arguments[:1] == ["--"]:  # torchrun passes it on, and would take --run for an option of its own without it
+        arguments = arguments[1:]
     if arguments[:1] in (["--version"], ["-V"]):
-        return _version
+        return functools.partial(_version)
     if arguments[:1] == ["data"]:
         return _chosen("organza data", ABOUT_DATA, DATA_VERBS, arguments[1:])
     return _chosen("organza", ABOUT, VERBS | {"data": _data}, arguments)
@@ -92,17 +99,20 @@ def _version() -> int:
     return 0
 
 
-def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]) -> Callable[[], int]:
+def _chosen(
+    program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]
+) -> functools.partial[int]:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
         wrong = arguments[0]
         raise UserError(
             f"There is no command {program} {wrong}; choose from {', '.join(verbs)}.{nearest(wrong, verbs)}"
         )
+    arguments = _renamed(arguments)
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(Stream(sys.stdout)):
             return tyro.extras.subcommand_cli_from_dict(
-                {name: _later(verb) for name, verb in verbs.items()},
+                {name: _later(verb, whole=name in arguments[:1]) for name, verb in verbs.items()},
                 prog=program,
                 description=about,
                 args=arguments or ["--help"],
@@ -114,14 +124,36 @@ def _chosen(program: str, about: str, verbs: dict[str, Callable[..., int]], argu
         raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
 
 
-def _later(verb: Callable[..., int]) -> Callable[..., Callable[[], int]]:
-    """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro."""
+def _later(verb: Callable[..., int], whole: bool) -> Callable[..., functools.partial[int]]:
+    """Wrap a command for tyro: same signature and help, but called after parsing, outside of tyro.
+
+    Args:
+        verb: command.
+        whole: True for its whole help, False for the first paragraph, in the list of commands.
+    """
 
     @functools.wraps(verb)
-    def bound(*positional: Any, **options: Any) -> Callable[[], int]:
+    def bound(*positional: Any, **options: Any) -> functools.partial[int]:
+        if verb not in (train, recipes) and "recipe" in options:
+            options["recipe"] = modules(options["recipe"])
         return functools.partial(verb, *positional, **options)
 
+    if not whole:
+        bound.__doc__ = (verb.__doc__ or "").partition("\n\n")[0]
     return bound
+
+
+def _renamed(arguments: list[str]) -> list[str]:
+    """Return the arguments with options of earlier versions under their names now, with a note for each."""
+    renamed = {"--recipe": "--import"} if arguments[:1] != ["train"] else {}
+    renamed |= {"--set": "--label"} if arguments[:1] in (["sample"], ["judge"]) else {}
+    result = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name in renamed:
+            say(f"note: {name} of {arguments[0]} is now {renamed[name]}; the old name works for one more version")
+        result.append(renamed.get(name, name) + equals + value if name in renamed else argument)
+    return result
 
 
 def _one_sentence(boxed: str, command: str) -> str:

@@ -18,7 +18,7 @@ def report(run: RunPath, /, data: DataPlace = None, recipe: Trusted = None) -> i
     Args:
         run: run folder.
         data: new location of the run's data, if it was moved; remembered for next time.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.report.build import write_report
 
@@ -37,7 +37,7 @@ def compare(
     Args:
         runs: run folders.
         out: output page.
-        recipe: your own recipe that the runs were trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console
     from organza.report.compare import as_table, records, verdicts, write_comparison
@@ -67,7 +67,7 @@ def quiz(
         seed: random seed of their choice and order.
         data: new location of the run's data, if it was moved; remembered for next time.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
-        recipe: your own recipe that the run was trained with, if you trust it.
+        recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.report.quiz import write_quiz
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+from organza.cli.wording import in_options
 from organza.config import trust_hint
 from organza.display.console import Console
 from organza.display.live import shown, summary
 from organza.display.screen import Screen
 from organza.display.streams import OutputLost, say
 from organza.errors import UserError
-from organza.run.events import EXIT_CODES, OUTPUT_CLOSED, Event, Stopped
+from organza.run.events import EXIT_CODES, OUTPUT_CLOSED, Event, Stopped, Warned
 from organza.run.folder import RunFolder
 from organza.shell import quoted
 from organza.training.signals import ask_to_stop
@@ -46,6 +49,14 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
     return CODES.get(last.kind, 0)
 
 
+def silent(events: Iterable[Event]) -> int:
+    """Run the share of a rank that does not speak. Return its exit code, which is that of rank 0."""
+    kind = ""
+    for event in events:
+        kind = event.kind if isinstance(event, Stopped) else kind
+    return CODES.get(kind, 0)
+
+
 def _followed(events: Iterator[Event], console: Console) -> tuple[Screen, Stopped]:
     """Display events; return the last state and the end of the run."""
     displayed, last = shown(events, console), None
@@ -59,8 +70,13 @@ def _followed(events: Iterator[Event], console: Console) -> tuple[Screen, Stoppe
 
 
 def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
-    yield first
-    yield from events
+    for event in chain([first], events):
+        if isinstance(event, Warned):
+            yield replace(event, text=in_options(event.text))
+        elif isinstance(event, Stopped):
+            yield replace(event, reason=in_options(event.reason))
+        else:
+            yield event
 
 
 def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:

@@ -169,20 +169,20 @@ def own_modules(form: Any) -> frozenset[str]:
 
 
 def trust_hint(content: Mapping[str, Any]) -> str:
-    """Return the option that a command on a run needs: --recipe with the recipe to trust, if the
-    run's is not organza's own.
+    """Return the option that a command on a run needs: --import with the modules to trust, if the
+    run's are not organza's own.
 
     Args:
         content: contents of recipe.json.
 
     >>> trust_hint({"recipe": {"game": {"part": "mine:Game"}}, "players": {}})
-    ' --recipe mine:RECIPE'
+    ' --import mine'
     """
     own = own_modules([content["recipe"], content["players"]])
     named = sorted(
         name for name in own if all(part.isidentifier() for part in name.split("."))
     )  # text from a file, for the user to type
-    return f" --recipe {named[0]}:RECIPE" if named else ""
+    return f" --import {','.join(named)}" if named else ""
 
 
 def _require_bounded(form: Any) -> None:

@@ -64,6 +64,9 @@ MODULES: dict[str, tuple[Kind, ...]] = {
     "organza.data.labels": (_is_layout, _is_dataclass),
     "organza.data.pairs": (_is_layout,),
     "organza.data.volumes": (_is_layout,),
+    "organza.data.patches": (_is_layout,),
+    "organza.data.degradation": (_is_dataclass,),
+    "organza.data.masks": (_is_dataclass,),
 }
 """Modules that define recipe values, with the types of their values. Their functions are pure
 mathematics on tensors."""
@@ -123,9 +126,10 @@ def resolve(name: str, own: Collection[str] = ()) -> Any:
     if module_name in own and module_name in sys.modules and attribute:
         return _attribute(sys.modules[module_name], attribute)
     if module_name.partition(".")[0] != OWN:
+        known = module_name if all(part.isidentifier() for part in module_name.split(".")) else "my_module"
         raise UserError(
-            f"This recipe uses {name}, which is not part of organza. If you trust it, name your recipe that it belongs to: "
-            "--recipe my_module:my_recipe, or recipe=my_recipe() in Python."
+            f"This recipe uses {name}, which is not part of organza. If you trust it, name its module: `modules=['{known}']`, or "
+            "your recipe that it belongs to: `recipe='my_module:my_recipe'`."
         )
     kinds = MODULES.get(module_name) or PACKAGES.get(module_name.rpartition(".")[0])
     if kinds is None or not attribute or attribute.startswith("_"):

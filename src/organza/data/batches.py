@@ -109,20 +109,22 @@ class Batches(ABC):
         count: number of items.
         seed: random seed of the order.
         pictures: images of shards, which are held out and read in an order of their own; None for data in one piece.
+        parts: training and held-out items; by default those of `split`.
     """
 
     unit = "images"  # plural name of the items
     rows, columns = 8, 8  # of a sample grid
     shape: tuple[int, ...]  # shape of generated items, channels first
+    border = 0  # pixels at the edges that the PSNR of brightness leaves out
     broken: tuple[tuple[str, str], ...] = ()  # files that were skipped, each with its reason
     notes: tuple[str, ...] = ()  # notes on ambiguous interpretations of the data
     fingerprint: str  # digest of content and settings
     former_fingerprints: tuple[str, ...] = ()  # fingerprints by earlier versions of the same data
     directory: Path  # folder in the cache for derived data
 
-    def __init__(self, count: int, seed: int, pictures: Pictures | None = None):
+    def __init__(self, count: int, seed: int, pictures: Pictures | None = None, parts: Split | None = None):
         self.count, self.seed = count, seed
-        self.parts = split(count) if pictures is None else first_held(count)
+        self.parts = parts or (split(count) if pictures is None else first_held(count))
         self.order = (
             Order(self.parts.train, seed)
             if pictures is None
@@ -148,6 +150,16 @@ class Batches(ABC):
         for display.
         """
         return self.referenced(positions)
+
+    def simply(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return what simple methods make of the reference items of these numbers, uint8 [N, H, W, C] by their names; {} if
+        the layout knows none.
+        """
+        return {}
+
+    def groups(self, positions: Sequence[int]) -> tuple[str, ...]:
+        """Return the group of each reference item, by which evaluations are told apart; () for one group."""
+        return ()
 
     @property
     def reference(self) -> np.ndarray:

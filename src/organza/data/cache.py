@@ -66,7 +66,7 @@ def require_room(packs: Path, needed: int) -> None:
     if free < needed:
         raise UserError(
             f"The pack needs {needed:,} bytes in the cache {packs}, and {free:,} are free. "
-            "Free disk space, choose a smaller --size, or name another folder in $ORGANZA_CACHE."
+            "Free disk space, choose a smaller `size`, or name another folder in $ORGANZA_CACHE."
         )
 
 

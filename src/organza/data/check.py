@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -98,6 +98,11 @@ class Check:
         return sum(f.size.width < self.size.width or f.size.height < self.size.height for _, f in self.usable)
 
     @property
+    def reduced(self) -> int:
+        """Number of images larger than the training size on both sides."""
+        return sum(f.size.width > self.size.width and f.size.height > self.size.height for _, f in self.usable)
+
+    @property
     def budget(self) -> str:
         """Recommended first budget: minutes for thumbnails, longer for larger images."""
         return "20m" if self.size.width * self.size.height <= 64 * 64 else "2h"
@@ -129,7 +134,7 @@ def check(
     3
     """
     if pages not in PAGES:
-        raise UserError(f"--pages is {pages}; it must be {' or '.join(PAGES)}.")
+        raise UserError(f"`pages` is {pages}; it must be {' or '.join(PAGES)}.")
     found = listing(source, follow_links=follow_links)
     usable: list[tuple[str, Facts]] = []
     broken = list(found.problems)
@@ -152,21 +157,27 @@ def check(
                 twins.add(name, seen[1])
             if progress:
                 progress("looking at images", done, len(found.entries))
-    facts = [f for _, f in usable]
-    labels, classes = classes_of([name for name, _ in usable])
-    counts = tuple((printable(classes[label]), count) for label, count in sorted(Counter(labels or ()).items()))
-    size, channels = size or recommended_size(facts), recommended_channels(facts)
-    deep_ones: dict[str, list[Extent]] = defaultdict(list)
-    for fact in facts:
-        if fact.deep is not None:
-            deep_ones[deep.kind_of(fact.mode)].append(fact.deep)
-    told = (
-        *deep.in_words(deep.of_data_set(deep_ones), deep_ones),
-        *pages_in_words(sum(fact.several for fact in facts), pages),
-        *found.notes,
-    )
+    told = (*_deep_notes(usable), *pages_in_words(sum(fact.several for _, fact in usable), pages), *found.notes)
+    facts = [fact for _, fact in usable]
     beside = (found.passed_over, found.companions, found.apart, told)
+    size, channels = size or recommended_size(facts), recommended_channels(facts)
+    counts = _class_counts([name for name, _ in usable])
     return Check(str(source), tuple(usable), tuple(broken), twins.copies, twins.alike, counts, size, channels, *beside)
+
+
+def _class_counts(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Return the classes that folders name, with their numbers of images."""
+    labels, classes = classes_of(names)
+    return tuple((printable(classes[label]), count) for label, count in sorted(Counter(labels or ()).items()))
+
+
+def _deep_notes(usable: Sequence[tuple[str, Facts]]) -> list[str]:
+    """Return notes on images of more than 8 bits."""
+    extents: dict[str, list[Extent]] = defaultdict(list)
+    for _, fact in usable:
+        if fact.deep is not None:
+            extents[deep.kind_of(fact.mode)].append(fact.deep)
+    return deep.in_words(deep.of_data_set(extents), extents)
 
 
 def difference_hash(picture: np.ndarray) -> tuple[int, int]:
@@ -179,9 +190,12 @@ def difference_hash(picture: np.ndarray) -> tuple[int, int]:
     grey = Image.fromarray(picture).convert("L")
     across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
     down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX)).astype(np.int16)
-    steps = across[:, 1:] - across[:, :-1], down[1:] - down[:-1]
-    # A step of 4 levels: steps of 1 come and go with JPEG noise on plain areas.
-    return tuple(int.from_bytes(np.packbits(step > 4).tobytes(), "big") for step in steps)  # type: ignore[return-value]
+    return _bits(across[:, 1:] - across[:, :-1]), _bits(down[1:] - down[:-1])
+
+
+def _bits(steps: np.ndarray) -> int:
+    """Return 64 steps as bits: 1 for those of 4 levels and more, as steps of 1 come and go with JPEG noise on plain areas."""
+    return int.from_bytes(np.packbits(steps > 4).tobytes(), "big")
 
 
 class _Twins:
@@ -224,19 +238,24 @@ def _several(groups: Iterable[Sequence[str]]) -> Groups:
     return tuple(tuple(group) for group in groups if len(group) > 1)
 
 
-def render(found: Check) -> RenderableType:
-    """Return a check for the terminal: a table, the broken files, notes, and the next command."""
+def render(found: Check, worded: Callable[[str], str] = str) -> RenderableType:
+    """Return a check for the terminal: a table, the broken files, notes, and the next command.
+
+    Args:
+        found: check to show.
+        worded: wording of arguments in reasons and notes.
+    """
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in _rows(found):
         table.add_row(name, Text(value))  # Text: a folder may be called [red]
     parts: list[RenderableType] = [table]
-    parts += [Text(f"  {name}: {reason}", style="red") for name, reason in found.broken[:20]]
+    parts += [Text(f"  {name}: {worded(reason)}", style="red") for name, reason in found.broken[:20]]
     if len(found.broken) > 20:
         parts.append(Text(f"  and {len(found.broken) - 20:,} more", style="red"))
     parts += [Text(f"  {name}: {what}", style="dim") for name, what in found.passed_over[:20]]
     if len(found.passed_over) > 20:
         parts.append(Text(f"  and {len(found.passed_over) - 20:,} more", style="dim"))
-    parts += [Text(f"note: {note}", style="yellow") for note in notes(found)]
+    parts += [Text(f"note: {worded(note)}", style="yellow") for note in notes(found)]
     if len(found.usable) > 1:
         advice = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for setting, reason in recommendation(found):
@@ -261,6 +280,14 @@ def notes(found: Check) -> list[str]:
     if found.enlarged:
         verb = "is" if found.enlarged == 1 else "are"
         told.append(f"{_several_of(found.enlarged, 'image')} {verb} smaller than {found.size} and would be enlarged")
+    if transparent := sum(fact.has_alpha for _, fact in found.usable):
+        kept = "is kept as a fourth channel" if found.channels == 4 else "is replaced by white; `channels=4` keeps it"
+        told.append(f"{_several_of(transparent, 'image')} with transparency: it {kept}")
+    if found.reduced:
+        told.append(
+            f"{_several_of(found.reduced, 'image')} {'is' if found.reduced == 1 else 'are'} larger than {found.size} and would be cropped "
+            f"in the middle and reduced to it; the files are not changed"
+        )
     if found.copies:
         repeats = _repeats(found.copies)
         told.append(
@@ -270,7 +297,7 @@ def notes(found: Check) -> list[str]:
     if found.usable and not 2 / 3 <= found.aspect * found.size.height / found.size.width <= 1.5:
         told.append(
             f"most images are {found.aspect:.2f} times as wide as high: {found.size} cuts much of them off; "
-            f"--size {_nearer(found)} would keep more"
+            f"`size='{_nearer(found)}'` would keep more"
         )
     return told
 
@@ -283,7 +310,7 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
         (f"--size {_typed(found.size)}", f"the images are {side:.0f} pixels on their shorter side (median)"),
         (f"--channels {found.channels}", colours),
         ("--recipe auto", "chosen by the images, the budget and the machine"),
-        (f"--budget {found.budget}", "enough for a first result; a larger budget resumes from there"),
+        (f"--budget {found.budget}", "enough for a first result; the same command with a larger one resumes"),
     ]
 
 

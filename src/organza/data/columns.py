@@ -73,9 +73,9 @@ def column(
         kind = "number" if is_quantity(name, cells, given) else "class"
         if kind == "number":
             low, high = min(given), max(given)
-            note = f"{name} is read as a number ({low:g} to {high:g}); --labels {name}:class reads it as classes"
+            note = f"{name} is read as a number ({low:g} to {high:g}); `labels='{name}:class'` reads it as classes"
             return _quantity(name, cells, numbers, files)._replace(note=note)
-        note = f"{name} is read as classes, though it has numbers; --labels {name}:number reads it as a number"
+        note = f"{name} is read as classes, though it has numbers; `labels='{name}:number'` reads it as a number"
         return _classes(name, cells)._replace(note=note)
     if kind == "number":
         return _quantity(name, cells, numbers, files)
@@ -84,7 +84,7 @@ def column(
     found = _classes(name, cells)
     if kind is None and different > 2 and len(given) == len(cells) and any(not number.is_integer() for number in given):
         return found._replace(
-            note=f"{name} is read as {different} classes, though it has numbers; --labels {name}:number reads it as a number"
+            note=f"{name} is read as {different} classes, though it has numbers; `labels='{name}:number'` reads it as a number"
         )
     return found
 
@@ -107,7 +107,7 @@ def is_quantity(name: str, cells: Sequence[str], numbers: Sequence[float]) -> bo
 
     Whole numbers are class names if most occur several times and they have leading zeros, or are
     consecutive from 0 or 1, or the column's name says so. (Ages do not begin at 0 in most sets; if
-    they do, use --labels age:number.)
+    they do, use labels="age:number".)
 
     Args:
         name: name of the column.
@@ -140,7 +140,7 @@ def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], 
         point = ": write decimals with a point, or separate the columns by semicolons" if comma else ""
         raise UserError(
             f"{name} is a number, but {len(missing):,} of {len(files):,} images have none, for example {some}; "
-            f"complete the column{point}, read it as classes (--labels {name}:class), or name other columns with --labels."
+            f"complete the column{point}, read it as classes (`labels='{name}:class'`), or name other columns with `labels`."
         )
     values = np.array(numbers, np.float64)
     if (worst := int(np.abs(values).argmax())) >= 0 and not abs(values[worst]) <= LARGEST:
@@ -151,7 +151,7 @@ def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], 
     mean, spread = float(values.mean()), float(values.std())
     if spread < 1 / LARGEST:
         raise UserError(
-            f"{name} is {cells[0][:40]} for every image, or varies by less than {1 / LARGEST:g}; name another column with --labels."
+            f"{name} is {cells[0][:40]} for every image, or varies by less than {1 / LARGEST:g}; name another column with `labels`."
         )
     rows = ((values - mean) / spread).astype(np.float32)[:, None]
     return Column((), (mean, spread), False, rows, "")
@@ -211,7 +211,7 @@ def _values(name: str, shown: dict[str, str], count: int) -> tuple[str, ...]:
     values = sorted(set(shown.values()))
     if len(values) > max(MANY, count // 2):
         raise TooMany(
-            f"{name} has {len(values):,} values for {count:,} images, too many to learn; name other columns with --labels."
+            f"{name} has {len(values):,} values for {count:,} images, too many to learn; name other columns with `labels`."
         )
     return tuple(values)
 
@@ -220,6 +220,6 @@ def _blank(name: str, count: int, width: int) -> np.ndarray:
     if count * width > 2**31:
         raise UserError(
             f"{name} has {width:,} values for {count:,} images, which need {count * width * 4 / 2**30:,.0f} GB of memory; "
-            "name other columns with --labels."
+            "name other columns with `labels`."
         )
     return np.zeros((count, width), np.float32)

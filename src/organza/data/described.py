@@ -58,7 +58,7 @@ class Described:
 
 
 def wish(labels: str | None) -> tuple[str | None, str]:
-    """Split a user's --labels into the table and the columns: hair, my.csv, my.csv:hair,
+    """Split a user's `labels` into the table and the columns: hair, my.csv, my.csv:hair,
     C:/my.csv:year:class,hair.
 
     >>> wish("C:/my.csv:year:class,hair"), wish("year:class"), wish(None)
@@ -106,7 +106,7 @@ def described(source: str | Path, names: Sequence[str], table: str | None) -> De
                 continue
             if taken is not None:
                 notes.append(
-                    f"{places[0].shown} is ignored, since there is {taken.table}; name it with --labels to use it"
+                    f"{places[0].shown} is ignored, since there is {taken.table}; name it with `labels` to use it"
                 )
                 continue
             try:
@@ -145,7 +145,7 @@ def _named(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
     if places := _inside(source, names, table):
         return places
     raise UserError(
-        f"--labels: there is no table {printable(table[:200])}; give columns of {TABLES[0]}, or a file ({ENDINGS.replace('|', ', ')}) "
+        f"`labels`: there is no table {printable(table[:200])}; give columns of {TABLES[0]}, or a file ({ENDINGS.replace('|', ', ')}) "
         "with a column `file`."
     )
 
@@ -222,7 +222,7 @@ def _read(places: Sequence[Place]) -> list[tuple[Place, Table]]:
         except OSError as error:
             reason = printable(error.strerror or str(error))
             raise UserError(
-                f"{place.shown} cannot be read as a table ({reason}); replace it, or name another with --labels."
+                f"{place.shown} cannot be read as a table ({reason}); replace it, or name another with `labels`."
             ) from None
         tables.append((place, read_table(content, place.shown)))
     return tables

@@ -36,8 +36,8 @@ from organza.untrusted import open_regular, printable, read_bytes
 
 __all__ = ["ARRAYS", "LARGEST", "MESHES", "PICTURES", "VOLUMES", "Entry", "Kind", "Listing", "listing"]
 
-ADVICE = "they are trained with --recipe gan3d-light"
-LEADS_OUT = "it is a link that leads out of the folder; --follow-links reads it"
+ADVICE = "they are trained with `recipe='gan3d'`"
+LEADS_OUT = "it is a link that leads out of the folder; `follow_links` reads it"
 RUN_FOLDERS = frozenset(("checkpoints", "samples"))  # image folders of a run that may lie directly beside the data
 
 

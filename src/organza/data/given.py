@@ -68,7 +68,8 @@ def _of_dataset(data: Dataset[Any]) -> Path:
     """Return the place of a map-style dataset of images, or of (image, label) pairs."""
     name = type(data).__name__
     try:
-        count = len(data)  # type: ignore[arg-type]  # a Dataset need not have a length
+        items: Any = data  # a Dataset need not have a length
+        count = len(items)
     except TypeError:
         raise UserError(f"The dataset {name} has no length; give one with __len__ and __getitem__.") from None
     if not count:

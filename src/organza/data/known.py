@@ -53,7 +53,7 @@ def known_of(source: Source, names: Sequence[str]) -> Known:
     if told is None:
         if wanted and (folders is None or wanted.strip() not in (CLASS, f"{CLASS}:class")):
             raise UserError(
-                f"--labels {printable(wanted)}: there is no table {Path(source.path) / TABLES[0]}; give columns of it, or a table "
+                f"`labels={printable(wanted)!r}`: there is no table {Path(source.path) / TABLES[0]}; give columns of it, or a table "
                 "with a column `file`."
             )
         if folders is None:
@@ -118,7 +118,7 @@ def _chosen(wanted: str, known: Sequence[str], told: Described) -> list[tuple[st
         else:
             raise UserError(f"{told.table} has no column {name}; it has {', '.join(known)}.{nearest(name, known)}")
         if chosen.setdefault(head, kind) != kind:
-            raise UserError(f"--labels {printable(wanted)} names {head} twice; name it once.")
+            raise UserError(f"`labels={printable(wanted)!r}` names {head} twice; name it once.")
     return list(chosen.items())
 
 
@@ -193,5 +193,5 @@ def _unknown(source: Source, names: Sequence[str]) -> str:
     perhaps = f", perhaps {quoted(tables[0])}" if tables else ""
     return (
         f"There are no labels for {which} in {source.path}{splits}: put each class into a subfolder, or a table {TABLES[0]} "
-        f"with a column `file` beside the images, or name a table with --labels{perhaps}."
+        f"with a column `file` beside the images, or name a table with `labels`{perhaps}."
     )

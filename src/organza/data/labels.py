@@ -150,7 +150,7 @@ class Labels:
             raise UserError("Two labels have the same name; rename one of them.")
         if self.width > WIDEST:
             raise UserError(
-                f"The labels have {self.width:,} values in all; the limit is {WIDEST:,}. Choose fewer columns with --labels."
+                f"The labels have {self.width:,} values in all; the limit is {WIDEST:,}. Choose fewer columns with `labels`."
             )
 
     @property
@@ -208,7 +208,7 @@ class Labels:
         if not all(field.is_class for field in open_) or count > MOST:
             names = ", ".join(field.name for field in open_)
             raise UserError(
-                f"The discriminator needs the labels that an image should show: give {names} as --set field=value."
+                f"The discriminator needs the labels that an image should show: give {names} as `labels={{field: value}}`."
             )
         choices = list(product(*(field.values for field in open_)))
         rows = [
@@ -224,7 +224,7 @@ class Labels:
                 example = some.values[0] if some.values else f"{some.shares[0]:.3g}"
                 raise UserError(
                     f"There is no label {name} in this run; choose from {', '.join(names)}, given as "
-                    f"--set {some.name}={example}.{nearest(name, names)}"
+                    f"{some.name}={example}.{nearest(name, names)}"
                 )
         return wanted or {}
 

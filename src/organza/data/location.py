@@ -28,7 +28,6 @@ from organza.data.described import wish
 from organza.data.shards.place import is_remote
 from organza.disk import cache_folder, make_folder, write_json
 from organza.errors import UserError
-from organza.shell import quoted
 from organza.untrusted import is_trusted, printable, read_bytes, read_json, require_inside
 
 NOTE = "data.json"
@@ -102,8 +101,8 @@ def locate(content: Mapping[str, Any], run: str | Path) -> Path | str:
     if not found:
         name = printable(str(content["data"]["source"]))
         raise UserError(
-            f"The data of {run}, {name}, was not found: give its new location with --data, "
-            f"or train on it there: organza train DATA --run {quoted(run)}"
+            f"The data of {run}, {name}, was not found: give its new location with `data`, "
+            f"or train on it there: `organza.train(data, run={str(run)!r})`"
         )
     return found[0]
 
@@ -194,7 +193,7 @@ def _table_near(table: str, data: Path, run: Path) -> str:
         return table
     raise UserError(
         f"The labels of {run} are in the table {printable(table[:200])}, which is not read because it does not lie in its data: "
-        f"put it into {data}, or train on the data once and name the table with --labels."
+        f"put it into {data}, or train on the data once and name the table with `labels`."
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,10 +52,10 @@ def read_mesh(content: bytes, ending: str) -> Mesh:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = trimesh.load(
+            found: Any = trimesh.load(
                 io.BytesIO(content), file_type=ending[1:], force="mesh", process=False, skip_materials=True
             )
-            vertices, triangles = np.asarray(found.vertices, np.float64), np.asarray(found.faces, np.int64)  # type: ignore[union-attr]
+            vertices, triangles = np.asarray(found.vertices, np.float64), np.asarray(found.faces, np.int64)
     except Exception as error:  # parsers of foreign formats raise many kinds of errors
         raise Unreadable(f"it is no readable {ending[1:].upper()} file ({error})") from None
     if not len(triangles):

@@ -23,6 +23,7 @@ ENDINGS = (
 )  # fmt: skip
 MOST_PIXELS = 89_478_485  # a quarter of a GiB as RGB: Pillow's own limit, at which it only warns
 MOST_PAGES = 4096  # largest number of pages in one file
+LARGEST_PROFILE = 2**22  # bytes; those of cameras and screens have kilobytes
 NONE_OF_THEM = "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"
 
 Content = bytes | np.ndarray
@@ -107,6 +108,23 @@ def orientation(image: Image.Image) -> int:
     except Exception:  # damaged metadata does not make an image unusable
         return 1
     return found if found in range(1, 9) else 1
+
+
+def profile_of(content: bytes, space: bytes) -> bytes | None:
+    """Return the ICC profile of an image file; None if there is none, or it is for colours of another space.
+
+    Args:
+        content: bytes of the file, with its metadata.
+        space: colour space of the pixels, b"RGB " or b"GRAY": bytes 16 to 19 of a profile.
+    """
+    known = content_of(content[:HEAD])
+    try:
+        image = Image.open(io.BytesIO(content), formats=(known.format,)) if known and known.format else None
+        profile = image.info.get("icc_profile") if image else None
+    except Exception:  # damaged metadata does not make an image unusable
+        return None
+    sound = isinstance(profile, bytes) and 128 < len(profile) <= LARGEST_PROFILE and profile[16:20] == space
+    return profile if sound else None
 
 
 def page_numbers(image: Image.Image, most: int) -> list[int]:

@@ -119,11 +119,11 @@ def open_data(
     (5000, 64, 96, 3)
     """
     if channels not in (None, 1, 3, 4):
-        raise UserError(f"--channels is {channels}; it must be 1 (grey), 3 (colour) or 4 (colour and opacity).")
+        raise UserError(f"`channels` is {channels}; it must be 1 (grey), 3 (colour) or 4 (colour and opacity).")
     if fit not in FITS:
         raise UserError(f"fit is {fit}; it must be {' or '.join(FITS)}.")
     if pages not in PAGES:
-        raise UserError(f"--pages is {pages}; it must be {' or '.join(PAGES)}.")
+        raise UserError(f"`pages` is {pages}; it must be {' or '.join(PAGES)}.")
     packs = (cache or cache_folder()) / "packs"
     found = listing(source, follow_links=follow_links)
     asked = {"format": FORMAT, "size": size, "channels": channels, "fit": fit, "pages": pages}
@@ -245,12 +245,12 @@ def pages_in_words(several: int, pages: str) -> list[str]:
     """Return a note on files with several pages or frames.
 
     >>> pages_in_words(12, "first")
-    ['12 files have several pages or frames; the first is used; --pages all uses each']
+    ['12 files have several pages or frames; the first is used; `pages='all'` uses each']
     """
     if not several:
         return []
     files = "1 file has" if several == 1 else f"{several:,} files have"
-    rest = "the first is used; --pages all uses each" if pages == "first" else "each is an image"
+    rest = "the first is used; `pages='all'` uses each" if pages == "first" else "each is an image"
     return [f"{files} several pages or frames; {rest}"]
 
 

@@ -265,7 +265,7 @@ def _require_halves(source: Source, size: Size) -> None:
         if not 0.8 <= width * size.height / (2 * size.width * height) <= 1.25:
             unpack = " (unpack a zip first)" if Path(source.path).is_file() else ""
             halves = (
-                f"; if they are pairs, use --size {width // 2 * size.height // height}x{size.height}"
+                f"; if they are pairs, use `size='{width // 2 * size.height // height}x{size.height}'`"
                 if width > height
                 else ""
             )
@@ -331,7 +331,7 @@ def _matched(a: Pack, b: Pack, where: str) -> tuple[np.ndarray, np.ndarray]:
         some = ", ".join(map(printable, sorted(lonely)[:3]))
         raise UserError(
             f"{len(lonely):,} {'image' if one else 'images'} in {where} {'has' if one else 'have'} no partner, for example {some}; "
-            "a/ and b/ need the same names. For two unpaired sets use --recipe cyclegan-light."
+            "a/ and b/ need the same names. For two unpaired sets use `recipe='cyclegan'`."
         )
     if len(both) < 2:
         raise UserError(f"{where} has {len(both)} usable pairs; at least 2 are required, and 200 or more are better.")

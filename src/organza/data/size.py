@@ -33,6 +33,6 @@ def parse_size(text: str) -> Size:
     size = Size(int(found[1]), int(found[2] or found[1])) if found else None
     if size is None or not all(1 <= side <= LARGEST for side in size):
         raise UserError(
-            f"--size {text} is not a size: write 64, or 96x64 for width x height, each side from 1 to {LARGEST}."
+            f"`size={text!r}` is not a size: write 64, or 96x64 for width x height, each side from 1 to {LARGEST}."
         )
     return size

@@ -75,7 +75,7 @@ class Volumes(Batches):
         super().__init__(len(self.volumes), source.seed)
         if self.count < 2:
             raise UserError(
-                f"{source.path} has one usable volume; a GAN needs at least 2, better 500 or more. For images use --recipe dcgan-r1."
+                f"{source.path} has one usable volume; a GAN needs at least 2, better 500 or more. For images use `recipe='dcgan-r1'`."
             )
         if all(np.array_equal(self.volumes[0], other) for other in self.volumes):
             raise UserError(
@@ -228,7 +228,7 @@ def _side(size: Size | None) -> int | None:
         return None
     if size.width != size.height or size.width > LARGEST:
         raise UserError(
-            f"--size {size} is not a cube of up to {LARGEST} voxels a side; for volumes give one number, such as 32."
+            f"`size={size!r}` is not a cube of up to {LARGEST} voxels a side; for volumes give one number, such as 32."
         )
     return size.width
 
@@ -259,14 +259,14 @@ def _of_one_size(volumes: Iterable[Volume], place: Path) -> Iterator[Volume]:
             first = (name, one.shape)
             if len(set(one.shape)) > 1:
                 raise UserError(
-                    f"{name} in {place} has {_x(one.shape)} voxels, which is not a cube; use --size 32 to fit all into cubes."
+                    f"{name} in {place} has {_x(one.shape)} voxels, which is not a cube; use `size=32` to fit all into cubes."
                 )
             yield Volume(name, one)
             yield from waiting
         elif one.shape != first[1]:
             raise UserError(
                 f"The volumes in {place} are of different sizes: {first[0]} has {_x(first[1])} voxels, {name} has {_x(one.shape)}; "
-                "use --size 32 to fit all of them."
+                "use `size=32` to fit all of them."
             )
         else:
             yield Volume(name, one)

@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
+from organza.distributed.launched import speaks
 from organza.untrusted import printable
 
 SIGNS = {
@@ -112,16 +113,19 @@ class Stream:
 
 
 def answer(*lines: str) -> None:
-    """Print lines on standard output, after `printable`.
+    """Print lines on standard output, after `printable`. Only rank 0 of several prints.
 
     Raises:
         OutputLost: if they cannot be written.
     """
-    print(*map(printable, lines), sep="\n", file=Stream(sys.stdout), flush=True)
+    if speaks():
+        print(*map(printable, lines), sep="\n", file=Stream(sys.stdout), flush=True)
 
 
 def say(text: str) -> None:
-    """Print one line on standard error, after `printable`. Failures are ignored."""
+    """Print one line on standard error, after `printable`. Failures are ignored. Only rank 0 of several prints."""
+    if not speaks():
+        return
     print(printable(text), file=Stream(sys.stderr, needed=False), flush=True)
 
 

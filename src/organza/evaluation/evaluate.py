@@ -32,19 +32,20 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.label_accuracy import label_accuracy
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
+from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
 from organza.metrics.shapes import ShapeStatistics
 from organza.metrics.suite import LEAST, Card, by_class, thorough
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.recipes import imported
-from organza.shell import quoted
 
 COUNT = 1000
 """Default number of images that a run generates for an evaluation."""
 STRAIGHT = 1000
 """Number of images in each set below which the extrapolated Fréchet distance stays too large."""
 SUSPECTS = 5
+THIS = "this run"
 JUDGED = 1000  # training images, and unseen ones, for the membership test
 AT_ONCE = 576  # images between two progress reports: whole batches of every extractor
 
@@ -81,6 +82,7 @@ class Evaluation:
         classes: estimates for each class, if there are labels.
         suspects: samples that are nearest to training images.
         notes: notes for the reader.
+        beside: the generator and simple methods on the same inputs, if the layout of the data knows any.
     """
 
     of: str
@@ -90,6 +92,7 @@ class Evaluation:
     classes: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
     notes: tuple[str, ...] = ()
+    beside: Compared = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
@@ -105,6 +108,7 @@ class Evaluation:
             "suspects": [asdict(suspect) for suspect in self.suspects],
             "card": asdict(self.card),
             "notes": list(self.notes),
+            **({"beside": _as_values(self.beside)} if self.beside else {}),
         }
 
 
@@ -118,6 +122,7 @@ def evaluate(
     progress: Progress | None = None,
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
+    labels: str | None = None,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
@@ -133,6 +138,7 @@ def evaluate(
         progress: callback (task, done, total).
         data: new location of a run's own data, if it was moved.
         recipe: recipe of your own that the run was trained with: see `load`.
+        labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
@@ -147,17 +153,17 @@ def evaluate(
     if against is not None:
         require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
-        raise UserError(f"--count is {count}; an evaluation needs at least {LEAST} images.")
+        raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
     audited: dict[str, Estimate] = {}
     if is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
         audited = _membership(trained, sides)
     elif data is not None:
-        raise UserError(f"{target} is not a run, so it has no data of its own; give --data with runs only.")
+        raise UserError(f"{target} is not a run, so it has no data of its own; give `data` with runs only.")
     else:
         sides = _sides_of_folders(target, against, count or MOST, progress)
     for side, what in ((sides.fake, "to evaluate"), (sides.real, "to compare with")):
@@ -193,7 +199,7 @@ def _sides_of_run(
 ) -> _Sides:
     run, missing = trained.run, trained.missing()
     if missing and against is None:
-        raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with --against.")
+        raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with `against`.")
     size = Size(run.width, run.height)
     require_memory(count * math.prod(run.shape), f"{count:,} images")
     named = None if against is None else image_set_from_folder(against, size, run.channels, progress=progress)
@@ -214,10 +220,10 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
     if not Path(target).exists():
         raise UserError(f"There is no {target}; give a run folder, or a folder, a zip or an array file of images.")
     if against is None:
-        raise UserError(f"{target} is not a run; to evaluate a folder, name the real images with --against DATA.")
+        raise UserError(f"{target} is not a run; to evaluate a folder, name the real images with `against`.")
     if is_run(against):
         raise UserError(
-            f"--against {against} is a run; name its data, or evaluate the run: organza evaluate {quoted(against)}"
+            f"`against` is {against}, which is a run; name its data, or evaluate the run: `organza.evaluate({str(against)!r})`."
         )
     fake, real = (
         image_set_from_folder(target, most=count, progress=progress),
@@ -261,7 +267,23 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
         data=real.key or "", real_size=real.size, fake_size=fake.size,
     )  # fmt: skip
     classes = _classes(real, real_features, fake, fake_features)
-    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes)
+    beside = compared(extractor, fake)
+    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside)
+
+
+def compared(extractor: Extractor, made: ImageSet) -> Compared:
+    """Return the metrics of generated images and of simple methods on the same inputs; {} if there are none."""
+    if made.targets is None or not made.rivals:
+        return {}
+    outputs = {THIS: made.images, **made.rivals}
+    return compare(extractor, outputs, made.targets, made.groups, made.border)
+
+
+def _as_values(beside: Compared) -> dict[str, Any]:
+    return {
+        group: {method: {name: one._asdict() for name, one in scores.items()} for method, scores in methods.items()}
+        for group, methods in beside.items()
+    }
 
 
 def _pixels(sides: _Sides) -> dict[str, Estimate]:
@@ -370,9 +392,11 @@ def named_extractor(
             size and address).
     """
     if ":" in name:
-        made = imported(name, "--extractor")()
+        made = imported(name, "extractors")()
         if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
-            raise UserError(f"--extractor {name} returned a {type(made).__name__}; it must return an Extractor.")
+            raise UserError(
+                f"`extractors` is {name}, which returned a {type(made).__name__}; it must return an Extractor."
+            )
         return cast("Extractor", made)
     if name in KINDS:
         return known(name, files, download, progress=progress)

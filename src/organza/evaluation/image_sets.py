@@ -5,19 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from organza.config import Partial
+from organza.config.outline import TooLarge, outlined
 from organza.data.batches import Batches, Split, to_uint8
 from organza.data.defaults import sampled
 from organza.data.difference import difference
 from organza.data.folder import listing
-from organza.data.labels import Field, Labels
+from organza.data.labels import Field as LabelField
+from organza.data.labels import Labels
 from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.pack import open_data
 from organza.data.shards.place import is_remote
@@ -63,6 +67,9 @@ class ImageSet:
         fields: label fields; None if there are no labels.
         split: part of the data that they are from.
         targets: target of each image, uint8 like the images, if there are targets.
+        rivals: outputs of simple methods for the same inputs, uint8 like the images, by name.
+        groups: group of each image, such as the width of its hole; () for one group.
+        border: pixels at the edges that the PSNR of brightness leaves out.
         notes: notes for the user.
     """
 
@@ -75,6 +82,9 @@ class ImageSet:
     fields: Labels | None = None
     split: str = "all"
     targets: np.ndarray | None = None
+    rivals: Mapping[str, np.ndarray] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    border: int = 0
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -153,7 +163,7 @@ def _own_size(path: str | Path) -> Size:
 
 
 def _folders_as_labels(classes: Sequence[str], labels: np.ndarray) -> tuple[Labels, np.ndarray]:
-    return Labels((Field("class", tuple(classes), (0.0,) * len(classes)),)), np.eye(len(classes))[labels]
+    return Labels((LabelField("class", tuple(classes), (0.0,) * len(classes)),)), np.eye(len(classes))[labels]
 
 
 def _spaced(items: np.ndarray, most: int) -> np.ndarray:
@@ -169,6 +179,7 @@ class RunWithData:
         progress: callback (task, done, total).
         recipe: recipe of your own that the run was trained with: see `load`.
         at: new location of the data, if it was moved; remembered for next time.
+        labels: columns or table of the labels, if the run was exported and they lay outside its data.
     """
 
     def __init__(
@@ -178,8 +189,9 @@ class RunWithData:
         progress: Progress | None = None,
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
+        labels: str | None = None,
     ):
-        self.run, self.progress, self.at = load(path, which, recipe), progress, at
+        self.run, self.progress, self.at, self.labels = load(path, which, recipe, device="cpu"), progress, at, labels
 
     @property
     def name(self) -> str:
@@ -202,7 +214,7 @@ class RunWithData:
         """
         content, path, exported = self.run.content, self.run.path, isinstance(self.run.folder, ExportedFolder)
         if exported and self.at is None:
-            raise UserError(f"{path} was exported without its data; name the data's place with --data.")
+            raise UserError(f"{path} was exported without its data; name the data's place with `data`.")
         if self.at is not None:
             data = self._opened(self.at if is_remote(self.at) else Path(self.at))
             if not exported:  # an exported folder may be sent on, and must not tell where data is
@@ -224,7 +236,7 @@ class RunWithData:
         """
         return UserError(
             f"{printable(str(place))} is not the data that {self.run.path} was trained on, or cannot be read as it was then; "
-            "give the location of its data with --data."
+            "give the location of its data with `data`."
         )
 
     def _opened(self, place: Path | str) -> Batches:
@@ -237,12 +249,12 @@ class RunWithData:
             raise UserError(
                 f"{self.run.path} was begun by another version, which did not record how its data was read."
             )
-        wishes = asked_of(self.run.content, self.run.path, place)
-        data = self.recipe.data(Source.remembered(place, wishes, self.progress))
+        wishes = asked_of(self.run.content, self.run.path, place) | ({"labels": self.labels} if self.labels else {})
+        data = self.recipe.opened(Source.remembered(place, wishes, self.progress))
         if not data.is_same(known["fingerprint"]):
             raise UserError(
                 f"{place} is not the data that {self.run.path} was trained on, or it has changed: {difference(known, data)}. "
-                "Restore it, or give the location of the data with --data."
+                "Restore it, or give the location of the data with `data`."
             )
         facts = data.facts()
         for name in ("shape", "source_shape", "labels"):
@@ -309,6 +321,8 @@ class RunWithData:
     def _made(self, count: int, seed: int) -> ImageSet:
         game = self._game()
         images, labels, targets, seen = [], [], [], set()
+        rivals: dict[str, list[np.ndarray]] = {}
+        groups: list[str] = []
         for some in _chunks(count, FIRST):
             batch = self.data.referenced(some)
             latents = game.latents([stream(seed, "sample", position) for position in some])
@@ -319,6 +333,9 @@ class RunWithData:
                 labels.append(batch["label"].numpy()[keep])
             if game.paired:
                 targets.append(to_uint8(batch[game.output]).numpy()[keep])
+            for name, simple in self.data.simply(some).items():
+                rivals.setdefault(name, []).append(simple[keep])
+            groups += [group for row, group in enumerate(self.data.groups(some)) if row in keep]
             if not keep:
                 break
             if self.progress:
@@ -329,6 +346,9 @@ class RunWithData:
             labels=np.concatenate(labels)[:count] if labels else None,
             fields=self.run.labels,
             targets=np.concatenate(targets)[:count] if targets else None,
+            rivals={name: np.concatenate(parts)[:count] for name, parts in rivals.items()},
+            groups=tuple(groups[:count]),
+            border=self.data.border,
             notes=self.run.notes,
         )
 
@@ -350,13 +370,18 @@ class RunWithData:
 
     def _game(self) -> Game:
         saved, parts = self.run.saved, self.recipe.players(self.data)
+        alone = isinstance(self.run.folder, ExportedFolder) and "discriminator" not in saved.tensors
+
+        def network(name: str, part: Partial) -> nn.Module:
+            if name == "discriminator" and alone:  # nothing is judged: its outline suffices
+                with outlined():
+                    return part()
+            return checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
+
         try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
-            G, D = (
-                checkpoint.fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
-                for name, part in zip(("generator", "discriminator"), parts, strict=True)
-            )
-        except Damaged as damage:
-            raise UserError(f"{damage}; choose another with --checkpoint.") from None
+            G, D = (network(name, part) for name, part in zip(("generator", "discriminator"), parts, strict=True))
+        except (Damaged, TooLarge) as damage:
+            raise UserError(f"{damage}; choose another with `checkpoint`.") from None
         return channels_last(self.recipe.played_by(G, D)).eval().requires_grad_(False)
 
 

@@ -35,6 +35,8 @@ MEANINGS = {
     "ssim": ("SSIM", "1 alike"),
     "perceptual": ("perceptual distance to target", "0 alike"),
 }
+BESIDE = {"psnr": "PSNR", "psnr y": "PSNR of Y", "ssim": "SSIM", "perceptual": "perceptual", "mmd": "MMD of patches"}
+"""Columns of the table of methods."""
 MANY_CLASSES = 40
 SURE = 3.0  # standard errors
 
@@ -52,6 +54,7 @@ def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
     """
     parts: list[RenderableType] = [_metrics(evaluations)]
     parts += [_classes(evaluations)] if any(evaluation.classes for evaluation in evaluations) else []
+    parts += [table for evaluation in evaluations for table in _methods(evaluation)]
     parts += [Text(f"warning: {text}", style="bold red") for text in warnings(evaluations)]
     parts += [Text(f"note: {text}") for text in _notes(evaluations)]
     parts += [Text(text, style="dim") for text in _cards(evaluations)]
@@ -120,6 +123,21 @@ def _classes(evaluations: Sequence[Evaluation]) -> Table:
             cells.append(f"{shown(scores.get('mmd'))}, {shown(scores.get('diversity'))}" if scores else "")
         table.add_row(name, *cells)
     return table
+
+
+def _methods(evaluation: Evaluation) -> list[Table]:
+    """Return a table for each group of inputs: the generator and simple methods on the same ones."""
+    found = []
+    for group, methods in evaluation.beside.items():
+        title = f"\nbeside simple methods, {group}, {evaluation.card.extractor['name']}"
+        table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+        table.add_column("")
+        for heading in BESIDE.values():
+            table.add_column(heading, justify="right")
+        for method, scores in methods.items():
+            table.add_row(method, *(shown(scores.get(name)) for name in BESIDE))
+        found.append(table)
+    return found
 
 
 def _notes(evaluations: Sequence[Evaluation]) -> list[str]:

@@ -84,7 +84,7 @@ def _unconstrained(layer: nn.Module) -> nn.Module:
     """
     plain = object.__new__(type(layer).__bases__[0])
     plain.__dict__.update(layer.__dict__, _modules={}, _parameters=dict(layer._parameters))
-    for name in layer.parametrizations:  # type: ignore[union-attr]
+    for name, _ in layer.get_submodule("parametrizations").named_children():
         plain._parameters[name] = nn.Parameter(getattr(layer, name).detach().clone(), requires_grad=False)
     return plain
 

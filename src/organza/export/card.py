@@ -68,8 +68,8 @@ def require_licence(statement: Statement) -> None:
     """
     if not statement.licence.strip():
         raise UserError(
-            "A folder to share needs a licence: name it with --license, such as cc-by-4.0, apache-2.0 or a name of your own; "
-            "--to onnx and --to web need none."
+            "A folder to share needs a licence: name it with `licence`, such as cc-by-4.0, apache-2.0 or a name of your own; "
+            "`to='onnx'` and `to='web'` need none."
         )
 
 

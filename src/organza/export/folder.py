@@ -91,7 +91,7 @@ class ExportedFolder(RunFolder):
         """
         if name not in saved.tensors:
             raise UserError(
-                f"{self.path} was exported without its {name}; export the run with it: organza export RUN --part generator {name}"
+                f"{self.path} was exported without its {name}; export the run with it: `organza.export(run, parts=['generator', '{name}'])`"
             )
 
 
@@ -107,7 +107,7 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     small = {name: value.half() if value.dtype is torch.float32 else value for name, value in tensors.items()}
     if name := checkpoint.not_finite({"": small}):
         raise UserError(
-            f"{name.removeprefix('.')} holds values beyond the range of fp16; export with --precision fp32."
+            f"{name.removeprefix('.')} holds values beyond the range of fp16; export with `precision='fp32'`."
         )
     return small
 
@@ -169,8 +169,8 @@ def require_place(folder: Path, run: Path) -> None:
         UserError: if it is a file, or a run folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; --out needs a folder for the export.")
+        raise UserError(f"{folder} is a file; `out` needs a folder for the export.")
     if os.path.lexists(folder / "recipe.json"):
         raise UserError(
-            f"{folder} is a run; name another folder with --out, such as {quoted(run.resolve().name)}-export."
+            f"{folder} is a run; name another folder with `out`, such as {quoted(run.resolve().name)}-export."
         )

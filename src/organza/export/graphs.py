@@ -151,37 +151,48 @@ class Judged(nn.Module):
     def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         beside = tuple(map(floats_of, condition)) if self.original else condition
         encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
-        evidence = self.discriminator.evidence(floats_of(image), encode)  # type: ignore[operator]
+        judge: Any = self.discriminator
+        evidence = judge.evidence(floats_of(image), encode)
         # As `losses.probability`, without len, which a tracer takes for a constant.
         chance = torch.sigmoid(self.discriminator(evidence, *beside) - (self.neutral or 0.0))
         chance = chance.flatten(1).mean(1) if chance.ndim > 1 else chance
         return chance, chance + 0.0
 
 
-def graphs(run: Trained, parts: tuple[str, ...] = ("generator",)) -> Iterator[Graph]:
+def graphs(
+    run: Trained, parts: tuple[str, ...] = ("generator",), size: tuple[int, int] | None = None
+) -> Iterator[Graph]:
     """Yield the graphs of a run: its generator in all directions, its encoder, its discriminator.
 
     Args:
         run: trained run.
         parts: "generator", "encoder", "discriminator".
+        size: (height, width) for translators with noise in use, whose mask is of one size; the training size by default.
 
     Raises:
-        UserError: if the run has no such part.
+        UserError: if the run has no such part, or a size is given and it has no such translator.
     """
     player = run.player
     networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
     ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
+    if size is not None and not any(map(_is_fixed, ways.values())):
+        raise UserError(
+            f"{run.path} {'translates images of any size' if ways else 'has one size'}; leave `size` out, which is for translators with "
+            "noise in use, such as pix2pix."
+        )
     if "generator" in parts:
         if ways:
             for to, network in ways.items():
-                yield _translation(run, network, to, "generator" if network is run.generator else f"generator-{to}")
+                yield _translation(
+                    run, network, to, "generator" if network is run.generator else f"generator-{to}", size
+                )
         else:
             yield _generation(run)
     encoder = networks.get("encoder")
     if encoder is not None and "encoder" in parts:
         yield _encoding(run, encoder)
     elif "encoder" in parts and "generator" not in parts:
-        raise UserError(f"{run.path} has no encoder to export; leave --part encoder out.")
+        raise UserError(f"{run.path} has no encoder to export; leave `parts='encoder'` out.")
     if "discriminator" in parts:
         yield _judgement(run, encoder)
 
@@ -214,18 +225,25 @@ def _generation(run: Any) -> Graph:
     return Graph("generator", Made(run.generator), inputs, axes, _unit(run.shape), facts, draw)
 
 
-def _translation(run: Any, network: Translator, to: str, name: str) -> Graph:
+def _is_fixed(network: nn.Module) -> bool:
+    """Return True if noise is in use, whose mask is of one size."""
+    return any(isinstance(layer, Dropout) and bool(layer.use) for layer in network.modules())
+
+
+def _translation(run: Any, network: Translator, to: str, name: str, size: tuple[int, int] | None) -> Graph:
     channels = run.source_channels(to)
-    fixed = any(isinstance(layer, Dropout) and layer.use for layer in network.modules())
+    fixed, shape = _is_fixed(network), size or tuple(run.shape[1:])
     least = max(network.least, network.stride)
-    facts = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    facts: dict[str, Any] = {"makes": "image", "from": "image", "to": to, "channels": channels, "least": least}
+    facts |= {"factor": network.factor} if network.factor > 1 else {}
+    facts |= {"mask": True} if network.masked else {}  # the last channel: 255 in the hole
     if fixed:
-        facts["fixed"] = list(run.shape[1:])
+        facts["fixed"] = list(shape)
     elif network.stride > 1:  # the way round sizes that are no multiples is traced with one that is none
         height, width = (side + side % network.stride + network.stride - 1 for side in run.shape[1:])
         example = torch.zeros((BATCH, height, width, channels), dtype=torch.uint8)
         return Graph(name, Translated(network), {"source": example}, {"source": ANY}, "image", facts)
-    example = _images((channels, *run.shape[1:]))
+    example = _images((channels, *shape))
     return Graph(name, Translated(network), {"source": example}, {"source": PICTURES if fixed else ANY}, "image", facts)
 
 

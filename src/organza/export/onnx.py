@@ -97,7 +97,7 @@ def traced(graph: Graph) -> tuple[onnx.ModelProto, str]:
     except Exception as error:  # the exporter fails in many ways, at great length
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"The {graph.name} cannot be exported to ONNX: {reason}; use --to folder, or another network."
+            f"The {graph.name} cannot be exported to ONNX: {reason}; use `to='folder'`, or another network."
         ) from error
     require_deterministic(model, graph)
     return model, "values"

@@ -1,6 +1,6 @@
 """Places of exported folders: a path, a generator of this package (builtin:faces), or an address on the hub (hf://USER/NAME).
 
->>> folder_at("builtin:faces").path.name    # doctest: +SKIP
+>>> folder_at("builtin:faces").path.name
 'faces'
 """
 
@@ -53,7 +53,7 @@ def is_address(place: str | Path) -> bool:
 def packaged() -> tuple[str, ...]:
     """Return the addresses of the generators in this package.
 
-    >>> packaged()    # doctest: +SKIP
+    >>> packaged()
     ('builtin:faces',)
     """
     return tuple(f"{BUILTIN}{path.name}" for path in sorted(PACKAGED.glob("*")) if ExportedFolder.is_at(path))

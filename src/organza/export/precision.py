@@ -39,7 +39,7 @@ def stored(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
         "int8": _quantised,
     }
     if precision not in forms:
-        raise UserError(f"--precision is {precision}; it can be {', '.join(forms)}.{nearest(precision, forms)}")
+        raise UserError(f"`precision` is {precision}; it can be {', '.join(forms)}.{nearest(precision, forms)}")
     return forms[precision](model)
 
 

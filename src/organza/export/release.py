@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from organza.data.patches import with_hole
 from organza.disk import cannot_write, discard, make_folder, rename, write
 from organza.errors import UserError, nearest
 from organza.export import folder as folders
@@ -22,7 +23,7 @@ from organza.export import onnx as onnx_files
 from organza.export.card import Statement, card, listed, require_licence
 from organza.export.files import KINDS, OnnxFile, halving_loss, made
 from organza.export.graphs import Trained, graphs
-from organza.export.web import drawn_pattern, page
+from organza.export.web import drawn_pattern, middle_hole, page
 from organza.latents import saved
 from organza.media.images import encoded, grid, side_by_side
 from organza.media.provenance import CHANGED, MADE
@@ -67,6 +68,7 @@ class Order:
         precision: fp32, fp16 or int8; "" for fp32, and fp16 in pages.
         title: name of the generator.
         statement: facts from the user.
+        size: (height, width) of a translator with noise in use; None for the training size.
     """
 
     forms: tuple[str, ...]
@@ -74,6 +76,7 @@ class Order:
     precision: str
     title: str
     statement: Statement
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _require_known("to", self.forms, KINDS)
@@ -112,6 +115,7 @@ def export(
     precision: str | None = None,
     name: str | None = None,
     statement: Statement = Statement(),  # noqa: B008 (a frozen value)
+    size: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write the networks of a run in forms that need neither the run nor its data.
@@ -126,6 +130,7 @@ def export(
             has no int8 and stays in fp32 then.
         name: name of the generator; the run's by default.
         statement: facts from the user: licences, content of the data.
+        size: (height, width) of a translator with noise in use, such as pix2pix, whose mask is of one size; the training size by default.
         progress: function that takes (task, done, total).
 
     Raises:
@@ -134,7 +139,7 @@ def export(
     """
     fitting = KINDS if statement.licence else ("onnx", "web")
     title = printable(name or run.path.resolve().name)
-    order = Order(tuple(to) or fitting, tuple(parts), precision or "", title, statement)
+    order = Order(tuple(to) or fitting, tuple(parts), precision or "", title, statement, size)
     place = Path(out) if out is not None else run.folder.place("export")
     folders.require_place(place, run.path)
     traced = _traced(run, order, place, progress) if order.traced else []
@@ -144,7 +149,7 @@ def export(
     forms += [_shared(run, order, stored, place)] if "folder" in order.forms else []
     written = {place / key: content for form in forms for key, content in form.files.items()}
     _write(place, written)
-    notes = ("no folder was written, as it needs a licence: add --license, such as cc-by-4.0",)
+    notes = ("no folder was written, as it needs a licence: add `licence`, such as cc-by-4.0",)
     lines = tuple(line for form in forms for line in form.lines)
     return Exported(place, tuple(written), lines, notes if not to and not statement.licence else ())
 
@@ -175,7 +180,7 @@ def _kind(run: Trained) -> str:
 
 
 def _traced(run: Trained, order: Order, place: Path, progress: Progress | None) -> list[OnnxFile]:
-    facts, chosen, files = provenance(run, order.statement), list(graphs(run, order.parts)), []
+    facts, chosen, files = provenance(run, order.statement), list(graphs(run, order.parts, order.size)), []
     for number, graph in enumerate(chosen, 1):
         if progress:
             progress(f"tracing the {graph.name}", number, len(chosen))
@@ -195,7 +200,7 @@ def _page(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) ->
     precision = order.precision or "fp16"
     small = [file.in_precision(precision) for file in files if file.graph.name.startswith("generator")]
     if not small:
-        raise UserError("A page runs the generator; leave --part out, or add generator to it.")
+        raise UserError("A page runs the generator; leave `parts` out, or add generator to it.")
     models = {file.graph.name: (file.graph, file.model.SerializeToString()) for file in small}
     content = page(run, models, order.title, run.made_by(kind=_kind(run)).xmp()).encode()
     size, loss = len(content) / 1e6, small[0].loss_in_words()
@@ -219,7 +224,7 @@ def _shared(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) 
     shared = folders.contents(folders.config_of(run.content, facts), weights, known, run.images)
     loss = halving_loss(next(graphs(run))) if half else None
     shared |= {folders.CARD: card(run, order.title, statement, files, judges, loss).encode()}
-    if kept := saved.load(run) if prior else ():
+    if kept := saved.load(run) if prior else ():  # type: ignore[arg-type]
         shared[saved.FILE] = saved.contents(kept, hashlib.sha256(weights[folders.WEIGHTS]).hexdigest()).encode()
     origin = run.made_by(0 if hasattr(run.generator, "latent") else None, _kind(run))
     shared |= {folders.PREVIEW: encoded(preview(run), "png", origin)}
@@ -231,8 +236,13 @@ def preview(run: Trained) -> np.ndarray:
     """Return a sample grid, uint8 [H, W, C]: the first samples of seed 0, or a drawn pattern and its translation."""
     if hasattr(run.generator, "latent"):
         return grid(pictured(run.sample(SEEN if len(run.shape) == 4 else PREVIEWED, seed=0)))
-    pattern = drawn_pattern(run.shape[-1], run.shape[-2], run.source_channels())[None]
-    return grid(side_by_side([pattern, run.translate(pattern)]))
+    pattern = drawn_pattern(
+        run.shape[-1], run.shape[-2], run.shape[0] if run.generator.masked else run.source_channels()
+    )
+    if run.generator.masked:
+        given = with_hole(pattern, middle_hole(*pattern.shape[:2]))[None]
+        return grid(side_by_side([given[..., :-1], run.translate(given)]))
+    return grid(side_by_side([pattern[None], run.translate(pattern[None])]))
 
 
 def _write(place: Path, written: dict[Path, bytes]) -> None:

@@ -136,12 +136,23 @@ def _of_images(run: Trained, models: Mapping[str, tuple[Graph, bytes]]) -> dict[
     """Return the facts of a page of a translator: its directions, and a drawn pattern, as no training image leaves."""
     ways = []
     for key, (graph, _) in models.items():
-        pattern = drawn_pattern(run.shape[-1], run.shape[-2], graph.facts["channels"])
+        masked = graph.facts.get("mask", False)
+        pattern = drawn_pattern(run.shape[-1], run.shape[-2], graph.facts["channels"] - masked)
+        if masked:  # opacity, as a canvas shows it: none in the hole
+            hole = middle_hole(*pattern.shape[:2])[..., None]
+            pattern = np.concatenate([pattern, np.where(hole, np.uint8(0), np.uint8(255))], 2)
         ways.append(
             graph.facts
             | {"model": f"model-{key}", "example": _text(pattern.tobytes()), "exampleSides": list(pattern.shape[:2])}
         )
     return {"ways": ways}
+
+
+def middle_hole(height: int, width: int) -> np.ndarray:
+    """Return a hole for the drawn pattern, bool [H, W]: a bar across one eye."""
+    hole = np.zeros((height, width), bool)
+    hole[height * 9 // 20 : height * 12 // 20, width * 9 // 20 : width * 15 // 20] = True
+    return hole
 
 
 def drawn_pattern(width: int, height: int, channels: int) -> np.ndarray:
@@ -194,4 +205,5 @@ def _table(known: Mapping[str, Any]) -> str:
         single=" hidden" * (len(radios) < 2),
         radios="".join(radios),
         sides="".join(sides),
+        hint=", to paint over where it should be filled" * any("mask" in way for way in known["ways"]),
     )

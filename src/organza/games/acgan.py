@@ -63,7 +63,7 @@ class AuxiliaryClassifier(Conditional):
         return {"label": self._misread(made["image"], batch)}
 
     def _misread(self, image: Tensor, batch: Batch) -> Tensor:
-        return self.weight * misread(self.D.fields, self.D.guesses(image), batch["label"])  # type: ignore[operator, arg-type]
+        return self.weight * misread(self.D.fields, self.D.guesses(image), batch["label"])
 
 
 def misread(labels: Any, guesses: Tensor, rows: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class BiGAN(Encoding):
         if self.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for E, as the real is for G
                 fake = duel.judge(duel.fake)
-        return {"encoder": exchanged(self.adversarial, real, fake).mean()}
+        return {"encoder": exchanged(self.adversarial, *self.compared(real, fake)).mean()}
 
 
 def exchanged(adversarial: Adversarial, real: Tensor, fake: Tensor) -> Tensor:

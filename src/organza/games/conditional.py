@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from organza.game import Batch, Duel, Game
+from organza.game import Batch, DiscriminatorT, Duel, Game, GeneratorT
 
 
-class Conditional(Game):
+class Conditional(Game[GeneratorT, DiscriminatorT]):
     """A game from noise and a label to data: G(z, y) faces the batch's images before D, both with
     the label y.
     """
@@ -27,7 +27,7 @@ class Conditional(Game):
         return generator.given(**known), discriminator.given(**known)
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        return {"z": torch.stack([self.G.latent(stream) for stream in streams])}  # type: ignore[operator]
+        return {"z": torch.stack([self.G.latent(stream) for stream in streams])}
 
     def play(self, batch: Batch) -> Batch:
         return {"image": self.G(batch["z"], batch["label"])}

@@ -66,7 +66,7 @@ class CUT(Game):
         if a != b:
             raise UserError(
                 f"The images in a have {a} channels and those in b {b}; CUT encodes both with one encoder: "
-                "make them alike with --channels 3."
+                "make them alike with `channels=3`."
             )
 
     @classmethod

@@ -65,7 +65,7 @@ class CycleGAN(Game):
         if identity and a != b:
             raise UserError(
                 f"The images in a have {a} channels and those in b {b}; an identity loss needs equal numbers: "
-                "make them equal with --channels 3, or leave the loss out with --set game.identity=0."
+                "make them equal with `channels=3`, or leave the loss out with `settings=['game.identity=0']`."
             )
 
     @classmethod

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from organza.config import settings_of
-from organza.game import Batch, Game
+from organza.game import Batch, DiscriminatorT, Game, GeneratorT
 
 
-class Encoding(Game):
+class Encoding(Game[GeneratorT, DiscriminatorT]):
     """A game whose G is `layers.Several(generator=..., encoder=...)`; the generator determines the
     size of the latent.
     """
@@ -28,15 +28,15 @@ class Encoding(Game):
         return generator.given(generator=decoder, encoder=encoder), discriminator.given(shape=shape, z_dim=z_dim)
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        return {"z": torch.stack([self.G["generator"].latent(stream) for stream in streams])}  # type: ignore[index]
+        return {"z": torch.stack([self.G["generator"].latent(stream) for stream in streams])}
 
     def make(self, batch: Batch) -> Tensor:
         return self.decode(batch["z"])
 
     def decode(self, z: Tensor) -> Tensor:
         """Compute G(z), [N, z_dim] to [N, *shape]."""
-        return self.G["generator"](z)  # type: ignore[index]
+        return self.G["generator"](z)
 
     def encode(self, x: Tensor) -> Tensor:
         """Compute E(x), [N, *shape] to [N, z_dim]."""
-        return self.G["encoder"](x)  # type: ignore[index]
+        return self.G["encoder"](x)

@@ -66,7 +66,7 @@ class Pool(nn.Module):
         return shown
 
     @torch.no_grad()
-    def half(self, fakes: Tensor) -> Tensor:
+    def half_of(self, fakes: Tensor) -> Tensor:
         """Return the first half of the fakes, [N, *shape], and earlier ones instead of the others,
         once there are any.
 

@@ -66,23 +66,23 @@ class InfoGAN(Unconditional):
         """Compute D's logits, and keep the features for Q, which mostly needs those of the same
         fakes next: saves a third of the time.
         """
-        features = self.D.trunk(x)  # type: ignore[operator]
+        features = self.D.trunk(x)
         self._judged = x, features
-        return self.D.decide(features)  # type: ignore[operator]
+        return self.D.decide(features)
 
     def recognise(self, x: Tensor) -> Tensor:
         """Compute Q's output for x, from the features that D just computed if possible."""
         judged, self._judged = self._judged, None
-        features = judged[1] if judged and judged[0] is x else self.D.trunk(x)  # type: ignore[operator]
-        return self.D.recogniser(features)  # type: ignore[operator]
+        features = judged[1] if judged and judged[0] is x else self.D.trunk(x)
+        return self.D.recogniser(features)
 
     def unread(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         """Compute -lambda log Q(c | x), the information about each kind of code that Q does not
         find in x: nats, up to a constant.
         """
         codes = self.G.codes
-        guesses, means = codes.split(self.recognise(made["image"]))  # type: ignore[operator,union-attr]
-        chosen, values = codes.split(codes.of(batch["z"]))  # type: ignore[operator,union-attr]
+        guesses, means = codes.split(self.recognise(made["image"]))
+        chosen, values = codes.split(codes.of(batch["z"]))
         terms: dict[str, Tensor] = {}
         if guesses:
             missed = [cross_entropy(guess, truth) for guess, truth in zip(guesses, chosen, strict=True)]

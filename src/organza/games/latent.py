@@ -71,7 +71,7 @@ class LatentGAN(Unconditional):
         )
 
     def fit(self, data: Any) -> None:
-        self.G.fit(data.at(range(FITTED))["image"])  # type: ignore[operator]
+        self.G.fit(data.at(range(FITTED))["image"])
 
     @torch.no_grad()
     def unready(self, data: Any) -> str:
@@ -94,8 +94,8 @@ class LatentGAN(Unconditional):
 
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():
-            real = self.G.encoder(batch["image"])  # type: ignore[operator]
-        return {"code": self.G.inner(batch["z"]), "real code": real}  # type: ignore[operator]
+            real = self.G.encoder(batch["image"])
+        return {"code": self.G.inner(batch["z"]), "real code": real}
 
     def make(self, batch: Batch) -> Tensor:
         return self.G(batch["z"])
@@ -104,8 +104,10 @@ class LatentGAN(Unconditional):
         return [Duel(self.D, made["real code"], made["code"])]
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        x = batch["image"][: max(1, round(self.share * len(batch["image"])))]
-        return {"reconstruction": self.error(self.again(x), x)}
+        few = self.world.first(len(batch["image"]), self.share)
+        x = batch["image"][few.items]
+        error = self.error(self.again(x, few.whole), x)
+        return {"reconstruction": error if few.weight == 1 else few.weight * error}
 
     def rehearse(self, batch: Batch) -> Batch:
         return {"image": self.again(batch["image"])}
@@ -113,17 +115,23 @@ class LatentGAN(Unconditional):
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         return {"reconstruction": self.error(made["image"], batch["image"])}
 
-    def again(self, x: Tensor) -> Tensor:
-        """Return R(E(x) + n), [N, C, H, W]; without noise in evaluation mode."""
-        q = self.G.encoder(x)  # type: ignore[operator]
-        return self.G.decoder(q + self.noise * torch.randn_like(q) if self.training else q)  # type: ignore[operator]
+    def again(self, x: Tensor, whole: int | None = None) -> Tensor:
+        """Return R(E(x) + n), [N, C, H, W]; without noise in evaluation mode.
+
+        Args:
+            x: images.
+            whole: number of items of all ranks that the noise is drawn for; None for equal shares.
+        """
+        q = self.G.encoder(x)
+        noise = self.world.random_like(torch.randn_like, q, whole) if self.training else 0.0
+        return self.G.decoder(q + self.noise * noise if self.training else q)
 
     def error(self, y: Tensor, x: Tensor) -> Tensor:
         """Return |M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours count as far as x is
         opaque, and differences below `LEVEL` not at all.
         """
-        see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)  # type: ignore[union-attr]
-        return see(e * (e.abs() > LEVEL)).abs().mean()  # type: ignore[operator]
+        see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)
+        return see(e * (e.abs() > LEVEL)).abs().mean()
 
 
 class ConditionalLatentGAN(LatentGAN):
@@ -139,8 +147,8 @@ class ConditionalLatentGAN(LatentGAN):
 
     def play(self, batch: Batch) -> Batch:
         with torch.no_grad():
-            real = self.G.encoder(batch["image"])  # type: ignore[operator]
-        return {"code": self.G.inner(batch["z"], batch["label"]), "real code": real}  # type: ignore[operator]
+            real = self.G.encoder(batch["image"])
+        return {"code": self.G.inner(batch["z"], batch["label"]), "real code": real}
 
     def make(self, batch: Batch) -> Tensor:
         return self.G(batch["z"], batch["label"])

@@ -15,6 +15,7 @@ lambda = (the paper's) x pixels / patches.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -50,7 +51,8 @@ class SimGAN(Game):
         pool: int = 1024,
     ):
         super().__init__(G, D, adversarial, penalties)
-        self.fidelity, self.pool = fidelity, Pool(pool, G.shape)  # type: ignore[arg-type]
+        generator: Any = G  # a translator
+        self.fidelity, self.pool = fidelity, Pool(pool, generator.shape)
 
     def play(self, batch: Batch) -> Batch:
         return {"b": self.G(batch["a"])}
@@ -59,7 +61,7 @@ class SimGAN(Game):
         return [batch["a"], output]
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
-        return [Duel(self.D, batch["b"], made["b"], replay=self.pool.half)]
+        return [Duel(self.D, batch["b"], made["b"], replay=self.pool.half_of)]
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         return {"self-regularisation": self.fidelity * (made["b"] - batch["a"]).abs().mean()}

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import torch
 
-from organza.game import Batch, Duel, Game
+from organza.game import Batch, DiscriminatorT, Duel, Game, GeneratorT
 
 
-class Unconditional(Game):
+class Unconditional(Game[GeneratorT, DiscriminatorT]):
     """A game from noise to data: G(z) faces the batch's images before D."""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        return {"z": torch.stack([self.G.latent(stream) for stream in streams])}  # type: ignore[operator]
+        return {"z": torch.stack([self.G.latent(stream) for stream in streams])}
 
     def play(self, batch: Batch) -> Batch:
         return {"image": self.G(batch["z"])}

@@ -78,7 +78,7 @@ def write_way(run: Run, encoded: Encoded, folder: Path, steps: int) -> None:
         UserError: if there are not exactly two images.
     """
     if len(encoded.pictures) != 2:
-        raise UserError(f"--between takes two images to interpolate between; {len(encoded.pictures)} were given.")
+        raise UserError(f"`between` takes two images to interpolate between; {len(encoded.pictures)} were given.")
     first, last = encoded.pictures
     way = run.interpolate(first, last, steps)
     save_png(

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -97,7 +97,8 @@ class Judging(Networks):
 
     def _authentic(self, row: tuple[Tensor, ...], x: Tensor) -> Tensor:
         coder = getattr(self.generator, "encoder", None)  # for codes that are not latents
-        evidence = self.discriminator.evidence(x, lambda x: (coder or self.encoder)(x))  # type: ignore[operator]
+        judge: Any = self.discriminator
+        evidence = judge.evidence(x, lambda x: (coder or self.encoder)(x))
         logits = self.discriminator(evidence, *(part.to(self.device) for part in row))
         return probability(logits, self.saved.facts["neutral"])
 
@@ -116,10 +117,10 @@ class Judging(Networks):
         row = tuple(part[:1] for part in rows[0])
         with self._fitted():
             if math.prod(self.shape) > LARGE:
-                outline = _outline(self.discriminator)
+                outline: Any = _outline(self.discriminator)
                 coder = getattr(self.generator, "encoder", None)
                 picture = torch.empty(1, *self.shape, device="meta")
-                evidence = outline.evidence(picture, lambda x: _outline(coder or self.encoder)(x))  # type: ignore[operator]
+                evidence = outline.evidence(picture, lambda x: _outline(coder or self.encoder)(x))
                 outline(evidence, *(part.to("meta") for part in row))
                 return
             self._authentic(row, torch.zeros(1, *self.shape, device=self.device))  # a single image is cheap

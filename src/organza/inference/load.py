@@ -98,6 +98,7 @@ class Run(LatentSpace, Encoding, Translation, Judging):
         precision: str | None = None,
         name: str | None = None,
         statement: Statement | None = None,
+        size: tuple[int, int] | None = None,
         progress: Progress | None = None,
     ) -> Exported:
         """Write the networks in forms that need neither the run nor its data: see `organza.export.release.export`."""
@@ -105,7 +106,8 @@ class Run(LatentSpace, Encoding, Translation, Judging):
 
         run = self if self.device.type == "cpu" else Run(self.folder, self.saved, self.notes, self.own)
         return export(
-            run, out, to=to, parts=parts, precision=precision, name=name, statement=statement or Statement(), progress=progress
+            run, out, to=to, parts=parts, precision=precision, name=name, statement=statement or Statement(), size=size,
+            progress=progress,
         )  # fmt: skip
 
     def save_images(
@@ -213,7 +215,7 @@ def _opened(path: str | Path, which: str, own: Collection[str]) -> Run:
             return Run(folder, _checked(checkpoint.load(folder.checkpoints / wanted, files)), own=own)
         except Damaged as damage:
             if which not in ("best", "latest"):
-                raise UserError(f"{damage}; choose another with --checkpoint: {', '.join(names)}.") from None
+                raise UserError(f"{damage}; choose another with `which`: {', '.join(names)}.") from None
             troubles.append(str(damage))
     saved, wrong = checkpoint.newest_good(folder.checkpoints, files, _checked)
     troubles += [text for text in wrong if text not in troubles]

@@ -84,7 +84,7 @@ class Networks:
         """
         if not (isinstance(self.player, Several) and "encoder" in self.player):
             raise UserError(
-                f"{self.path} has no encoder, so it cannot map images to latents; train one with --recipe aae-light or bigan-light."
+                f"{self.path} has no encoder, so it cannot map images to latents; train one with `recipe='aae'` or bigan."
             )
         return self.player["encoder"]
 
@@ -115,7 +115,7 @@ class Networks:
                 raise Damaged(f"{self.saved.directory} has no {name}.safetensors")
             network = checkpoint.fitting_network(part, self.saved.tensors[name], place)
         except Damaged as damage:
-            raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with --checkpoint.") from damage
+            raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with `which`.") from damage
         return channels_last(network).eval().requires_grad_(False).to(self.device)
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, Self, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args, overload
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from organza.latents.truncation import truncated
 from organza.latents.walks import require_share
 from organza.media.images import to_image
 from organza.seeding import MICROBATCH, stream
-from organza.shell import quoted
 
 if TYPE_CHECKING:
     pass
@@ -139,13 +138,14 @@ class Sampler(Networks):
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
         if labels and self.labels is None:
-            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
+            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan.")
         if not hasattr(self.generator, "latent"):
             raise UserError(
-                f"{self.path} translates images and generates none from noise: organza translate {quoted(self.path)} IN OUT"
+                f"{self.path} translates images and generates none from noise; use `translate` (organza translate RUN INPUT OUTPUT)."
             )
         psi = require_share(truncate, "truncate", 2)
-        law = Law.of(self.generator.prior)  # type: ignore[arg-type]
+        generator: Any = self.generator
+        law = Law.of(generator.prior)
         for start in range(first, first + count, MICROBATCH):
             series = range(start, start + MICROBATCH)
             z = torch.stack([self.latent(seed, item) for item in series])
@@ -171,7 +171,7 @@ class Sampler(Networks):
             UserError: if the run has no labels, or no such label.
         """
         if self.labels is None:
-            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan-light.")
+            raise UserError(f"{self.path} has no labels; train with a conditional recipe, such as cgan.")
         wanted = as_labels(labels)
         return torch.stack([self.labels.draw(stream(seed, "label", item), wanted) for item in series])
 
@@ -194,7 +194,7 @@ class Sampler(Networks):
         """
         codes = getattr(self.generator, "codes", None)
         if codes is None:
-            raise UserError(f"{self.path} has no codes; train a run that has, with --recipe infogan-light.")
+            raise UserError(f"{self.path} has no codes; train a run that has, with `recipe='infogan'`.")
         along, steps = whole(along, "along", least=0), whole(steps, "steps", least=1, most=1000)
         if not (isinstance(reach, int | float) and abs(reach) <= FARTHEST):
             raise UserError(
@@ -212,7 +212,8 @@ class Sampler(Networks):
         if not hasattr(self.generator, "latent"):
             raise UserError(f"{self.path} translates images and generates none from noise.")
         seed, index = whole(seed, "seed", most=SEEDS), whole(index, "index", most=SEEDS)
-        return self.generator.latent(stream(seed, "sample", index))  # type: ignore[operator]
+        generator: Any = self.generator
+        return generator.latent(stream(seed, "sample", index))
 
     @torch.no_grad()
     def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:

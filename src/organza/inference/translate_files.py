@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from organza.data.decode import ENDINGS, Unreadable, decode, size_of
-from organza.data.folder import Entry, listing
+from organza.data.decode import Unreadable, decode, size_of
 from organza.data.size import Size
-from organza.disk import LONGEST_NAME, folds_case, safe_name, same_name
 from organza.errors import UserError
+from organza.inference.jobs import Job, jobs_of, masks_of, require_free
 from organza.inference.load import Run, load
+from organza.inference.whole_files import WholeFiles
 from organza.media.images import save_png
 from organza.media.provenance import CHANGED, Provenance
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.seeding import MICROBATCH
-from organza.untrusted import printable
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to translate.
-
-    Args:
-        name: display name of its file.
-        read: function that returns its bytes. Raises any error of the system.
-        result: file to write.
-        original: file that must not be replaced; None in a zip.
-    """
-
-    name: str
-    read: Callable[[], bytes]
-    result: Path
-    original: Path | None
 
 
 def translate_files(
@@ -47,6 +27,7 @@ def translate_files(
     *,
     to: str = "b",
     size: Size | None = None,
+    mask: str | Path | None = None,
     overwrite: bool = False,
     checkpoint: str = "best",
     progress: Progress | None = None,
@@ -58,7 +39,8 @@ def translate_files(
 
     Images are converted to the channels of the training images: transparency is composited on
     white, and colours become grey if the run was trained on grey. Each keeps its size; images that
-    need too much memory are skipped.
+    need too much memory are skipped. A run that enlarges or fills takes images as they are, keeps
+    grey, opacity and colour profile, and works in tiles: see `whole_images`.
 
     Args:
         run: run folder.
@@ -66,6 +48,8 @@ def translate_files(
         out: output folder, or a file that ends in .png for one image.
         to: "b", or "a" for the reverse direction, in runs that learned both.
         size: size to crop and scale images to first, as in training; None keeps their sizes.
+        mask: pixels to fill, for a run that fills: an image, white or opaque there, or a folder of
+            masks with the names of the images; by default the transparent pixels.
         overwrite: True to replace existing files.
         checkpoint: best, latest, or a checkpoint's name.
         progress: callback (task, done, total).
@@ -84,12 +68,26 @@ def translate_files(
     trained.translate(
         np.zeros((1, 1, 1, channels), np.uint8), to
     )  # reports what the run cannot do before anything is read
-    jobs, left_out = _jobs(Path(source), Path(out))
-    _require_free(jobs, overwrite)
+    network = trained.translator(to)
+    if network.masked and size:
+        raise UserError("--size cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
+    if mask is not None and not network.masked:
+        raise UserError(
+            f"{run} does not fill holes, so it has no use for --mask; train a run with --recipe fill-light."
+        )
+    jobs, left_out = jobs_of(Path(source), Path(out))
+    masks = masks_of(mask, [job.result.stem for job in jobs]) if network.masked else {}
+    require_free(jobs, overwrite)
     notes, written, waiting = [*trained.notes, *left_out], [], []
     made_by = trained.made_by(kind=CHANGED) if metadata else None
     trained_size = Size(trained.width, trained.height)
     for done, job in enumerate(jobs, 1):
+        if network.reach:
+            work = WholeFiles(network, trained.channels, made_by, progress)
+            reason = work.fill(job, masks.get(job.result.stem)) if network.masked else work.enlarge(job, size)
+            notes += [f"{job.name} is left out: {reason}"] if reason else []
+            written += [] if reason else [job.result]
+            continue
         picture = _picture(trained, to, job, size)
         if isinstance(picture, str):
             notes.append(f"{job.name} is left out: {picture}")
@@ -129,64 +127,3 @@ def _settled(
         for (job, _), picture in zip(waiting, made, strict=True):
             save_png(picture, job.result, made_by)
             yield job.result
-
-
-def _jobs(source: Path, out: Path) -> tuple[list[Job], list[str]]:
-    """Return the images to translate, and notes on skipped files."""
-    if not source.exists():
-        raise UserError(f"There is no {source}; give an image, or a folder or zip of images.")
-    named = out.suffix.lower() in ENDINGS and not out.is_dir()  # a file, not a folder
-    if source.is_file() and source.suffix.lower() in ENDINGS:
-        if named and out.suffix.lower() != ".png":
-            raise UserError(
-                f"Translations are written as PNG, which is lossless: name {out.with_suffix('.png')}, or a folder."
-            )
-        return [
-            Job(str(source), source.read_bytes, out if named else out / _safe_path(f"{source.stem}.png"), source)
-        ], []
-    if named or out.is_file():
-        raise UserError(f"{source} may hold many images and {out} is one file; name an output folder.")
-    found = listing(source)
-    times = Counter(same_name(_stem(entry.name)) for entry in found.entries)
-    notes = [f"{printable(name)} is left out: {reason}" for name, reason in found.problems]
-
-    def job(entry: Entry) -> Job:
-        twin = times[same_name(_stem(entry.name))] > 1  # keep both x.jpg and x.png
-        kept = f"{entry.name if twin else _stem(entry.name)}.png"
-        name = _safe_path(kept)
-        if name != kept:
-            notes.append(f"{printable(entry.name)} is written as {name}, which is valid on every system")
-        original = source / entry.name if source.is_dir() else None
-        return Job(printable(entry.name), lambda: found.read(entry), out / name, original)
-
-    return [job(entry) for entry in found.entries], notes
-
-
-def _safe_path(name: str) -> str:
-    """Return the path of a result, with every part valid on every system."""
-    return "/".join(safe_name(part, LONGEST_NAME) for part in name.split("/"))
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
-
-
-def _require_free(jobs: list[Job], overwrite: bool) -> None:
-    """Refuse to replace an original, to replace a result without permission, and to write two
-    results to one file.
-    """
-    if jobs and folds_case(jobs[0].result.parent):
-        names: dict[str, Job] = {}
-        for job in jobs:
-            if (twin := names.setdefault(same_name(str(job.result)), job)) is not job:
-                raise UserError(
-                    f"{twin.name} and {job.name} would be one file here, as this system ignores case; rename one of them first."
-                )
-    originals = {job.original.resolve() for job in jobs if job.original}
-    for job in jobs:
-        if job.result.resolve() in originals:
-            raise UserError(f"{job.result} is an original; name another output for the translations.")
-    there = [str(job.result) for job in jobs if job.result.exists()]
-    if there and not overwrite:
-        told = there[0] if len(there) == 1 else f"{len(there)} of the results, such as {there[0]},"
-        raise UserError(f"{told} exist{'s' * (len(there) == 1)} already; add --overwrite, or name another output.")

@@ -14,10 +14,10 @@ from organza.data.batches import to_float
 from organza.errors import UserError
 from organza.inference.networks import Networks
 from organza.inference.sampler import bytes_of
+from organza.inference.tiles import strips
 from organza.memory import require_memory
 from organza.networks.layers import Several, Translator
 from organza.seeding import MICROBATCH
-from organza.shell import quoted
 
 if TYPE_CHECKING:
     pass
@@ -31,7 +31,8 @@ class Translation(Networks):
         """Translate images, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
 
         The translation of an image does not depend on the others in the batch: it has the same
-        bytes as in the samples of the training.
+        bytes as in the samples of the training. A run that enlarges returns [N, f H, f W, C]; one
+        that fills takes [N, H, W, C + 1], the last channel a mask, 255 in the hole.
 
         Args:
             pictures: images with the channels of the training images.
@@ -46,7 +47,9 @@ class Translation(Networks):
         pictures = as_bytes(pictures, (None, None, channels), "translate")
         # The last bits of a convolution depend on the batch, so the batch size is constant: for images of the training
         # size, that of the trainer's samples; for others, which may be large, one.
-        at_once = MICROBATCH if pictures.shape[1:3] == (self.height, self.width) else 1
+        at_once = MICROBATCH if pictures.shape[1:3] == self.source_sides(to) else 1
+        if at_once == 1 and network.reach:
+            return np.stack([np.concatenate(list(strips(network, picture))) for picture in pictures])
         self.require_room(pictures.shape[1], pictures.shape[2], to)
         made = []
         for start in range(0, len(pictures), at_once):
@@ -64,7 +67,7 @@ class Translation(Networks):
         """
         if height * width > self.height * self.width:
             needed = height * width * self._room_by_pixel(to)
-            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with --size 512x512")
+            require_memory(needed, f"{width}x{height} pixels", "translate them smaller, as with `size='512x512'`")
 
     @torch.no_grad()
     def _room_by_pixel(self, to: str) -> int:
@@ -93,6 +96,11 @@ class Translation(Networks):
         """Return the channels of images to translate to b, or back to a."""
         return self.content["data"].get("source_shape", self.shape)[0] if to == "b" else self.channels
 
+    def source_sides(self, to: str = "b") -> tuple[int, int]:
+        """Return height and width, in training, of images to translate to b, or back to a."""
+        shape = self.content["data"].get("source_shape", self.shape) if to == "b" else self.shape
+        return shape[-2], shape[-1]
+
     def translator(self, to: str = "b") -> Translator:
         """Return the network that translates to b, or back to a: see `translate`."""
         player = self.player
@@ -100,7 +108,7 @@ class Translation(Networks):
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
             raise UserError(
-                f"{self.path} generates images from noise and translates none: organza sample {quoted(self.path)}"
+                f"{self.path} generates images from noise and translates none; use `sample` (organza sample RUN)."
             )
         if not isinstance(to, str) or to not in ways:
             raise UserError(

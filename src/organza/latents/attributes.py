@@ -91,7 +91,7 @@ def _numbers(given: Sequence[str], cells: Sequence[str], decimal_comma: bool) ->
     known = {value for value in values if value is not None and abs(value) < 1e9}
     if len(known) < 3 or sum(value in known for value in values) < 0.9 * len(given):
         return None
-    return torch.tensor([value if value in known else float("nan") for value in values], dtype=torch.float32)  # type: ignore[list-item]
+    return torch.tensor([float("nan") if value is None or value not in known else value for value in values])
 
 
 def _lightness(cell: str) -> float:

@@ -25,7 +25,7 @@ NARROW = 1e-3
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """Return the point at t of the arc from a to b, [..., n] each; lengths change geometrically.
 
-    >>> slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0]), 0.5).norm().item()
+    >>> round(slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0]), 0.5).norm().item(), 4)
     2.0
     """
     long = [x.norm(dim=-1, keepdim=True).clamp_min(1e-12) for x in (a, b)]

@@ -6,7 +6,7 @@ Symbols: x [N, C, ...] images in [-1, 1]; P_k means over k x k pixels, k = 1, 2,
 o offsets of the levels in deviations (`latents.levels`), 0 while z alone is sought. Zhu et al. 2016, arXiv:1609.03552, invert by
 optimisation from the best of several starts; Abdal et al. 2019, arXiv:1904.03189, extend the latent by the generator's inner inputs.
 
-Without the second term z grows until its images lose all likeness when they are edited (docs/lab-log.md, 86).
+Without the second term z grows until its images lose all likeness when they are edited (docs/lab-log.md, 67).
 """
 
 from __future__ import annotations

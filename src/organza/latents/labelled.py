@@ -53,7 +53,7 @@ def labelled(
         attributes += attributes_of({"class": names})
     if not attributes:
         raise UserError(
-            f"{data} has no labels that vary; give a table with --labels, put each class into a folder of its own, or mark images: "
+            f"{data} has no labels that vary; give a table with `labels`, put each class into a folder of its own, or mark images: "
             f"organza directions {quoted(source.path)} --has FOLDER --has-not FOLDER"
         )
     taken = {one.name: one for one in attributes}

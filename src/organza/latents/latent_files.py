@@ -75,7 +75,7 @@ def load_latents(source: Source, path: Path) -> Latents:
         ) from None
     if about["sha256"] != _digest(source):
         raise UserError(
-            f"{path} is of other weights than those of {source.path}; invert the images once more, or choose its --checkpoint."
+            f"{path} is of other weights than those of {source.path}; invert the images once more, or choose its `checkpoint`."
         )
     return found
 

@@ -64,6 +64,19 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     return -10 * (x - y).square().flatten(1).mean(1).clamp(min=1e-10).log10()
 
 
+def brightness(images: Tensor) -> Tensor:
+    """Compute the brightness Y of images in [0, 1], uint8 [N, H, W, C] to double [N, H, W]: that of ITU-R BT.601 for
+    colours, from 16 to 235 of 255, as papers on enlarging measure it; the value itself for grey.
+
+    >>> brightness(torch.full((1, 1, 1, 3), 255, dtype=torch.uint8)).mul(255).round().item()
+    235.0
+    """
+    if images.shape[3] < 3:
+        return images[..., 0].double() / 255
+    shares = torch.tensor([65.481, 128.553, 24.966], dtype=torch.double)
+    return (16 + (images[..., :3].double() / 255) @ shares) / 255
+
+
 def ssim(x: Tensor, y: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
     """Compute the structural similarity of pixels in [0, 1], 1 = alike: [N, C, H, W], [N, C, H, W]
     -> [N].

@@ -54,7 +54,7 @@ class Generator(layers.Generator):
         self.z_dim, self.labels = z_dim, labels
         self.embedding = nn.Linear(labels, embedding, bias=False) if embedding else nn.Identity()
         if embedding:
-            nn.init.normal_(self.embedding.weight)  # type: ignore[arg-type]
+            nn.init.normal_(self.embedding.get_parameter("weight"))
         self.backbone = backbone(shape, z_dim=z_dim + (embedding or labels), width=width)
 
     def latent(self, stream: torch.Generator) -> Tensor:
@@ -105,7 +105,7 @@ class Concatenation(layers.Discriminator):
         self.labels = labels
         self.embedding = nn.Linear(labels, embedding, bias=False) if embedding else nn.Identity()
         if embedding:
-            nn.init.normal_(self.embedding.weight, 0.0, 0.5)  # type: ignore[arg-type]
+            nn.init.normal_(self.embedding.get_parameter("weight"), 0.0, 0.5)
         self.backbone = backbone((shape[0] + (embedding or labels), *shape[1:]), width=width, norm=norm)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -55,14 +55,14 @@ def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
     _, height, width = shape
     if min(height, width) < SHORTEST:
         raise UserError(
-            f"Images of {width}x{height} are too small for a latent GAN: each side must be at least {SHORTEST} pixels; take --recipe swift."
+            f"Images of {width}x{height} are too small for a latent GAN: each side must be at least {SHORTEST}; use `recipe='swift'`."
         )
     if reduction not in (0, 2, 4, 8):
         raise UserError(f"generator.reduction is {reduction}; it must be 2, 4 or 8, or 0 for what suits the images.")
     by = reduction or greatest_reduction(shape)
     if height % (2 * by) or width % (2 * by):
         raise UserError(
-            f"Images of {width}x{height} do not suit a latent GAN: both sides must be divisible by {2 * by}; take --recipe swift."
+            f"Images of {width}x{height} do not suit a latent GAN: both sides must be divisible by {2 * by}; take `recipe='swift'`."
         )
     return (code, height // by, width // by)
 
@@ -345,5 +345,5 @@ def _even(layer: nn.Module) -> nn.Module:
     assert isinstance(layer.weight, torch.Tensor)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if isinstance(getattr(layer, "bias", None), Tensor):
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.get_parameter("bias"))
     return layer

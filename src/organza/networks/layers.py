@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.losses import probability
 from organza.networks.priors import Normal, Prior
@@ -43,8 +44,8 @@ class Generator(nn.Module):
 
 
 class Translator(nn.Module):
-    """Base of translators: data [N, C, H, W] in [-1, 1] to other data of the same height and width;
-    convolutional, for any size.
+    """Base of translators: data [N, C, H, W] in [-1, 1] to other data of the same height and width,
+    or `factor` times as high and wide; convolutional, for any size.
 
     Sides that are not multiples of `stride`, or less than `least`, are padded by reflection before,
     and cropped afterwards.
@@ -52,16 +53,21 @@ class Translator(nn.Module):
 
     stride: int = 1
     least: int = 1  # least pixels on each side; a multiple of the stride
+    factor: int = 1  # height and width of the output, for one pixel of the input
+    reach: int = 0  # pixels on each side that an output depends on, for work in tiles; 0 if on the whole image
+    masked: bool = False  # True if the last channel of the input is a mask, above 0 where an output is wanted
     shape: Shape  # shape of its outputs in training, (C', H, W), for a pool of its fakes
 
     def translate(self, x: Tensor) -> Tensor:
-        """Translate images of any size, [N, C, H, W] to [N, C', H, W]."""
+        """Translate images of any size, [N, C, H, W] to [N, C', factor H, factor W]."""
         height, width = x.shape[-2:]
         below, right = (max(-side % self.stride, self.least - side) for side in (height, width))
         if not below and not right:
             return self(x)
         mode = "reflect" if below < height and right < width else "replicate"
-        return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[..., :height, :width]
+        return self(nn.functional.pad(x, (0, right, 0, below), mode=mode))[
+            ..., : self.factor * height, : self.factor * width
+        ]
 
 
 class Encoder(nn.Module):
@@ -133,7 +139,7 @@ def channels_last(network: Module) -> Module:
     return network
 
 
-def normal(layer: nn.Module, deviation: float = 0.02) -> nn.Module:
+def normal(layer: Module, deviation: float = 0.02) -> Module:
     """Initialise weights ~ N(0, deviation^2), biases 0, batch-norm gains ~ N(1, deviation^2), as in
     Radford et al. 2016.
     """
@@ -170,6 +176,7 @@ class OneScale(nn.Module):
 
     mean: torch.Tensor
     variance: torch.Tensor
+    world: World = ALONE
 
     def __init__(self, channels: int):
         super().__init__()
@@ -180,8 +187,10 @@ class OneScale(nn.Module):
         """Standardise features h, [N, maps, H, W]: by the batch in training, by the running moments otherwise."""
         mean, variance = self.mean, self.variance
         if self.training:
-            mean = h.mean((0, 2, 3), keepdim=True)
-            variance = (h - mean).square().mean()
+            mean = self.world.sum(h.mean((0, 2, 3), keepdim=True))
+            mean = mean if self.world.size == 1 else mean / self.world.size
+            variance = self.world.sum((h - mean).square().mean())
+            variance = variance if self.world.size == 1 else variance / self.world.size
             if torch.is_grad_enabled():  # in training only: sampling changes no statistics
                 self.mean.lerp_(mean.detach().to(self.mean), 0.1)
                 self.variance.lerp_(variance.detach().to(self.variance), 0.1)
@@ -244,6 +253,6 @@ def halvings(height: int, width: int) -> tuple[int, tuple[int, int]]:
         near = "x".join(str(max(round(side / step) * step, 8)) for side in (width, height))
         raise UserError(
             f"This network cannot make images of {width}x{height}: it must halve both sides at least once, until at most {LARGEST_BASE} "
-            f"pixels of the shorter one remain; try --size {near}."
+            f"pixels of the shorter one remain; try `size='{near}'`."
         )
     return times, (height >> times, width >> times)

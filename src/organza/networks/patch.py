@@ -48,7 +48,7 @@ class Discriminator(layers.Discriminator):
         if min(shape[1:]) < least:
             raise UserError(
                 f"Images of {shape[2]}x{shape[1]} are too small for patches of {depth} halvings, which need {least} pixels a side; "
-                f"use larger ones, or --set discriminator.depth={max(min(shape[1:]).bit_length() - 3, 0)}."
+                f"use larger ones, or `settings=['discriminator.depth={max(min(shape[1:]).bit_length() - 3, 0)}']`."
             )
         maps = [shape[0] + condition, *(width * min(2**i, 8) for i in range(depth + 1))]
         kernel, pad = (4, 1) if depth else (1, 0)

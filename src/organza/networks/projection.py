@@ -31,4 +31,4 @@ class Projections(nn.Module):
 
     def forward(self, patches: Sequence[Tensor]) -> list[Tensor]:
         """Map patches [N, S, maps] of each layer, S of them, to unit vectors [N, S, width]."""
-        return [normalize(head(p), dim=-1) for head, p in zip(self.heads, patches, strict=True)]  # type: ignore[arg-type]
+        return [normalize(head(p), dim=-1) for head, p in zip(self.heads, patches, strict=True)]

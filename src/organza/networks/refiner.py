@@ -25,7 +25,7 @@ def he(layer: nn.Conv2d, share: float = 1.0) -> nn.Conv2d:
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     with torch.no_grad():
         layer.weight *= share
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer
 
 

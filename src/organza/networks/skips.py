@@ -71,7 +71,7 @@ class Generator(layers.Generator):
 
     @property
     def levels(self) -> tuple[nn.Module, ...]:
-        return (self.first, *(doubling.modulation for doubling in self.doublings))  # type: ignore[return-value]
+        return (self.first, *(doubling.get_submodule("modulation") for doubling in self.doublings))
 
     def forward(self, z: Tensor) -> Tensor:
         w = F.relu(self.mapping(z))

@@ -13,13 +13,14 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.networks import layers
 from organza.networks.dcgan import Norm
 from organza.networks.layers import Shape, normal
 from organza.networks.patch import instance_norm
+from organza.networks.synchronised import dropped
 
 DEEPEST = 8  # number of layers in the paper, at 256x256
 
@@ -92,10 +93,10 @@ class Generator(layers.Translator):
         """
         seen = []
         x = a
-        for layer in self.down:  # type: ignore[union-attr]
+        for layer in self.down:
             x = layer(x)
             seen.append(x)
-        innermost, *outer = self.up  # type: ignore[misc]
+        innermost, *outer = self.up
         x = innermost(seen.pop())
         for layer in outer:
             x = layer(torch.cat([x, seen.pop()], 1))
@@ -118,6 +119,8 @@ class Dropout(nn.Module):
     tensor([1., 1.])
     """
 
+    world: World = ALONE
+
     def __init__(self, training: float, use: float, layer: int):
         super().__init__()
         for name, share in (("dropout", training), ("noise", use)):
@@ -127,7 +130,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            return F.dropout(x, self.share)
+            return dropped(x, self.share, self.world)
         if not self.use:
             return x
         kept = torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(self.layer)) >= self.use
@@ -147,9 +150,9 @@ def _fitting(height: int, width: int, depth: int) -> int:
     if possible < 2 if depth == 0 else not 1 <= depth <= possible:
         step = 2 ** (depth if depth > 0 else 3)
         near = "x".join(str(max(round(side / step), 1) * step) for side in (width, height))
-        other = f", or --set generator.depth={possible}" if possible >= 2 else ""
+        other = f", or `settings=['generator.depth={possible}']`" if possible >= 2 else ""
         raise UserError(
             f"A U-Net with {f'a depth of {depth}' if depth else 'halvings'} cannot make images of {width}x{height}: "
-            f"both sides must be divisible by {step}; try --size {near}{other}."
+            f"both sides must be divisible by {step}; try `size='{near}'`{other}."
         )
     return depth or min(possible, DEEPEST)

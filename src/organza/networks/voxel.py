@@ -49,12 +49,12 @@ def doublings(shape: Shape) -> int:
     """
     if len(shape) != 4:
         raise UserError(
-            f"This network makes volumes, and the data has shape {'x'.join(map(str, shape))}; for images use --recipe dcgan-r1."
+            f"This network makes volumes, and the data has shape {'x'.join(map(str, shape))}; for images use `recipe='dcgan-r1'`."
         )
     side = shape[1]
     if len(set(shape[1:])) > 1 or side < 2 * BASE or side & (side - 1):
         size = "x".join(map(str, shape[1:]))
-        raise UserError(f"This network makes cubes of 16, 32 or 64 voxels a side, not {size}; try --size 32.")
+        raise UserError(f"This network makes cubes of 16, 32 or 64 voxels a side, not {size}; try `size=32`.")
     return (side // BASE).bit_length() - 1
 
 

@@ -12,10 +12,25 @@ from types import ModuleType
 from typing import Any
 
 from organza.config import encode, own_modules, walk
-from organza.errors import UserError, nearest
+from organza.errors import UserError, nearest, reason_of, told, users_place
 from organza.recipe import Recipe
 
-RENAMED = {"coded": "latent"}
+RENAMED = {"coded": "latent"} | {
+    f"{name}-light": name
+    for name in (
+        "aae",
+        "acgan",
+        "bigan",
+        "cgan",
+        "cgan-projection",
+        "cut",
+        "cyclegan",
+        "gan3d",
+        "infogan",
+        "pix2pix",
+        "simgan",
+    )
+}
 """Names of recipes in earlier versions, and the names now. Files are read for ever, so no line is removed."""
 
 
@@ -28,13 +43,21 @@ def names() -> list[str]:
     return list(everything())
 
 
-def list_recipes() -> list[str]:
-    """Return the names of organza's recipes, those that were trained and measured here first.
+def list_recipes(paper: bool = False) -> list[str]:
+    """Return the names of organza's recipes that were trained and measured here.
 
-    >>> "dcgan" in list_recipes()
-    True
+    Args:
+        paper: True for those with the numbers of their papers instead, which were not: NAME-paper.
+
+    >>> "cyclegan" in list_recipes(), "cyclegan-paper" in list_recipes(paper=True)
+    (True, True)
     """
-    return names()
+    return [name for name in names() if is_paper(name) == paper]
+
+
+def is_paper(name: str) -> bool:
+    """Return True for the name of a recipe with a paper's numbers, which was not trained here."""
+    return name.endswith("-paper")
 
 
 def get_recipe(name: str) -> Recipe:
@@ -87,12 +110,15 @@ def modules_of(recipe: Recipe | str | None) -> frozenset[str]:
     (frozenset(), frozenset())
 
     Args:
-        recipe: recipe that the user trusts, or its name; None for none.
+        recipe: recipe that the user trusts, or its name, or names of modules alone: "my_gan:" or
+            "my_gan:,my_losses:"; None for none.
     """
     if not (recipe is None or isinstance(recipe, str | Recipe)):
         raise UserError(f"recipe is {repr(recipe)[:60]}; it must be a name, such as 'dcgan-r1', or a Recipe.")
     if recipe is None or (isinstance(recipe, str) and ":" not in recipe):
         return frozenset()
+    if isinstance(recipe, str) and recipe.endswith(":"):
+        return trusted(name.strip().rstrip(":") for name in recipe.split(","))
     named = frozenset({recipe.partition(":")[0]}) if isinstance(recipe, str) else frozenset()
     return named | own_modules(encode(get(recipe) if isinstance(recipe, str) else recipe))
 
@@ -109,7 +135,7 @@ def trusted(modules: Iterable[str]) -> frozenset[str]:
     if isinstance(modules, str):
         modules = [modules]
     for name in (modules := list(modules)):
-        user_module(name, "`import`")
+        user_module(name, "modules")
     return frozenset(modules)
 
 
@@ -131,9 +157,11 @@ def everything() -> dict[str, Callable[[], Recipe]]:
 
 
 def _foreign(name: str) -> Recipe:
-    recipe = imported(name, "--recipe")()
+    make = imported(name, "recipe")
+    with told(f"The function {name} cannot make a recipe"):
+        recipe = make()
     if not isinstance(recipe, Recipe):
-        raise UserError(f"--recipe {name} returned {type(recipe).__name__}; it must return an organza.Recipe.")
+        raise UserError(f"`recipe={name!r}` returned {type(recipe).__name__}; it must return an organza.Recipe.")
     return recipe
 
 
@@ -142,7 +170,7 @@ def imported(name: str, option: str) -> Callable[..., Any]:
 
     Args:
         name: names of module and function.
-        option: command line option, for errors.
+        option: argument that names it, for errors.
 
     Raises:
         UserError: if there is no such module or name, or no function that can be called without
@@ -150,19 +178,21 @@ def imported(name: str, option: str) -> Callable[..., Any]:
     """
     module_name, _, function = name.partition(":")
     if not function.isidentifier():
-        raise UserError(f"{option} {name} is not of the form my_module:my_function.")
-    module = user_module(module_name, f"{option} {name}")
+        raise UserError(f"`{option}={name!r}` is not of the form my_module:my_function.")
+    module = user_module(module_name, option)
     if not hasattr(module, function):
-        raise UserError(f"{option} {name}: {module_name} has no function {function}.{nearest(function, vars(module))}")
+        raise UserError(
+            f"`{option}={name!r}`: {module_name} has no function {function}.{nearest(function, vars(module))}"
+        )
     if not callable(found := getattr(module, function)):
-        raise UserError(f"{option} {name} is a {type(found).__name__}; it must be a function.")
+        raise UserError(f"`{option}={name!r}` is a {type(found).__name__}; it must be a function.")
     try:
         inspect.signature(found).bind()
     except ValueError:  # a C function without a signature; a call reports missing arguments
         return found
     except TypeError as error:
         raise UserError(
-            f"{option} {name} needs arguments ({error}); it must be a function without required ones."
+            f"`{option}={name!r}` needs arguments ({error}); it must be a function without required ones."
         ) from None
     return found
 
@@ -178,11 +208,18 @@ def user_module(name: str, option: str) -> ModuleType:
         UserError: if there is no such module.
     """
     if not all(part.isidentifier() for part in name.split(".")):
-        raise UserError(f"{option} is not of the form my_module{':my_function' * (':' in option)}.")
+        raise UserError(f"`{option}={name!r}` is not the name of a module.")
     sys.path.insert(0, "")  # find modules in the current directory, like `python -m`
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise UserError(f"{option}: there is no module {error.name} here or among the installed packages.") from None
+        raise UserError(
+            f"`{option}={name!r}`: there is no module {error.name} here or among the installed packages."
+        ) from None
+    except UserError:
+        raise
+    except Exception as error:  # a module of the user's can fail with any error
+        place = users_place(error) or f"The module {name}"
+        raise UserError(f"{place} raises {reason_of(error)}.") from error
     finally:
         sys.path.pop(0)

@@ -19,14 +19,14 @@ from organza.recipe import Recipe
 from organza.schedule import Cosine, Linear
 
 
-def bigan() -> Recipe:
+def bigan_paper() -> Recipe:
     """Return the recipe of the bidirectional GAN at the size of its paper's ImageNet images, 64x64."""
     rate = Linear(2e-4, 2e-6, begin=0.5)
     return Recipe(
-        name="bigan",
+        name="bigan-paper",
         source="Donahue et al. 2017, arXiv:1605.09782: z ~ U(-1, 1) of 200 numbers, batch 128, Adam 2e-4 (0.5, 0.999) whose rate falls in "
         "the second half (there exponentially, here linearly); E is DCGAN's pyramid instead of an AlexNet.",
-        expect="Not trained to its end here: the paper trains for 400 passes over ImageNet. bigan-light was trained here.",
+        expect="Not trained to its end here: the paper trains for 400 passes over ImageNet. bigan was trained here.",
         game=Partial(BiGAN),
         generator=Partial(
             Several,
@@ -40,14 +40,14 @@ def bigan() -> Recipe:
     )
 
 
-def bigan_light() -> Recipe:
+def bigan() -> Recipe:
     """Return the bidirectional game with the loss and penalties that achieve most in minutes."""
     return replace(
-        bigan(),
-        name="bigan-light",
+        bigan_paper(),
+        name="bigan",
         source="The game of Donahue et al. 2017, arXiv:1605.09782, with z ~ N(0, I) of 32 numbers, no normalisation in D, and the loss, "
         "penalties (on pairs), rates and generator of resize-r1, width 32 in all.",
-        expect="Faces at 32x32: blots with the colours of a face after 5,200 images; needs far longer than aae-light.",
+        expect="Faces at 32x32: blots with the colours of a face after 5,200 images; needs far longer than aae.",
         generator=Partial(
             Several,
             generator=Partial(resize_networks.Generator, z_dim=32, width=32),
@@ -63,15 +63,15 @@ def bigan_light() -> Recipe:
     )
 
 
-def aae() -> Recipe:
+def aae_paper() -> Recipe:
     """Return the recipe of the paper's adversarial autoencoder: fully connected, eight numbers for
     an image.
     """
     return Recipe(
-        name="aae",
+        name="aae-paper",
         source="Makhzani et al. 2015, arXiv:1511.05644, appendix A.1: two hidden layers of 1000 units in each network, z ~ N(0, 5^2) of 8 "
         "numbers, batch 100, SGD; both phases of a step in one turn.",
-        expect="Fully connected, for small grey images; not trained to its end here. aae-light was trained here.",
+        expect="Fully connected, for small grey images; not trained to its end here. aae was trained here.",
         game=Partial(AAE),
         generator=Partial(
             Several,
@@ -85,13 +85,13 @@ def aae() -> Recipe:
     )
 
 
-def aae_light() -> Recipe:
+def aae() -> Recipe:
     """Return the adversarial autoencoder with DCGAN's convolutions: larger images, sharper
     reconstructions.
     """
     return replace(
-        aae(),
-        name="aae-light",
+        aae_paper(),
+        name="aae",
         source="The game of Makhzani et al. 2015, arXiv:1511.05644, with DCGAN's generator as decoder, its mirror image as encoder, "
         "z ~ N(0, I) of 32 numbers, R1 on D, Adam 1e-3 (0.5, 0.99) falling to 1e-4, batch 32.",
         expect="Faces at 64x64: recognisable reconstructions, new faces with clear eyes and soft hair, after 40,000 images, five "

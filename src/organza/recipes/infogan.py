@@ -11,10 +11,10 @@ from organza.optimizers import Adam
 from organza.recipe import Recipe
 
 
-def infogan() -> Recipe:
+def infogan_paper() -> Recipe:
     """Return the recipe of the paper's MNIST experiment."""
     return Recipe(
-        name="infogan",
+        name="infogan-paper",
         source="Chen et al. 2016, arXiv:1606.03657, appendix C.1 and the authors' code: 62 numbers of noise, a code of 10 values, two "
         "continuous ones; Adam with beta1 0.5, G 1e-3, D 2e-4, batch 128.",
         expect="28x28 grey images of ten kinds; the paper trains 640,000 images, hours on 2 cores.",
@@ -27,11 +27,11 @@ def infogan() -> Recipe:
     )
 
 
-def infogan_light() -> Recipe:
+def infogan() -> Recipe:
     """Return the same game with half the feature maps."""
     return replace(
-        infogan(),
-        name="infogan-light",
+        infogan_paper(),
+        name="infogan",
         source="As infogan, with half the feature maps in both players and batch 64.",
         expect="Fashion-MNIST at 28x28: clean garments, a category for each kind, after 297,000 images, eight "
         "minutes on 2 cores.",

@@ -15,10 +15,10 @@ from organza.schedule import Linear
 FALLING = Adam(Linear(2e-4, 0.0, begin=0.5), 0.5, 0.999)  # constant for half of the run, then linear to 0
 
 
-def pix2pix() -> Recipe:
+def pix2pix_paper() -> Recipe:
     """Return the paper's pix2pix at 256x256."""
     return Recipe(
-        name="pix2pix",
+        name="pix2pix-paper",
         source="Isola et al. 2017, arXiv:1611.07004, section 6: U-Net, 70x70 PatchGAN, L1 x 100, batch 1, jitter 30, mirrored, "
         "dropout in use, too; instance norm, which is the paper's batch norm on a batch of one.",
         expect="Not trained here: 256x256 images for 200epochs, hours on a GPU.",
@@ -35,11 +35,11 @@ def pix2pix() -> Recipe:
     )
 
 
-def pix2pix_light() -> Recipe:
+def pix2pix() -> Recipe:
     """Return pix2pix for 64x64 and two cores."""
     return replace(
-        pix2pix(),
-        name="pix2pix-light",
+        pix2pix_paper(),
+        name="pix2pix",
         source="pix2pix for 64x64: half the width, a U-Net of 5 halvings, 34x34 patches, batch 4, Adam 1e-3 for G, no jitter, no dropout "
         "in use, averaged weights.",
         expect="Faces from `organza data pairs --kind hints` at 64x64: lines kept, skin and hair as the dabs say, smooth but for "

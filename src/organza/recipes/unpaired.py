@@ -28,13 +28,13 @@ al. 2017, sections 4 and 7."""
 LATE = Linear(2e-4, 0.0, begin=0.5)  # constant for one half of the run, then linear to 0
 
 
-def cyclegan() -> Recipe:
+def cyclegan_paper() -> Recipe:
     """Return the recipe of CycleGAN: two translators that invert each other."""
     return Recipe(
-        name="cyclegan",
+        name="cyclegan-paper",
         source="Zhu et al. 2017, arXiv:1703.10593: ResNet-9 and 70x70 patches at 256x256, batch 1, pool 50, Adam 2e-4 (0.5) to 0. "
         "Differs: the averaged generator is evaluated and used.",
-        expect="Not trained here: the paper takes 200 passes over 256x256 images, on a GPU; cyclegan-light was.",
+        expect="Not trained here: the paper takes 200 passes over 256x256 images, on a GPU; cyclegan was.",
         game=Partial(CycleGAN, cycle=10.0, identity=0.5, pool=50),
         generator=Partial(translator.Generator, width=64, blocks=9),
         discriminator=Partial(patch.Discriminator),
@@ -48,23 +48,23 @@ def cyclegan() -> Recipe:
     )
 
 
-def cut() -> Recipe:
+def cut_paper() -> Recipe:
     """Return the recipe of CUT: one translator, tied to its input by a comparison of patches."""
     return replace(
-        cyclegan(),
-        name="cut",
+        cyclegan_paper(),
+        name="cut-paper",
         source="Park et al. 2020, arXiv:2007.15651: NCE 1 with identity NCE, tau 0.07, 256 patches of five layers. Differs: convolutions "
         "with stride 2 as in CycleGAN, instead of the paper's blur; the averaged generator is used.",
-        expect="Not trained here: the paper takes 400 passes over 256x256 images, on a GPU; cut-light was.",
+        expect="Not trained here: the paper takes 400 passes over 256x256 images, on a GPU; cut was.",
         game=Partial(CUT, nce=1.0, identity=1.0, patches=256),
     )
 
 
-def cyclegan_light() -> Recipe:
+def cyclegan() -> Recipe:
     """Return CycleGAN for 64x64 and two cores."""
     return replace(
-        cyclegan(),
-        name="cyclegan-light",
+        cyclegan_paper(),
+        name="cyclegan",
         source="CycleGAN for 64x64: width 16 and 3 blocks, resize-convolutions, no identity term; patches of 16x16, the same share of an "
         "image as the paper's; Adam 5e-4 for the translators, 2e-4 for D.",
         expect="Two styles of faces at 64x64: clean ink after 2,000 images, seven minutes of a core; small features "
@@ -78,12 +78,12 @@ def cyclegan_light() -> Recipe:
     )
 
 
-def cut_light() -> Recipe:
+def cut() -> Recipe:
     """Return CUT for 64x64 and two cores."""
     return replace(
-        cyclegan_light(),
-        name="cut-light",
-        source="CUT's game and weights with the networks and rates of cyclegan-light, and 64 patches.",
+        cyclegan(),
+        name="cut",
+        source="CUT's game and weights with the networks and rates of cyclegan, and 64 patches.",
         expect="Two styles of faces at 64x64: ink with outlines, eyes and mouths kept after 4,000 images, twelve minutes of one core.",
         game=Partial(CUT, nce=1.0, identity=1.0, patches=64),
     )

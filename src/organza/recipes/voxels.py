@@ -16,10 +16,10 @@ from organza.recipe import Recipe
 from organza.schedule import Cosine
 
 
-def gan3d() -> Recipe:
+def gan3d_paper() -> Recipe:
     """Return 3D-GAN with the paper's numbers."""
     return Recipe(
-        name="gan3d",
+        name="gan3d-paper",
         source="Wu et al. 2016, arXiv:1610.07584: batch 100, Adam 2.5e-3 for G and 1e-5 for D (beta1 0.5), D trained only while it "
         "is right on at most 80 % of a batch; tanh instead of the sigmoid.",
         expect="Made for 64x64x64 and a GPU; not trained here.",
@@ -34,7 +34,7 @@ def gan3d() -> Recipe:
     )
 
 
-def gan3d_light() -> Recipe:
+def gan3d() -> Recipe:
     """Return 3D-GAN's convolutions, narrower, with the loss and penalties of `dcgan-r1`: shapes in
     minutes.
     """
@@ -42,8 +42,8 @@ def gan3d_light() -> Recipe:
     # Real volumes and first samples are far apart, and D would win at once; later it must see thin legs.
     fading = Cosine(10.0, 1.0, end=0.4)
     return replace(
-        gan3d(),
-        name="gan3d-light",
+        gan3d_paper(),
+        name="gan3d",
         source="3D-GAN's convolutions with 16 feature maps instead of 64, z of 64 numbers from U(-1, 1), layer norm in G, none in D; "
         "relativistic loss with R1 and R2 (Huang et al. 2024, arXiv:2501.05441) by finite differences on a quarter of the batch, their "
         "weight from 10 to 1; Adam 1e-3 falling to 1e-4 (0, 0.99), batch 8.",

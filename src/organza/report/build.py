@@ -46,11 +46,23 @@ def conclude(
     path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None
 ) -> Reported:
     """Write the report and return its verdict. Arguments as in `write_report`."""
-    record = Record.of(path)
+    record, place = Record.of(path), RunFolder(path).report
     seen, reason = seen_of(path, data, recipe)
     found = verdict_of(record, seen)
-    place = written(RunFolder(path).report, report(record, seen, found, reason))
+    content = report(record, seen, found, reason)
+    if lost := [title for title in sections.OF_NETWORKS if title in _text(place) and title not in content]:
+        why = reason or " ".join(seen.notes if seen is not None else ())
+        raise UserError(f"{place} is kept, as a new page would lack {', '.join(map(repr, lost))}: {why}")
+    written(place, content)
     return Reported(place, found.title, found.why, _recorded(path, record, seen))
+
+
+def _text(place: Path) -> str:
+    """Return the text of an earlier page; "" if there is none."""
+    try:
+        return place.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def copies_found(path: str | Path, data: Batches | str | Path | None = None, recipe: Recipe | str | None = None) -> str:
@@ -94,6 +106,7 @@ def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") 
         sections.opening(record, seen, found),
         sections.noted(notes),
         sections.samples(record),
+        sections.methods(seen),
         sections.copies(record, seen),
         sections.authentic(seen),
         sections.ways(seen),

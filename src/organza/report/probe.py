@@ -19,12 +19,14 @@ import torch
 from organza.data.batches import Batches, to_float, to_uint8
 from organza.data.detail import detail
 from organza.errors import UserError
+from organza.evaluation.evaluate import compared, suited
 from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
 from organza.inference.load import Run
 from organza.media.volumes import pictured
 from organza.metrics.diversity import apart, between, repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
+from organza.metrics.methods import Compared
 from organza.metrics.shapes import variety
 from organza.recipe import Recipe
 
@@ -110,6 +112,7 @@ class Look:
         ways: rows of interpolated images, uint8 [rows, STEPS, H, W, C].
         encoded: real images and their reconstructions.
         notes: reasons for missing parts.
+        methods: metrics of the generator and of simple methods on the same inputs: see `metrics.methods`.
     """
 
     images: int
@@ -125,6 +128,7 @@ class Look:
     between: float | None = None
     apart: float | None = None
     kept: float | None = None
+    methods: Compared | None = None
 
 
 def look(
@@ -177,6 +181,7 @@ def look(
         (*notes, *run.notes),
         *(_in_common(real, made) if real is not None else (None, None)),
         None if real is None else _kept(real),
+        compared(suited(made)[0], made) if made.rivals else None,
     )
 
 

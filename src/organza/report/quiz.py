@@ -84,7 +84,7 @@ def write_quiz(
         UserError: if there are too few images, no data to take real ones from, or no such run.
     """
     if count < LEAST or count % 2:
-        raise UserError(f"--count is {count}; it must be an even number of at least {LEAST}.")
+        raise UserError(f"`count` is {count}; it must be an even number of at least {LEAST}.")
     trained = RunWithData(path, checkpoint, recipe=recipe, at=data)
     if missing := trained.missing():
         raise UserError(f"{missing} A quiz needs real images.")
@@ -93,13 +93,13 @@ def write_quiz(
     half = count // 2
     if len(side) < half:
         raise UserError(
-            f"{path} has {len(side)} real images to show and --count {count} needs {half}; choose at most {2 * len(side)}."
+            f"{path} has {len(side)} real images to show and `count` {count} needs {half}; choose at most {2 * len(side)}."
         )
     real = side.images[permutation(len(side), "quiz", chosen).numpy()[:half]]
     made = trained.made(half, chosen + AGAIN).images
     if len(made) < half:
         raise UserError(
-            f"{path} generates {len(made)} different images of its data and --count {count} needs {half}; choose a smaller --count."
+            f"{path} generates {len(made)} different images of its data and `count` {count} needs {half}; choose a smaller `count`."
         )
     pictures = np.concatenate([pictured(real), pictured(made)])
     name = RunFolder(path).path.resolve().name

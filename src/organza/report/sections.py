@@ -8,6 +8,7 @@ from pathlib import Path
 
 from organza.config import trust_hint
 from organza.data.location import places
+from organza.evaluation import tables
 from organza.progress import words
 from organza.report.embed import encoded, img, row, sheet_of, spaced
 from organza.report.findings import begun, sentence
@@ -21,6 +22,10 @@ from organza.stop import best
 
 MOST_LINES = 2_000
 """Largest number of lines of recipe.json on a page."""
+
+
+OF_NETWORKS = ("The most suspicious samples", "Most authentic", "Between two samples")
+"""Titles of the sections that need the run's networks or its data; a page that has one is not replaced by one without."""
 
 
 def opening(record: Record, seen: Look | None, found: Verdict) -> str:
@@ -189,6 +194,31 @@ def ways(seen: Look | None) -> str:
             )
         )
     return "".join(parts)
+
+
+def methods(seen: Look | None) -> str:
+    """Return the generator beside simple methods on the same held-out inputs."""
+    if seen is None or not seen.methods:
+        return ""
+    parts = []
+    for group, rows in seen.methods.items():
+        head = "".join(f"<th>{html(name)}</th>" for name in tables.BESIDE.values())
+        body = "".join(
+            f"<tr><td>{html(method)}</td>"
+            + "".join(f"<td>{html(tables.shown(scores.get(name)))}</td>" for name in tables.BESIDE)
+            + "</tr>"
+            for method, scores in rows.items()
+        )
+        parts.append(
+            f'<h3 class="sub">{html(group)}</h3><div class="wide"><table><thead><tr><th></th>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
+        )
+    return section(
+        "Beside simple methods",
+        "The same held-out inputs. PSNR and SSIM favour the mean of all that is possible, which is smooth; the perceptual distance "
+        "and the MMD favour what looks like the originals. A game gives up a little of the first for the second.",
+        *parts,
+    )
 
 
 def health(record: Record) -> str:

@@ -17,7 +17,6 @@ from organza.errors import UserError
 from organza.run.forms import duration, named, natural, positive, require_form, sides
 from organza.run.lock import Held, locked
 from organza.run.unsupported import refusal
-from organza.shell import quoted
 from organza.untrusted import (
     JSON_BYTES,
     Refused,
@@ -125,16 +124,16 @@ class RunFolder:
             UserError: if the folder holds a run, or other files.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{self.path} is a file; --run must name a folder.")
+            raise UserError(f"{self.path} is a file; `run` must name a folder.")
         if not (name := self.remains()):
             return
         if self.exists:
             raise UserError(f"{self.path} was just begun by another process; run the same command again to resume it.")
         if name == "checkpoints" or any(os.path.lexists(one) for one in (self.stats, self.events)):
             raise UserError(
-                f"{self.path} holds {name} of a run but no recipe.json; restore it, or name a new folder with --run."
+                f"{self.path} holds {name} of a run but no recipe.json; restore it, or name a new folder with `run`."
             )
-        raise UserError(f"{self.path} holds {name} and is not a run; name a new folder with --run.")
+        raise UserError(f"{self.path} holds {name} and is not a run; name a new folder with `run`.")
 
     def begin(self, anew: bool = True) -> None:
         """Create the folder.
@@ -169,7 +168,7 @@ class RunFolder:
             require_inside(self.path / name, self.path)
         except OSError as error:
             raise UserError(
-                f"{self.path / name} is not written to: {error.strerror}; name an output folder with --out."
+                f"{self.path / name} is not written to: {error.strerror}; name an output folder with `out`."
             ) from None
         return self.path / name
 
@@ -185,7 +184,7 @@ class RunFolder:
         if not self.exists:
             hint = " It has no recipe.json." if self.path.is_dir() else ""
             raise UserError(
-                f"{self.path} is not a run.{hint} Train one with: organza train DATA --run {quoted(self.path)}"
+                f"{self.path} is not a run.{hint} Train one with: `organza.train(data, run={str(self.path)!r})`"
             )
         try:
             content = read_json(self.recipe, inside=self.path, most=RECIPE_BYTES)
@@ -253,11 +252,11 @@ class RunFolder:
                 stack.enter_context(locked(path))
             except Held as held:
                 raise UserError(
-                    f"{self.path} is being trained by {held.owner}; wait for it, stop it, or name another --run."
+                    f"{self.path} is being trained by {held.owner}; wait for it, stop it, or name another `run`."
                 ) from None
             except Refused as refused:
                 raise UserError(
-                    f"{path} cannot be used as a lock: {refused.strerror}. Remove it, or name another --run."
+                    f"{path} cannot be used as a lock: {refused.strerror}. Remove it, or name another `run`."
                 ) from None
             except OSError as error:
                 raise UserError(cannot_write(path, error)) from error
@@ -302,7 +301,7 @@ class RunFolder:
                 return
         raise UserError(
             f"{self.path} was removed or renamed during training, so training ends here. If it was renamed, nothing is lost: "
-            "run the same command again with its new name in --run to resume from its last checkpoint."
+            "run the same command again with its new name in `run` to resume from its last checkpoint."
         )
 
     def _remember(self) -> None:
@@ -310,6 +309,37 @@ class RunFolder:
         if self._held is not None and self.exists:
             with suppress(OSError):
                 self._content = read_bytes(self.recipe, JSON_BYTES, inside=self.path).decode(errors="replace")
+
+
+class Unwritten(RunFolder):
+    """The run folder for a rank other than 0, which may be on a machine without it: nothing is read or written."""
+
+    def begin(self, anew: bool = True) -> None:
+        """Leave the folder to rank 0."""
+
+    def require_free(self) -> None:
+        """Leave the check to rank 0."""
+
+    def require_there(self) -> None:
+        """Leave the check to rank 0."""
+
+    def read(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Leave recipe.json to rank 0."""
+
+    def append(self, file: Path, line: Mapping[str, Any]) -> None:
+        """Leave the line to rank 0."""
+
+    def rewind(self, images: int) -> None:
+        """Leave the lines to rank 0."""
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Leave the lock to rank 0."""
+        yield
 
 
 def _printable(content: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def refusal(path: Path) -> str:
         wrong = _header(path)
         what = f"is not a sound safetensors file ({wrong})" if wrong else "holds weights and no recipe"
         return f"{path} {what}. Give the folder of the run that it is from."
-    return f"{path} is a file; a run is a folder. Train one with: organza train DATA --run FOLDER"
+    return f"{path} is a file; a run is a folder. Train one with: `organza.train(data, run=folder)`"
 
 
 def _header(path: Path) -> str | None:

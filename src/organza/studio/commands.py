@@ -22,7 +22,7 @@ CHOICES = {
 PATTERNS = {
     "recipe": (r"[a-z0-9][a-z0-9-]{0,60}", "the name of a recipe, such as swift"),
     "size": (r"[0-9]{1,4}(x[0-9]{1,4})?", "a size, such as 64 or 96x64"),
-    "labels": (r"[^\W][^\x00-\x1f:]{0,200}", "names of columns, such as hair,year:class"),
+    "labels": (r"\w[\w ]*(:class)?(,\w[\w ]*(:class)?){0,40}", "names of columns, such as hair,year:class"),
     "seed": (r"[0-9]{1,18}", "a whole number"),
     "device": (r"auto|cpu|mps|cuda(:[0-9]{1,2})?", "auto, cpu, cuda or mps"),
     "license": (r"[A-Za-z0-9][\w. +-]{0,60}", "the name of a licence, such as cc-by-4.0"),

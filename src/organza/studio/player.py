@@ -70,7 +70,8 @@ class Player:
     @cached_property
     def law(self) -> Law:
         """Law of the latents."""
-        return Law.of(tuple(self.run.generator.prior))  # type: ignore[arg-type]
+        generator: Any = self.run.generator
+        return Law.of(tuple(generator.prior))
 
     @cached_property
     def levels(self) -> Levelled | None:

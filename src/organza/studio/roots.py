@@ -185,7 +185,10 @@ def _new(home: Path, name: str, what: str) -> Path:
             f"{printable(name[:80]) or 'An empty text'} is not a name for a {what} folder; use letters, digits and -."
         )
     place = home / name
-    require_inside(place, home)
+    try:
+        require_inside(place, home)
+    except OSError as error:
+        raise UserError(f"{name} cannot be used: {error.strerror}; choose another name.") from None
     if os.path.lexists(place) and not (what == "run" and place.is_dir() and not any(place.iterdir())):
         raise UserError(f"{name} exists already in {home}; choose another name.")
     return place

@@ -187,18 +187,18 @@ async def resume(request: Request) -> Response:
 
 
 async def make(request: Request) -> Response:
-    """Start a command that makes a report, a quiz or an export of a run."""
+    """Start a command that makes a report, a quiz or an export of a run, or finds its directions."""
     here, run = parts(request), _run(request)
     given = await form(
         request, kind=str, forms=list, license=str, precision=str, about_data=str, data_license=str, attribution=str
     )
     [kind] = needed(given, "kind")
-    if kind in ("report", "quiz"):
+    if kind in ("report", "quiz", "directions"):
         arguments = [kind, str(run)]
     elif kind == "export":
         arguments = commands.export(run, given["forms"] or [], given)
     else:
-        raise HTTPException(400, f"There is no {printable(kind)[:40]}; choose from report, quiz, export.")
+        raise HTTPException(400, f"There is no {printable(kind)[:40]}; choose from report, quiz, directions, export.")
     job = await here.jobs.start(kind, run.name, arguments)
     return JSONResponse(job.facts(), 202)
 

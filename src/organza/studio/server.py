@@ -149,7 +149,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """End the streams."""
         with suppress(AttributeError):
-            self.config.app.state.parts.watch.close()  # type: ignore[union-attr]
+            app: Any = self.config.app
+            app.state.parts.watch.close()
         super().handle_exit(sig, frame)
 
 

@@ -106,11 +106,13 @@ CPU = Accelerator(torch.device("cpu"))
 """The CPU in float32, which is always available."""
 
 
-def choose(asked: str = AUTO) -> Accelerator:
+def choose(asked: str = AUTO, local_rank: int | None = None) -> Accelerator:
     """Return the requested accelerator, in its fast precision, not compiled.
 
     Args:
         asked: auto (CUDA if there is any, else MPS, else the CPU), cpu, cuda, cuda:1 or mps.
+        local_rank: number of this process among those of this machine, which is that of its GPU;
+            None for a process alone.
 
     Raises:
         UserError: if the name is unknown, or the device is missing.
@@ -119,6 +121,8 @@ def choose(asked: str = AUTO) -> Accelerator:
     'cpu'
     """
     device = device_of(asked)
+    if local_rank is not None and device.type == "cuda" and asked in (AUTO, "cuda"):
+        device = device_of(f"cuda:{local_rank}")  # one GPU for each process
     return Accelerator(device, torch.bfloat16 if halves(device) else torch.float32)
 
 
@@ -139,7 +143,7 @@ def halves(device: torch.device) -> bool:
     return capable and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
+def versions(accelerator: Accelerator = CPU, processes: int = 1) -> dict[str, Any]:
     """Return the conditions of bit-for-bit reproducibility. On a GPU they do not guarantee it."""
     return {
         "organza": __version__,
@@ -147,6 +151,7 @@ def versions(accelerator: Accelerator = CPU) -> dict[str, Any]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "machine": platform.machine(),
         "cpu": _cpu(),
         **accelerator.facts(),

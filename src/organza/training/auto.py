@@ -15,6 +15,7 @@ from typing import NamedTuple
 from organza.data.batches import Batches
 from organza.data.detail import detail
 from organza.data.source import Source
+from organza.distributed.world import ALONE, World
 from organza.networks.latent import greatest_reduction
 from organza.optimizers import Adam
 from organza.recipe import Recipe
@@ -63,7 +64,13 @@ class Choice(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches], float], gpu: bool = False) -> Choice:
+def recipe_for(
+    source: Source,
+    budget: Budget,
+    speed: Callable[[Recipe, Batches], float],
+    gpu: bool = False,
+    world: World = ALONE,
+) -> Choice:
     """Return the recipe for the images of a source.
 
     Args:
@@ -71,12 +78,13 @@ def recipe_for(source: Source, budget: Budget, speed: Callable[[Recipe, Batches]
         budget: budget of the run.
         speed: function that measures a recipe's images a second on this machine.
         gpu: True if the run has a CUDA device, whose speed thin networks cannot use.
+        world: ranks that share the batches.
 
     Raises:
         UserError: whatever opening the data raises; see `feasible`.
     """
     plain, on_codes = (swift(), latent()) if source.labels is None else (cgan_swift(), cgan_latent())
-    data = plain.data(source)
+    data = world.after_first(lambda: plain.data(source))
     images, (channels, height, across) = len(data.parts.train), data.shape
     few = fine = False
     if greatest_reduction(data.shape) == 4:

@@ -56,7 +56,7 @@ def default_run(data: str | Path) -> DefaultRun:
             taken = RUNS / name
             why = "belongs to other data" if (taken / "recipe.json").exists() else "holds something else"
             return DefaultRun(folder, "" if number == 1 else f"{taken} {why}, so this run is {folder.path}")
-    raise UserError(f"There are {MOST - 1} runs named {RUNS / name} already; name another folder with --run.")
+    raise UserError(f"There are {MOST - 1} runs named {RUNS / name} already; name another folder with `run`.")
 
 
 def name_of(data: str | Path) -> str:

@@ -113,7 +113,7 @@ def examined(
         gradient=pulse.mean("G gradient"),
         lag=None if average is None else change(glimpse(game.G), glimpse(average)).item(),
         repeats=again,
-        apart=pulse.mean("apart"),
+        apart=None if game.paired else pulse.mean("apart"),
     )
 
 
@@ -131,7 +131,7 @@ def glanced(state: TrainState) -> Vitals:
         generator_last=sums["G step"][-1] if "G step" in sums else None,
         generator_jump=max(sums.get("G step", ()), default=None),
         discriminator_jump=max(sums.get("D step", ()), default=None),
-        apart=_mean(apart),
+        apart=None if state.game.paired else _mean(apart),  # with targets G learns beside any D
     )
 
 

@@ -17,7 +17,7 @@ from organza.recipe import Recipe
 from organza.run.folder import RunFolder
 from organza.training.accelerator import choose
 from organza.training.feasibility import feasible
-from organza.training.launch import DEFAULT_BUDGET, open_data, resolve
+from organza.training.launch import DEFAULT_BUDGET, earlier, open_data, resolve
 from organza.training.plan import Budget
 from organza.training.request import TrainArgs
 from organza.training.speed import faster, rates, trial
@@ -27,7 +27,8 @@ from organza.training.step import train_step
 def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
     """Return the resolved recipe as JSON, and its figures in words."""
     accelerator = choose(asked.device)
-    (recipe, reasons), before = resolve(asked, accelerator, progress)
+    before = earlier(asked)
+    recipe, reasons = resolve(asked, accelerator, before, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)
     budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))

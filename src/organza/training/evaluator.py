@@ -25,6 +25,8 @@ from organza.metrics.suite import Card, evaluate
 from organza.seeding import MICROBATCH
 from organza.training.state import TrainState
 
+SAMPLES = 500
+"""Number of generated images that an evaluation compares."""
 JUDGED = 256
 """Number of real and of generated items for the accuracy of D."""
 Duels = list[tuple[Tensor, Tensor]]
@@ -40,7 +42,7 @@ class Evaluator:
         samples: number of generated images to compare.
     """
 
-    def __init__(self, extractor: Extractor, data: Batches, samples: int = 500):
+    def __init__(self, extractor: Extractor, data: Batches, samples: int = SAMPLES):
         self.extractor, self.samples = extractor, samples
         self.against = "held-out" if len(data.parts.held_out) else "training"
         real = data.real()
@@ -66,7 +68,7 @@ class Evaluator:
         found = damage(self.extractor, real, self.features, data.reference_key, data.directory.parent)
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
-    def scores(self, made: Tensor, target: Tensor | None = None) -> dict[str, Estimate]:
+    def scores(self, made: Tensor, target: Tensor | None = None, features: Tensor | None = None) -> dict[str, Estimate]:
         """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real
         ones, and their variety.
 
@@ -74,8 +76,9 @@ class Evaluator:
             made: generated images or volumes.
             target: targets, the same each time, if there are any: adds the distance of each image
                 from its own.
+            features: features of the generated images, if they are known.
         """
-        features = self.extractor(made.numpy())
+        features = self.extractor(made.numpy()) if features is None else features
         found = evaluate(self.features, features)
         features = as_they_are(features)
         found |= {"variety": variety(as_they_are(self.features), features)}
@@ -152,4 +155,5 @@ def middle(real: Tensor, fake: Tensor) -> float:
 
 
 def _logits(game: Game, batch: Batch) -> Duels:
-    return [(duel.judge(duel.real), duel.judge(duel.fake)) for duel in game.duels(batch, game.play(batch))]
+    duels = game.duels(batch, game.play(batch))
+    return [tuple(duel.counted(duel.judge(x)) for x in (duel.real, duel.fake)) for duel in duels]

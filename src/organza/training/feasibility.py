@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 from organza.config.outline import outlined
 from organza.data.batches import Batches
@@ -18,7 +19,7 @@ LEAST = 8
 """Least pixels on each side: smaller images have nothing for a network to halve and double."""
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Step of suitable sides, since networks halve images."""
-CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a --set, or see organza recipes"
+CANNOT = "The recipe {name} with these settings cannot be trained on this data; undo a change of `settings`, or take another recipe"
 
 
 def require_size(size: str | int | None) -> None:
@@ -28,7 +29,7 @@ def require_size(size: str | int | None) -> None:
         UserError: if it is not a size, or a side is below 8 pixels.
     """
     if size is not None and min(parse_size(str(size))) < LEAST:
-        raise UserError(f"--size is {size}; each side must be at least {LEAST} pixels.")
+        raise UserError(f"`size` is {size}; each side must be at least {LEAST} pixels.")
 
 
 def feasible(recipe: Recipe, data: Batches) -> None:
@@ -77,10 +78,10 @@ def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
 
 
 def _suits(recipe: Recipe, data: Batches, sides: tuple[int, ...]) -> bool:
-    other = copy.copy(data)
+    other: Any = copy.copy(data)
     other.shape = (data.shape[0], *sides)
     if hasattr(data, "source_shape"):
-        other.source_shape = (data.source_shape[0], *sides)  # type: ignore[attr-defined]
+        other.source_shape = (other.source_shape[0], *sides)
     try:
         return bool(_built(recipe, other))
     except UserError:

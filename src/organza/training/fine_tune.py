@@ -19,15 +19,19 @@ from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 
 
-def origin(asked: TrainArgs) -> Run | None:
+def origin(asked: TrainArgs, resumes: bool | None = None) -> Run | None:
     """Return the run or folder that a new run starts from; None for fresh weights, and for a run that resumes.
+
+    Args:
+        asked: request.
+        resumes: True if the run has begun; None looks into its folder.
 
     Raises:
         UserError: if there is none.
     """
-    if asked.start is None or asked.folder.exists:
+    if asked.start is None or (asked.folder.exists if resumes is None else resumes):
         return None
-    return load(asked.start, recipe=None if asked.recipe == auto.AUTO else asked.recipe)
+    return load(asked.start, recipe=None if asked.recipe == auto.AUTO else asked.recipe, modules=asked.modules)
 
 
 def prepared(asked: TrainArgs, start: Run | None) -> TrainArgs:
@@ -54,8 +58,8 @@ def begin(state: TrainState, start: Run, folder: RunFolder) -> None:
         state.begin_with(start.saved.tensors, str(start.path))
     except Damaged as damage:
         raise UserError(
-            f"{damage}; --from needs weights of the same recipe, size, channels and labels: leave out --set, "
-            "--size and --labels, or train without --from."
+            f"{damage}; `start` needs weights of the same recipe, size, channels and labels: leave out `settings`, "
+            "`size` and `labels`, or train without `start`."
         ) from None
     snapshot.save(state, folder)
 

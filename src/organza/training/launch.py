@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
@@ -25,6 +25,8 @@ from organza.data.source import Source
 from organza.disk import require_room
 from organza.display.console import preparing
 from organza.display.live import followed
+from organza.distributed.launched import joined, local_rank, restarted, speaks
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError, nearest, told
 from organza.inference.load import Run, load
 from organza.metrics.extractors.features import offline_extractor
@@ -35,14 +37,15 @@ from organza.recipe import Recipe
 from organza.report.at_end import reported
 from organza.run import checkpoint
 from organza.run.events import NAMES, Begun, Busy, Evaluated, Event, Stopped, Warned
-from organza.run.folder import RunFolder
+from organza.run.folder import RunFolder, Unwritten
 from organza.run.forms import positive
 from organza.stop import Rule
 from organza.training import auto, fine_tune, snapshot
 from organza.training.accelerator import AUTO, CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.evaluator import Evaluator
+from organza.training.evaluator import SAMPLES, Evaluator
 from organza.training.feasibility import CANNOT, feasible, require_size
+from organza.training.inspection import inspected, of_ones_own
 from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
 from organza.training.resume import already_ended, go_on, recorded_in, require_same
@@ -54,7 +57,9 @@ from organza.training.trainer import Trainer
 
 log = logging.getLogger("organza")
 DEFAULT_BUDGET = "20m"
-OURS = ("organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation")
+OURS = (
+    "organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation", "organza.distributed",
+)  # fmt: skip
 """Packages in which no setting of a recipe can be at fault while the machine is measured."""
 FEW = 500  # images; a generator trained on fewer mostly repeats them
 ROUGHLY = 0.3
@@ -81,6 +86,7 @@ def train(
     pages: Literal["first", "all"] | None = None,
     follow_links: bool | None = None,
     start: str | Path | None = None,
+    modules: Sequence[str] = (),
     progress: bool = True,
     on_event: Callable[[Event], object] | None = None,
 ) -> Run:
@@ -113,6 +119,7 @@ def train(
         pages: "first" to use the first page or frame of a file as an image, "all" to use each.
         follow_links: True to follow links in the data folder that lead outside of it.
         start: run or exported folder whose weights a new run starts with.
+        modules: names of your own modules that a run to resume has its networks from.
         progress: True to show progress, in a terminal or a notebook; False for silence.
         on_event: callback for each event of `organza.run.events`.
 
@@ -125,15 +132,15 @@ def train(
     """
     asked = TrainArgs(
         data, run, recipe, budget, settings, size, channels, labels, seed, stop, evaluate, device, report,
-        on_collapse, metadata, pages, follow_links, start,
+        on_collapse, metadata, pages, follow_links, start, modules,
     )  # fmt: skip
     last: Event | None = None
-    for last in _shown(asked) if progress else train_events(asked):
+    for last in _shown(asked) if progress and speaks() else train_events(asked):
         if on_event:
             on_event(last)
     if isinstance(last, Stopped) and last.kind in NAMES:
         raise Interrupted(last.kind)
-    return load(asked.folder.path, recipe=asked.recipe, device=device)
+    return load(asked.folder.path, recipe=asked.recipe, modules=asked.modules, device=device)
 
 
 def _shown(asked: TrainArgs) -> Iterator[Event]:
@@ -156,8 +163,9 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
 
     Raises:
         UserError: for any mistake that the user can fix.
+        RankFailed: if another process of the run fails.
     """
-    for event in _events(asked, progress):
+    for event in _joined(asked, progress):
         if isinstance(event, Warned):
             log.warning(event.text)
         elif isinstance(event, Begun):
@@ -171,69 +179,119 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
         yield event
 
 
-def _events(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
-    folder, accelerator = asked.folder, choose(asked.device)
+def _joined(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
+    """Yield the events of a run that the ranks of this program share."""
     Budget.parse(asked.budget or DEFAULT_BUDGET)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
-            f"--on-collapse is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
+            f"`on_collapse` is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
-    start = fine_tune.origin(asked)
+    last: Event | None = None
+    with joined() as world:
+        for event in _events(asked, world, progress if world.leads else None):
+            if isinstance(event, Stopped):
+                last = event  # yielded when all ranks have left, as a consumer may ask for no more
+            else:
+                yield event
+    if last is not None:
+        yield last
+
+
+def _events(asked: TrainArgs, world: World, progress: Progress | None) -> Iterator[Event]:
+    """Yield the events of a run, on one of the ranks that share it. Each prepares the same; rank 0's
+    folder and clock decide.
+    """
+    accelerator = choose(asked.device, local_rank() if world.size > 1 else None)
+    path = world.decide(lambda: str(asked.folder.path))
+    asked = asked if world.leads else replace(asked, run=path)
+    folder = asked.folder if world.leads else Unwritten(path)
+    if times := restarted():
+        yield Warned(f"a process ended unexpectedly; all start again from the newest checkpoint (restart {times})")
+    before = world.decide(lambda: earlier(asked))
+    start = fine_tune.origin(asked, before is not None)
     asked = fine_tune.prepared(asked, start)
-    (recipe, reasons), before = resolve(asked, accelerator, progress)
-    data = open_data(asked, recipe, before, progress)
+    recipe, reasons = resolve(asked, accelerator, before, progress, world)
+    data = world.after_first(lambda: open_data(asked, recipe, before, progress))
+    require_shares(recipe, world)
     feasible(recipe, data)  # reports a misfit before anything is written
+    own = of_ones_own(recipe)
+    with told(CANNOT.format(name=recipe.name)):
+        found = inspected(recipe, data) if own else []
     folder.begin(anew=before is None)
     with folder.hold(), ExitStack() as settings:
         if before is None:
             folder.require_free()  # another process may have checked before this one took the lock
         yield from _warnings(data, recipe)
+        yield from map(Warned, [*found, *_unnamed(own)])
         if asked.chosen.note:
             yield Warned(asked.chosen.note)
         yield Busy("measuring the real images and this machine's speed")
-        evaluator = _evaluator(asked, data)
+        evaluator = world.after_first(lambda: _evaluator(asked, data))
         with told(CANNOT.format(name=recipe.name), ours=OURS):
-            settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator)))
-            accelerator = faster(recipe, data, accelerator)
-            plan = _plan(asked, before, recipe, data, evaluator, accelerator)
+            settings.enter_context(threaded(_threads(asked, before, recipe, data, accelerator, world)))
+            compiled = world.decide(lambda: faster(recipe, data, accelerator).compiled)
+            accelerator = replace(accelerator, compiled=compiled)
+            plan = _plan(asked, before, recipe, data, evaluator, accelerator, world)
         if before is None:
             folder.require_free()  # measuring took seconds
             folder.write(
-                _content(asked, recipe, data, plan, accelerator) | {"chosen": reasons} | fine_tune.noted(start)
+                _content(asked, recipe, data, plan, accelerator, world) | {"chosen": reasons} | fine_tune.noted(start)
             )
-        remember(folder.path, asked.place)
-        state = TrainState(recipe, data, plan, data.seed, accelerator)
+        world.decide(lambda: remember(folder.path, asked.place))
+        state = TrainState(recipe, data, plan, data.seed, accelerator, world)
         chosen = reasons or (before or {}).get("chosen")  # a recipe that the user named is never replaced
-        fallback = _fallback(recipe, data, accelerator) if chosen else None
+        fallback = _fallback(recipe, data, accelerator, world) if chosen else None
         yield from go_on(state, folder, before, plan)
-        require_room(folder.checkpoints, snapshot.weight(state.game))
+        world.decide(lambda: require_room(folder.checkpoints, snapshot.weight(state.game)))
         if start is not None:
             fine_tune.begin(state, start, folder)
-        if (ended := already_ended(folder, state, plan)) is not None:
-            yield ended
+        if ended := world.decide(lambda: already_ended(folder, state, plan)):
+            yield Stopped(*ended)
             return
         folder.event(
             "resumed" if state.images else "started",
             f"{recipe.name}, {plan.images:,} images planned",
             images=state.images,
         )
-        lines = (*_headline(recipe, data, plan, folder, accelerator), *reasons)
+        lines = (*_headline(recipe, data, plan, folder, accelerator, world), *reasons)
         yield Begun(lines, state.images, plan.images, tuple(state.history))
         treatment = Treatment(folder, asked.on_collapse, fallback)
         events = Trainer(state, folder, evaluator, treatment, asked.metadata).events()
-        for event in reported(events, folder, data, recipe) if asked.report else events:
+        for event in reported(events, folder, data, recipe) if asked.report and world.leads else events:
             if isinstance(event, Warned):
                 folder.event("warned", event.text, images=state.images)
             yield event
 
 
+def require_shares(recipe: Recipe, world: World) -> None:
+    """Check that the ranks can share every batch equally.
+
+    Raises:
+        UserError: if they cannot; names numbers that can.
+    """
+    if recipe.batch % world.size:
+        fewer = max(n for n in range(1, world.size) if recipe.batch % n == 0)
+        batch = -(-recipe.batch // world.size) * world.size
+        raise UserError(
+            f"The batch of {recipe.name} is {recipe.batch}, which {world.size} processes cannot share equally; "
+            f"use {fewer} process{'es' * (fewer > 1)}, or --set batch={batch}."
+        )
+
+
 def _threads(
-    asked: TrainArgs, before: dict[str, Any] | None, recipe: Recipe, data: Batches, accelerator: Accelerator
+    asked: TrainArgs,
+    before: dict[str, Any] | None,
+    recipe: Recipe,
+    data: Batches,
+    accelerator: Accelerator,
+    world: World,
 ) -> int:
     """Return the run's own number of threads, as others round differently; for a new run with a
-    time budget, the measured best.
+    time budget, the measured best. Several ranks have those that their launcher gave them.
     """
     here = torch.get_num_threads()
+    if world.size > 1:
+        return here
     if before:
         return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
     if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
@@ -241,10 +299,12 @@ def _threads(
     return fewest(rates(recipe, data, accelerator))
 
 
-def _fallback(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Callable[[], tuple[Recipe, float]] | None:
+def _fallback(
+    recipe: Recipe, data: Batches, accelerator: Accelerator, world: World
+) -> Callable[[], tuple[Recipe, float]] | None:
     """Return a function that measures the recipe to use if this one cannot be cured, or None."""
     other = fallback_for(recipe, data)
-    return None if other is None else lambda: (other, measure(trial(other, data, accelerator), 1.0))
+    return None if other is None else lambda: (other, measure(trial(other, data, accelerator, world), 1.0))
 
 
 def _known_threads(before: dict[str, Any]) -> int | None:
@@ -253,32 +313,47 @@ def _known_threads(before: dict[str, Any]) -> int | None:
     return known if positive(known) else None
 
 
+def earlier(asked: TrainArgs) -> dict[str, Any] | None:
+    """Return the recipe.json of an earlier part of this run; None for a new run."""
+    require_size(asked.size)
+    return asked.folder.read() if asked.folder.exists else None
+
+
 def resolve(
-    asked: TrainArgs, accelerator: Accelerator, progress: Progress | None = None
-) -> tuple[Choice, dict[str, Any] | None]:
-    """Return the recipe to train, with the reasons if it was chosen automatically, and the
-    recipe.json of an earlier part of this run.
+    asked: TrainArgs,
+    accelerator: Accelerator,
+    before: dict[str, Any] | None,
+    progress: Progress | None = None,
+    world: World = ALONE,
+) -> Choice:
+    """Return the recipe to train, with the reasons if it was chosen automatically.
+
+    Args:
+        asked: request.
+        accelerator: accelerator to measure recipes on.
+        before: recipe.json of an earlier part of this run.
+        progress: callback (task, done, total).
+        world: ranks that share the batches.
 
     Raises:
         UserError: if the folder holds a run of another recipe; names the first difference.
     """
-    require_size(asked.size)
     folder = asked.folder
-    before = folder.read() if folder.exists else None
     if asked.recipe not in (None, auto.AUTO):
         choice = Choice(asked.recipe if isinstance(asked.recipe, Recipe) else recipes.get(asked.recipe), ())
     elif before:
-        choice = Choice(recorded_in(folder, before, recipes.modules_of(asked.recipe)), ())
+        choice = Choice(recorded_in(folder, before, asked.own), ())
     else:
         source = Source.remembered(asked.place, asked.wishes(), progress)
         budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
-        choice = recipe_for(source, budget, Pace(accelerator), gpu=accelerator.device.type == "cuda")
+        gpu = accelerator.device.type == "cuda"
+        choice = recipe_for(source, budget, Pace(accelerator, world), gpu, world)
     recipe = overrides.apply(choice.recipe, asked.settings)
     if before:
         require_same(folder, before, recipe)
     if asked.stop is not None:
         recipe = replace(recipe, stop=tuple(asked.stop))
-    return Choice(recipe, choice.reasons), before
+    return Choice(recipe, choice.reasons)
 
 
 def open_data(
@@ -296,15 +371,15 @@ def open_data(
         for name, now in wishes.items():
             if now is not None and now != known[name]:
                 raise UserError(
-                    f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with --run."
+                    f"{asked.folder.path} began with {name} {known[name]}; for {name} {now} name another folder with `run`."
                 )
         own = asked_of(before, asked.folder.path, asked.place) if wishes["labels"] is None else before["asked"]
         wishes = known | own | {name: now for name, now in wishes.items() if now is not None}
-    data = recipe.data(Source.remembered(asked.place, wishes, progress))
+    data = recipe.opened(Source.remembered(asked.place, wishes, progress))
     if before and not data.is_same(before["data"]["fingerprint"]):
         raise UserError(
             f"{asked.place} changed since {asked.folder.path} began: {difference(before['data'], data)}. A run resumes only with"
-            f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another --run."
+            f" the {data.unit} it began with: restore them and move new ones elsewhere, or begin a new run with another `run`."
         )
     return data
 
@@ -325,11 +400,21 @@ def _warnings(data: Batches, recipe: Recipe) -> Iterator[Event]:
         )
 
 
+def _unnamed(own: Collection[str]) -> list[str]:
+    """Return a note if a recipe's values are defined in `__main__`, where no other program finds them."""
+    if "__main__" not in own:
+        return []
+    return [
+        "the recipe uses values that are defined in this script or notebook (`__main__`): this session can use the run, and no command or "
+        "other program can; define them in a module, my_gan.py, and import it here"
+    ]
+
+
 def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three items in each
         return None
     volumes = len(data.shape) == 4
-    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data)
+    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data, SAMPLES)
 
 
 def _plan(
@@ -339,17 +424,20 @@ def _plan(
     data: Batches,
     evaluator: Evaluator | None,
     accelerator: Accelerator,
+    world: World,
 ) -> Plan:
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
     budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
     # Only a time budget needs a good estimate of its images, and a short one needs less.
-    state = trial(recipe, data, accelerator)
+    state = trial(recipe, data, accelerator, world)
     rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else ROUGHLY)
     return make_plan(budget, len(data.parts.train), recipe.batch, costs(state, rate, evaluator))
 
 
-def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, accelerator: Accelerator) -> dict[str, Any]:
+def _content(
+    asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, accelerator: Accelerator, world: World = ALONE
+) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
     height, width = data.shape[-2:]
     return {
@@ -365,12 +453,12 @@ def _content(asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, accele
             follow_links=bool(asked.follow_links),
         ).wishes(),
         "plan": vars(plan),
-        "versions": versions(accelerator),
+        "versions": versions(accelerator, world.size),
     }
 
 
 def _headline(
-    recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, accelerator: Accelerator
+    recipe: Recipe, data: Batches, plan: Plan, folder: RunFolder, accelerator: Accelerator, world: World
 ) -> tuple[str, ...]:
     channels, *space = data.shape
     held = len(data.parts.held_out)
@@ -381,8 +469,10 @@ def _headline(
             if held
             else "too few to hold any out: evaluated against the training images"
         ),
-        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}: about {plan.images:,} images"
+        f"recipe {recipe.name}, batch {recipe.batch}, budget {plan.budget}{' of training' if plan.seconds else ''}: "
+        f"about {plan.images:,} images"
         + ("" if accelerator == CPU else f", on {accelerator}")
-        + (", one thread" if torch.get_num_threads() == 1 else f", {torch.get_num_threads()} threads"),
+        + (f", {world.size} processes of" if world.size > 1 else ",")
+        + (" one thread" if torch.get_num_threads() == 1 else f" {torch.get_num_threads()} threads"),
         f"run folder {folder.path}",
     )

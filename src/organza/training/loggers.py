@@ -121,5 +121,5 @@ def _needed(package: str) -> Any:
         return import_module(package)
     except ImportError:
         raise UserError(
-            f"--log {package} needs the package {package}, which is not installed: pip install 'organza[{package}]'."
+            f"`log` {package} needs the package {package}, which is not installed: pip install 'organza[{package}]'."
         ) from None

@@ -48,7 +48,7 @@ class Budget:
             )
         if budget is None or not (budget.images or budget.epochs or budget.seconds):
             raise UserError(
-                f"--budget {text} is not a budget: write a time (90s, 10m, 1h30m), images (20000img, 500kimg) or passes (20epochs)."
+                f"`budget={text!r}` is not a budget: write a time (90s, 10m, 1h30m), images (20000img, 500kimg) or passes (20epochs)."
             )
         return budget
 

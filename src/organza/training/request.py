@@ -58,6 +58,7 @@ class TrainArgs:
         pages: "first" to use the first page or frame of a file as an image, "all" to use each.
         follow_links: True to follow links in the data folder that lead outside of it.
         start: run or exported folder whose weights a new run starts with; recipe, size and channels default to its own.
+        modules: names of your own modules that a run to resume has its networks from; they are imported.
     """
 
     data: Data
@@ -78,6 +79,7 @@ class TrainArgs:
     pages: str | None = None
     follow_links: bool | None = None
     start: str | Path | None = None
+    modules: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", place_of(self.data))
@@ -85,12 +87,17 @@ class TrainArgs:
             require_path(self.run, "run")
         if self.start is not None:
             require_path(self.start, "start")
-        recipes.modules_of(None if self.recipe == auto.AUTO else self.recipe)
+        _ = self.own
         for name, example in TEXTS.items():
             if getattr(self, name) is not None:
                 require_text(getattr(self, name), name, example)
         if self.seed is not None:
             object.__setattr__(self, "seed", whole(self.seed, "seed", most=SEEDS))
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """Names of the user's own modules that the files of the run may name."""
+        return recipes.modules_of(None if self.recipe == auto.AUTO else self.recipe) | recipes.trusted(self.modules)
 
     @property
     def place(self) -> str | Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import Any
 
 from organza import recipes
@@ -11,7 +11,7 @@ from organza.errors import UserError
 from organza.recipe import Recipe, recorded
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
-from organza.run.events import Event, Stopped, Warned
+from organza.run.events import Event, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.forms import named, natural
 from organza.stop import kind_of
@@ -50,7 +50,7 @@ def require_same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> N
     if found := snapshot.differences(encode(old), encode(recipe), own):
         raise UserError(
             f"{folder.path} belongs to a run with another recipe: its {found[0]}. "
-            "Name another folder with --run, or leave out --recipe and --set to resume with the old recipe."
+            "Name another folder with `run`, or leave out `recipe` and `settings` to resume with the old recipe."
         )
 
 
@@ -58,8 +58,9 @@ def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, p
     """Restore the newest intact checkpoint, and report damaged ones and lost guarantees."""
     if before is None:
         return
-    began = CPU.facts() | before["versions"]  # earlier versions, which did not record the device, trained on a CPU
-    for name, value in versions(state.accelerator).items():
+    # Earlier versions, which did not record these, trained in one process on a CPU.
+    began = {"processes": 1} | CPU.facts() | before["versions"]
+    for name, value in versions(state.accelerator, state.world.size).items():
         if began.get(name, value) != value:  # earlier versions recorded less
             yield Warned(
                 f"{printable(name)} was {printable(str(began[name]))} when the run began and is now {value}: the run continues, "
@@ -68,6 +69,13 @@ def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, p
     if vars(plan) != before["plan"]:
         folder.write(before | {"plan": vars(plan)})
     state.rollbacks.extend(Rollback(**named(one, Rollback._fields)) for one in before.get("rollbacks", ()))
+    saved = (yield from _newest(state, folder)) if state.world.leads else None
+    if not snapshot.follow(state, saved, folder):
+        folder.rewind(0)
+
+
+def _newest(state: TrainState, folder: RunFolder) -> Generator[Event, None, checkpoint.Checkpoint | None]:
+    """Restore the newest intact checkpoint and return it; None if there is none."""
     checkpoint.tidy(folder.checkpoints)  # remove traces of a run that was killed in its last save
     found = checkpoint.existing(folder.checkpoints)
     for directory in reversed(found):
@@ -85,8 +93,8 @@ def go_on(state: TrainState, folder: RunFolder, before: dict[str, Any] | None, p
             )
             yield Warned(f"{damage}; {older}")
             continue
-        return
-    folder.rewind(0)
+        return saved
+    return None
 
 
 def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
@@ -99,9 +107,9 @@ def _known_rollbacks(saved: checkpoint.Checkpoint) -> int:
     return known
 
 
-def already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped | None:
-    """Return the end of a finished run, so that it is not trained further by accident; None for
-    others.
+def already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> tuple[str, str, int] | None:
+    """Return the end of a finished run, so that it is not trained further by accident: the fields
+    of a `Stopped`; None for others.
     """
     last = [line for line in lines_of(folder.events) if line.get("event") in ("stopped", "started", "resumed")][-1:]
     kind = last[0].get("kind") if last else None
@@ -113,5 +121,5 @@ def already_ended(folder: RunFolder, state: TrainState, plan: Plan) -> Stopped |
     if kind in ("budget", "plateau", "equilibrium", "faded"):
         if kind != "budget" and not any(kind_of(rule) == kind for rule in state.recipe.stop):
             return None
-        return Stopped(kind, f"this run ended before: {last[0].get('text', kind)}", state.images)
+        return kind, f"this run ended before: {last[0].get('text', kind)}", state.images
     return None

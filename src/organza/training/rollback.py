@@ -67,7 +67,8 @@ def seen_ill(state: TrainState, before: int, stats: bool) -> list[Finding]:
         stats: True if a line of stats is due, to check the steps since the last one.
     """
     alone = state.recipe.generator_warmup
-    if alone >= BEGINNING and before < alone <= state.images and (why := state.game.unready(state.data)):
+    ready = not (alone >= BEGINNING and before < alone <= state.images)
+    if not ready and (why := state.world.decide(lambda: state.game.unready(state.data))):
         return [Finding("autoencoder", why, "another recipe, such as few-shot or swift", True)]
     if not stats:
         return []
@@ -172,7 +173,9 @@ def _begun_anew(state: TrainState, folder: RunFolder, recipe: Recipe, rate: floa
         why: reason in words.
     """
     seconds, at, plan = state.seconds, state.images, state.plan
-    if folder.checkpoints.is_dir():  # first of all: a run killed after this restarts, fails again and returns here
+    if (
+        state.world.leads and folder.checkpoints.is_dir()
+    ):  # first of all: a run killed after this restarts, fails again and returns here
         aside = folder.path / f"checkpoints-{safe_name(state.recipe.name)}"
         remove_tree(aside)
         rename(folder.checkpoints, aside)
@@ -210,6 +213,21 @@ def _back(
         stricter: True if penalties are stricter from then on.
     """
     seconds, at = state.seconds, state.images
+    if not snapshot.follow(state, _last_good(state, folder, latest) if state.world.leads else None, folder):
+        state.begin()
+        folder.rewind(0)
+    back = Rollback(state.images, at, why, stricter)
+    state.rollbacks.append(back)
+    folder.write(folder.read() | {"rollbacks": [one._asdict() for one in state.rollbacks]})
+    for directory in checkpoint.existing(folder.checkpoints) if state.world.leads else ():
+        if int(directory.name) > back.to:
+            checkpoint.remove(directory)
+    state.set_clock(seconds)
+    return back
+
+
+def _last_good(state: TrainState, folder: RunFolder, latest: int | None) -> checkpoint.Checkpoint | None:
+    """Restore the newest acceptable checkpoint, and return it; None if there is none."""
     found = [one for one in checkpoint.existing(folder.checkpoints) if latest is None or int(one.name) <= latest]
     saved = None
     while found and saved is None:
@@ -222,14 +240,4 @@ def _back(
             snapshot.restore(state, saved, folder)
         except Damaged:
             saved = None
-    if saved is None:
-        state.begin()
-        folder.rewind(0)
-    back = Rollback(state.images, at, why, stricter)
-    state.rollbacks.append(back)
-    folder.write(folder.read() | {"rollbacks": [one._asdict() for one in state.rollbacks]})
-    for directory in checkpoint.existing(folder.checkpoints):
-        if int(directory.name) > back.to:
-            checkpoint.remove(directory)
-    state.set_clock(seconds)
-    return back
+    return saved

@@ -21,12 +21,13 @@ def samples(state: TrainState, positions: range) -> Tensor:
     """Generate samples with the averaged generator from the reference items and latents of these
     numbers: uint8 [N, ..., C].
     """
-    found = []
+
+    def sampled(some: range) -> Tensor:
+        batch = state.accelerator.take(state.data.referenced(some) | state.latents("sample", some))
+        return to_uint8(state.game.make(batch)).cpu()
+
     with state.averaged():
-        for some in _parts(positions):
-            batch = state.accelerator.take(state.data.referenced(some) | state.latents("sample", some))
-            found.append(to_uint8(state.game.make(batch)).cpu())
-    return torch.cat(found)[: len(positions)]
+        return torch.cat(state.world.map(sampled, list(_parts(positions))))[: len(positions)]
 
 
 def targets(state: TrainState, positions: range) -> Tensor:
@@ -42,14 +43,15 @@ def gallery(state: TrainState, real: bool = False) -> np.ndarray:
     instead.
     """
     game, count = state.game, state.data.rows * state.data.columns
-    sheets = []
+
+    def drawn(some: range) -> Tensor:
+        batch = state.accelerator.take(state.data.gallery(some) | state.latents("sample", some))
+        output = batch[game.output] if real else _drawn(state, batch)
+        shown = [to_uint8(part).cpu().numpy() for part in game.shown(batch, output)]
+        return torch.from_numpy(side_by_side([pictured(part) for part in shown]))
+
     with state.averaged():
-        for some in _parts(range(count)):
-            batch = state.accelerator.take(state.data.gallery(some) | state.latents("sample", some))
-            output = batch[game.output] if real else _drawn(state, batch)
-            shown = [to_uint8(part).cpu().numpy() for part in game.shown(batch, output)]
-            sheets.append(side_by_side([pictured(part) for part in shown]))
-    return np.concatenate(sheets)[:count]
+        return torch.cat(state.world.map(drawn, list(_parts(range(count))))).numpy()[:count]
 
 
 def _drawn(state: TrainState, batch: Batch) -> Tensor:

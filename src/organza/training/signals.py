@@ -21,6 +21,11 @@ interrupt a save."""
 REASONS = {OUTPUT_CLOSED: "nothing more can be written to the output"}
 
 
+def reason_of(name: str | None) -> str:
+    """Return the sentence for the run's events about a signal."""
+    return REASONS.get(name or "", f"asked to stop ({name})")
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal that ends the current work.
 
@@ -49,7 +54,7 @@ class Wish:
     @property
     def reason(self) -> str:
         """Sentence for the run's events."""
-        return REASONS.get(self.asked or "", f"asked to stop ({self.asked})")
+        return reason_of(self.asked)
 
     @contextmanager
     def heard(self) -> Iterator[None]:

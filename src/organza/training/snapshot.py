@@ -95,8 +95,13 @@ REMARKS = ("stop", "source", "expect")
 
 def save(state: TrainState, folder: RunFolder) -> Path:
     """Write a checkpoint, update the pointers to the newest and the best, and remove checkpoints
-    that are neither.
+    that are neither. Rank 0 writes, after a comparison with the weights of the others.
     """
+    if state.world.size > 1:
+        state.world.require_equal(checkpoint.digest(dict(state.game.state_dict())), "the weights")
+    if not state.world.leads:
+        state.mark_saved()
+        return folder.checkpoints / checkpoint.name_for(state.images)
     path = checkpoint.save(folder.checkpoints, state.images, tensors(state), facts(state))
     state.mark_saved()
     keep = {checkpoint.name_for(state.planned_at)}
@@ -169,6 +174,24 @@ def facts(state: TrainState) -> dict[str, Any]:
         "unwell": state.unwell,
         "plan": vars(state.plan),
     }
+
+
+def follow(state: TrainState, saved: Checkpoint | None, folder: RunFolder) -> bool:
+    """Restore the other ranks from the checkpoint that rank 0 has restored. Return False if there is none.
+
+    Args:
+        state: training state of this rank.
+        saved: rank 0's checkpoint; None on the others.
+        folder: run folder.
+    """
+    world = state.world
+    told = world.decide(lambda: None if saved is None else [str(saved.directory), saved.facts])
+    if told is None:
+        return False
+    tensors = world.hand_out({} if saved is None else saved.tensors)
+    if not world.leads:
+        restore(state, Checkpoint(Path(told[0]), tensors, told[1], {}), folder)
+    return True
 
 
 def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
@@ -290,14 +313,14 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
     if found := differences(canonical(told["recipe"], known), known, own) if "recipe" in told else ():
         raise UserError(
             f"{where / 'recipe.json'} was changed: in the recipe that trained {saved.directory.name}, {found[0]}. "
-            "Restore it, or train into another folder with --run."
+            "Restore it, or train into another folder with `run`."
         )
     data, seed = state.data.fingerprint, state.seed
     for name, now, same in (("data", data, state.data.is_same), ("seed", seed, seed.__eq__)):
         if name in told and not same(told[name]):
             raise UserError(
                 f"{where / 'recipe.json'} was changed: {saved.directory.name} was trained with {name} {told[name]}, not {now}. "
-                "Restore it, or train into another folder with --run."
+                "Restore it, or train into another folder with `run`."
             )
 
 

@@ -14,6 +14,7 @@ from statistics import median
 import torch
 
 from organza.data.batches import Batches
+from organza.distributed.world import ALONE, World
 from organza.game import NonFinite
 from organza.penalties import FIRST_ORDER
 from organza.recipe import Recipe
@@ -35,10 +36,10 @@ by spinning, and one that shares its core delays all: beside one busy process `s
 slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
 
 
-def trial(recipe: Recipe, data: Batches, accelerator: Accelerator = CPU) -> TrainState:
+def trial(recipe: Recipe, data: Batches, accelerator: Accelerator = CPU, world: World = ALONE) -> TrainState:
     """Return a throwaway state for timing a few steps: no run folder, no evaluation."""
     small = Plan("", 1, None, 1, 1, 1, 1)
-    return TrainState(replace(recipe, warmup=0, generator_warmup=0), data, small, 0, accelerator)
+    return TrainState(replace(recipe, warmup=0, generator_warmup=0), data, small, 0, accelerator, world)
 
 
 def measure(state: TrainState, seconds: float) -> float:
@@ -57,8 +58,8 @@ def measure(state: TrainState, seconds: float) -> float:
         # The first step also allocates and compiles; lazy penalties come in the second.
         for _ in range(2 if state.accelerator.compiled else 1):
             first = _window(state, 0.0)
-        begun = time.perf_counter()
-        while not windows or (not _agree(windows) and time.perf_counter() - begun < LONGEST * seconds):
+        begun, clock = time.perf_counter(), state.world.clock
+        while not windows or (not _agree(windows) and clock(time.perf_counter() - begun) < LONGEST * seconds):
             windows.append(_window(state, seconds / WINDOWS))
     except NonFinite:
         pass  # the run itself meets and reports the same error; here an estimate of the rate is enough
@@ -67,10 +68,10 @@ def measure(state: TrainState, seconds: float) -> float:
 
 def _window(state: TrainState, seconds: float) -> float:
     """Return the images a second of at least one step."""
-    start, images = time.perf_counter(), state.images
-    while state.images == images or time.perf_counter() - start < seconds:
+    start, images, clock = time.perf_counter(), state.images, state.world.clock
+    while state.images == images or clock(time.perf_counter() - start) < seconds:
         train_step(state)
-    return (state.images - images) / (time.perf_counter() - start)
+    return (state.images - images) / clock(time.perf_counter() - start)
 
 
 def _agree(rates: Sequence[float]) -> bool:
@@ -110,11 +111,12 @@ class Pace:
 
     Args:
         accelerator: accelerator to measure on.
+        world: ranks that share the batches.
     """
 
-    def __init__(self, accelerator: Accelerator):
-        self.accelerator = accelerator
-        self.threads: int | None = None
+    def __init__(self, accelerator: Accelerator, world: World = ALONE):
+        self.accelerator, self.world = accelerator, world
+        self.threads: int | None = torch.get_num_threads() if world.size > 1 else None
 
     def __call__(self, recipe: Recipe, data: Batches) -> float:
         """Return the images a second of this recipe on this data."""
@@ -123,7 +125,7 @@ class Pace:
             self.threads = max(found, key=lambda count: found[count])
             return found[self.threads]
         with threaded(self.threads):
-            return measure(trial(recipe, data, self.accelerator), 0.3)
+            return measure(trial(recipe, data, self.accelerator, self.world), 0.3)
 
 
 @contextmanager
@@ -141,12 +143,13 @@ def costs(state: TrainState, rate: float, evaluator: Evaluator | None) -> Costs:
     """Estimate the costs of samples and evaluations from a few images generated twice, as only the
     first time prepares the average.
     """
-    first, again = (_seconds(lambda: samples(state, range(MICROBATCH))) for _ in range(2))
+    clock = state.world.clock
+    first, again = (clock(_seconds(lambda: samples(state, range(MICROBATCH)))) for _ in range(2))
     picture = again / MICROBATCH
     sheet = max(first - again, 0.0) + state.data.rows * state.data.columns * picture
     if evaluator is None:
         return Costs(rate, sheet, sheet)
-    return Costs(rate, sheet + (evaluator.samples + 2 * JUDGED) * picture + evaluator.cost, sheet)
+    return Costs(rate, sheet + (evaluator.samples + 2 * JUDGED) * picture + clock(evaluator.cost), sheet)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from organza.data.batches import Batches
+from organza.distributed.world import ALONE, World
 from organza.game import Batch
 from organza.networks.layers import channels_last, networks_of
+from organza.networks.synchronised import synchronise
 from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.health import Pulse, Vitals
@@ -63,10 +65,20 @@ class TrainState:
         seed: random seed.
         accelerator: device of the players; weights, data and latents are drawn on the CPU, equal
             for every machine.
+        world: ranks that share the batches. Each holds the whole state, with equal bytes.
     """
 
-    def __init__(self, recipe: Recipe, data: Batches, plan: Plan, seed: int, accelerator: Accelerator = CPU):
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Batches,
+        plan: Plan,
+        seed: int,
+        accelerator: Accelerator = CPU,
+        world: World = ALONE,
+    ):
         self.recipe, self.data, self.plan, self.seed, self.accelerator = recipe, data, plan, seed, accelerator
+        self.world = world
         self.rollbacks: list[Rollback] = []
         self.begin()
 
@@ -78,7 +90,9 @@ class TrainState:
         self.game.fit(self.data)
         self.game.requires_grad_(False)
         accelerator.settle(self.game)
+        self.world.spread(list(self.game.state_dict().values()))  # initial weights differ with the version of torch
         self.average = Average(self.game.G)
+        synchronise(self.game, self.world)
         accelerator.compile(*networks_of(self.game.G), *networks_of(self.game.D))
         self.optimizers = {
             "generator": recipe.generator_optimizer.build(self.game.G.parameters()),

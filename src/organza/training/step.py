@@ -74,18 +74,18 @@ def _turn(state: TrainState, who: str, loss: Callable[[], Turn], strongest: floa
     """Update a player, and return its terms and readings."""
     player, name = (state.game.G, "generator") if who == "G" else (state.game.D, "discriminator")
     try:
-        values = update(player, state.optimizers[name], loss, strongest).values()
+        values = update(player, state.optimizers[name], loss, strongest, state.world).values()
     except NonFinite as trouble:
         raise NonFinite(f"{trouble} in the {name}'s turn") from None
     return {f"{who} gradient" if reading == "gradient" else reading: value for reading, value in values.items()}
 
 
 def played(state: TrainState, start: int, graph: bool) -> tuple[Batch, Batch]:
-    """Return the batch that begins at a position, and G's output for it; with a graph if G's turn
-    needs one.
+    """Return this rank's share of the batch that begins at a position, and G's output for it; with
+    a graph if G's turn needs one.
     """
     game = state.game
-    batch = state.batch(range(start, start + state.recipe.batch))
+    batch = state.batch(state.world.share(range(start, start + state.recipe.batch)))
     game.G.requires_grad_(graph)
     with torch.set_grad_enabled(graph):
         made = state.accelerator.forward(game.rehearse if state.rehearsing else game.play, batch)

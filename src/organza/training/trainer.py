@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from organza.game import NonFinite
 from organza.media.images import grid, save_png
+from organza.metrics.kernels import Estimate
 from organza.run import checkpoint
-from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick
+from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
 from organza.run.folder import RunFolder
-from organza.run.health import findings, words
+from organza.run.health import Vitals, findings, words
 from organza.seeding import stream
 from organza.stop import Check, best, kind_of
 from organza.training import snapshot
@@ -28,9 +31,12 @@ from organza.training.diagnostics import examined
 from organza.training.evaluator import Evaluator, accuracy, verdicts
 from organza.training.rollback import Reason, Treatment, answered, seen_ill, taken_back, treated
 from organza.training.sampling import gallery, samples, targets
-from organza.training.signals import Wish
+from organza.training.signals import Wish, reason_of
 from organza.training.state import TrainState
 from organza.training.step import train_step
+
+NOTABLE = 0.25
+"""Change of the planned images, as a share, that the user is told."""
 
 
 class Trainer:
@@ -56,6 +62,8 @@ class Trainer:
         self.state, self.folder, self.evaluator, self.metadata = state, folder, evaluator, metadata
         self.treatment = treatment or Treatment(folder)
         self.wish = Wish()
+        self.announced = state.plan.images  # images that the user was told
+        self.asked: str | None = None  # the signal that any rank has received
 
     # ---- the loop -------------------------------------------------------------------------------------------------------------
 
@@ -66,8 +74,9 @@ class Trainer:
         begun = time.perf_counter() - state.seconds
         with self.wish.heard():
             if state.images == 0:
-                save_png(grid(gallery(state, real=True), state.data.columns), self.folder.samples / "real.png")
+                self._draw("real.png", gallery(state, real=True))
                 yield from self._sample()
+            self._set_clock(begun)
             reason = self._ended() if state.images else None  # a signal may have come with the last step
             if not reason and self._owed():
                 yield from self._looked()
@@ -81,7 +90,7 @@ class Trainer:
                         state, self.treatment, "non-finite", f"{trouble} after {before:,} images"
                     )
                     continue
-                state.set_clock(time.perf_counter() - begun)
+                self._set_clock(begun)
                 yield self._tick(numbers)
                 reason = self._ended()
                 crossed = state.plan.crossed(before, state.images)
@@ -101,8 +110,14 @@ class Trainer:
                     reason = self._ruled() or (yield from treated(state, self.treatment))
                 if (crossed.save or crossed.evaluate) and not reason:
                     reason = yield from self._kept()
-                state.set_clock(time.perf_counter() - begun)
+                if any(crossed) or reason:
+                    state.set_clock(state.world.clock(time.perf_counter() - begun))
             yield from self._finish(*reason)
+
+    def _set_clock(self, begun: float) -> None:
+        """Set the clock of the run, and hear signals: all ranks alike, so that all end after the same step."""
+        seconds, self.asked = self.state.world.agreed(time.perf_counter() - begun, self.wish.asked)
+        self.state.set_clock(seconds)
 
     def _kept(self) -> Generator[Event, None, Reason]:
         """Save the state; or roll back if a value is not finite, as such a state is never saved."""
@@ -138,8 +153,8 @@ class Trainer:
 
     def _ended(self) -> tuple[str, str] | None:
         state = self.state
-        if self.wish.asked:
-            return self.wish.asked, self.wish.reason
+        if self.asked:
+            return self.asked, reason_of(self.asked)
         if state.plan.seconds is not None and state.seconds >= state.plan.seconds:
             return "budget", f"the budget of {state.plan.budget} is spent"
         if state.plan.seconds is None and state.images >= state.plan.images:
@@ -177,10 +192,22 @@ class Trainer:
     def _sample(self) -> Iterator[Event]:
         state = self.state
         pictures = gallery(state)
-        self.folder.require_there()
-        path = self.folder.samples / f"{checkpoint.name_for(state.images)}.png"
-        save_png(grid(pictures, state.data.columns), path, snapshot.made_by(state) if self.metadata else None)
+        path = self._draw(f"{checkpoint.name_for(state.images)}.png", pictures, self.metadata)
         yield Sampled(state.images, pictures, path)
+
+    def _draw(self, name: str, pictures: np.ndarray, made: bool = False) -> Path:
+        """Write a sample grid, and return its path. Rank 0 writes.
+
+        Args:
+            name: name of the file.
+            pictures: uint8 [N, H, W, C].
+            made: True to mark it as synthetic.
+        """
+        state, path = self.state, self.folder.samples / name
+        if state.world.leads:
+            self.folder.require_there()
+            save_png(grid(pictures, state.data.columns), path, snapshot.made_by(state) if made else None)
+        return path
 
     def _evaluate(self) -> Iterator[Event]:
         state = self.state
@@ -190,20 +217,44 @@ class Trainer:
         # Latents from position one million: those of the sample grids are not evaluated.
         measured = range(1_000_000, 1_000_000 + self._measurable())
         made = samples(state, measured)
-        scores = self.evaluator.scores(made, targets(state, measured) if state.game.paired else None)
-        right, error = accuracy(verdicts(state), state.game.adversarial.neutral)
+        features = self._features(made)
+        measures = state.world.decide(lambda: self._measures(made, measured, features))
+        scores = {name: Estimate(*score) for name, score in measures["scores"].items()}
+        right, error = measures["accuracy"]
         check = Check(state.images, *scores["mmd"], right, error, state.pulse.mean("G gradient"))
         state.history.append(check)
         line = {"images": state.images, "seconds": round(state.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
         card = self.evaluator.card(state.seed) | {"fake": len(made)}
-        state.vitals.append(examined(state, check, scores, made, self.evaluator.against))
-        found = findings(state.vitals)
-        health = state.vitals[-1]._asdict() | {"findings": [one._asdict() for one in found], "text": words(found)}
+        against = self.evaluator.against
+        vitals = state.world.decide(lambda: examined(state, check, scores, made, against)._asdict())
+        state.vitals.append(Vitals(**vitals))
+        faults = findings(state.vitals)
+        health = vitals | {"findings": [one._asdict() for one in faults], "text": words(faults)}
         line |= {"D accuracy": {"value": right, "error": error}, "card": card, "health": health}
         state.mark_evaluated()
         self.folder.append(self.folder.evaluations, line)
         yield Evaluated(check, line, best(state.history) is check)
+
+    def _features(self, made: Tensor) -> Tensor | None:
+        """Return the features of the samples, shared out over the ranks; None if one rank computes them by itself."""
+        if self.state.world.size == 1:
+            return None
+        assert self.evaluator is not None
+        extractor, world = self.evaluator.extractor, self.state.world
+        count = -(-len(made) // world.size)
+        equal = made[torch.arange(count * world.size) % len(made)].split(count)  # parts of equal size
+        return torch.cat(world.map(lambda part: extractor(part.numpy()), equal))[: len(made)]
+
+    def _measures(self, made: Tensor, measured: range, features: Tensor | None) -> dict[str, Any]:
+        """Return the scores of samples and the accuracy of D, ready for JSON."""
+        state = self.state
+        assert self.evaluator is not None
+        scores = self.evaluator.scores(made, targets(state, measured) if state.game.paired else None, features)
+        return {
+            "scores": {name: [estimate.value, estimate.error] for name, estimate in scores.items()},
+            "accuracy": accuracy(verdicts(state), state.game.adversarial.neutral),
+        }
 
     def _measurable(self) -> int:
         """Return the number of samples to evaluate: translations are unique for each reference
@@ -236,5 +287,11 @@ class Trainer:
         state = self.state
         if state.saved_at != state.images:
             state.correct_plan()  # before the save, which stores it
+            if abs(state.plan.images / self.announced - 1) > NOTABLE:
+                yield Warned(
+                    f"about {state.plan.images:,} images fit into the budget of {state.plan.budget}, rather than {self.announced:,}: this "
+                    f"machine takes {state.images / max(state.seconds, 1e-9):.0f} a second now"
+                )
+                self.announced = state.plan.images
             self.folder.require_there()
             yield Saved(state.images, snapshot.save(state, self.folder))

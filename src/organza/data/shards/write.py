@@ -49,7 +49,7 @@ def write_shards(
     """
     folder = Path(out)
     if shard_bytes < SMALLEST:
-        raise UserError(f"--shard-size is {shard_bytes:,} bytes; it must be at least 1MB.")
+        raise UserError(f"`shard_size` is {shard_bytes:,} bytes; it must be at least 1MB.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not an empty folder; name a new one.")
     pack = source.pack()

@@ -14,18 +14,27 @@ function fitted(bitmap, way, longest) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.fillStyle = "#fff";
-  context.fillRect(0, 0, width, height);
+  if (!way.mask) context.fillRect(0, 0, width, height);
   const cut = way.fixed ? Math.min(bitmap.width / width, bitmap.height / height) : 0; // the middle, where the size is given
   if (cut) context.drawImage(bitmap, (bitmap.width - cut * width) / 2, (bitmap.height - cut * height) / 2, cut * width, cut * height, 0, 0, width, height);
   else context.drawImage(bitmap, 0, 0, width, height);
+  if (way.mask) {
+    hand.hole ||= new OffscreenCanvas(width, height);
+    context.globalCompositeOperation = "destination-out";
+    context.drawImage(hand.hole, 0, 0, width, height);
+  }
+  const colours = way.mask ? way.channels - 1 : way.channels;
   const pixels = context.getImageData(0, 0, width, height).data;
   const bytes = new Uint8Array(width * height * way.channels);
   for (let from = 0, to = 0; from < pixels.length; from += 4) {
-    if (way.channels < 3) bytes[to++] = Math.round(0.299 * pixels[from] + 0.587 * pixels[from + 1] + 0.114 * pixels[from + 2]);
+    const hole = way.mask && pixels[from + 3] < 128; // grey, and marked in the last channel
+    if (hole) for (let c = 0; c < colours; c += 1) bytes[to++] = 128;
+    else if (colours < 3) bytes[to++] = Math.round(0.299 * pixels[from] + 0.587 * pixels[from + 1] + 0.114 * pixels[from + 2]);
     else for (let c = 0; c < 3; c += 1) bytes[to++] = pixels[from + c];
-    if (way.channels % 2 === 0) bytes[to++] = 255;
+    if (way.mask) bytes[to++] = hole ? 255 : 0;
+    else if (way.channels % 2 === 0) bytes[to++] = 255;
   }
-  if (way.channels < 3) paint(canvas, bytes, height, width, way.channels);
+  if (colours < 3 && !way.mask) paint(canvas, bytes, height, width, way.channels);
   return { bytes, height, width };
 }
 
@@ -66,6 +75,7 @@ async function taken(file) {
     return;
   }
   hand.name = file.name || "the image";
+  hand.hole = null;
   await translated();
 }
 
@@ -78,7 +88,25 @@ function example() {
   return createImageBitmap(canvas);
 }
 
+// A brush that takes pixels out of the original, for a network that fills them.
+function brush(event) {
+  const canvas = $("original");
+  if (!wayOf(hand.to).mask || !hand.hole || !(event.buttons & 1)) return;
+  event.preventDefault();
+  const box = canvas.getBoundingClientRect();
+  const [width, height] = [hand.hole.width, hand.hole.height];
+  const pen = hand.hole.getContext("2d");
+  pen.beginPath();
+  pen.arc(((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height, Math.max(2, Math.min(width, height) / 24), 0, 7);
+  pen.fill();
+  const context = canvas.getContext("2d");
+  context.globalCompositeOperation = "destination-out";
+  context.drawImage(hand.hole, 0, 0, canvas.width, canvas.height);
+}
+
 async function fromImages() {
+  for (const name of ["pointerdown", "pointermove"]) $("original").addEventListener(name, brush);
+  $("original").addEventListener("pointerup", () => { if (wayOf(hand.to).mask) translated(); });
   $("file").addEventListener("change", () => taken($("file").files[0]));
   $("longest").addEventListener("change", translated);
   document.querySelectorAll("[name=to]").forEach((radio) => radio.addEventListener("change", async () => {

@@ -102,7 +102,7 @@ class Published:
         if body is None and not download:
             raise UserError(
                 f"The weights of {self.name} are missing ({self}); "
-                "give the file with --weights FILE, or permit its download with --download."
+                "give the file with `files`, or permit its download with `download`."
             )
         state = self.converted(self.read(self._fetched(progress) if body is None else body))
         try:
@@ -121,7 +121,7 @@ class Published:
             with os.fdopen(open_regular(path), "rb") as file:
                 return file.read(self.size) if os.fstat(file.fileno()).st_size <= self.size else b""
         except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror}); --weights needs a file.") from error
+            raise UserError(f"{path} cannot be read ({error.strerror}); `files` needs a file.") from error
 
     def _fetched(self, progress: Progress | None) -> bytes:
         """Download the file from its address.
@@ -138,7 +138,7 @@ class Published:
                         progress(f"downloading {self.name}, MB", len(body) // 10**6, self.size // 10**6)
         except (OSError, HTTPException) as error:
             raise UserError(
-                f"{self.address} cannot be downloaded ({error}); download the file elsewhere and give it with --weights FILE."
+                f"{self.address} cannot be downloaded ({error}); download the file elsewhere and give it with `files`."
             ) from error
         if (found := hashlib.sha256(body).hexdigest()) != self.sha256:
             raise UserError(f"{self.address} is not what was published: its sha256 is {found}, expected {self.sha256}.")

@@ -162,7 +162,7 @@ class Chart {
     this.plot = new uPlot({
       ...this.size(),
       legend: { show: false },
-      padding: [8, 10, 0, 0],
+      padding: [8, 24, 0, 0],
       cursor: { sync: { key: this.group.key, setSeries: false }, drag: { x: true, y: false }, points: { size: 8 }, focus: { prox: 24 } },
       scales: { x: { time: false }, y: { range: (_, low, high) => this.limits(low, high) } },
       axes: [

@@ -1,7 +1,7 @@
 // Sliders along directions with images at their ends, truncation, labels, codes and style mixing.
 import { get, path, post } from "./api.js";
-import { digits, fill, h } from "./dom.js";
-import { listen } from "./live.js";
+import { add, digits, doing, fill, h } from "./dom.js";
+import { listen, runs } from "./live.js";
 import { copy, start } from "./point.js";
 
 const REACH = 3;
@@ -111,15 +111,30 @@ function mixing(session, levels) {
   return h("div", { class: "stack" }, h("h3", {}, "Style mixing"), h("p", { class: "small" }, "The coarse levels of this image, the fine ones of another."), h("div", { class: "fields" }, h("label", { class: "field" }, "Seed of the other", seed), h("label", { class: "field" }, "Take from it", level)));
 }
 
+/** A button that has `organza directions` find directions with names, from the labels of the data. */
+function search(session, again) {
+  const told = h("div", { role: "status" });
+  const button = h("button", { type: "button", class: "quiet", onclick: doing(async () => {
+    const job = await post(`/api/runs/${path(session.run)}/make`, { kind: "directions" });
+    fill(told, h("p", { class: "small" }, `${job.command}: this takes a minute or two.`), h("progress", { "aria-label": "Finding directions" }));
+    const ended = await new Promise((yes) => { const stop = listen((kind, message) => { if (kind === "job" && message.number === job.number && message.code !== null) { stop(); yes(message); } }); });
+    fill(told, ended.code ? h("p", { class: "problem" }, ended.lines.at(-1) ?? "None were found.") : null);
+    if (!ended.code) await again();
+  }) }, "Find directions with names, from labels");
+  return h("div", {}, button, told);
+}
+
 export function controls(session, tiles) {
   const { known } = session;
   const truncation = slider("Truncation", 0, 1.5, 0.05, session.point.psi, (psi) => session.change({ psi }, "psi"), (value) => value.toFixed(2));
   session.watchers.add((point) => truncation.set(point.psi));
   const place = h("div", {}, h("p", { class: "small", role: "status" }, "Looking for directions …"), h("progress", { "aria-label": "Looking for directions" }));
-  post(`/api/play/${path(session.run)}/directions`).then((found) => {
+  const look = () => post(`/api/play/${path(session.run)}/directions`).then((found) => {
     if (found.directions.length) fill(place, directions(session, tiles, found.directions));
     else fill(place, h("p", { class: "small" }, "No direction stands out: the generator is young, or changes equally in all."));
+    if (runs.get(session.run)?.kind === "run" && found.directions.every((one) => one.source === "axis")) add(place, search(session, look));
   }).catch((error) => fill(place, h("p", { class: "problem" }, error.message)));
+  look();
   const element = h("section", { class: "card stack", "aria-label": "Change it" }, h("h2", {}, "Change it"),
     known.labels.length ? h("div", { class: "stack" }, h("h3", {}, "Labels"), h("div", { class: "fields" }, known.labels.map((field) => labelField(session, field)))) : null,
     known.codes ? codes(session, known.codes) : null, place,

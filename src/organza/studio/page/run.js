@@ -255,6 +255,7 @@ export async function open(body, [name]) {
       run = message;
       head();
       if (before.state !== run.state) say(`The run is ${run.state}. ${run.why}`);
+      if (before.state === "training" && run.state === "finished" && run.report) take.reveal();
       if (before.state !== run.state || before.samples !== run.samples || before.report !== run.report || before.quiz !== run.quiz || JSON.stringify(before.health) !== JSON.stringify(run.health) || before.best?.images !== run.best?.images || run.kind !== "run") soon();
     } else if (kind === "points") {
       if (message.from > (found.at ?? 0)) soon();

@@ -35,7 +35,6 @@ export function takeAway(name) {
     const place = `/api/runs/${path(name)}/pages/${kind}`;
     return [h("button", { type: "button", class: "main", onclick: () => {
       fill(frame, h("iframe", { class: "frame", src: place, title, sandbox: "allow-scripts allow-downloads" }));
-      frame.scrollIntoView({ behavior: "smooth", block: "nearest" });
     } }, `Show the ${title}`), h("a", { class: "button", href: place, target: "_blank", rel: "noopener" }, "In a tab of its own")];
   }
 
@@ -53,8 +52,11 @@ export function takeAway(name) {
   return {
     element,
     job: show,
+    reveal() {
+      see("report", "report")[0].click();
+    },
     show(run, exported) {
-      element.hidden = run.kind !== "run" || !run.images;
+      element.hidden = !run.playable || run.kind !== "run";
       fill(links, run.report ? see("report", "report") : null, h("button", { type: "button", id: "report", onclick: begin("report") }, run.report ? "Write it anew" : "Write the report"), run.quiz ? see("quiz", "quiz") : null,
         run.translates ? null : h("button", { type: "button", onclick: begin("quiz") }, run.quiz ? "New quiz" : "Make a quiz"));
       fill(files, exported.map((file) => h("li", { class: "row" }, h("a", { href: `/api/runs/${path(name)}/files/${path(file.name)}`, download: file.name }, file.name), h("span", {}, bytes(file.bytes)))),

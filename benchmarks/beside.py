@@ -1,0 +1,109 @@
+"""Runs that enlarge or fill beside simple and classical methods, on the same held-out patches, as a Markdown table.
+
+    python benchmarks/beside.py runs/large runs/filled --count 240 [--picture beside.png]
+
+For holes, two classical methods join in where their libraries are installed: biharmonic inpainting (scikit-image; Chui and Mhaskar
+2010) and Telea's fast marching (OpenCV; Telea 2004). Conventions: see `metrics.methods.compare`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from organza.data.batches import to_uint8
+from organza.data.patches import Masked
+from organza.evaluation.evaluate import compared
+from organza.evaluation.image_sets import FIRST, ImageSet, RunWithData
+from organza.evaluation.tables import BESIDE, shown
+from organza.media.images import grid, side_by_side
+from organza.metrics.extractors.features import offline_extractor
+
+
+def biharmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fill a hole with scikit-image's biharmonic surface."""
+    from skimage.restoration import inpaint_biharmonic
+
+    made = inpaint_biharmonic(image, hole, channel_axis=-1)
+    return np.where(hole[..., None], np.rint(np.clip(made, 0, 1) * 255), image).astype(np.uint8)
+
+
+def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fill a hole with OpenCV's Telea."""
+    import cv2
+
+    made = cv2.inpaint(np.ascontiguousarray(image), hole.astype(np.uint8) * 255, 3, cv2.INPAINT_TELEA)
+    return np.where(hole[..., None], made.reshape(image.shape), image).astype(np.uint8)
+
+
+CLASSICAL: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {
+    "biharmonic": ("skimage", biharmonic),
+    "Telea": ("cv2", telea),
+}
+
+
+def outputs(run: RunWithData, count: int) -> tuple[ImageSet, np.ndarray]:
+    """Return the run's outputs for held-out patches with those of all other methods, and the inputs."""
+    made = run.made(count, 0)
+    count = len(made)
+    given = to_uint8(run.data.referenced(range(FIRST, FIRST + count))["a"]).numpy()
+    rivals = dict(made.rivals)
+    if isinstance(run.data, Masked):
+        for name, (library, method) in CLASSICAL.items():
+            if find_spec(library):
+                parts = [method(image[..., :-1], image[..., -1] > 0) for image in given]
+                rivals[name] = np.stack(parts)
+    return replace(made, rivals=rivals), given
+
+
+def table(run: RunWithData, made: ImageSet) -> str:
+    """Return the metrics as Markdown."""
+    lines = [f"{run.name}, {len(made)} held-out patches of {made.size}", ""]
+    for group, methods in compared(offline_extractor(96), made).items():
+        lines += [f"| {group} | {' | '.join(BESIDE.values())} |", "| --- " * (len(BESIDE) + 1) + "|"]
+        for method, scores in methods.items():
+            lines.append(f"| {method} | {' | '.join(shown(scores.get(name)) for name in BESIDE)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def picture(made: ImageSet, given: np.ndarray, names: tuple[str, ...], rows: list[int]) -> Image.Image:
+    """Return rows of inputs, methods, this run and the original, at twice the size."""
+    side = made.images.shape[1]
+    first = given[rows]
+    if first.shape[1] < side:
+        first = first.repeat(side // first.shape[1], 1).repeat(side // given.shape[2], 2)
+    first = first[..., : made.images.shape[3]]
+    parts = [first, *(made.rivals[name][rows] for name in names if name in made.rivals), made.images[rows]]
+    assert made.targets is not None
+    sheet = grid(side_by_side([*parts, made.targets[rows]]), 2, gap=6)
+    return Image.fromarray(sheet).resize((2 * sheet.shape[1], 2 * sheet.shape[0]), Image.Resampling.NEAREST)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--count", type=int, default=240)
+    parser.add_argument("--checkpoint", default="latest")
+    parser.add_argument("--picture", type=Path)
+    asked = parser.parse_args()
+    for path in asked.runs:
+        run = RunWithData(path, asked.checkpoint)
+        made, given = outputs(run, asked.count)
+        print(table(run, made), flush=True)
+        if asked.picture:
+            busy = np.argsort(-np.abs(np.diff(made.targets.astype(int), axis=2)).mean((1, 2, 3)))  # type: ignore[union-attr]
+            names = ("nearest pixel", "biharmonic", "Telea", "lanczos")
+            picture(made, given, names, busy[: len(made) // 3 : max(1, len(made) // 36)][:12].tolist()).save(
+                asked.picture
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The figures of docs/conditional.md: a row of samples for each class of a conditional run.
+
+python benchmarks/labels.py runs/garments docs/pictures/conditional-fashion.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import organza
+from organza.media.images import grid, save_png
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="run with one field of classes")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--columns", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=7)
+    asked = parser.parse_args()
+    run = organza.load(asked.run)
+    if run.labels is None or len(run.labels.fields) != 1:
+        parser.error(f"{asked.run} must have labels of one field")
+    (field,) = run.labels.fields
+    rows = [run.sample(asked.columns, seed=asked.seed, labels={field.name: value}) for value in field.values]
+    save_png(grid(np.concatenate(rows), asked.columns), asked.out)
+    print(f"{asked.out}: {', '.join(field.values)}; seed {asked.seed}, {run.images:,} images seen")
+
+
+if __name__ == "__main__":
+    main()

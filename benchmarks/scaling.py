@@ -1,0 +1,197 @@
+"""Several processes against one: images a second, processor time an image, bytes and time of the sums over the ranks.
+
+    python benchmarks/scaling.py --out scaling.json
+    python benchmarks/scaling.py --recipes dcgan swift --steps 40 --processes 2
+    python benchmarks/scaling.py --table scaling.json
+
+One process with as many threads is compared with that many processes of one thread, on the same batches. On a busy machine the
+wall clock says more of the others than of the run; the processor's time of all processes together does not, as a rank that waits sleeps.
+`--table` prints the figures for GPUs of docs/scaling.md from the bytes measured and the bandwidths and rates stated there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.multiprocessing as mp
+
+from organza import Source, recipes
+from organza.distributed.launched import joined
+from organza.distributed.world import World
+from organza.training.speed import trial
+from organza.training.step import train_step
+
+SUMS = ("reduced", "average", "gathered")
+"""Methods of a group in which a rank sends or waits."""
+
+
+class Traffic:
+    """Calls, numbers sent and seconds by kind of sum, the waiting for the other ranks included."""
+
+    def __init__(self, world: World):
+        self.told = {name: {"calls": 0, "bytes": 0, "seconds": 0.0} for name in SUMS}
+        for name in SUMS if world.size > 1 else ():
+            setattr(world, name, self._around(name, getattr(world, name)))
+
+    def _around(self, name: str, genuine: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def timed(given: Any) -> Any:
+            start = time.perf_counter()
+            result = genuine(given)
+            kept = self.told[name]
+            kept["calls"] += 1
+            kept["bytes"] += sum(one.nbytes for one in (given if isinstance(given, list) else [given]))
+            kept["seconds"] += time.perf_counter() - start
+            return result
+
+        return timed
+
+
+def measured(name: str, data: Path, size: int, steps: int) -> dict[str, Any]:
+    """Time some steps of a recipe in this process, on its share of each batch."""
+    with joined() as world:
+        recipe = recipes.get(name)
+        state = trial(recipe, recipe.data(Source(data, size=size)), world=world)
+        for _ in range(3):
+            train_step(state)
+        traffic = Traffic(world)
+        images, wall, processor = state.images, time.perf_counter(), time.process_time()
+        for _ in range(steps):
+            train_step(state)
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        return {
+            "images": state.images - images, "wall": wall, "processor": processor, "steps": steps,
+            "weights": [sum(w.numel() for w in player.parameters()) for player in (state.game.G, state.game.D)],
+            "sums": traffic.told,
+        }  # fmt: skip
+
+
+def _process(rank: int, size: int, port: int, threads: int, answers: Any, arguments: tuple) -> None:
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    if size > 1:
+        os.environ |= {
+            "RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        }  # fmt: skip
+    answers.put((rank, measured(*arguments)))
+
+
+def together(size: int, threads: int, *arguments: Any) -> list[dict[str, Any]]:
+    """Measure in so many processes of so many threads at once."""
+    context = mp.get_context("spawn")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    answers = context.Queue()
+    every = [
+        context.Process(target=_process, args=(rank, size, port, threads, answers, arguments)) for rank in range(size)
+    ]
+    for process in every:
+        process.start()
+    told = dict(answers.get() for _ in every)
+    for process in every:
+        process.join()
+    return [told[rank] for rank in range(size)]
+
+
+def compared(name: str, data: Path, size: int, steps: int, processes: int) -> dict[str, Any]:
+    """Compare one process of several threads with several processes of one thread, and with one of one thread."""
+    arguments = (name, data, size, steps)
+    (one,), (single,), several = (
+        together(1, processes, *arguments),
+        together(1, 1, *arguments),
+        together(processes, 1, *arguments),
+    )
+    first = several[0]
+    spent = sum(rank["processor"] for rank in several)
+    sums = first["sums"]
+    seconds = sum(kind["seconds"] for kind in sums.values())
+    return {
+        "recipe": name, "processes": processes, "weights": first["weights"], "steps": steps,
+        "images/s, one process": one["images"] / one["wall"],
+        "images/s, several": first["images"] / first["wall"],
+        "processor ms an image, one thread": 1000 * single["processor"] / single["images"],
+        "processor ms an image, one process": 1000 * one["processor"] / one["images"],
+        "processor ms an image, several": 1000 * spent / first["images"],
+        "collectives a step": sum(kind["calls"] for kind in sums.values()) / steps,
+        "bytes a step": sum(kind["bytes"] for kind in sums.values()) / steps,
+        "bytes of gradients a step": sums["average"]["bytes"] / steps,
+        "ms in sums a step": 1000 * seconds / steps,
+        "share of the wall clock in sums": seconds / first["wall"],
+    }  # fmt: skip
+
+
+def on_paper(
+    bytes_a_step: float, batch: int, rate: float, bandwidth: float, latency: float, gpus: int
+) -> dict[str, float]:
+    """Return the images a second of many GPUs, if a step computes, then sums in a ring.
+
+    Args:
+        bytes_a_step: gradients of both players.
+        batch: images of each GPU in a step.
+        rate: images a second of one GPU.
+        bandwidth: bytes a second of the slowest link of the ring.
+        latency: seconds of a step of the ring.
+        gpus: number of GPUs.
+    """
+    computing = batch / rate
+    sums = 2 * (gpus - 1) / gpus * bytes_a_step / bandwidth + 2 * (gpus - 1) * latency
+    return {"images/s": gpus * batch / (computing + sums), "share in sums": sums / (computing + sums)}
+
+
+MACHINES = {
+    8: (300e9, 5e-6, "NVLink in one machine"),
+    64: (25e9, 5e-6, "200 Gb/s between machines"),
+    512: (25e9, 5e-6, "the same"),
+}
+"""Number of GPUs with the bandwidth of the slowest link in bytes a second, and its latency."""
+EXAMPLES = {"dcgan 64x64": (6_342_272, 64, 20_000.0), "latent-wide 256x256": (40_000_000, 32, 1_000.0)}
+"""Weights of both players, images of each GPU in a step, and assumed images a second of one GPU."""
+
+
+def table() -> None:
+    """Print the figures for many GPUs."""
+    for name, (weights, batch, rate) in EXAMPLES.items():
+        for gpus, (bandwidth, latency, link) in MACHINES.items():
+            found = on_paper(4 * weights, batch, rate, bandwidth, latency, gpus)
+            print(
+                f"{name:22} {gpus:4} GPUs  batch {batch * gpus:6,}  {found['images/s']:12,.0f} images/s  "
+                f"{found['share in sums']:5.1%} in sums ({link})"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare several processes with one.")
+    parser.add_argument("--recipes", nargs="+", default=["dcgan", "swift"])
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", action="store_true", help="print the figures for many GPUs and stop")
+    asked = parser.parse_args()
+    if asked.table:
+        table()
+        return
+    data = Path("scaling-images.npy")
+    np.save(data, np.random.default_rng(0).integers(0, 256, (600, asked.size, asked.size, 3), np.uint8))
+    try:
+        rows = [compared(name, data, asked.size, asked.steps, asked.processes) for name in asked.recipes]
+    finally:
+        data.unlink()
+    for row in rows:
+        print(json.dumps(row, indent=1))
+    if asked.out:
+        asked.out.write_text(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()[0], "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Wording of the command line: the library's messages name arguments as Python does, and this table gives their options."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from organza.shell import quoted
+
+TRACEBACK = "--traceback"
+"""Option of every command: show errors of the user's code with all their frames."""
+OPTIONS = {
+    "extractors": "--extractor",
+    "files": "--weights",
+    "licence": "--license",
+    "modules": "--import",
+    "of_class": "--class",
+    "parts": "--part",
+    "settings": "--set",
+    "start": "--from",
+    "which": "--checkpoint",
+}
+"""Options whose names are not those of the arguments in Python."""
+SAME = frozenset((
+    "against", "between", "budget", "channels", "checkpoint", "count", "data", "device", "download", "follow_links", "format", "labels",
+    "log", "metadata", "on_collapse", "out", "overwrite", "pages", "precision", "public", "recipe", "run", "seed", "size", "source",
+    "split", "stop", "to",
+))  # fmt: skip
+"""Arguments whose options have their names."""
+QUOTED = re.compile(r"`([^`\n]{1,400})`")
+
+
+def in_options(message: str) -> str:
+    """Return a message of the library with its arguments and calls, which stand between backquotes,
+    as options and commands.
+
+    >>> in_options("`size` is 4; choose another `run`, or `pages='all'` with `settings=['batch=8']`.")
+    '--size is 4; choose another --run, or --pages all with --set batch=8.'
+    >>> in_options("Train one with: `organza.train(data, run='runs/my faces')`, in `file`")
+    "Train one with: organza train DATA --run 'runs/my faces', in `file`"
+    """
+    return QUOTED.sub(lambda found: _told(found[1]) or found[0], message)
+
+
+def _told(code: str) -> str:
+    """Return an argument, an argument with its value, or a call as typed; "" for anything else."""
+    tree = _parsed(code)
+    if isinstance(tree, ast.Name):
+        return _option(tree.id)
+    if (
+        isinstance(tree, ast.Call)
+        and isinstance(tree.func, ast.Attribute)
+        and ast.unparse(tree.func.value) == "organza"
+    ):
+        return " ".join(["organza", tree.func.attr, *map(_value, tree.args), *_given(tree.keywords)])
+    if code == "labels={field: value}":
+        return "--label field=value"
+    tree = _parsed(f"_({code})")
+    if (
+        isinstance(tree, ast.Call)
+        and tree.keywords
+        and not tree.args
+        and all(_option(k.arg or "") for k in tree.keywords)
+    ):
+        return " ".join(_given(tree.keywords))
+    return ""
+
+
+def _parsed(code: str) -> ast.expr | None:
+    try:
+        return ast.parse(code, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _option(name: str) -> str:
+    return OPTIONS.get(name) or (f"--{name.replace('_', '-')}" if name in SAME else "")
+
+
+def _given(keywords: list[ast.keyword]) -> list[str]:
+    return [f"{_option(k.arg or '') or f'--{k.arg}'} {_value(k.value)}".rstrip() for k in keywords]
+
+
+def _value(node: ast.expr) -> str:
+    """Return a value as typed in a shell: names in capitals stand for what the user fills in."""
+    if isinstance(node, ast.List | ast.Tuple):
+        return " ".join(map(_value, node.elts))
+    if isinstance(node, ast.Constant):
+        return "" if node.value is True else quoted(str(node.value))
+    return ast.unparse(node).upper()

@@ -1,0 +1,344 @@
+"""Ranks that a launcher such as torchrun started, joined by `torch.distributed`.
+
+Sums go through gloo on a CPU and through NCCL between GPUs. Decisions go through the key-value
+store of the group, where a rank can wait for rank 0 as long as its work takes. A rank that fails
+leaves its reason there; the others find it as soon as one of their collectives fails. No
+collective waits longer than the timeout, and the ranks that did not come are named.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Late
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from organza.distributed.failure import RankFailed
+from organza.distributed.world import World
+
+T = TypeVar("T")
+
+BUCKET = 2**21
+"""Numbers in one all-reduce: more in one buffer cost copies, fewer cost latency (docs/scaling.md)."""
+TIMEOUT = 600.0
+"""Seconds that a collective waits for all ranks, unless $ORGANZA_TIMEOUT gives another number: the longest
+work of rank 0 alone, a checkpoint on a slow disk, is far shorter."""
+GRACE = 3.0
+"""Seconds in which ranks that see a failure say so; those that do not are the missing ones."""
+POLL = 0.05
+"""Longest pause in seconds between two looks at the store."""
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGPIPE")
+"""Names of stop requests, which `run.events.EXIT_CODES` gives exit codes."""
+
+
+class Group(World):
+    """A rank among several.
+
+    Args:
+        rank, size: number of this rank, and of all.
+        local: number of this rank on its machine.
+        store: key-value store of the group.
+        timeout: seconds that a collective may wait.
+    """
+
+    def __init__(self, rank: int, size: int, local: int, store: Any, timeout: float):
+        self.rank, self.size, self.local, self.store, self.timeout = rank, size, local, store, timeout
+        self.decisions = 0
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    # ---- sums -----------------------------------------------------------------------------------------------------------------
+
+    def sum(self, x: Tensor) -> Tensor:
+        return _Sum.apply(x, self)
+
+    def gather(self, x: Tensor) -> Tensor:
+        return _Gather.apply(x, self)
+
+    @torch.no_grad()
+    def mean(self, x: Tensor) -> Tensor:
+        return self.reduced(x) / self.size
+
+    @torch.no_grad()
+    def deviation(self, x: Tensor) -> Tensor:
+        away = x - self.mean(x.mean())
+        return (self.reduced(away.square().sum()) / (self.size * x.numel() - 1)).sqrt()
+
+    @torch.no_grad()
+    def variance(self, x: Tensor) -> Tensor:
+        away = x - self.mean(x.mean(0))
+        return self.reduced(away.square().sum(0)) / (self.whole(len(x)) - 1)
+
+    @torch.no_grad()
+    def average(self, gradients: Sequence[Tensor]) -> None:
+        buckets = _buckets(gradients)
+        flat = [torch.cat([one.reshape(-1) for one in bucket]) for bucket in buckets]
+        with self.met():
+            for work in [dist.all_reduce(one, async_op=True) for one in flat]:
+                work.wait()  # type: ignore[union-attr]
+        for bucket, whole in zip(buckets, flat, strict=True):
+            parts = whole.div_(self.size).split([one.numel() for one in bucket])
+            torch._foreach_copy_(bucket, [part.view(one.shape) for part, one in zip(parts, bucket, strict=True)])
+
+    def reduced(self, x: Tensor) -> Tensor:
+        """Return the sum of x over the ranks, without a gradient."""
+        total = x.detach().clone(memory_format=torch.contiguous_format)
+        with self.met():
+            dist.all_reduce(total)
+        return total
+
+    def gathered(self, x: Tensor) -> list[Tensor]:
+        """Return x of each rank, equal in shape, without a gradient."""
+        own = x.detach().contiguous()
+        every = [torch.empty_like(own) for _ in range(self.size)]
+        with self.met():
+            dist.all_gather(every, own)
+        return every
+
+    # ---- decisions ------------------------------------------------------------------------------------------------------------
+
+    def agreed(self, seconds: float, signal: str | None = None) -> tuple[float, str | None]:
+        told = [seconds if self.leads else 0.0, *(float(name == signal) for name in SIGNALS)]
+        seconds, *heard = self.reduced(torch.tensor(told, dtype=torch.float64)).tolist()
+        return seconds, next((name for name, count in zip(SIGNALS, heard, strict=True) if count), None)
+
+    def decide(self, decision: Callable[[], T]) -> T:
+        self.decisions += 1
+        key = f"decision/{self.decisions}"
+        if self.leads:
+            value = decision()
+            self.ask(self.store.set, key, json.dumps(value))
+            return value
+        self.await_key(key)
+        return json.loads(self.ask(self.store.get, key))
+
+    def after_first(self, work: Callable[[], T]) -> T:
+        self.decisions += 1
+        key = f"first/{self.decisions}/{os.environ.get('GROUP_RANK') or socket.gethostname()}"
+        if self.local:
+            self.await_key(key)
+            return work()
+        result = work()
+        self.ask(self.store.set, key, "done")
+        return result
+
+    def map(self, work: Callable[[Any], Tensor], parts: Sequence[Any]) -> list[Tensor]:
+        own = [work(part) for part in parts[self.rank :: self.size] or parts[:1]]
+        rounds = -(-len(parts) // self.size)
+        own += [own[0]] * (rounds - len(own))
+        every = self.gathered(torch.stack(own))
+        return [every[number % self.size][number // self.size] for number in range(len(parts))]
+
+    @torch.no_grad()
+    def spread(self, tensors: Sequence[Tensor]) -> None:
+        for one in tensors:
+            whole = one.detach().contiguous()
+            with self.met():
+                dist.broadcast(whole, 0)
+            if not self.leads:
+                one.copy_(whole)
+
+    def hand_out(self, files: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        outline = self.decide(
+            lambda: {
+                file: {name: [str(one.dtype).removeprefix("torch."), list(one.shape)] for name, one in some.items()}
+                for file, some in files.items()
+            }
+        )
+        whole = files or {
+            file: {name: torch.empty(shape, dtype=getattr(torch, kind)) for name, (kind, shape) in some.items()}
+            for file, some in outline.items()
+        }
+        self.spread([one for some in whole.values() for one in some.values()])
+        return whole
+
+    def require_equal(self, digest: str, what: str) -> None:
+        own = torch.frombuffer(bytearray(digest.encode()), dtype=torch.uint8)
+        first, *others = self.gathered(own)
+        unlike = [str(rank) for rank, other in enumerate(others, 1) if not torch.equal(first, other)]
+        if unlike:
+            raise RuntimeError(
+                f"{what} of rank {', '.join(unlike)} differ from those of rank 0: do all machines have the same torch?"
+            )
+
+    # ---- the store ------------------------------------------------------------------------------------------------------------
+
+    def ask(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Return the answer of the store, which rank 0 holds.
+
+        Raises:
+            RankFailed: if it does not answer in time.
+        """
+        try:
+            return self._asking.submit(question, *arguments).result(self.timeout)
+        except Late:
+            raise RankFailed("lost", 0, "rank 0 does not answer") from None
+        except RuntimeError as error:  # torch's own errors of a lost connection
+            raise RankFailed("lost", 0, "rank 0 has ended") from error
+
+    def await_key(self, key: str) -> None:
+        """Wait until rank 0 has set a key, for as long as its work takes.
+
+        Raises:
+            RankFailed: if a rank has failed in the meantime.
+        """
+        pause = 0.001
+        while not self.ask(self.store.check, [key]):  # not `wait`, which warns each time that its own timeout is over
+            if reason := self.reason():
+                raise reason
+            time.sleep(pause)
+            pause = min(2 * pause, POLL)
+
+    # ---- failures -------------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def met(self) -> Iterator[None]:
+        """Turn the failure of a collective into the reason for it."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise self.lost(error) from error
+
+    def reason(self) -> RankFailed | None:
+        """Return the failure that a rank has reported, or None."""
+        if not self.ask(self.store.check, ["failed"]):
+            return None
+        told = json.loads(self.ask(self.store.get, "failed"))
+        if self.leads:
+            self.ask(self.store.set, "seen", "yes")
+        return RankFailed(told["kind"], told["rank"], told["text"])
+
+    def lost(self, error: Exception) -> RankFailed:
+        """Return the reason why a collective failed: the failure that a rank reported, or else the ranks that are missing."""
+        until = time.monotonic() + GRACE
+        try:
+            self.ask(self.store.set, f"here/{self.rank}", "yes")
+            while time.monotonic() < until:
+                if reason := self.reason():
+                    return reason
+                time.sleep(0.05)
+            missing = [rank for rank in range(self.size) if not self.ask(self.store.check, [f"here/{rank}"])]
+        except RankFailed as gone:
+            return gone
+        if not missing:
+            return RankFailed("lost", self.rank, f"the connection between the ranks broke ({_first_line(error)})")
+        ranks = f"rank{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+        waited = f" within {self.timeout:.0f} s" if "tim" in str(error).lower() else ""
+        return RankFailed("lost", missing[0], f"{ranks} ended or did not answer{waited}")
+
+    def report(self, error: BaseException) -> None:
+        """Tell the other ranks why this one fails, and end their collectives with it."""
+        if isinstance(error, RankFailed):
+            return
+        name = getattr(error, "name", "")
+        kind = "signal" if name in SIGNALS else getattr(error, "kind", "bug")
+        text = {"user": str(error), "signal": name}.get(kind) or f"{type(error).__name__}: {_first_line(error)}"
+        told = json.dumps({"kind": kind, "rank": self.rank, "text": text})
+        with suppress(RankFailed):
+            self.ask(self.store.compare_set, "failed", "", told)
+        dist.destroy_process_group()
+        until = time.monotonic() + GRACE
+        with suppress(
+            RankFailed
+        ):  # the launcher stops the others when this process ends: rank 0 should have read it by then
+            while not self.leads and time.monotonic() < until and not self.ask(self.store.check, ["seen"]):
+                time.sleep(0.05)
+
+    def leave(self) -> None:
+        """Wait until rank 0 has finished; rank 0 waits until the others know, as it holds the store."""
+        if not self.leads:
+            self.await_key("done")
+            self.ask(self.store.add, "left", 1)
+            return
+        self.ask(self.store.set, "done", "yes")
+        until = time.monotonic() + GRACE
+        while time.monotonic() < until and self.ask(self.store.add, "left", 0) < self.size - 1:
+            time.sleep(0.02)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the ranks. Each rank's loss depends on every rank's x, so the gradient is a sum as well."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
+        ctx.group = group
+        return group.reduced(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _Sum.apply(gradients[0], ctx.group), None
+
+
+class _Gather(torch.autograd.Function):
+    """The rows of all ranks in the order of the batch; the gradient of the own ones is summed over the ranks' losses."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
+        ctx.group = group
+        return torch.stack(group.gathered(x), 1).flatten(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return ctx.group.rows(_Sum.apply(gradients[0], ctx.group)), None
+
+
+def _buckets(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Return the gradients in groups of one type, of about `BUCKET` numbers each."""
+    buckets: list[list[Tensor]] = []
+    filled = 0
+    for one in gradients:
+        if not buckets or filled >= BUCKET or buckets[-1][0].dtype != one.dtype:
+            buckets.append([])
+            filled = 0
+        buckets[-1].append(one)
+        filled += one.numel()
+    return buckets
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]
+
+
+@cache
+def _rendezvous() -> tuple[Any, int, int, Iterator[int]]:
+    """Return the launcher's store, this process's rank, the world size, and numbers for groups. Once for each process."""
+    return (*next(iter(dist.rendezvous("env://", timeout=timedelta(seconds=TIMEOUT)))), itertools.count())
+
+
+@contextmanager
+def gathering() -> Iterator[World]:
+    """Join the ranks that the launcher started, for the block.
+
+    Raises:
+        RankFailed: if another rank fails, or the program has joined them by itself.
+    """
+    if dist.is_initialized():
+        text = "this program has called torch.distributed.init_process_group; organza joins the ranks by itself: leave the call out"
+        raise RankFailed("bug", dist.get_rank(), text)
+    timeout = float(os.environ.get("ORGANZA_TIMEOUT", TIMEOUT))
+    store, rank, size, numbers = _rendezvous()
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the launcher's store keeps keys of dead processes
+    store = dist.PrefixStore(f"organza/{restarts}/{next(numbers)}", store)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=timeout))
+    world = Group(rank, size, int(os.environ.get("LOCAL_RANK", rank)), store, timeout)
+    try:
+        yield world
+        world.leave()
+    except BaseException as error:
+        world.report(error)
+        raise
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()

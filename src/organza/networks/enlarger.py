@@ -1,0 +1,131 @@
+"""A compact network that enlarges images, and a discriminator of patches whose features can be compared.
+
+G after Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833 (its compact form), with the residual blocks without normalisation of
+Lim et al. 2017, EDSR, arXiv:1707.02921, and the pixel shuffle of Shi et al. 2016, arXiv:1609.05158.
+
+Symbols: a [N, C, H, W] in [-1, 1]; y [N, C, f H, f W]; f the factor, 2 or 4; h feature maps at the size of a. All layers
+work at the small size; the last makes f^2 values of each colour, which are laid out as pixels and added to a's own.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from organza.errors import UserError
+from organza.networks import layers
+from organza.networks.layers import Shape
+from organza.networks.refiner import he
+
+
+def require_factor(factor: int) -> None:
+    """Check a factor of enlarging.
+
+    Raises:
+        UserError: if it is neither 2 nor 4.
+    """
+    if factor not in (2, 4):
+        raise UserError(f"game.factor is {factor}; it must be 2 or 4.")
+
+
+class Block(nn.Module):
+    """h -> h + conv(prelu(conv(h))), 3x3 convolutions; close to the identity at first."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            he(nn.Conv2d(width, width, 3, 1, 1)), nn.PReLU(width, 0.2), he(nn.Conv2d(width, width, 3, 1, 1), 0.1)
+        )
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.layers(h)
+
+
+class Generator(layers.Translator):
+    """a -> 3x3 convolution -> `blocks` residual blocks -> 3x3 convolution -> pixel shuffle, + a with every pixel repeated f x f.
+
+    Args:
+        shape: shape of the large images, (channels, height, width).
+        factor: pixels of the result for one of a, on each side: 1, 2 or 4.
+        width: number of feature maps.
+        blocks: number of residual blocks.
+
+    Raises:
+        UserError: if the factor is another.
+
+    >>> G = Generator((3, 96, 96), factor=4, width=8, blocks=2)
+    >>> G(torch.zeros(2, 3, 24, 20)).shape, G.reach
+    (torch.Size([2, 3, 96, 80]), 6)
+    """
+
+    def __init__(self, shape: Shape, *, factor: int = 1, width: int = 24, blocks: int = 4):
+        super().__init__()
+        if factor != 1:
+            require_factor(factor)
+        self.shape, self.factor = tuple(shape), factor
+        self.reach = 2 + 2 * blocks  # pixels of a on each side that a result depends on
+        channels = shape[0]
+        self.enter = he(nn.Conv2d(channels, width, 3, 1, 1))
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.leave = he(nn.Conv2d(width, channels * factor**2, 3, 1, 1), 0.1)
+
+    def forward(self, a: Tensor) -> Tensor:
+        details = F.pixel_shuffle(self.leave(self.blocks(self.enter(a))), self.factor)
+        return (details + F.interpolate(a, scale_factor=float(self.factor), mode="nearest")).clamp(-1, 1)
+
+
+class Discriminator(layers.Discriminator):
+    """x -> `depth` times 4x4 with stride 2 and 3x3 -> 3x3 -> a map of logits, one for each patch.
+
+    With a condition c, an image that x is a sharper form of, the input is (contrast (x - c), c), as nearly all of x is in c
+    already. No normalisation, so each item is scored alone. With a depth of two a patch is 30x30 pixels, with three 62x62.
+
+    Args:
+        shape: shape of the images, (channels, height, width).
+        condition: channels of the condition image, if D sees one; 0 for none.
+        width: feature maps of the first layer; twice as many after each further halving.
+        depth: number of halvings.
+        contrast: factor of the difference to the condition.
+
+    Raises:
+        UserError: if the images are too small.
+
+    >>> D = Discriminator((3, 64, 64), condition=3, width=8); x = torch.zeros(2, 3, 64, 64)
+    >>> D(x, x).shape, [len(h[0]) for h in D.features(x, x)]
+    (torch.Size([2, 1, 16, 16]), [8, 16])
+    """
+
+    def __init__(self, shape: Shape, *, condition: int = 0, width: int = 16, depth: int = 2, contrast: float = 8.0):
+        super().__init__()
+        self.contrast = contrast
+        if depth < 1 or min(shape[1:]) < 2 ** (depth + 1):
+            raise UserError(
+                f"Images of {shape[2]}x{shape[1]} do not suit {depth} halvings; use larger ones, "
+                f"or --set discriminator.depth={max(min(shape[1:]).bit_length() - 2, 1)}."
+            )
+        maps = [shape[0] + condition, *(width * 2**k for k in range(depth))]
+        self.steps = nn.ModuleList(
+            nn.Sequential(he(nn.Conv2d(few, many, 4, 2, 1)), nn.LeakyReLU(0.2), he(nn.Conv2d(many, many, 3, 1, 1)))
+            for few, many in pairwise(maps)
+        )
+        self.leave = he(nn.Conv2d(maps[-1], 1, 3, 1, 1))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.leave(F.leaky_relu(self.features(x, condition)[-1], 0.2))
+
+    def features(self, x: Tensor, condition: Tensor | None = None) -> list[Tensor]:
+        """Return the features of each size before their activation, fine to coarse, [N, maps, h, w]."""
+        h, found = x if condition is None else torch.cat([self.contrast * (x - condition), condition], 1), []
+        for number, step in enumerate(self.steps):
+            found.append(h := step(F.leaky_relu(h, 0.2) if number else h))
+        return found
+
+    def touched(self, mask: Tensor) -> Tensor:
+        """Return which logits depend on a pixel of a mask, 1 or 0: [N, 1, H, W] to [N, 1, h, w]."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                mask = F.max_pool2d(mask, layer.kernel_size[0], layer.stride[0], int(layer.padding[0]))
+        return mask

@@ -1,0 +1,103 @@
+"""Layers whose result depends on the other items of a batch, or is drawn for each, for batches that
+several ranks share.
+
+torch's own synchronised batch norm refuses tensors on a CPU, and its dropout draws the same numbers
+for other items on each rank. A game on one process has none of these layers.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from organza.distributed.world import ALONE, World
+
+
+class SynchronisedBatchNorm(_BatchNorm):
+    """Batch norm over the items of all ranks; the same as torch's in evaluation mode.
+
+    y = (x - m) / sqrt(v + eps), m = 1/n sum x, v = 1/n sum (x - m)^2 over all ranks, in two passes,
+    as sum x^2 / n - m^2 cancels in float32.  Ioffe and Szegedy 2015, arXiv:1502.03167.
+    """
+
+    world: World = ALONE
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Accept inputs of the layer that this one replaces."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training and self.running_mean is not None:
+            return super().forward(input)
+        x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
+        kept = [0, *range(2, x.ndim)]
+        count = self.world.sum(x.new_tensor(float(x.numel() // x.shape[1])))
+        mean = self.world.sum(x.sum(kept, keepdim=True)) / count
+        away = x - mean
+        variance = self.world.sum(away.square().sum(kept, keepdim=True)) / count
+        if self.running_mean is not None and self.running_var is not None:
+            self._follow(mean.detach().flatten(), (variance.detach() * count / (count - 1)).flatten())
+        y = away * (variance + self.eps).rsqrt()
+        if self.affine:
+            shape = [1, -1, *[1] * (x.ndim - 2)]
+            y = y * self.weight.view(shape) + self.bias.view(shape)
+        return y.to(input.dtype)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics, by torch's rules."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        share = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
+
+
+class SharedDropout(nn.Dropout):
+    """Dropout whose mask is drawn for the whole batch."""
+
+    world: World = ALONE
+
+    def forward(self, input: Tensor) -> Tensor:
+        return dropped(input, self.p, self.world) if self.training else input
+
+
+def dropped(x: Tensor, share: float, world: World) -> Tensor:
+    """Drop a share of the features of items that several ranks share, [n, ...]."""
+    if world.size == 1:
+        return F.dropout(x, share)
+    return x * world.random_like(lambda whole: F.dropout(torch.ones_like(whole), share), x)
+
+
+def synchronise(game: nn.Module, world: World) -> None:
+    """Replace the layers of a game that look at or draw for a whole batch, in place; with the same weights and names.
+
+    Args:
+        game: game with new networks; unchanged in a world of one.
+        world: ranks that share the batches.
+    """
+    if world.size == 1:
+        return
+    for module in list(game.modules()):
+        for name, layer in module.named_children():
+            if isinstance(layer, _BatchNorm):
+                setattr(module, name, _like(layer))
+            elif type(layer) is nn.Dropout:
+                setattr(module, name, SharedDropout(layer.p))
+    for module in game.modules():
+        if hasattr(module, "world"):
+            module.world = world
+
+
+def _like(layer: _BatchNorm) -> SynchronisedBatchNorm:
+    """Return the synchronised form of a batch norm, with its own weights and buffers."""
+    other = SynchronisedBatchNorm(
+        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats
+    )
+    other.weight, other.bias = layer.weight, layer.bias
+    for name, value in layer.named_buffers(recurse=False):
+        setattr(other, name, value)
+    return other.train(layer.training)

@@ -1,0 +1,127 @@
+"""Faults of runs on several ranks: each rank is a child, as a launcher starts it; the trial does what the launcher would."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from organza import cli
+from organza.training.trainer import Trainer
+from tests.faults.ground import Child, Course, Ended, Row, looked, newest_is_whole, weights
+
+SIZE = 2
+PATIENCE = 300.0
+"""Seconds in which all ranks must have ended after a fault."""
+
+
+def started(course: Course, run: Path, before: Callable[[int], None] = lambda rank: None) -> list[Child]:
+    """The ranks of a run."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    arguments = ["train", str(course.data), "--run", str(run), "--no-evaluate"]
+
+    def child(rank: int) -> Child:
+        def be() -> None:
+            os.environ |= {
+                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(SIZE), "GROUP_RANK": "0",
+                "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo",
+            }  # fmt: skip
+            before(rank)
+
+        return Child(lambda: cli.main(arguments), run.with_name(f"log-{rank}"), be)
+
+    return [child(rank) for rank in range(SIZE)]
+
+
+def ended(ranks: list[Child]) -> list[Ended]:
+    """How all ranks ended."""
+    return [child.wait(PATIENCE) for child in ranks]
+
+
+class Shared(Course):
+    """A course whose end is that of several ranks."""
+
+    def finish(self) -> None:
+        """Run it once without a fault."""
+        run, began = self.new(), time.monotonic()
+        for one in ended(started(self, run)):
+            assert one.code == 0, one.told
+        self.seconds = time.monotonic() - began
+        self.final, self.looked = weights(run), looked(run)
+
+
+def alike(course: Course, run: Path) -> bool:
+    """Does a run, resumed until its end, have the bytes of the one without a fault?"""
+    codes = ended(started(course, run))
+    same = all(one.code == 0 for one in codes) and weights(run) == course.final and looked(run) == course.looked
+    if not same:
+        print(f"{course.name}: {codes}", file=sys.stderr, flush=True)
+    return same
+
+
+def kills(courses: list[Shared], times: int, chance: random.Random) -> Row:
+    """SIGKILL of a rank at a random instant: the others end by themselves; then the same command again, to the end."""
+    kept = landed = 0
+    for trial in range(times):
+        course = courses[trial % len(courses)]
+        run = course.new()
+        ranks = started(course, run)
+        landed += ranks[chance.randrange(SIZE)].signal(signal.SIGKILL, chance.uniform(0, course.seconds))
+        codes = [one.code for one in ended(ranks)]
+        kept += -99 not in codes and newest_is_whole(run) and alike(course, run)
+        shutil.rmtree(run.parent)
+    return Row("SIGKILL of one of two ranks", times, kept, f"{landed} landed")
+
+
+def signals(courses: list[Shared], times: int, chance: random.Random) -> Row:
+    """A signal to one rank: both save after the same step and leave with its code; then the same command again."""
+    codes_of = {signal.SIGTERM: 143, signal.SIGINT: 130}
+    kept = heard = 0
+    for trial in range(times):
+        course, number = courses[trial % len(courses)], list(codes_of)[trial % 2]
+        run = course.new()
+        ranks = started(course, run)
+        ranks[chance.randrange(SIZE)].signal(number, chance.uniform(0.3, 1) * course.seconds)
+        codes = [one.code for one in ended(ranks)]
+        heard += codes == [codes_of[number]] * SIZE
+        kept += -99 not in codes and newest_is_whole(run) and alike(course, run)
+        shutil.rmtree(run.parent)
+    return Row("SIGTERM, SIGINT to one of two ranks", times, kept, f"{heard} left together with its exit code")
+
+
+def raising(rank: int) -> Callable[[int], None]:
+    """A fault of one rank in its third step."""
+
+    def before(number: int) -> None:
+        genuine, steps = Trainer._tick, []
+
+        def tick(self: Trainer, numbers: dict[str, float]) -> object:
+            steps.append(1)
+            if number == rank and len(steps) == 3:
+                raise ValueError("a fault of this rank")
+            return genuine(self, numbers)  # type: ignore[arg-type]
+
+        Trainer._tick = tick  # type: ignore[method-assign]
+
+    return before
+
+
+def exceptions(courses: list[Shared]) -> Row:
+    """An exception on each rank in turn: both end with 1, rank 0 says which failed, once."""
+    kept = 0
+    for rank in range(SIZE):
+        course = courses[0]
+        run = course.new()
+        first, other = ended(started(course, run, raising(rank)))
+        said = "Rank 1 failed (ValueError: a fault of this rank)" if rank else "ValueError: a fault of this rank"
+        kept += first.code == other.code == 1 and first.told.count(said) == 1 and alike(course, run)
+        shutil.rmtree(run.parent)
+    return Row("an exception on one of two ranks", SIZE, kept)
