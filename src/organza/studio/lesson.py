@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Settings:
         loss: pair of losses, one of LOSSES.
         penalty: penalties on D, one of PENALTIES.
         weight: their weight.
-        optimizer: Adam or SGD.
+        optimizer: that of G, Adam or SGD; D has Adam.
         rate_g: learning rate of G.
         rate_d: learning rate of D.
         turns: turns of D for each of G.
@@ -109,7 +109,7 @@ class Settings:
     def recipe(self) -> Recipe:
         """Return the recipe that plays this game."""
         chosen = PENALTIES[self.penalty]
-        make = (lambda rate: Adam(rate, 0.5, 0.99)) if self.optimizer == "Adam" else (lambda rate: SGD(rate))
+        adam = Adam(self.rate_d, 0.5, 0.99)
         return Recipe(
             name="lesson",
             source="Goodfellow et al. 2014, arXiv:1406.2661, on points in the plane.",
@@ -119,8 +119,8 @@ class Settings:
             discriminator=Partial(mlp.Discriminator, width=self.width, dropout=0.0),
             adversarial=LOSSES[self.loss],
             penalties=tuple(Penalty(of, weight=self.weight) for of in chosen),
-            generator_optimizer=make(self.rate_g),
-            discriminator_optimizer=make(self.rate_d),
+            generator_optimizer=replace(adam, rate=self.rate_g) if self.optimizer == "Adam" else SGD(self.rate_g),
+            discriminator_optimizer=adam,
             batch=self.batch,
             discriminator_turns=self.turns,
             warmup=self.warmup * self.batch,

@@ -57,7 +57,7 @@ PRESETS = (
         "of itself: D(x) is 1 and D(G(z)) is 0. In the original minimax loss, log(1 - D(G(z))) is flat where D is 0, so the arrows "
         "have no length, and a plain optimizer moves nothing; Adam, which divides by the size of the gradient, hides it. Goodfellow's "
         "remedy is to let G maximise log D(G(z)) instead, which is steep exactly there.",
-        {"loss": "minimax", "optimizer": "SGD", "rate_g": 0.05, "rate_d": 0.1, "warmup": 200, "turns": 5},
+        {"loss": "minimax", "optimizer": "SGD", "rate_g": 0.01, "rate_d": 3e-3, "warmup": 200, "turns": 5},
         cure="nonsaturating",
     ),
     Preset(
@@ -67,7 +67,7 @@ PRESETS = (
         "it trains its fakes towards the answer real. The detective is as sure as before, but now a fake that it sees through has the "
         "longest arrow of all. The points move at once. What remains is that they may crowd on a few places, which penalties and the "
         "relativistic loss take care of.",
-        {"loss": "nonsaturating", "optimizer": "SGD", "rate_g": 0.05, "rate_d": 0.1, "warmup": 200, "turns": 5},
+        {"loss": "nonsaturating", "optimizer": "SGD", "rate_g": 0.01, "rate_d": 3e-3, "warmup": 200, "turns": 5},
         cure="balance",
     ),
     Preset(

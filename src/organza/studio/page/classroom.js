@@ -166,7 +166,7 @@ export async function open(body, _, given) {
       field("loss", "Loss", choose("loss", LOSSES)),
       field("penalty", "Penalty on D", choose("penalty", PENALTIES)),
       field("weight", "Weight of the penalty", number("weight", 0, 100, "any")),
-      field("optimizer", "Optimizer", choose("optimizer", ["Adam", "SGD"])),
+      field("optimizer", "Optimizer of G", choose("optimizer", ["Adam", "SGD"])),
       field("rate_g", "Learning rate of G", number("rate_g", 0.000001, 1, "any")),
       field("rate_d", "Learning rate of D", number("rate_d", 0.000001, 1, "any")),
       field("turns", "Turns of D for one of G", number("turns", 1, 20, 1)),
