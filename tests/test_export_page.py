@@ -198,3 +198,40 @@ def test_a_shape_turns(browser: Any, exported):
     opened.page.wait_for_timeout(300)
     assert (opened.pixels("large") != first).any()
     assert opened.told == []
+
+
+def test_a_hole_is_painted_and_filled_and_nothing_else_changes(browser: Any, exported, tmp_path: Path):
+    _, path = exported("fill-light")
+    opened = Opened(browser, path)
+    assert (opened.pixels("original")[..., 3] == 0).any()  # the drawn pattern has a hole
+    file = tmp_path / "x.png"
+    pattern = drawn_pattern(64, 48, 3)
+    Image.fromarray(pattern).save(file)
+    opened.page.locator("#file").set_input_files(file)
+    opened.page.get_by_text("x.png, 64x48 pixels, translated").wait_for()
+    assert np.array_equal(opened.pixels("translation")[..., :3], pattern)  # no hole yet
+    box = opened.page.locator("#original").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.mouse.move(x, y)
+    opened.page.mouse.down()
+    opened.page.mouse.move(x + 20, y, steps=4)
+    opened.page.mouse.up()
+    opened.page.wait_for_timeout(1500)
+    hole = opened.pixels("original")[..., 3] < 128
+    made = opened.pixels("translation")[..., :3]
+    assert 5 < hole.sum() < 1000
+    assert np.array_equal(made[~hole], pattern[~hole])
+    assert not np.array_equal(made[hole], pattern[hole])
+    assert opened.told == []
+
+
+def test_a_dropped_image_is_enlarged(browser: Any, exported, tmp_path: Path):
+    run, path = exported("enlarge-light")
+    opened = Opened(browser, path)
+    pattern = drawn_pattern(20, 12, 3)
+    Image.fromarray(pattern).save(tmp_path / "x.png")
+    opened.page.locator("#file").set_input_files(tmp_path / "x.png")
+    opened.page.get_by_text("x.png, 20x12 pixels, translated").wait_for()
+    made = opened.pixels("translation")[..., :3].astype(int)
+    assert made.shape == (48, 80, 3)
+    assert np.abs(made - run.translate(pattern[None])[0]).max() <= 2

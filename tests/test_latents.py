@@ -323,6 +323,16 @@ def test_directions_of_other_weights_are_left_out_and_damaged_files_refused(run:
             run.directions()
 
 
+def test_directions_of_the_packages_generator_are_kept_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    faces = organza.load("builtin:faces")
+    path = faces.keep_directions(two(len(faces.latent(0, 0))))
+    assert path.resolve().is_relative_to(tmp_path.resolve())
+    assert [one.name for one in organza.load("builtin:faces").directions()] == ["hair-lightness", "direction-1"]
+
+
 def test_a_name_or_its_beginning_chooses_one_direction():
     found = [*two(3), Direction(torch.eye(3)[2], 0.0, "hair-long")]
     assert chosen(found, "direction").name == "direction-1"

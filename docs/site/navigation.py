@@ -27,6 +27,8 @@ SECTIONS: dict[str, list[str]] = {
         "evaluation.md",
         "kinds.md",
         "reliability.md",
+        "distributed.md",
+        "scaling.md",
         "latents.md",
         "export.md",
         "studio.md",

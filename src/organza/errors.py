@@ -108,7 +108,7 @@ def users_place(error: BaseException) -> str:
             below
             and not file.startswith(_LIBRARIES)
             and "-packages" not in file
-            and not frame.filename.startswith("<frozen")
+            and not frame.filename.startswith(("<frozen", "<doctest"))
         ):
             place = f"{_shown(frame.filename)}, line {frame.lineno}, in {frame.name} ({frame.line})"
     return place

@@ -19,11 +19,11 @@ Work = Callable[..., Any]
 """A function of a module, called with the world and the arguments; its result is sent back."""
 
 
-def _serve(rank: int, size: int, port: int, asked: Any, answers: Any) -> None:
+def _serve(rank: int, size: int, port: int, timeout: float, asked: Any, answers: Any) -> None:
     torch.set_num_threads(1)
     os.environ |= {
         "RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank),
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ORGANZA_TIMEOUT": "60",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ORGANZA_TIMEOUT": str(timeout),
     }  # fmt: skip
     with joined() as world:
         while (job := asked.get()) is not None:
@@ -39,9 +39,10 @@ class Ranks:
 
     Args:
         size: their number.
+        timeout: seconds that a sum may wait.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, timeout: float = 60):
         context = mp.get_context("spawn")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -49,7 +50,9 @@ class Ranks:
         self.size, self.answers = size, context.Queue()
         self.asked = [context.Queue() for _ in range(size)]
         self.processes = [
-            context.Process(target=_serve, args=(rank, size, port, self.asked[rank], self.answers), daemon=True)
+            context.Process(
+                target=_serve, args=(rank, size, port, timeout, self.asked[rank], self.answers), daemon=True
+            )
             for rank in range(size)
         ]
         for process in self.processes:

@@ -7,6 +7,7 @@ They are compared in float64, as float32 rounds those of finite differences to 1
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from organza import Source
+from organza.distributed.failure import RankFailed
 from organza.distributed.world import World
 from organza.game import Turn, update
 from organza.optimizers import SGD
@@ -133,3 +135,22 @@ def test_ranks_compute_the_gradients_of_the_whole_batch_and_stay_equal(name: str
             else:
                 assert distance(shared[player], values) < 1e-9, player
     assert len(set(several(digest, name, folder))) == 1
+
+
+def waited(world: World) -> str:
+    """The reason why a sum fails for which rank 1 comes late."""
+    if world.rank == 1:
+        time.sleep(12)
+        return ""
+    with pytest.raises(RankFailed) as failed:
+        world.mean(torch.ones(1))
+    return failed.value.text
+
+
+@pytest.mark.slow
+def test_a_rank_that_does_not_come_is_named():
+    some = Ranks(2, timeout=3)
+    try:
+        assert some(waited)[0] == "rank 1 ended or did not answer within 3 s"
+    finally:
+        some.end()

@@ -92,8 +92,8 @@ def test_pixel_art_keeps_its_colours():
     ("settings", "size", "said"),
     [
         (("game.factor=3",), 32, r"game.factor is 3; it must be 2 or 4."),
-        ((), 34, r"--size is 34x34; both sides must be multiples of the factor, 4."),
-        ((), 256, r"No image in .* is as large as a patch of 256x256; the largest is 130x.*--size 128."),
+        ((), 34, r"`size` is 34x34; both sides must be multiples of the factor, 4."),
+        ((), 256, r"No image in .* is as large as a patch of 256x256; the largest is 130x.*`size='128'`."),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_sentence(folder: Path, settings: tuple[str, ...], size: int, said: str):
@@ -109,7 +109,7 @@ def test_small_images_are_left_out_with_a_reason_and_opacity_is_not_learned(fold
     drawing(1).resize((20, 90)).save(tmp_path / "small.png")
     data = Reduced(Source(tmp_path, size=32), factor=2)
     assert data.broken == (("small.png", "it is smaller than a patch of 32x32"),)
-    with pytest.raises(UserError, match="--channels is 4; it must be 1"):
+    with pytest.raises(UserError, match="`channels` is 4; it must be 1"):
         Reduced(Source(tmp_path, size=32, channels=4), factor=2)
 
 

@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from organza import cli
 from organza.training.trainer import Trainer
+from tests.contracts.material import Material
 from tests.faults.ground import Child, Course, Ended, Row, looked, newest_is_whole, weights
 
 SIZE = 2
@@ -125,3 +126,13 @@ def exceptions(courses: list[Shared]) -> Row:
         kept += first.code == other.code == 1 and first.told.count(said) == 1 and alike(course, run)
         shutil.rmtree(run.parent)
     return Row("an exception on one of two ranks", SIZE, kept)
+
+
+def everything(root: Path, material: Material, times: int, chance: random.Random) -> Iterator[Row]:
+    """All trials of ranks, on a recipe with penalties, one with batch norm and one with an image pool."""
+    courses = [Shared(name, root / "ranks", material) for name in ("dcgan-r1", "dcgan", "cyclegan-light")]
+    for course in courses:
+        course.finish()
+    yield kills(courses, times, chance)
+    yield signals(courses, max(2, times // 5), chance)
+    yield exceptions(courses)

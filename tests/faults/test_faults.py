@@ -13,7 +13,7 @@ from tests.contracts.material import Material
 if not hasattr(os, "fork"):
     pytest.skip("the trials fork, kill and mount", allow_module_level=True)
 
-from tests.faults import configurations, illness, trials
+from tests.faults import configurations, illness, lost_ranks, trials
 from tests.faults.ground import Course, Row
 
 NAMES = ("mlp", "dcgan-r1", "cyclegan")  # plain, with penalties, with several networks and a pool
@@ -73,6 +73,15 @@ def test_what_cannot_be_written(courses: list[Course], tmp_path: Path):
 
 def test_a_worker_dies():
     kept(trials.dead_workers(1))
+
+
+@pytest.mark.slow
+def test_one_of_two_ranks_is_killed_asked_to_stop_or_fails(material: Material, tmp_path: Path):
+    course = lost_ranks.Shared("dcgan-r1", tmp_path, material)
+    course.finish()
+    kept(lost_ranks.kills([course], 2, random.Random(1)))
+    kept(lost_ranks.signals([course], 2, random.Random(2)))
+    kept(lost_ranks.exceptions([course]))
 
 
 def test_mutated_configurations(courses: list[Course], material: Material):

@@ -21,7 +21,7 @@ from organza.errors import UserError
 from organza.run import checkpoint
 from organza.run.folder import RunFolder
 from tests.contracts.material import Material
-from tests.faults import configurations, illness
+from tests.faults import configurations, illness, lost_ranks
 from tests.faults.ground import Child, Course, Row, ends_alike, newest_is_whole
 from tests.faults.operations import after_power_loss, recorded, watched
 
@@ -451,6 +451,7 @@ def everything(courses: list[Course], material: Material, root: Path, share: flo
     for row in (full_disks(courses[0], root, of(60)), read_only(courses[0], root)):
         if row is not None:
             yield row
+    yield from lost_ranks.everything(root, material, of(100), chance)
     yield dead_workers(1 if share < 1 else 5)
     run = courses[0].new()
     shutil.copytree(courses[0].whole, run, dirs_exist_ok=True)

@@ -411,8 +411,8 @@ FAULTS = [
     ),
     Fault(
         "an exit code of ours for a user's mistake", "cli/main.py",
-        "        say(str(error))\n        return 2\n",
-        "        say(str(error))\n        return 1\n",
+        '    say(sentence)\n    return 2',
+        '    say(sentence)\n    return 1',
         "test_cli.py",
     ),
     Fault(

@@ -46,6 +46,7 @@ def run(arguments: list[str], processes: int) -> int:
     # Restarted processes must not find the addresses of dead ones in a store that the agent keeps: without this, every third
     # restart after a kill fails.
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # or a lost connection is told with a trace of C++, too
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // processes)))
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from organza.disk import cannot_write, write_whole
 from organza.errors import UserError
 from organza.latents.directions import Direction, Scores
 from organza.latents.source import Source
+from organza.media.images import write_aside
 from organza.run.forms import require_form
 from organza.untrusted import printable, read_json
 
@@ -63,10 +63,7 @@ def save(source: Source, directions: Sequence[Direction]) -> Path:
         UserError: if the file cannot be written.
     """
     path = source.folder.place(FILE)
-    try:
-        write_whole(path, contents(directions, _digest(source)))
-    except OSError as error:
-        raise UserError(cannot_write(path, error)) from error
+    write_aside(path, contents(directions, _digest(source)).encode())
     return path
 
 
@@ -76,11 +73,13 @@ def load(source: Source) -> tuple[Direction, ...]:
     Raises:
         UserError: if the file is damaged or of a newer version.
     """
-    path = source.folder.place(FILE)
-    if not os.path.lexists(path):
+    # A generator of this package or of the hub comes with directions, and keeps one's own in another folder.
+    paths = [path for path in (source.folder.place(FILE), source.path / FILE) if os.path.lexists(path)]
+    if not paths:
         return ()
+    path = paths[0]
     try:
-        content = read_json(path, inside=source.path)
+        content = read_json(path, inside=path.parent)
         if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
             raise ValueError("a newer organza wrote it")
         require_form(content, {"format": int, "sha256": str, "directions": tuple[dict, ...]})

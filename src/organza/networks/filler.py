@@ -18,13 +18,16 @@ from organza.networks.refiner import he
 
 LEVELS = 5
 """Halvings of the smooth filling: it bridges holes of up to 2^5 pixels or twice as many."""
+ROUNDS = 4
+"""Steps towards a harmonic surface at each size."""
 
 
 def smooth(x: Tensor, known: Tensor) -> Tensor:
-    """Fill unknown pixels with means of the known ones around them, coarse where the hole is wide: [N, C, H, W].
+    """Fill unknown pixels smoothly from the known ones around them: [N, C, H, W].
 
-    Means of known pixels in squares of 2, 4, ... 32 pixels a side; each unknown pixel takes the smallest square with a known
-    one, the squares' means joined by linear interpolation: pull-push, Gortler et al. 1996, The Lumigraph, section 3.4.
+    Means of the known pixels in squares of 2, 4, ... 32 pixels a side; then, from the coarsest, the unknown squares take the values
+    of the size before, joined linearly, and a few times the mean of their four neighbours, which is harmonic interpolation:
+    pull-push, Gortler et al. 1996, The Lumigraph, section 3.4, with Jacobi's steps.
 
     Args:
         x: images, [N, C, H, W], sides multiples of 32.
@@ -40,10 +43,18 @@ def smooth(x: Tensor, known: Tensor) -> Tensor:
         counts.append(F.avg_pool2d(counts[-1], 2))
     filled = sums[-1] / counts[-1].clamp_min(1e-6)
     for total, count in zip(reversed(sums[:-1]), reversed(counts[:-1]), strict=True):
+        unknown = (count == 0).to(x.dtype)
         coarse = F.interpolate(filled, scale_factor=2.0, mode="bilinear")
-        share = count.clamp(0, 1)
-        filled = total + (1 - share) * coarse  # total is the known part already, as it is a mean over all pixels
+        filled = (1 - unknown) * total / count.clamp_min(1e-6) + unknown * coarse
+        for _ in range(ROUNDS):
+            filled = filled + unknown * (neighbours(filled) - filled)
     return filled
+
+
+def neighbours(x: Tensor) -> Tensor:
+    """Return the mean of the four neighbours of each pixel; beyond the border the pixel itself: [N, C, H, W]."""
+    wide = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    return (wide[..., :-2, 1:-1] + wide[..., 2:, 1:-1] + wide[..., 1:-1, :-2] + wide[..., 1:-1, 2:]) / 4
 
 
 class Block(nn.Module):
@@ -79,7 +90,7 @@ class Generator(layers.Translator):
 
     stride = least = 2**LEVELS
     masked = True
-    reach = 192  # of the layers 90 pixels, of the smooth filling 96
+    reach = 448  # of the layers 90 pixels; of the smooth filling 4 squares of each size, 252, and 96
 
     def __init__(self, shape: Shape, *, width: int = 24, rounds: int = 1):
         super().__init__()

@@ -89,7 +89,7 @@ def synchronise(game: nn.Module, world: World) -> None:
                 setattr(module, name, SharedDropout(layer.p))
     for module in game.modules():
         if hasattr(module, "world"):
-            module.world = world
+            module.world = world  # type: ignore[assignment]
 
 
 def _like(layer: _BatchNorm) -> SynchronisedBatchNorm:

@@ -27,7 +27,8 @@ def enlarge_light() -> Recipe:
         source="Two stages as in SRGAN (Ledig et al. 2017, arXiv:1609.04802): absolute error, then the game. A compact network with pixel "
         "shuffle (Real-ESRGAN's, Wang et al. 2021, arXiv:2107.10833) of 24 feature maps and 4 residual blocks, relativistic pairing "
         "loss with finite-difference penalties, and D's features (pix2pixHD) in place of a pretrained network's.",
-        expect="Measured on photographs in docs/enlarge.md.",
+        expect="25 photographs, four times: after 34,000 patches, a minute and a half of one core, 0.5 dB above the cubic filter by "
+        "PSNR on held-out patches, and a perceptual distance of 0.25 (Lanczos 0.27): sharper edges, no new texture yet.",
         game=Partial(Enlarge, factor=4, l1=10.0, features=1.0),
         generator=Partial(enlarger.Generator, width=24, blocks=4),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=2),
@@ -49,6 +50,7 @@ def enlarge_camera_light() -> Recipe:
     return replace(
         enlarge_light(),
         name="enlarge-camera-light",
+        expect="Not trained to its end here.",
         data=Partial(Reduced, size=64, longest=1600, degrade=Camera()),
     )
 
@@ -58,6 +60,7 @@ def enlarge_pixel_art_light() -> Recipe:
     return replace(
         enlarge_light(),
         name="enlarge-pixel-art-light",
+        expect="Crawl's tiles, twice: crisp pixels, and after 30,000 patches no others than repeating them makes.",
         game=Partial(Enlarge, factor=2, l1=10.0, features=1.0),
         data=Partial(Reduced, size=32, longest=0, degrade=Nearest()),
     )

@@ -21,7 +21,8 @@ def fill_light() -> Recipe:
         source="Masks of strokes and boxes, a discriminator of patches that counts only those that touch the hole, and its features, as "
         "in LaMa (Suvorov et al. 2021, arXiv:2109.07161); dilated convolutions at a quarter of the size (Yu and Koltun 2016, "
         "arXiv:1511.07122) instead of Fourier ones, which add to a smooth filling; relativistic pairing loss, finite-difference penalties.",
-        expect="Measured on photographs in docs/fill.md.",
+        expect="25 photographs: after 12,000 patches, minutes of one core, 2 to 3 dB above the nearest pixel for holes of all "
+        "widths, and 2 to 3 dB behind a biharmonic surface.",
         game=Partial(Fill, l1=1.0, features=4.0),
         generator=Partial(filler.Generator, width=24),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=3),

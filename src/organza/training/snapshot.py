@@ -185,12 +185,14 @@ def follow(state: TrainState, saved: Checkpoint | None, folder: RunFolder) -> bo
         folder: run folder.
     """
     world = state.world
-    told = world.decide(lambda: None if saved is None else [str(saved.directory), saved.facts])
-    if told is None:
+    facts = world.decide(lambda: None if saved is None else saved.facts)
+    if facts is None:
         return False
     tensors = world.hand_out({} if saved is None else saved.tensors)
     if not world.leads:
-        restore(state, Checkpoint(Path(told[0]), tensors, told[1], {}), folder)
+        restore(
+            state, Checkpoint(folder.checkpoints / checkpoint.name_for(facts["images"]), tensors, facts, {}), folder
+        )
     return True
 
 

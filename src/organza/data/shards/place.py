@@ -261,7 +261,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KI
 def parse_bytes(text: str, name: str) -> int:
     """Return a number of bytes.
 
-    >>> parse_bytes("256MB", "`shard_size`"), parse_bytes("1.5 GiB", "`shard_size`")
+    >>> parse_bytes("256MB", "shard_size"), parse_bytes("1.5 GiB", "shard_size")
     (256000000, 1610612736)
 
     Raises:

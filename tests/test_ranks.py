@@ -1,0 +1,127 @@
+"""Runs on several processes by the command line: --processes, what it refuses, and what one process never pays."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from organza.cli.options import processes_asked
+from organza.distributed.launched import exit_code, size, speaks
+from organza.distributed.world import ALONE, World, numbered
+from organza.errors import UserError
+from organza.networks.synchronised import SynchronisedBatchNorm, synchronise
+from organza.recipes import get
+from organza.training.launch import require_shares
+
+
+def organza(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "organza", *map(str, words)], capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )  # fmt: skip
+
+
+def test_shares_of_all_ranks_are_the_batch():
+    batch = torch.arange(12)
+    for ranks in (1, 2, 3, 4):
+        worlds = [numbered(rank, ranks) for rank in range(ranks)]
+        assert sorted(chain.from_iterable(world.share(range(12)) for world in worlds)) == list(range(12))
+        rows = [world.rows(batch) for world in worlds]
+        assert torch.equal(torch.stack(rows, 1).flatten(), batch)
+        for share in (0.1, 0.25, 0.5, 1.0):
+            firsts = [world.first(12 // ranks, share) for world in worlds]
+            values = [row[first.items].float().mean() * first.weight for row, first in zip(rows, firsts, strict=True)]
+            assert torch.stack(values).mean() == batch[: firsts[0].whole].float().mean()
+            assert all(
+                torch.equal(batch[w.items(f.items)], w.rows(batch)[f.items])
+                for w, f in zip(worlds, firsts, strict=True)
+            )
+
+
+def test_one_process_keeps_torchs_layers():
+    game = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5))
+    synchronise(game, ALONE)
+    assert [type(layer) for layer in game] == [nn.Conv2d, nn.BatchNorm2d, nn.Dropout]
+    names = list(game.state_dict())
+    synchronise(game, numbered(0, 2))
+    assert [type(layer) for layer in game][1:] != [nn.BatchNorm2d, nn.Dropout]
+    assert list(game.state_dict()) == names
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_the_synchronised_batch_norm_is_torchs(momentum: float | None):
+    torch.manual_seed(0)
+    x = torch.randn(6, 3, 4, 4, requires_grad=True)
+    theirs = nn.BatchNorm2d(3, momentum=momentum)
+    ours = SynchronisedBatchNorm(3, momentum=momentum)
+    for layer in (theirs, ours):
+        nn.init.uniform_(layer.weight)
+    ours.load_state_dict(theirs.state_dict())
+    for _ in range(2):
+        torch.testing.assert_close(ours(x), theirs(x))
+    seconds = []
+    for layer in (theirs, ours):  # penalties differentiate twice
+        (slope,) = torch.autograd.grad(layer(x).pow(3).sum(), x, create_graph=True)
+        seconds.append(torch.autograd.grad(slope.square().sum(), layer.weight)[0])
+    torch.testing.assert_close(*seconds, rtol=1e-4, atol=1e-3)
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value)
+    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
+
+
+def test_a_batch_that_cannot_be_shared_names_numbers_that_can():
+    recipe = get("swift")
+    require_shares(recipe, World())
+    with pytest.raises(UserError, match=r"16, which 3 processes .* use 2 processes, or .*batch=18"):
+        require_shares(recipe, numbered(0, 3))
+
+
+@pytest.mark.parametrize("asked", ["0", "two", "-1", "2000", "1.5", ""])
+def test_impossible_numbers_of_processes_are_refused(asked: str):
+    with pytest.raises(UserError, match="--processes is"):
+        processes_asked(asked)
+
+
+def test_a_launchers_variables_count_only_together(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RANK", "3")
+    assert size() == 1
+    assert speaks()
+    assert exit_code(143) == 143
+    for name, value in {"WORLD_SIZE": "4", "MASTER_ADDR": "a", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert size() == 4
+    assert not speaks()
+
+
+def test_one_process_does_not_import_a_group():
+    code = "import organza.training.launch, sys; assert 'organza.distributed.group' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_processes_train_sample_and_pass_on_the_exit_code(pictures: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    train = ("train", pictures, "--run", run, "--recipe", "mlp", "--budget", "200img", "--size", "16", "--no-report")
+    done = organza(*train, "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("stopped at 200 images") == 1
+    assert json.loads((run / "recipe.json").read_text())["versions"]["processes"] == 2
+    for name, processes in (("one", "1"), ("two", "2")):
+        words = ("sample", run, "--count", "40", "--out", tmp_path / f"{name}.npy", "--processes", processes)
+        assert organza(*words).returncode == 0
+    assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "two.npy").read_bytes()
+    refused = organza(*train, "--processes", "3")
+    assert refused.returncode == 2
+    assert refused.stderr.count("3 processes cannot share") == 1
+    assert "Traceback" not in refused.stderr
+    again = organza(*train[:7], "300img", *train[8:])
+    assert again.returncode == 0, again.stderr
+    assert "processes was 2 when the run began and is now 1" in again.stdout
