@@ -8,7 +8,7 @@ import torch
 
 from organza.data.points import PLACES, RING, SHAPES, Points, covered, drawn
 from organza.errors import UserError
-from organza.studio.lesson import Lesson, Settings
+from organza.classroom.lesson import Lesson, Settings
 from organza.studio.presets import PRESETS
 from organza.training.step import train_step
 

@@ -14,7 +14,7 @@ class Preset:
         name: short name, for addresses.
         title: title on the page.
         text: five sentences.
-        settings: fields of `lesson.Settings`.
+        settings: fields of `classroom.lesson.Settings`.
         cure: name of the preset that cures it; "" for none.
     """
 

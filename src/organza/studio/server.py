@@ -65,7 +65,7 @@ def application(roots: Roots, access: Access) -> Starlette:
         Worker("sliders"),
         Worker("clips and dropped images"),
         Worker("data"),
-        Worker("the classroom"),
+        Worker("the classroom", "organza.classroom.worker"),
     )
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -111,31 +111,13 @@ def play(name: str) -> Call:
     return call
 
 
-def lesson(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
-    """Take steps of the lesson of a name, begun by its first call, and return what is to be seen. One lesson is kept."""
-    import numpy as np
-
-    from organza.studio.lesson import Lesson, Settings
-
-    if given["lesson"] not in LESSONS:
-        settings = Settings.read(given["settings"])
-        points = np.array(given["points"], np.float32) if given["points"] else None
-        LESSONS.clear()
-        LESSONS[given["lesson"]] = Lesson(settings, points)
-    here = LESSONS[given["lesson"]]
-    here.advance(given["steps"], seconds=0.25)
-    return here.view(), b""
-
-
-LESSONS: dict[str, Any] = {}
-
 CALLS: dict[str, Call] = {
-    "lesson": lesson, "check": check, "require_image": require_image, "thumbnail": thumbnail, "recipes": recipes,
+    "check": check, "require_image": require_image, "thumbnail": thumbnail, "recipes": recipes,
     **{name: play(name) for name in ("describe", "directions", "images", "clip", "invert", "translate", "judge", "encode")},
 }  # fmt: skip
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, calls: Mapping[str, Call]) -> None:
     """Answer calls until the input ends."""
     while header := source.readline():
         call = json.loads(header)
@@ -150,7 +132,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 send({"progress": [task, done, total]})
 
         try:
-            answer, content = CALLS[call["call"]](call["given"], blob, progress)
+            answer, content = calls[call["call"]](call["given"], blob, progress)
             send({"ok": answer}, content)
         except UserError as error:
             send({"error": str(error)})
@@ -161,14 +143,14 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             send({"error": f"This failed ({type(error).__name__}: {str(error)[:200]})."})
 
 
-def main() -> None:
+def main(calls: Mapping[str, Call] = CALLS) -> None:
     """Serve the studio. Standard output is the studio's; what libraries print goes to standard error."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the studio ends it
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink)
+    serve(sys.stdin.buffer, sink, calls)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ export function parsed(given) {
 /** The line of Python that plays the same. */
 export function python(settings) {
   const given = Object.entries(settings).filter(([name, value]) => value !== START[name]).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return `from organza.studio.lesson import Lesson, Settings\nlesson = Lesson(Settings(${given.join(", ")}))\nlesson.advance(1000, seconds=60)\nlesson.view()["readings"]`;
+  return `from organza.classroom.lesson import Lesson, Settings\nlesson = Lesson(Settings(${given.join(", ")}))\nlesson.advance(1000, seconds=60)\nlesson.view()["readings"]`;
 }
 
 class Board {

@@ -27,7 +27,7 @@ from organza.training.state import TrainState
 from organza.training.step import train_step
 
 COUNT, SHOWN, ARROWS, SIDE, REACH = 4_000, 512, 96, 40, 1.25
-"""Points of the data; of a picture; arrows; places of a side of the surface; half of its length."""
+"""Points of the data; points to show; arrows; places of a side of the surface; half of its length."""
 LONGEST = 100_000
 LOSSES: dict[str, Adversarial] = {
     name: getattr(losses, name)
@@ -43,14 +43,14 @@ PENALTIES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a learner chooses.
+    """Choices of a learner.
 
     Args:
         shape: ring, grid, moons, spiral, or drawn.
         loss: pair of losses, one of LOSSES.
         penalty: penalties on D, one of PENALTIES.
         weight: their weight.
-        optimizer: that of G, Adam or SGD; D has Adam.
+        optimizer: optimizer of G, Adam or SGD; D has Adam.
         rate_g: learning rate of G.
         rate_d: learning rate of D.
         turns: turns of D for each of G.
@@ -133,7 +133,7 @@ class Lesson:
     """A game in training.
 
     Args:
-        settings: what the learner chose.
+        settings: choices of the learner.
         points: a drawing of theirs, [N, 2] in [-1, 1]; None for a shape.
     """
 
