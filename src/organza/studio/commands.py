@@ -101,8 +101,10 @@ def resume(run: Path, budget: str | None = None, data: Path | None = None) -> li
     Raises:
         UserError: if the run's data is not found, or the budget is invalid.
     """
-    content = RunFolder(run).read()
-    arguments = ["train", str(data or locate(content, run).resolve()), "--run", str(run)]
+    place = data or locate(RunFolder(run).read(), run)
+    if isinstance(place, Path):
+        place = place.resolve()
+    arguments = ["train", str(place), "--run", str(run)]
     if budget:
         # a rule such as plateau has ended the run, and would do so again at once
         arguments += ["--budget", valid("budget", budget), "--stop", "budget"]

@@ -46,7 +46,7 @@ class Training:
         """
         if process_of(run) is not None:
             raise UserError(f"{run.name} is running already.")
-        notes = run / NOTES
+        notes, started = run / NOTES, time.time()
         try:
             require_inside(notes, run)
             make_folder(notes)
@@ -59,7 +59,8 @@ class Training:
             raise UserError(f"{run.name} was not started: {error.strerror or error}.") from None
         self._children.append(child)
         born = psutil.Process(child.pid).create_time() if psutil.pid_exists(child.pid) else time.time()
-        write_json(notes / "command.json", {"arguments": list(arguments), "process": child.pid, "born": born})
+        note = {"arguments": list(arguments), "process": child.pid, "born": born, "started": started}
+        write_json(notes / "command.json", note)
         return child.pid
 
     def collect(self) -> None:
@@ -90,22 +91,28 @@ def note_of(run: Path) -> dict[str, Any]:
 
 
 def process_of(run: Path) -> int | None:
-    """Return the number of the process that trains a run, or that this user's studio started for it and
-    has not locked it yet; None if there is none.
+    """Return the number of the process that trains a run, or that a studio started for it and that has not
+    begun yet; None if there is none.
     """
-    if (owner := holder(run / "lock")) is not None:
-        return owner
+    owner = holder(run / "lock")
+    return starting(run) if owner is None else owner
+
+
+def starting(run: Path) -> int | None:
+    """Return the number of a process that was started for a run and has written no event yet, None if there
+    is none. A process that still ends does not count.
+    """
     note = note_of(run)
-    number, born = note.get("process"), note.get("born")
-    if type(number) is not int or not isinstance(born, int | float):
+    number, born, started = note.get("process"), note.get("born"), note.get("started")
+    if type(number) is not int or not isinstance(born, int | float) or not isinstance(started, int | float):
         return None
+    with suppress(OSError):
+        if (run / "events.jsonl").stat().st_mtime >= started:
+            return None
     with suppress(psutil.Error, OverflowError):
         process = psutil.Process(number)
-        if (
-            abs(process.create_time() - born) < 1
-            and process.status() != psutil.STATUS_ZOMBIE
-            and "organza" in process.cmdline()
-        ):
+        alive = process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - born) < 1
+        if alive and "organza" in process.cmdline():
             return number
     return None
 

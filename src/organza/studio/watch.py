@@ -14,7 +14,7 @@ from organza.errors import UserError
 from organza.report.lines import evaluation_lines
 from organza.run.folder import RunFolder
 from organza.studio import history
-from organza.studio.processes import Training, log_of, note_of, process_of
+from organza.studio.processes import Training, log_of, process_of, starting
 from organza.studio.roots import Roots, kind_of
 
 PERIOD, IDLE = 0.4, 2.0
@@ -31,20 +31,12 @@ def state(run: Path) -> dict[str, Any]:
             found = history.summary(run)
         except (UserError, OSError, ValueError) as error:
             return {"name": run.name, "kind": "damaged", "state": "damaged", "why": str(error)}
-        return found | {"state": "starting", "why": last_words(run)} if _is_starting(run, found) else found
+        if found["kind"] == "run" and found["state"] != "training" and starting(run) is not None:
+            return found | {"state": "starting", "why": last_words(run)}
+        return found
     if process_of(run) is not None:
         return {"name": run.name, "kind": "begun", "state": "starting", "why": last_words(run)}
     return {"name": run.name, "kind": "begun", "state": "failed", "why": last_words(run) or "the command ended at once"}
-
-
-def _is_starting(run: Path, found: dict[str, Any]) -> bool:
-    """Return True if a command was started for a run, and has written no event yet."""
-    if found["kind"] != "run" or found["state"] == "training" or process_of(run) is None:
-        return False
-    born = note_of(run).get("born", 0)
-    with suppress(OSError):
-        return (run / "events.jsonl").stat().st_mtime < born
-    return True
 
 
 def last_words(run: Path) -> str:

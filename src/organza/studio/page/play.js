@@ -116,18 +116,32 @@ function choice(session) {
   let seed = session.point.kept ? 0 : session.point.seed;
   let amount = 0.35;
   let round = 1;
+  let shown = [];
   const grid = h("div", { class: "tiles", role: "group" });
   const strength = h("input", { type: "range", min: 0.05, max: 1, step: 0.05, value: amount, "aria-label": "Strength of the variations", oninput: () => { amount = Number(strength.value); fresh(); } });
   const strong = h("label", { class: "row small", hidden: true }, "Strength", strength);
   const more = h("button", { type: "button", onclick: () => { if (kind === "samples") seed += 1; else round += 1; fresh(); } }, "Others");
   const fresh = newest(async () => {
     const { labels, psi } = session.point;
-    const points = kind === "samples" ? Array.from({ length: GRID }, (_, index) => ({ ...start(seed, index), labels, psi }))
+    const now = kind; // another may be chosen while these are drawn
+    const points = now === "samples" ? Array.from({ length: GRID }, (_, index) => ({ ...start(seed, index), labels, psi }))
       : Array.from({ length: VARIED }, (_, index) => ({ ...copy(session.point), toward: [...session.point.toward.slice(0, 7), [7000 + round, index, amount]] }));
-    grid.setAttribute("aria-label", kind === "samples" ? `Samples of seed ${seed}` : "Variations of the current image");
+    grid.setAttribute("aria-label", now === "samples" ? `Samples of seed ${seed}` : "Variations of the current image");
     try {
       const drawn = await tiles(await session.images(points));
-      fill(grid, drawn.map((canvas, at) => button(canvas, kind === "samples" ? `Sample ${at + 1} of seed ${seed}` : `Variation ${at + 1}`, () => session.set(points[at], "choice"))));
+      if (now !== kind) return;
+      shown = points;
+      const names = points.map((_, at) => (now === "samples" ? `Sample ${at + 1} of seed ${seed}` : `Variation ${at + 1}`));
+      if (grid.querySelectorAll("canvas").length !== drawn.length) {
+        fill(grid, drawn.map((canvas, at) => button(canvas, names[at], () => session.set(shown[at], "choice"))));
+        return;
+      }
+      drawn.forEach((canvas, at) => { // into the same buttons, so that neither a click nor the focus is lost
+        const held = grid.children[at].querySelector("canvas");
+        Object.assign(held, { width: canvas.width, height: canvas.height });
+        held.getContext("2d").drawImage(canvas, 0, 0);
+        grid.children[at].setAttribute("aria-label", names[at]);
+      });
     } catch (error) {
       fill(grid, h("p", { class: "problem" }, error.message));
     }
