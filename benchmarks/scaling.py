@@ -60,7 +60,7 @@ def measured(name: str, data: Path, size: int, steps: int) -> dict[str, Any]:
     """Time some steps of a recipe in this process, on its share of each batch."""
     with joined() as world:
         recipe = recipes.get(name)
-        state = trial(recipe, recipe.data(Source(data, size=size)), world=world)
+        state = trial(recipe, recipe.opened(Source(data, size=size)), world=world)
         for _ in range(2):  # the second has the lazy penalties
             train_step(state)
         traffic = Traffic(world)

@@ -26,7 +26,7 @@ report
 display
 training
 studio
-widgets
+classroom widgets
 cli
 __main__
 """

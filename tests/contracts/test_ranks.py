@@ -60,7 +60,7 @@ class Double(Accelerator):
 def started(world: World, name: str, folder: str, accelerator: Accelerator = CPU, **changes: Any) -> TrainState:
     """The beginning of a recipe's smallest variant, past its warm-ups."""
     recipe = replace(small(RECIPES[name](), 4), batch=BATCH, warmup=0, generator_warmup=0, **changes)
-    return TrainState(recipe, recipe.data(Source(Path(folder), size=SIZE)), PLAN, 7, accelerator, world)
+    return TrainState(recipe, recipe.opened(Source(Path(folder), size=SIZE)), PLAN, 7, accelerator, world)
 
 
 @contextmanager

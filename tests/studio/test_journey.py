@@ -333,3 +333,25 @@ def _stream(studio: Studio) -> Any:
     while b"\r\n\r\n" not in head:
         head += place.recv(1)
     return place
+
+
+def test_the_classroom_plays_a_preset_and_its_cure(browser: Any, studio: Studio):
+    opened = Opened(browser, studio)
+    page = opened.go("/classroom")
+
+    def steps() -> int:
+        told = page.locator("dl.pulse dd").first
+        return int(told.text_content().replace(",", "")) if told.count() else 0
+
+    page.click("[data-name=collapse]")
+    soon(lambda: steps() > 20)
+    page.click("#play")
+    page.click("#cure")
+    page.get_by_role("heading", name="The game in balance").wait_for()
+    soon(lambda: 0 < steps() < 20)
+    page.click("#play")
+    assert page.input_value("#set-loss") == "relativistic"
+    assert "loss=relativistic" in page.url
+    assert violations(page) == []
+    assert opened.silent() == []
+    opened.context.close()

@@ -13,7 +13,8 @@ world of size 1, in which every method returns its argument.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -46,6 +47,8 @@ class World:
     """
 
     rank, size = 0, 1
+    present = 1.0
+    """1, or 0 while this rank's rows stand for no item of the batch: see `counting`."""
 
     @property
     def leads(self) -> bool:
@@ -90,6 +93,19 @@ class World:
         whole = max(1, round(share * self.whole(count)))
         own = len(range(self.rank, whole, self.size))
         return First(slice(0, max(1, own)), whole, own * self.size / whole)
+
+    @contextmanager
+    def counting(self, first: First) -> Iterator[None]:
+        """Leave this rank's rows out of the statistics of a batch norm inside the block, if they stand for no item.
+
+        Args:
+            first: part of the batch that passes through the networks.
+        """
+        self.present = float(first.weight > 0)
+        try:
+            yield
+        finally:
+            self.present = 1.0
 
     def random_like(self, draw: Callable[[Tensor], Tensor], x: Tensor, whole: int | None = None) -> Tensor:
         """Draw for the whole batch, in the memory layout of this rank's rows x, [n, ...], and return this rank's rows.

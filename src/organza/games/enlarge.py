@@ -101,12 +101,14 @@ class Enlarge(Game):
 
 
 def unlike(made: Sequence[Tensor], wanted: Sequence[Tensor], world: World = ALONE) -> Tensor:
-    """Return the mean over layers of the absolute difference of features, relative to the size of the wanted ones.
+    """Return the mean over layers of the absolute difference of features, relative to the size of the wanted ones
+    in the whole batch.
 
     >>> unlike([torch.zeros(1, 2)], [torch.ones(1, 2)])
     tensor(1.)
     """
     parts = [
-        F.l1_loss(one, other) / other.abs().mean().clamp_min(1e-6) for one, other in zip(made, wanted, strict=True)
+        F.l1_loss(one, other) / world.mean(other.abs().mean()).clamp_min(1e-6)
+        for one, other in zip(made, wanted, strict=True)
     ]
     return torch.stack(parts).mean()

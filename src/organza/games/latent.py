@@ -106,7 +106,8 @@ class LatentGAN(Unconditional):
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         few = self.world.first(len(batch["image"]), self.share)
         x = batch["image"][few.items]
-        error = self.error(self.again(x, few.whole), x)
+        with self.world.counting(few):
+            error = self.error(self.again(x, few.whole), x)
         return {"reconstruction": error if few.weight == 1 else few.weight * error}
 
     def rehearse(self, batch: Batch) -> Batch:

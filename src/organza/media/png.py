@@ -19,6 +19,7 @@ from organza.disk import cannot_write, discard, rename
 from organza.errors import UserError
 from organza.media.provenance import Provenance
 
+AT_ONCE = 32  # rows filtered at a time, as that takes some twenty times their memory
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # colour type by number of channels
 
 
@@ -70,9 +71,11 @@ def _packed(strips: Iterable[np.ndarray], shape: tuple[int, int, int]) -> Iterat
     """Yield the compressed rows."""
     packing, above = zlib.compressobj(6), np.zeros((1, *shape[1:]), np.uint8)
     for strip in strips:
-        if data := packing.compress(filtered(strip, above).tobytes()):
-            yield data
-        above = strip[-1:]
+        for top in range(0, len(strip), AT_ONCE):
+            rows = strip[top : top + AT_ONCE]
+            if data := packing.compress(filtered(rows, above).tobytes()):
+                yield data
+            above = rows[-1:]
     yield packing.flush()
 
 

@@ -32,10 +32,11 @@ class SynchronisedBatchNorm(_BatchNorm):
             return super().forward(input)
         x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         kept = [0, *range(2, x.ndim)]
-        count = self.world.sum(x.new_tensor(float(x.numel() // x.shape[1])))
-        mean = self.world.sum(x.sum(kept, keepdim=True)) / count
+        present = self.world.present
+        count = self.world.sum(x.new_tensor(present * (x.numel() // x.shape[1])))
+        mean = self.world.sum(present * x.sum(kept, keepdim=True)) / count
         away = x - mean
-        variance = self.world.sum(away.square().sum(kept, keepdim=True)) / count
+        variance = self.world.sum(present * away.square().sum(kept, keepdim=True)) / count
         if self.running_mean is not None and self.running_var is not None:
             self._follow(mean.detach().flatten(), (variance.detach() * count / (count - 1)).flatten())
         y = away * (variance + self.eps).rsqrt()

@@ -27,6 +27,7 @@ class Parts:
         player: worker that draws images for sliders.
         helper: worker for clips and dropped images.
         reader: worker that reads data.
+        teacher: worker that plays the games of the classroom.
     """
 
     roots: Roots
@@ -37,6 +38,7 @@ class Parts:
     player: Worker
     helper: Worker
     reader: Worker
+    teacher: Worker
 
 
 def parts(request: Request) -> Parts:

@@ -57,7 +57,15 @@ def application(roots: Roots, access: Access) -> Starlette:
     watch = Watch(roots, training)
     jobs = Jobs(lambda job: watch.tell("job", job))
     parts = Parts(
-        roots, access, training, watch, jobs, Worker("sliders"), Worker("clips and dropped images"), Worker("data")
+        roots,
+        access,
+        training,
+        watch,
+        jobs,
+        Worker("sliders"),
+        Worker("clips and dropped images"),
+        Worker("data"),
+        Worker("the classroom", "organza.classroom.worker"),
     )
 
     @asynccontextmanager
@@ -68,7 +76,9 @@ def application(roots: Roots, access: Access) -> Starlette:
         yield
         task.cancel()
         watch.close()
-        await asyncio.gather(parts.jobs.close(), *(one.end() for one in (parts.player, parts.helper, parts.reader)))
+        await asyncio.gather(
+            parts.jobs.close(), *(one.end() for one in (parts.player, parts.helper, parts.reader, parts.teacher))
+        )
 
     routes = [
         Route("/enter", _enter, methods=["POST"]),

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -117,7 +117,7 @@ CALLS: dict[str, Call] = {
 }  # fmt: skip
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, calls: Mapping[str, Call]) -> None:
     """Answer calls until the input ends."""
     while header := source.readline():
         call = json.loads(header)
@@ -132,7 +132,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
                 send({"progress": [task, done, total]})
 
         try:
-            answer, content = CALLS[call["call"]](call["given"], blob, progress)
+            answer, content = calls[call["call"]](call["given"], blob, progress)
             send({"ok": answer}, content)
         except UserError as error:
             send({"error": str(error)})
@@ -143,14 +143,14 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
             send({"error": f"This failed ({type(error).__name__}: {str(error)[:200]})."})
 
 
-def main() -> None:
+def main(calls: Mapping[str, Call] = CALLS) -> None:
     """Serve the studio. Standard output is the studio's; what libraries print goes to standard error."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the studio ends it
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink)
+    serve(sys.stdin.buffer, sink, calls)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ class Worker:
 
     Args:
         name: its task, for messages.
+        module: module that the process runs.
     """
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, module: str = "organza.studio.worker"):
+        self.name, self.module = name, module
         self._process: asyncio.subprocess.Process | None = None
         self._turn, self._waiting, self._number = asyncio.Lock(), 0, 0
         self._rest: asyncio.TimerHandle | None = None
@@ -114,7 +115,7 @@ class Worker:
     async def _alive(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "organza.studio.worker", stdin=asyncio.subprocess.PIPE,
+                sys.executable, "-m", self.module, stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, env=environment(), limit=2**26, **apart(),
             )  # fmt: skip
         return self._process

@@ -156,4 +156,4 @@ def middle(real: Tensor, fake: Tensor) -> float:
 
 def _logits(game: Game, batch: Batch) -> Duels:
     duels = game.duels(batch, game.play(batch))
-    return [tuple(duel.counted(duel.judge(x)) for x in (duel.real, duel.fake)) for duel in duels]
+    return [(duel.counted(duel.judge(duel.real)), duel.counted(duel.judge(duel.fake))) for duel in duels]

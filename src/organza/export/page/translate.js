@@ -27,7 +27,7 @@ function fitted(bitmap, way, longest) {
   const pixels = context.getImageData(0, 0, width, height).data;
   const bytes = new Uint8Array(width * height * way.channels);
   for (let from = 0, to = 0; from < pixels.length; from += 4) {
-    const hole = way.mask && pixels[from + 3] < 128; // grey, and marked in the last channel
+    const hole = way.mask && pixels[from + 3] < 255; // also the soft edge of the brush: grey, and marked in the last channel
     if (hole) for (let c = 0; c < colours; c += 1) bytes[to++] = 128;
     else if (colours < 3) bytes[to++] = Math.round(0.299 * pixels[from] + 0.587 * pixels[from + 1] + 0.114 * pixels[from + 2]);
     else for (let c = 0; c < 3; c += 1) bytes[to++] = pixels[from + c];

@@ -9,4 +9,5 @@ export const pages = [
   { name: "run", title: "Run", under: "", open: later("./run.js") },
   { name: "play", title: "Play", icon: "M4 8h10M18 8h2M4 16h2M10 16h10M16 6v4M8 14v4", open: later("./play.js") },
   { name: "compare", title: "Compare", icon: "M5 19V9M12 19V5M19 19v-7", open: later("./compare.js") },
+  { name: "classroom", title: "Classroom", icon: "M3 9l9-5 9 5-9 5zM7 11.5V16c3 2 7 2 10 0v-4.5M21 9v6", open: later("./classroom.js") },
 ];
