@@ -9,9 +9,11 @@ size.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def seed_of(*position: int | str) -> int:
@@ -29,11 +31,15 @@ def stream(*position: int | str) -> torch.Generator:
     """Return a CPU random generator for a position. CPU, since a GPU's streams differ from one
     model to the next.
     """
+    import torch  # late: data can be listed without it
+
     return torch.Generator().manual_seed(seed_of(*position))
 
 
 def permutation(length: int, *position: int | str) -> Tensor:
     """Return a shuffle of range(length) for a position, as int64 [length]."""
+    import torch
+
     return torch.randperm(length, generator=stream(*position))
 
 

@@ -23,7 +23,12 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-sh
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")]
 WAIT = 120_000
 SIZES = {"phone": (390, 844), "desk": (1440, 950)}
-LOST = ("Failed to load resource", "net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")
+LOST = (
+    "Canvas2D: Multiple readback",
+    "Failed to load resource",
+    "net::ERR_CONNECTION_REFUSED",
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+)
 """Messages that the browser itself writes while the studio is dead."""
 
 
