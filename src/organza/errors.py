@@ -114,6 +114,15 @@ def users_place(error: BaseException) -> str:
     return place
 
 
+def users_sentence(error: Exception) -> str:
+    """Return what the user's own code raised and where, in a sentence; "" if it raised nothing, or
+    the system refused a file or memory.
+    """
+    if isinstance(error, OSError) or lacks_memory(error) or not (place := users_place(error)):
+        return ""
+    return f"{place} raises {reason_of(error)}."
+
+
 def _shown(file: str) -> str:
     """Return the path of a file, relative to the current folder if it lies in it."""
     here = os.getcwd() + os.sep  # noqa: PTH109

@@ -98,8 +98,8 @@ def signals(courses: list[Shared], times: int, chance: random.Random) -> Row:
     return Row("SIGTERM, SIGINT to one of two ranks", times, kept, f"{heard} left together with its exit code")
 
 
-def raising(rank: int) -> Callable[[int], None]:
-    """A fault of one rank in its third step."""
+def raising(rank: int, users: bool) -> Callable[[int], None]:
+    """A fault of one rank in its third step: in code that is not the library's, and so the user's; or in the library."""
 
     def before(number: int) -> None:
         genuine, steps = Trainer._tick, []
@@ -108,6 +108,8 @@ def raising(rank: int) -> Callable[[int], None]:
             steps.append(1)
             if number == rank and len(steps) == 3:
                 raise ValueError("a fault of this rank")
+            if number == rank and len(steps) == 2 and not users:
+                Trainer._tick = None  # type: ignore[assignment, method-assign] (the library's next call fails)
             return genuine(self, numbers)  # type: ignore[arg-type]
 
         Trainer._tick = tick  # type: ignore[method-assign]
@@ -116,16 +118,28 @@ def raising(rank: int) -> Callable[[int], None]:
 
 
 def exceptions(courses: list[Shared]) -> Row:
-    """An exception on each rank in turn: both end with 1, rank 0 says which failed, once."""
+    """An exception on each rank in turn: both end with 1, or 2 if the user's code raises it; rank 0 says which failed, once."""
     kept = 0
-    for rank in range(SIZE):
+    trials = [(rank, users) for rank in range(SIZE) for users in (True, False)]
+    for rank, users in trials:
         course = courses[0]
         run = course.new()
-        first, other = ended(started(course, run, raising(rank)))
-        said = "Rank 1 failed (ValueError: a fault of this rank)" if rank else "ValueError: a fault of this rank"
-        kept += first.code == other.code == 1 and first.told.count(said) == 1 and alike(course, run)
+        first, other = ended(started(course, run, raising(rank, users)))
+        if users:
+            code, said, whose = (
+                2,
+                "raises ValueError: a fault of this rank.",
+                "Rank 1: tests/faults/lost_ranks.py, line ",
+            )
+        else:
+            code, said, whose = 1, "TypeError: 'NoneType' object is not callable", "Rank 1 failed (TypeError: "
+        named = first.told.count(said) == 1 and first.told.count(whose) == rank
+        right = first.code == other.code == code and named and alike(course, run)
+        if not right:
+            print(f"rank {rank}, {users=}: {first} {other}", file=sys.stderr, flush=True)
+        kept += right
         shutil.rmtree(run.parent)
-    return Row("an exception on one of two ranks", SIZE, kept)
+    return Row("an exception on one of two ranks", len(trials), kept)
 
 
 def everything(root: Path, material: Material, times: int, chance: random.Random) -> Iterator[Row]:

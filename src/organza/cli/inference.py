@@ -26,7 +26,7 @@ from organza.cli.options import (
 )
 from organza.cli.wording import in_options
 from organza.disk import safe_name
-from organza.errors import UserError
+from organza.errors import UserError, users_sentence
 
 if TYPE_CHECKING:
     from organza.inference.load import Run
@@ -146,7 +146,7 @@ def _files(
     from organza.media.images import grid
 
     try:
-        with preparing() as progress, joined() as world:
+        with preparing() as progress, joined(users_sentence) as world:
             done = sample_files(
                 trained, out, count, seed, labels, truncate=truncate,
                 kind=format, metadata=metadata, progress=progress, world=world,

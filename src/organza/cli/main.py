@@ -21,7 +21,7 @@ from organza.cli.wording import TRACEBACK, in_options
 from organza.display.streams import OutputLost, drop_output, flush_output, prepare_streams, say
 from organza.distributed.failure import RankFailed
 from organza.distributed.launched import LOST, exit_code, size, speaks, watched
-from organza.errors import UserError, lacks_memory, reason_of, users_place
+from organza.errors import UserError, lacks_memory, users_place, users_sentence
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
@@ -155,9 +155,9 @@ def _code(run: Callable[[], int], whole: bool = False) -> int:
     except RuntimeError as error:
         if lacks_memory(error):
             return _no_memory(error)
-        if not (place := users_place(error)):
+        if not (sentence := users_sentence(error)):
             raise
-        return _users(error, f"{place} raises {reason_of(error)}.", whole)
+        return _users(error, sentence, whole)
     except OSError as error:
         if error.errno not in PLACES or (error.filename is None and error.errno not in DISKS):
             raise
@@ -169,9 +169,9 @@ def _code(run: Callable[[], int], whole: bool = False) -> int:
         )
         return 2
     except Exception as error:
-        if not (place := users_place(error)):
+        if not (sentence := users_sentence(error)):
             raise
-        return _users(error, f"{place} raises {reason_of(error)}.", whole)
+        return _users(error, sentence, whole)
     except SystemExit as end:  # raised by the parser after its help
         flush_output()
         return end.code if isinstance(end.code, int) else 0
@@ -195,7 +195,7 @@ def _failed(failed: RankFailed) -> int:
         say("Interrupted.")
         return EXIT_CODES[failed.text]
     if failed.kind == "user":
-        say(f"Rank {failed.rank}: {failed.text}")
+        say(f"Rank {failed.rank}: {in_options(failed.text)}")
         return 2
     lost = failed.kind == "lost"
     what = f"{failed.text[:1].upper()}{failed.text[1:]}" if lost else f"Rank {failed.rank} failed ({failed.text})"

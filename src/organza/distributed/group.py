@@ -237,13 +237,20 @@ class Group(World):
         waited = f" within {self.timeout:.0f} s" if "tim" in str(error).lower() else ""
         return RankFailed("lost", missing[0], f"{ranks} ended or did not answer{waited}")
 
-    def report(self, error: BaseException) -> None:
-        """Tell the other ranks why this one fails, and end their collectives with it."""
+    def report(self, error: BaseException, users: Callable[[Exception], str]) -> None:
+        """Tell the other ranks why this one fails, and end their collectives with it.
+
+        Args:
+            error: this rank's.
+            users: function that says in a sentence what the user's own code raised; "" if it raised nothing.
+        """
         if isinstance(error, RankFailed):
             return
         name = getattr(error, "name", "")
         kind = "signal" if name in SIGNALS else getattr(error, "kind", "bug")
         text = {"user": str(error), "signal": name}.get(kind) or f"{type(error).__name__}: {_first_line(error)}"
+        if kind == "bug" and isinstance(error, Exception) and (sentence := users(error)):
+            kind, text = "user", sentence  # so that every process exits with the code of the one that fails
         told = json.dumps({"kind": kind, "rank": self.rank, "text": text})
         with suppress(RankFailed):
             self.ask(self.store.compare_set, "failed", "", told)
@@ -317,8 +324,11 @@ def _rendezvous() -> tuple[Any, int, int, Iterator[int]]:
 
 
 @contextmanager
-def gathering() -> Iterator[World]:
+def gathering(users: Callable[[Exception], str]) -> Iterator[World]:
     """Join the ranks that the launcher started, for the block.
+
+    Args:
+        users: see `Group.report`.
 
     Raises:
         RankFailed: if another rank fails, or the program has joined them by itself.
@@ -337,7 +347,7 @@ def gathering() -> Iterator[World]:
         yield world
         world.leave()
     except BaseException as error:
-        world.report(error)
+        world.report(error, users)
         raise
     finally:
         if dist.is_initialized():

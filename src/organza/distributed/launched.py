@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,11 @@ def exit_code(code: int) -> int:
 
 
 @contextmanager
-def joined() -> Iterator[World]:
+def joined(users: Callable[[Exception], str] = lambda error: "") -> Iterator[World]:
     """Join the ranks that the launcher started, for the block; without a launcher, yield a world of one.
+
+    Args:
+        users: function that says in a sentence what the user's own code raised; "" if it raised nothing.
 
     Raises:
         RankFailed: if another rank fails, or the program has joined them by itself.
@@ -70,5 +73,5 @@ def joined() -> Iterator[World]:
         return
     from organza.distributed.group import gathering
 
-    with gathering() as world:
+    with gathering(users) as world:
         yield world

@@ -27,7 +27,7 @@ from organza.display.console import preparing
 from organza.display.live import followed
 from organza.distributed.launched import joined, local_rank, restarted, speaks
 from organza.distributed.world import ALONE, World
-from organza.errors import UserError, nearest, told
+from organza.errors import UserError, nearest, told, users_sentence
 from organza.inference.load import Run, load
 from organza.metrics.extractors.features import offline_extractor
 from organza.metrics.extractors.multiscale import Pyramid
@@ -187,7 +187,7 @@ def _joined(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
             f"`on_collapse` is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
         )
     last: Event | None = None
-    with joined() as world:
+    with joined(users_sentence) as world:
         for event in _events(asked, world, progress if world.leads else None):
             if isinstance(event, Stopped):
                 last = event  # yielded when all ranks have left, as a consumer may ask for no more
