@@ -119,11 +119,14 @@ def translations(run: organza.Run, out: Path, by: Ran) -> None:
         source = np.stack([np.asarray(drawing(k)) for k in range(3)])[:, :SIZE, :SIZE]
         to = json.loads(json.dumps(bare_facts(file)))["to"]
         channels = run.source_channels(to)
+        if run.translator(to).masked:  # the last channel marks the dark pixels as the hole
+            source = with_mask(source)
         made, told = by(file, source=source[..., :channels])
         assert apart(made, run.translate(source[..., :channels], to)) <= 1
         if "fixed" not in told["facts"]:
             assert told["free"]["source"] == ["batch", "height", "width"]
-            odd = np.asarray(drawing(9).resize((SIZE + 21, SIZE + 8)))[None, ..., :channels]
+            odd = np.asarray(drawing(9).resize((SIZE + 21, SIZE + 8)))[None]
+            odd = (with_mask(odd) if run.translator(to).masked else odd)[..., :channels]
             assert apart(by(file, source=odd)[0], run.translate(odd, to)) <= 1
         else:  # its mask is of one size, which can be chosen
             run.export(out / "wide", to=("onnx",), parts=("generator",), size=(SIZE, 2 * SIZE))
@@ -131,6 +134,10 @@ def translations(run: organza.Run, out: Path, by: Ran) -> None:
             made, told = by(out / "wide" / file.name, source=wide)
             assert apart(made, run.translate(wide, to)) <= 1
             assert told["facts"]["fixed"] == [SIZE, 2 * SIZE]
+
+
+def with_mask(images: np.ndarray) -> np.ndarray:
+    return np.concatenate([images, np.where(images[..., :1] < 100, 255, 0).astype(np.uint8)], 3)
 
 
 def bare_facts(file: Path) -> dict:

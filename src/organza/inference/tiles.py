@@ -53,6 +53,6 @@ def _tile(network: Translator, image: np.ndarray, corner: tuple[int, int], side:
     if network.masked and not part[own[0], own[1], -1].any():  # nothing to fill
         return part[own[0], own[1], :-1]
     device = next(network.parameters()).device
-    made = to_uint8(network.translate(to_float(part[None]).to(device)))[0].cpu().numpy()
+    made = to_uint8(network.translate(to_float(np.array(part[None])).to(device)))[0].cpu().numpy()
     rows, columns = (slice(network.factor * one.start, network.factor * one.stop) for one in own)
     return made[rows, columns]
