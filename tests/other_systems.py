@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 import numpy  # noqa: F401
+import psutil  # noqa: F401 (it has a module of its own for each system)
 import torch  # noqa: F401
 
 MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty"}

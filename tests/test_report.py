@@ -191,6 +191,11 @@ def test_a_page_without_data_says_so(run: Path, tmp_path: Path):
     content["data"]["source"] = str(tmp_path / "gone")
     (moved / "recipe.json").write_text(json.dumps(content))
     (moved / "data.json").unlink()
+    before = (moved / "report.html").read_bytes()
+    with pytest.raises(UserError, match="is kept, as a new page would lack 'The most suspicious samples'"):
+        write_report(moved)
+    assert (moved / "report.html").read_bytes() == before
+    (moved / "report.html").unlink()
     text = Page(write_report(moved).read_text()).text
     assert "Note: " in text
     assert "most suspicious" not in text

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -59,7 +59,7 @@ class Duel:
         return (weight * losses).sum() / self.world.mean(weight.sum()).clamp_min(1)
 
     def counted(self, logits: Tensor) -> Tensor:
-        """Return the logits that count: all, [N, ...], or those with a weight, [n]."""
+        """Return the logits that count: all, [N, ...], or those with a weight, [n]. Waits for the device if there is a weight."""
         return logits if self.weight is None else logits[self.weight > 0]
 
     def judge(self, x: Tensor, items: slice = slice(None)) -> Tensor:
@@ -249,11 +249,15 @@ def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Du
     return duels
 
 
-def _readings(real: Tensor, fake: Tensor, neutral: float | None, world: World) -> dict[str, Tensor]:
-    even = world.mean((real.mean() + fake.mean()) / 2) if neutral is None else neutral
+def _readings(duel: Duel, real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
+    if duel.weight is not None:  # each patch is an item; weighted, since a selection of some makes a GPU wait
+        counts = (duel.weight > 0).flatten().to(real.dtype)
+        real, fake = real.flatten(), fake.flatten()
+        duel = replace(duel, weight=counts)
+    even = duel.world.mean((duel.mean(real) + duel.mean(fake)) / 2) if neutral is None else neutral
     authentic, faked = probability(real, even), probability(fake, even)
-    right = torch.cat([authentic > 0.5, faked < 0.5]).float()
-    return {"D(x)": authentic.mean(), "D(G(z))": faked.mean(), "D accuracy": right.mean()}
+    right = (duel.mean((authentic > 0.5).float()) + duel.mean((faked < 0.5).float())) / 2
+    return {"D(x)": duel.mean(authentic), "D(G(z))": duel.mean(faked), "D accuracy": right}
 
 
 def spread(real: Tensor, fake: Tensor, world: World = ALONE) -> Tensor:
@@ -264,7 +268,7 @@ def spread(real: Tensor, fake: Tensor, world: World = ALONE) -> Tensor:
     tensor(0.5000)
     """
     if min(world.whole(len(real)), world.whole(len(fake))) < 2:
-        return torch.ones(())
+        return torch.ones((), device=real.device)
     theirs, ours = (world.variance(x.detach().float().flatten(1)).mean().sqrt() for x in (real, fake))
     return ours / theirs.clamp_min(1e-6)
 
@@ -290,7 +294,7 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
             weight = at(penalty.weight, moment.images, moment.planned) * penalty.every * game.strictness
             _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
         readings = readings or {
-            **_readings(duel.counted(real.detach()), duel.counted(fake.detach()), game.adversarial.neutral, game.world),
+            **_readings(duel, real.detach(), fake.detach(), game.adversarial.neutral),
             "spread": spread(duel.real, duel.fake, game.world),
         }
     return Turn(terms | game.extra_discriminator_terms(batch, made), readings)

@@ -237,7 +237,8 @@ class Reduced(Patches):
 
     @property
     def source_shape(self) -> tuple[int, ...]:
-        return (self.shape[0], self.height // self.factor, self.width // self.factor)
+        channels, height, width = self.shape
+        return (channels, height // self.factor, width // self.factor)
 
     @property
     def border(self) -> int:  # type: ignore[override]
@@ -287,7 +288,7 @@ class Masked(Patches):
 
     @property
     def source_shape(self) -> tuple[int, ...]:
-        return (self.shape[0] + 1, self.height, self.width)
+        return (self.shape[0] + 1, *self.shape[1:])
 
     def given(self, region: np.ndarray, inner: tuple[int, int], item: int, draws: torch.Generator) -> np.ndarray:
         hole = self.masks.drawn(self.height, self.width, draws)

@@ -307,7 +307,8 @@ class RunWithData:
         """Generate images with the averaged generator, from latents of a series and the labels and
         inputs of the held-out items.
 
-        If the generator uses no random numbers, each input is translated once.
+        If the generator uses no random numbers, each input is translated once: each held-out pair, or each
+        input that differs from the others if inputs have no targets.
 
         Args:
             count: number of images.
@@ -326,7 +327,12 @@ class RunWithData:
         for some in _chunks(count, FIRST):
             batch = self.data.referenced(some)
             latents = game.latents([stream(seed, "sample", position) for position in some])
-            keep = list(range(len(some))) if latents else _new(batch, game.output, seen)
+            if latents:
+                keep = list(range(len(some)))
+            elif game.paired:  # two held-out items may look the same
+                keep = [row for row, k in enumerate(some) if k - FIRST < len(self.data.reference)]
+            else:
+                keep = _new(batch, game.output, seen)
             made = to_uint8(game.make(batch | latents)).numpy()
             images.append(made[keep])
             if self._labelled:

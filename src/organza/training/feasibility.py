@@ -80,7 +80,7 @@ def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
 def _suits(recipe: Recipe, data: Batches, sides: tuple[int, ...]) -> bool:
     other: Any = copy.copy(data)
     other.shape = (data.shape[0], *sides)
-    if hasattr(data, "source_shape"):
+    if "source_shape" in vars(other):  # other layouts derive it from the shape
         other.source_shape = (other.source_shape[0], *sides)
     try:
         return bool(_built(recipe, other))
