@@ -174,7 +174,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
         ([run, tmp_path / "x.png", tmp_path / "out", "--size", "huge"], "--size"),
         (
             [noise, tmp_path / "x.png", tmp_path / "out"],
-            "generates images from noise and translates none: organza sample",
+            "generates images from noise and translates none; use `sample` (organza sample RUN)",
         ),
     ):
         code, _, error = call(capsys, "translate", *arguments)
