@@ -36,7 +36,7 @@ def biharmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 def telea(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fill a hole with OpenCV's Telea."""
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     made = cv2.inpaint(np.ascontiguousarray(image), hole.astype(np.uint8) * 255, 3, cv2.INPAINT_TELEA)
     return np.where(hole[..., None], made.reshape(image.shape), image).astype(np.uint8)

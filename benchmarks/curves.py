@@ -109,11 +109,11 @@ def trained(trial: Trial, steps: int) -> tuple[dict[str, np.ndarray], np.ndarray
         made = game.play(batch)
         moment = Moment(step, step * BATCH, steps * BATCH)
         judged = update(game.D, adams[1], partial(discriminator_loss, game, batch, made, moment))
-        for turn in range(trial.turns):
-            if turn:
-                batch["z"] = latents(BATCH, steps * turn + step)
-                game.G.requires_grad_(True)
-                made = game.play(batch)
+        generated = update(game.G, adams[0], partial(generator_loss, game, batch, made, moment))
+        for turn in range(1, trial.turns):
+            batch["z"] = latents(BATCH, steps * turn + step)
+            game.G.requires_grad_(True)
+            made = game.play(batch)
             generated = update(game.G, adams[0], partial(generator_loss, game, batch, made, moment))
         numbers = judged.numbers() | {"generator": generated.numbers()["generator"]}
         numbers["variety"] = variety(made["image"].detach()) / variety(batch["image"])

@@ -11,7 +11,7 @@ waits for; then, where Chromium and playwright are installed, seconds from openi
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import shutil
 import subprocess
 import sys
@@ -91,10 +91,10 @@ def whole(run: organza.Run, place: Path) -> str:
     sample = [*COMMAND, "sample", str(place), "--count", "64", "--out", str(place / "drawn")]
     told = []
     for command in (export, sample):
-        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        before, begun = os.times(), time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
-        after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - begun
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        after, wall = os.times(), time.perf_counter() - begun  # Windows tells no times of children: 0 there
+        cpu = sum(after[2:4]) - sum(before[2:4])
         told.append(f"{cpu:.1f} ({wall:.1f})")
     shutil.rmtree(place)
     return f"| {run.path.name} | {' | '.join(told)} |"

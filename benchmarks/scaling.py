@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 import torch.multiprocessing as mp
 
@@ -192,7 +193,9 @@ def main() -> None:
     for row in rows:
         print(json.dumps(row, indent=1))
     if asked.out:
-        asked.out.write_text(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()[0], "rows": rows}, indent=1))
+        asked.out.write_text(
+            json.dumps({"cores": os.cpu_count(), "load": psutil.getloadavg()[0], "rows": rows}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def test_labels_are_for_the_latent_game_where_images_are_large_enough(tmp_path: 
 def test_a_gpu_gets_the_wide_players_with_codes_of_an_eighth_for_large_images(tmp_path: Path):
     for side, reduction in ((64, None), (128, 8)):
         np.save(tmp_path / f"{side}.npy", np.stack([np.asarray(drawing(k).resize((side, side))) for k in range(40)]))
-        recipe = recipe_for(Source(tmp_path / f"{side}.npy"), Budget.parse("20Mimg"), never, gpu=True).recipe
+        recipe = recipe_for(Source(tmp_path / f"{side}.npy", size=side), Budget.parse("20Mimg"), never, gpu=True).recipe
         assert (recipe.name, recipe.generator.settings.get("reduction")) == ("latent-wide", reduction)
         assert recipe.generator_warmup == LONGEST * 256 // 16
         assert width_of(recipe) == 192

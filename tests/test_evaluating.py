@@ -235,7 +235,7 @@ def mistakes(run: Path, folder: Path) -> dict[str, tuple[dict, str]]:
     few, real = drawings(folder / "few", range(5)), drawings(folder / "real", range(30))
     return {
         "no such place": ({"target": folder / "nowhere"}, "There is no .*nowhere"),
-        "no reals named": ({"target": real}, "the real images with `against`"),
+        "no reals named": ({"target": real}, "name the real images with --against"),
         "empty folder": ({"target": folder / "empty", "against": real}, "no images"),
         "empty reals": ({"target": run, "against": folder / "empty"}, "no images"),
         "too few": ({"target": few, "against": real}, "5 images to evaluate"),
@@ -291,7 +291,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert code == 0
     assert "may copy" in out  # the second is what it is held against
     for arguments, said in (
-        ((one,), "the real images with `against`"),
+        ((one,), "name the real images with --against"),
         ((one, "--extractor", "lite"), "Did you mean lite0?"),
     ):
         code, _, told = call(*arguments)

@@ -168,7 +168,7 @@ def test_a_folder_in_fp16_has_half_the_bytes_and_tells_its_loss(run: organza.Run
     text = (tmp_path / "half" / "README.md").read_text("utf8")
     told = float(text.split("stored in fp16: PSNR ")[1].split(" dB")[0])
     assert abs(told - psnr(small.sample(64), run.sample(64))) < 3
-    with pytest.raises(UserError, match="w holds values beyond the range of fp16; export with --precision fp32"):
+    with pytest.raises(UserError, match="w holds values beyond the range of fp16; export with `precision='fp32'`"):
         halved({"w": torch.tensor([1e6])})
 
 

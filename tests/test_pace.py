@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from organza import Source
+from organza.distributed.world import ALONE
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Begun, Event
@@ -37,7 +38,7 @@ def by_threads(monkeypatch: pytest.MonkeyPatch, rates: dict[int, float]) -> None
         return rates[torch.get_num_threads()]
 
     monkeypatch.setattr(speed, "measure", measure)
-    monkeypatch.setattr(speed, "trial", lambda recipe, data, machine: None)
+    monkeypatch.setattr(speed, "trial", lambda recipe, data, machine, world=ALONE: None)
 
 
 def begun(pictures: Path, run: Path, budget: str) -> tuple[int, str]:
@@ -97,7 +98,7 @@ def test_a_run_by_images_measures_nothing(pictures: Path, tmp_path: Path, monkey
 class Walker:
     """A stand-in for a state whose steps of ten images take what a list says, on a clock of its own."""
 
-    accelerator = CPU
+    accelerator, world = CPU, ALONE
 
     def __init__(self, steps: list[float], monkeypatch: pytest.MonkeyPatch):
         self.images, self.now, self.steps = 0, 0.0, iter(steps)

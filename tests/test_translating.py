@@ -18,7 +18,7 @@ from organza.data.size import Size
 from organza.disk import FORBIDDEN
 from organza.errors import UserError
 from organza.games.pix2pix import Pix2Pix
-from organza.inference import translate_files as translating
+from organza.inference.jobs import jobs_of, require_free
 from organza.inference.translate_files import translate_files
 from organza.networks import layers
 from organza.recipe import Recipe
@@ -164,7 +164,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
     drawing(1).save(tmp_path / "x.png")
     (tmp_path / "text.png").write_text("not an image")
     noise = tmp_path / "noise"
-    organza.train(pairs / "b", noise, recipe=small(get("mlp")), budget="8img", size=32, evaluate=False)
+    organza.train(pairs / "b", noise, recipe=small(get("mlp")), budget="8img", size=32, evaluate=False, progress=False)
     for arguments, said in (
         ([run, tmp_path / "nothing", tmp_path / "out"], "There is no"),
         ([run, tmp_path / "text.png", tmp_path / "out"], "not a JPEG"),
@@ -174,7 +174,7 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
         ([run, tmp_path / "x.png", tmp_path / "out", "--size", "huge"], "--size"),
         (
             [noise, tmp_path / "x.png", tmp_path / "out"],
-            "generates images from noise and translates none: organza sample",
+            "generates images from noise and translates none; use `sample` (organza sample RUN)",
         ),
     ):
         code, _, error = call(capsys, "translate", *arguments)
@@ -252,7 +252,7 @@ def test_names_that_not_every_system_takes_are_written_as_others_and_told(tmp_pa
     source.mkdir()
     for name in ("what?.png", "con.png", "fine.png", "k" * 251 + ".png"):
         drawing(1, 32, 32).save(source / name)
-    jobs, notes = translating._jobs(source, tmp_path / "out")
+    jobs, notes = jobs_of(source, tmp_path / "out")
     names = sorted(job.result.name for job in jobs)
     assert "fine.png" in names
     assert "k" * 251 + ".png" in names
@@ -265,11 +265,11 @@ def test_results_that_would_be_one_file_are_told_before_any_is_written(tmp_path:
     for folder in ("a", "A"):
         (tmp_path / "in" / folder).mkdir(parents=True)
         drawing(1, 32, 32).save(tmp_path / "in" / folder / "x.png")
-    jobs, _ = translating._jobs(tmp_path / "in", tmp_path / "out")
-    translating._require_free(jobs, overwrite=False)
-    monkeypatch.setattr(translating, "folds_case", lambda _: True)
+    jobs, _ = jobs_of(tmp_path / "in", tmp_path / "out")
+    require_free(jobs, overwrite=False)
+    monkeypatch.setattr("organza.inference.jobs.folds_case", lambda _: True)
     with pytest.raises(UserError, match="this system ignores case"):
-        translating._require_free(jobs, overwrite=False)
+        require_free(jobs, overwrite=False)
     assert not (tmp_path / "out").exists()
 
 

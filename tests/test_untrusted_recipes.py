@@ -188,7 +188,7 @@ def test_a_module_of_the_users_counts_only_where_it_is_named():
     form = {"part": "tests.drawings:drawing"}
     import tests.drawings
 
-    with pytest.raises(UserError, match="recipe=my_recipe"):
+    with pytest.raises(UserError, match=r"name its module: `modules=\['tests.drawings'\]`, or your recipe"):
         decode(form)
     assert decode(form, {"tests.drawings"}).make is tests.drawings.drawing
     with pytest.raises(UserError, match="not part of organza"):

@@ -110,7 +110,8 @@ class Recipe:
 
     def opened(self, source: Source) -> Batches:
         """Open data in the layout that the game needs."""
-        return self.game.make.layout(self.data, settings_of(self.game) or {})(source)
+        game: Any = self.game.make  # a class of games
+        return game.layout(self.data, settings_of(self.game) or {})(source)
 
     def players(self, data: Any) -> tuple[Partial, Partial]:
         """Return both players with all that they need from the data: partials that can be called

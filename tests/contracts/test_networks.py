@@ -136,7 +136,7 @@ def test_a_size_that_cannot_be_made_names_one_that_can(shape: tuple[int, ...], s
     with pytest.raises(UserError, match=said):
         dcgan.Generator(shape)
     channels = shape[0]
-    near = said.split()[1].split("x")
+    near = said.split("'")[1].split("x")
     network = dcgan.Generator((channels, int(near[1]), int(near[0])), width=4)
     assert network(*inputs(network, count=1)).shape == (1, channels, int(near[1]), int(near[0]))
 

@@ -67,7 +67,7 @@ def test_a_known_network_without_weights_says_what_it_wants(
     weights = KINDS[name].weights
     with pytest.raises(UserError) as refused:
         named_extractor(name)
-    for word in (name, weights.address, f"{weights.size / 1e6:.0f} MB", weights.licence, "--weights", "--download"):
+    for word in (name, weights.address, f"{weights.size / 1e6:.0f} MB", weights.licence, "`files`", "`download`"):
         assert word in str(refused.value)
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", str(tmp_path), "--against", str(tmp_path), "--extractor", name])

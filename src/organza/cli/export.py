@@ -10,6 +10,7 @@ import tyro
 
 from organza.cli.options import DataPlace, RunPath, Trusted, Which, answer, arg, say, tell
 from organza.errors import UserError
+from organza.shell import quoted
 
 
 def export(
@@ -103,7 +104,9 @@ def push(
     if not yes and not agreed(f"Push {total:,.2f} MB to {repository} ({seen_by})?"):
         raise UserError("Nothing was pushed; answer y, or add --yes.")
     pushed = hub.push(folder, repository, public=public, files=files)
-    answer(f"{pushed.url}", f"load it with organza.load({pushed.address!r}), or: organza sample {pushed.address}")
+    answer(
+        f"{pushed.url}", f"load it with organza.load({pushed.address!r}), or: organza sample {quoted(pushed.address)}"
+    )
     return 0
 
 

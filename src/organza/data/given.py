@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from organza.config.arguments import require_path
+from organza.data.shards.place import is_remote
 from organza.disk import cache_folder, make_folder, remove_tree, rename
 from organza.errors import UserError
 
@@ -52,7 +53,7 @@ def place_of(data: Data) -> str | Path:
     """
     if is_path(data):
         require_path(data, "data")
-        return Path(data)
+        return data if is_remote(data) else Path(data)
     if isinstance(data, np.ndarray | Tensor):
         if data.ndim not in (3, 4) or not len(data):
             raise UserError(f"data is an array of shape {list(data.shape)}; give images [N, H, W] or [N, H, W, C].")
@@ -112,7 +113,7 @@ def _kept(name: str, images: Iterator[Any], count: int, labels: Sequence[str]) -
                 raise UserError(f"data has {len(labels)} labels for {count} images; give each image one.")
             table = io.StringIO(newline="")
             csv.writer(table).writerows([("file", "class"), *zip(names, labels, strict=True)])
-            (aside / "labels.csv").write_text(table.getvalue(), encoding="utf-8")
+            (aside / "labels.csv").write_text(table.getvalue(), encoding="utf-8", newline="")
             digest.update(table.getvalue().encode())
         key = digest.hexdigest()[:16]
         final = given / key

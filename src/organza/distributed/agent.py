@@ -78,6 +78,6 @@ def run(arguments: list[str], processes: int) -> int:
 
 def _code(file: Path, otherwise: int) -> int:
     try:
-        return int(file.read_text())
+        return int(file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return otherwise

@@ -51,7 +51,7 @@ def exit_code(code: int) -> int:
     if size() == 1 or CODE_FILE not in os.environ or code == LOST:
         return code
     if speaks():
-        with open(os.environ[CODE_FILE], "w", encoding="ascii") as file:  # noqa: PTH123 (pathlib is not needed for it)
+        with open(os.environ[CODE_FILE], "w", encoding="ascii", newline="\n") as file:  # noqa: PTH123 (pathlib is not needed for it)
             file.write(str(code))
     return 0
 

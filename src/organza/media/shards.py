@@ -99,7 +99,7 @@ class Tar(Shard):
     def __init__(self, file: IO[bytes], encode: Encoder, ending: str, end: int = 0):
         super().__init__(file, end)
         self.encode, self.ending = encode, ending
-        self.archive = tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        self.archive = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
 
     def add(self, names: Sequence[str], items: np.ndarray) -> None:
         for name, item in zip(names, items, strict=True):

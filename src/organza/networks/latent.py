@@ -308,7 +308,7 @@ class Discriminator(scales.Discriminator):
 class Concatenation(scales.Discriminator):
     """D with labels: (q, y) -> two logits, E y as planes beside the codes, `conditional.Concatenation`.
 
-    With a projection instead, G draws one image for each label and ignores z (docs/lab-log.md, 65).
+    With a projection instead, G draws one image for each label and ignores z (docs/lab-log.md, 70).
 
     Args:
         shape: shape of the images, (channels, height, width).

@@ -145,7 +145,8 @@ def cgan_latent() -> Recipe:
         name="cgan-latent",
         source="The label as planes beside D's input (Mirza and Osindero 2014, arXiv:1411.1784), by an embedding of eight numbers; in G an "
         "embedding that makes it as strong as z; otherwise latent.",
-        expect="Not measured here yet; of its kind cgan-swift was.",
+        expect="Faces at 64x64, hair and skin colour: both followed after 54,000 images at width 8, two and a half minutes of one core; "
+        "many faces, frayed hair; after that samples begin to repeat one another.",
         game=Partial(ConditionalLatentGAN),
         data=Partial(Labelled),
         generator=Partial(latent_networks.Conditional, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),

@@ -50,6 +50,7 @@ def enlarge_camera_light() -> Recipe:
     return replace(
         enlarge_light(),
         name="enlarge-camera-light",
+        source="enlarge-light, on the degradations of Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833): blur, noise and JPEG, twice.",
         expect="Not trained to its end here.",
         data=Partial(Reduced, size=64, longest=1600, degrade=Camera()),
     )
@@ -60,6 +61,7 @@ def enlarge_pixel_art_light() -> Recipe:
     return replace(
         enlarge_light(),
         name="enlarge-pixel-art-light",
+        source="enlarge-light, twice the size, on images of which each second pixel was dropped.",
         expect="Crawl's tiles, twice: crisp pixels, and after 30,000 patches no others than repeating them makes.",
         game=Partial(Enlarge, factor=2, l1=10.0, features=1.0),
         data=Partial(Reduced, size=32, longest=0, degrade=Nearest()),

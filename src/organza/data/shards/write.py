@@ -76,7 +76,7 @@ def _written(
         name = f"{len(list(folder.glob('*.tar'))):05d}"
         offsets: list[tuple[int, int]] = []
         path = folder / f"{name}.tar"
-        with path.open("xb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        with path.open("xb") as file, tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             while done < len(order) and (not offsets or tar.offset < most):
                 item = int(order[done])
                 png = _png(images[item])
