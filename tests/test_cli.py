@@ -98,10 +98,11 @@ def test_the_main_job_from_folder_to_verdicts(pictures: Path, tmp_path: Path, ca
     code, out, error = call(capsys, "sample", run, "--count", "5", "--seed", "7", "--out", tmp_path / "new")
     assert code == 0, error
     files = sorted(path.name for path in (tmp_path / "new").iterdir())
-    assert files == ["00000.png", "00001.png", "00002.png", "00003.png", "00004.png", "grid.png"]
+    images = ["00000.png", "00001.png", "00002.png", "00003.png", "00004.png"]
+    assert files == [".series.json", *images, "grid.png"]
     assert Image.open(tmp_path / "new" / "00000.png").size == (32, 32)
     code, out, error = call(capsys, "sample", run, "--count", "9", "--seed", "7", "--out", tmp_path / "more")
-    for name in files[:5]:
+    for name in images:
         assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "more" / name).read_bytes()
     drawing(3, 50, 40).save(tmp_path / "odd.png")
     code, out, error = call(capsys, "judge", run, pictures, tmp_path / "odd.png", "--json")

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import organza
+from organza.data.batches import to_uint8
 from organza.data.labels import Field, Labels
 from organza.errors import UserError
 from organza.games.acgan import misread
@@ -136,7 +137,7 @@ def test_without_a_wish_classes_come_as_often_as_in_the_data(run: Path):
     rows = trained.label_rows(range(600), seed=3)
     assert rows.mean(0).tolist() == pytest.approx([1 / 3] * 3, abs=0.08)
     fixed = trained.generate(torch.stack([trained.latent(3, item) for item in range(16)]), rows[:16])
-    assert np.array_equal(trained.sample(16, seed=3), organza.inference.load.to_uint8(fixed).numpy())
+    assert np.array_equal(trained.sample(16, seed=3), to_uint8(fixed).numpy())
 
 
 def test_judging_without_a_label_is_judging_as_the_most_favourable_class(run: Path):
@@ -180,10 +181,10 @@ def test_mistakes_with_labels_get_one_sentence(
     light = ["--recipe", "cgan", "--size", "32", "--run", tmp_path / "new"]
     for arguments, said in (
         (["sample", run, "--class", "gray"], "no class gray; choose from flipped, grey, plain. Did you mean grey?"),
-        (["sample", run, "--set", "clas=grey"], "Did you mean class?"),
-        (["sample", run, "--set", "grey"], "field=value"),
-        (["sample", attributes, "--class", "a"], "choose from kind, age, given as --set kind=a."),
-        (["sample", attributes, "--set", "age=old"], "age is 'old'; it must be a number"),
+        (["sample", run, "--label", "clas=grey"], "Did you mean class?"),
+        (["sample", run, "--label", "grey"], "field=value"),
+        (["sample", attributes, "--class", "a"], "choose from kind, age, given as --label kind=a."),
+        (["sample", attributes, "--label", "age=old"], "age is 'old'; it must be a number"),
         (["sample", plain, "--class", "a"], "has no labels"),
         (["judge", plain, pictures, "--class", "a"], "judges images without labels"),
         (["judge", run, pictures, "--class", "gray"], "Did you mean grey?"),

@@ -182,9 +182,9 @@ def test_pushing_asks_and_names_what_it_pushes(
     assert "generator.safetensors" in told
     assert "organza sample hf://user/asked@" in out
     assert not server.private["user/asked"]
-    with pytest.raises(UserError, match="user/asked is public on the hub; add --public"):
+    with pytest.raises(UserError, match="user/asked is public on the hub; add `public=True` to push to it"):
         hub.push(folder, "user/asked")
-    with pytest.raises(UserError, match="is no exported folder; write one with: organza export"):
+    with pytest.raises(UserError, match=r"is no exported folder; write one with: `organza\.export\(run, to='folder'"):
         hub.push(tmp_path, "user/asked")
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     (copy / "preview.png").unlink()

@@ -33,7 +33,7 @@ ROLES = {
 def layers() -> list[list[str]]:
     """Return the layers that the tests enforce, lowest first.
 
-    >>> layers()[1][:2]
+    >>> layers()[2][:2]
     ['losses', 'penalties']
     """
     tree = ast.parse((ROOT / "tests" / "test_imports.py").read_text(encoding="utf-8"))

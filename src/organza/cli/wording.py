@@ -39,6 +39,8 @@ def in_options(message: str) -> str:
     '--size is 4; choose another --run, or --pages all with --set batch=8.'
     >>> in_options("Train one with: `organza.train(data, run='runs/my faces')`, in `file`")
     "Train one with: organza train DATA --run 'runs/my faces', in `file`"
+    >>> in_options("Give age as `labels={field: value}`, as in `labels={'age': '30', 'hair': 'dark brown'}`.")
+    "Give age as --label field=value, as in --label age=30 'hair=dark brown'."
     """
     return QUOTED.sub(lambda found: _told(found[1]) or found[0], message)
 
@@ -54,8 +56,6 @@ def _told(code: str) -> str:
         and ast.unparse(tree.func.value) == "organza"
     ):
         return " ".join(["organza", tree.func.attr, *map(_value, tree.args), *_given(tree.keywords)])
-    if code == "labels={field: value}":
-        return "--label field=value"
     tree = _parsed(f"_({code})")
     if (
         isinstance(tree, ast.Call)
@@ -79,7 +79,23 @@ def _option(name: str) -> str:
 
 
 def _given(keywords: list[ast.keyword]) -> list[str]:
-    return [f"{_option(k.arg or '') or f'--{k.arg}'} {_value(k.value)}".rstrip() for k in keywords]
+    return [
+        f"--label {_pairs(k.value)}"
+        if k.arg == "labels" and isinstance(k.value, ast.Dict)
+        else f"{_option(k.arg or '') or f'--{k.arg}'} {_value(k.value)}".rstrip()
+        for k in keywords
+    ]
+
+
+def _pairs(labels: ast.Dict) -> str:
+    """Return labels by field as typed after --label; names stand for themselves."""
+
+    def word(node: ast.expr | None) -> str:
+        return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node) if node else ""
+
+    return " ".join(
+        quoted(f"{word(field)}={word(value)}") for field, value in zip(labels.keys, labels.values, strict=True)
+    )
 
 
 def _value(node: ast.expr) -> str:

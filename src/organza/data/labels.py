@@ -224,7 +224,7 @@ class Labels:
                 example = some.values[0] if some.values else f"{some.shares[0]:.3g}"
                 raise UserError(
                     f"There is no label {name} in this run; choose from {', '.join(names)}, given as "
-                    f"{some.name}={example}.{nearest(name, names)}"
+                    f"`labels={{{some.name!r}: {example!r}}}`.{nearest(name, names)}"
                 )
         return wanted or {}
 

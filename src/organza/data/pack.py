@@ -245,7 +245,7 @@ def pages_in_words(several: int, pages: str) -> list[str]:
     """Return a note on files with several pages or frames.
 
     >>> pages_in_words(12, "first")
-    ['12 files have several pages or frames; the first is used; `pages='all'` uses each']
+    ["12 files have several pages or frames; the first is used; `pages='all'` uses each"]
     """
     if not several:
         return []

@@ -207,7 +207,7 @@ def contents(folder: str | Path) -> tuple[dict[str, bytes], tuple[str, ...]]:
     exported = ExportedFolder(folder)
     if not exported.is_at(folder):
         raise UserError(
-            f"{folder} is no exported folder; write one with `organza.export(run, to='folder', license=name, out={str(folder)!r})`"
+            f"{folder} is no exported folder; write one with: `organza.export(run, to='folder', license=name, out={str(folder)!r})`"
         )
     digests = exported.opened().digests
     if not (exported.path / CARD).is_file():
@@ -249,7 +249,9 @@ def push(folder: str | Path, repository: str, *, public: bool = False, files: di
     with _in_words(hub, address):
         url = api.create_repo(address.repository, private=not public, exist_ok=True)
         if not public and not api.model_info(address.repository).private:
-            raise UserError(f"{address.repository} is public on the hub; add `public` to push to it, or name another.")
+            raise UserError(
+                f"{address.repository} is public on the hub; add `public=True` to push to it, or name another."
+            )
         commit = api.create_commit(
             address.repository,
             operations=[hub.CommitOperationAdd(name, content) for name, content in files.items()],
