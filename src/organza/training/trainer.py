@@ -76,7 +76,7 @@ class Trainer:
             if state.images == 0:
                 self._draw("real.png", gallery(state, real=True))
                 yield from self._sample()
-            self._set_clock(begun)
+            self._agree(time.perf_counter() - begun)
             reason = self._ended() if state.images else None  # a signal may have come with the last step
             if not reason and self._owed():
                 yield from self._looked()
@@ -90,8 +90,9 @@ class Trainer:
                         state, self.treatment, "non-finite", f"{trouble} after {before:,} images"
                     )
                     continue
-                self._set_clock(begun)
+                state.set_clock(seconds := time.perf_counter() - begun)
                 yield self._tick(numbers)
+                self._agree(seconds)  # after the tick, as a signal may come while it is shown
                 reason = self._ended()
                 crossed = state.plan.crossed(before, state.images)
                 if crossed.save or crossed.evaluate:
@@ -114,9 +115,9 @@ class Trainer:
                     state.set_clock(state.world.clock(time.perf_counter() - begun))
             yield from self._finish(*reason)
 
-    def _set_clock(self, begun: float) -> None:
+    def _agree(self, seconds: float) -> None:
         """Set the clock of the run, and hear signals: all ranks alike, so that all end after the same step."""
-        seconds, self.asked = self.state.world.agreed(time.perf_counter() - begun, self.wish.asked)
+        seconds, self.asked = self.state.world.agreed(seconds, self.wish.asked)
         self.state.set_clock(seconds)
 
     def _kept(self) -> Generator[Event, None, Reason]:
