@@ -192,8 +192,15 @@ def test_patches_that_do_not_touch_the_hole_count_for_nothing(material: Material
     apart = (duel.judge(batch["b"]) - duel.judge(made["b"])).abs()
     assert apart[duel.weight == 0].max() == 0
     assert apart[duel.weight > 0].max() > 0
-    terms = discriminator_loss(game, batch, made).terms
-    assert terms["discriminator"].isfinite()
+    turn = discriminator_loss(game, batch, made)
+    assert turn.terms["discriminator"].isfinite()
+    real, fake = (duel.counted(duel.judge(x)) for x in (batch["b"], made["b"]))
+    own = game.adversarial.neutral
+    even = (real.mean() + fake.mean()) / 2 if own is None else own
+    authentic, faked = torch.sigmoid(real - even), torch.sigmoid(fake - even)
+    right = torch.cat([authentic > 0.5, faked < 0.5]).float()
+    for name, wanted in (("D(x)", authentic), ("D(G(z))", faked), ("D accuracy", right)):
+        assert turn.readings[name].item() == pytest.approx(wanted.mean().item(), rel=1e-5), name
 
 
 def test_methods_are_compared_on_the_same_inputs(enlarging: organza.Run, material: Material):

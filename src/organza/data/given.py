@@ -53,7 +53,7 @@ def place_of(data: Data) -> str | Path:
     """
     if is_path(data):
         require_path(data, "data")
-        return data if is_remote(data) else Path(data)
+        return str(data) if is_remote(data) else Path(data)
     if isinstance(data, np.ndarray | Tensor):
         if data.ndim not in (3, 4) or not len(data):
             raise UserError(f"data is an array of shape {list(data.shape)}; give images [N, H, W] or [N, H, W, C].")

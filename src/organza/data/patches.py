@@ -101,7 +101,7 @@ class Patches(Batches):
         wanted = source.wanted or Size(size, size)
         self.height, self.width = wanted.height, wanted.width
         self.blocks = open_blocks(source, longest)
-        fits = (self.blocks.sizes >= np.array([self.height, self.width])).all(1)
+        fits = np.asarray(np.all(self.blocks.sizes >= np.array([self.height, self.width]), axis=1))
         if not fits.any():
             raise UserError(_too_small(source, wanted, self.blocks.sizes))
         sizes = np.where(fits[:, None], self.blocks.sizes, 0)
