@@ -28,7 +28,7 @@ from organza.metrics.extractors.features import offline_extractor
 
 def biharmonic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fill a hole with scikit-image's biharmonic surface."""
-    from skimage.restoration import inpaint_biharmonic
+    from skimage.restoration import inpaint_biharmonic  # pyright: ignore[reportMissingImports]
 
     made = inpaint_biharmonic(image, hole, channel_axis=-1)
     return np.where(hole[..., None], np.rint(np.clip(made, 0, 1) * 255), image).astype(np.uint8)

@@ -346,10 +346,13 @@ def test_want_of_memory_is_told_with_advice(error: Exception, capsys: pytest.Cap
 
 
 def test_a_mistake_of_ours_is_not_hidden():
+    from organza.cli import main
     from organza.cli.main import _code
 
-    def fails() -> int:
-        raise RecursionError("maximum recursion depth exceeded")
+    ours: dict = {}  # a function of a file of the package
+    text = "def fails():\n    raise RecursionError('maximum recursion depth exceeded')"
+    exec(compile(text, main.__code__.co_filename, "exec"), ours)
+    fails = ours["fails"]
 
     with pytest.raises(RecursionError):
         _code(fails)
