@@ -235,7 +235,7 @@ def mistakes(run: Path, folder: Path) -> dict[str, tuple[dict, str]]:
     few, real = drawings(folder / "few", range(5)), drawings(folder / "real", range(30))
     return {
         "no such place": ({"target": folder / "nowhere"}, "There is no .*nowhere"),
-        "no reals named": ({"target": real}, "name the real images with --against"),
+        "no reals named": ({"target": real}, "name the real images with `against`"),
         "empty folder": ({"target": folder / "empty", "against": real}, "no images"),
         "empty reals": ({"target": run, "against": folder / "empty"}, "no images"),
         "too few": ({"target": few, "against": real}, "5 images to evaluate"),
