@@ -16,7 +16,7 @@ from organza.errors import UserError
 from organza.recipes.swift import JITTER, rates_of_r3, swift
 from organza.run.events import Begun
 from organza.schedule import at
-from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, fallback_for, recipe_for, sized, widest
+from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for, sized, widest
 from organza.training.plan import Budget
 from tests.drawings import drawing
 
@@ -100,17 +100,13 @@ def test_few_pictures_get_augmentation_and_labels_a_conditional_recipe(tmp_path:
     assert recipe_for(Source(tmp_path / "few", labels="kind"), Budget.parse("1kimg"), never).recipe.name == "cgan-swift"
 
 
-def test_labels_are_for_the_latent_game_where_images_are_large_enough(tmp_path: Path):
+def test_labels_are_for_the_game_on_images_where_they_are_large_too(tmp_path: Path):
     for seed in range(40):
         (tmp_path / "ab"[seed % 2]).mkdir(exist_ok=True)
         drawing(seed).resize((48, 48)).save(tmp_path / "ab"[seed % 2] / f"{seed}.png")
     choice = recipe_for(Source(tmp_path, labels="folders"), Budget.parse("1kimg"), never)
-    assert choice.recipe.name == "cgan-latent"
-    assert choice.recipe.generator_warmup
-    data = choice.recipe.data(Source(tmp_path, labels="folders"))
-    instead = fallback_for(choice.recipe, data)
-    assert instead is not None
-    assert instead.name == "cgan-swift"
+    assert choice.recipe.name == "cgan-swift"
+    assert not choice.recipe.generator_warmup
 
 
 def test_a_gpu_gets_the_wide_players_with_codes_of_an_eighth_for_large_images(tmp_path: Path):
