@@ -64,7 +64,7 @@ def sample(
         label: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
         truncate: share of each latent's distance from the centre to keep; less is less varied.
-        out: output folder, or one file for all images: .npy, .zip or .tar.
+        out: output folder, or one file for all images: .npy, .zip or .tar; for vectors .csv or .npy.
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write a grid, a row for each category, columns along this code.
         at: write one image, that of this address in the studio: at=7.3&moves=1.5.
@@ -86,6 +86,9 @@ def sample(
     labels = labels_asked(label, of_class)
     trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
+    if trained.table is not None:
+        answer(_vectors(trained, count, seed, truncate, out, not no_metadata))
+        return 0
     if at is not None:
         answer(_at_address(trained, at, out, show, not no_metadata))
         return 0
@@ -111,6 +114,17 @@ def sample(
     seen = f"{trained.images:,} {'volumes' if volumes else 'images'} seen"
     answer(f"{told} in {folder} (seed {seed}, checkpoint {trained.saved.directory.name}, {seen})")
     return 0
+
+
+def _vectors(trained: Run, count: int, seed: int, truncate: float, out: Path | None, metadata: bool) -> str:
+    """Write vectors to a file; return a summary."""
+    from organza.inference.sample_vectors import sample_vectors
+
+    shrunk = "" if truncate == 1 else f"-truncated-{truncate:g}"
+    file = out or trained.folder.place("generated") / f"{count}-of-seed-{seed}{shrunk}.csv"
+    sample_vectors(trained, file, count, seed, truncate=truncate, metadata=metadata)
+    which = f"seed {seed}, checkpoint {trained.saved.directory.name}, {trained.images:,} vectors seen"
+    return f"{count:,} vectors of {trained.channels} columns in {file} ({which})"
 
 
 def _at_address(trained: Run, address: str, out: Path | None, show: bool, metadata: bool) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
+from organza.data.vector_files import numbered
 from organza.errors import UserError, nearest
 from organza.evaluation.image_sets import MOST, ImageSet, RunWithData, image_set_from_folder, is_run
 from organza.memory import require_memory
@@ -36,6 +37,8 @@ from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
 from organza.metrics.shapes import ShapeStatistics
 from organza.metrics.suite import LEAST, Card, by_class, thorough
+from organza.metrics.vectors import Column, Standardised, by_column
+from organza.metrics.vectors import compared as compared_vectors
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.recipes import imported
@@ -83,6 +86,7 @@ class Evaluation:
         suspects: samples that are nearest to training images.
         notes: notes for the reader.
         beside: the generator and simple methods on the same inputs, if the layout of the data knows any.
+        columns: columns of vectors, one by one.
     """
 
     of: str
@@ -93,6 +97,7 @@ class Evaluation:
     suspects: tuple[Suspect, ...] = ()
     notes: tuple[str, ...] = ()
     beside: Compared = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
@@ -109,6 +114,7 @@ class Evaluation:
             "card": asdict(self.card),
             "notes": list(self.notes),
             **({"beside": _as_values(self.beside)} if self.beside else {}),
+            **({"columns": [column._asdict() for column in self.columns]} if self.columns else {}),
         }
 
 
@@ -213,6 +219,7 @@ def _sides_of_run(
         real = own if named is None else named
         unseen, notes = own if own.split == "held-out" else None, training.notes
     assert real is not None  # without data, real images were named
+    _require_alike(fake, real)
     return _Sides(fake, real, training, unseen, (*fake.notes, *real.notes, *notes, *_differences(fake, real)))
 
 
@@ -229,7 +236,31 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
         image_set_from_folder(target, most=count, progress=progress),
         image_set_from_folder(against, progress=progress),
     )
+    _require_alike(fake, real)
     return _Sides(fake, real, real, None, (*fake.notes, *real.notes, *_differences(fake, real)))
+
+
+def _require_alike(fake: ImageSet, real: ImageSet) -> None:
+    """Check that both sets are of images, or of vectors of the same columns.
+
+    Raises:
+        UserError: if they are not.
+    """
+    if fake.table is None and real.table is None:
+        return
+    ours, theirs = (None if side.table is None else side.table.printable for side in (fake, real))
+    if ours is None or theirs is None:
+        vectors, images = (fake, real) if theirs is None else (real, fake)
+        raise UserError(f"{vectors.name} is of vectors and {images.name} of images, which cannot be compared.")
+    if len(ours) != len(theirs) or (ours != theirs and not _numbered(ours) and not _numbered(theirs)):
+        raise UserError(
+            f"{fake.name} has the columns {', '.join(ours)[:80]} and {real.name} has {', '.join(theirs)[:80]}; they must be the same."
+        )
+
+
+def _numbered(names: tuple[str, ...]) -> bool:
+    """Return True for the names that columns of an array have."""
+    return names == numbered(len(names))
 
 
 def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
@@ -253,6 +284,10 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
     fake, real = sides.fake, sides.real
     real_features, fake_features = features(extractor, real), features(extractor, fake)
     scores = thorough(real_features, fake_features)
+    columns: tuple[Column, ...] = ()
+    if real.table is not None:
+        scores |= compared_vectors(real_features, fake_features)
+        columns = by_column(real_features, fake_features, real.table)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:
         unseen = None if sides.unseen is None else as_they_are(features(extractor, sides.unseen))
@@ -268,7 +303,7 @@ def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, 
     )  # fmt: skip
     classes = _classes(real, real_features, fake, fake_features)
     beside = compared(extractor, fake)
-    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside)
+    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside, columns)
 
 
 def compared(extractor: Extractor, made: ImageSet) -> Compared:
@@ -370,6 +405,8 @@ def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
     """
     if side.images.ndim == 5:
         return [ShapeStatistics()]
+    if side.table is not None:
+        return [Standardised(side.table)]
     chosen = named or [name for name, (_, installed) in EXTRACTORS.items() if installed()] or ["lite0"]
     return [named_extractor(name) for name in chosen]
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from organza.config import Partial
 from organza.config.outline import TooLarge, outlined
-from organza.data.batches import Batches, Split, to_uint8
+from organza.data.batches import Batches, Split
 from organza.data.defaults import sampled
 from organza.data.difference import difference
 from organza.data.folder import listing
@@ -27,6 +27,8 @@ from organza.data.pack import open_data
 from organza.data.shards.place import is_remote
 from organza.data.size import Size
 from organza.data.source import Source
+from organza.data.standard import Columns
+from organza.data.vector_files import is_vectors, read_vectors
 from organza.errors import UserError, told_but_memory
 from organza.export.folder import ExportedFolder
 from organza.export.places import is_address
@@ -59,7 +61,7 @@ class ImageSet:
 
     Args:
         name: origin of the images.
-        images: uint8 [N, H, W, C], or volumes [N, D, H, W, C].
+        images: uint8 [N, H, W, C], or volumes [N, D, H, W, C], or vectors [N, D] in their own units.
         key: key of their content for caches; None if they were just generated.
         directory: folder for derived data.
         names: names of the images, if they have any.
@@ -71,6 +73,7 @@ class ImageSet:
         groups: group of each image, such as the width of its hole; () for one group.
         border: pixels at the edges that the PSNR of brightness leaves out.
         notes: notes for the user.
+        table: names and scale of the columns of vectors.
     """
 
     name: str
@@ -86,13 +89,16 @@ class ImageSet:
     groups: tuple[str, ...] = ()
     border: int = 0
     notes: tuple[str, ...] = ()
+    table: Columns | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def size(self) -> str:
-        """Width x height (x depth) x channels."""
+        """Width x height (x depth) x channels; the columns of vectors."""
+        if self.table is not None:
+            return f"{len(self.table.names)} columns"
         return "x".join(str(side) for side in (*reversed(self.images.shape[1:-1]), self.images.shape[-1]))
 
     def classes(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
@@ -130,6 +136,8 @@ def image_set_from_folder(
     Raises:
         UserError: if the folder does not exist, or holds no readable images.
     """
+    if not is_remote(path) and is_vectors(path):
+        return _vectors_from_file(path, most)
     if not Path(path).exists():
         listing(path)  # its error suggests similar names
     pack = open_data(path, size=size or _own_size(path), channels=channels, progress=progress)
@@ -154,6 +162,13 @@ def image_set_from_folder(
         fields,
         notes=tuple(notes),
     )
+
+
+def _vectors_from_file(path: str | Path, most: int) -> ImageSet:
+    found = read_vectors(path)
+    values = found.values[_spaced(np.arange(len(found.values)), most)]
+    table = Columns.measured(values, found.names)
+    return ImageSet(str(path), values, notes=found.notes, table=table)
 
 
 def _own_size(path: str | Path) -> Size:
@@ -281,6 +296,7 @@ class RunWithData:
             labels=self._labels(self.data),
             fields=self.run.labels,
             split=split,
+            table=self.data.table,
         )
 
     def training(self, most: int = MOST_TRAINING) -> ImageSet:
@@ -300,6 +316,7 @@ class RunWithData:
             self.run.labels,
             "training",
             notes=(note,) if len(which) < len(self.data.parts.train) else (),
+            table=self.data.table,
         )
 
     @torch.no_grad()
@@ -333,12 +350,12 @@ class RunWithData:
                 keep = [row for row, k in enumerate(some) if k - FIRST < len(self.data.reference)]
             else:
                 keep = _new(batch, game.output, seen)
-            made = to_uint8(game.make(batch | latents)).numpy()
+            made = self.data.finished(game.make(batch | latents)).numpy()
             images.append(made[keep])
             if self._labelled:
                 labels.append(batch["label"].numpy()[keep])
             if game.paired:
-                targets.append(to_uint8(batch[game.output]).numpy()[keep])
+                targets.append(self.data.finished(batch[game.output]).numpy()[keep])
             for name, simple in self.data.simply(some).items():
                 rivals.setdefault(name, []).append(simple[keep])
             groups += [group for row, group in enumerate(self.data.groups(some)) if row in keep]
@@ -356,12 +373,13 @@ class RunWithData:
             groups=tuple(groups[:count]),
             border=self.data.border,
             notes=self.run.notes,
+            table=self.data.table,
         )
 
     def sampled(self, count: int, seed: int) -> ImageSet:
         """Generate images from latents only, for a run without its data."""
         images = self.run.sample(count, seed, FIRST)
-        return ImageSet(self.name, images, notes=self.run.notes)
+        return ImageSet(self.name, images, notes=self.run.notes, table=self.run.table)
 
     @property
     def _labelled(self) -> bool:

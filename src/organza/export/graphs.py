@@ -7,7 +7,7 @@ both; they cost a Transpose, a Round and a Cast.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ class Trained(Protocol):
     content: dict[str, Any]
     shape: tuple[int, ...]
     labels: Any
+    table: Any
 
     @property
     def images(self) -> int: ...
@@ -108,6 +109,29 @@ class Made(nn.Module):
     def forward(self, *given: Tensor) -> tuple[Tensor, Tensor]:
         x = self.generator(*given)
         return x, bytes_of(x)
+
+
+class Restored(nn.Module):
+    """z to vectors x and the same in the units of the data, float64: value = deviation x + mean.
+
+    Args:
+        generator: network from z [N, z_dim] to x [N, D].
+        means: mean of each column, [D].
+        deviations: standard deviation of each.
+    """
+
+    means: Tensor
+    deviations: Tensor
+
+    def __init__(self, generator: nn.Module, means: Sequence[float], deviations: Sequence[float]):
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
+        self.register_buffer("deviations", torch.tensor(deviations, dtype=torch.float64))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.generator(z)
+        return x, x.double() * self.deviations + self.means
 
 
 class Translated(nn.Module):
@@ -222,6 +246,10 @@ def _generation(run: Any) -> Graph:
             "categories": list(codes.categories),
             "continuous": codes.continuous,
         }
+    if run.table is not None:
+        facts["columns"] = list(run.table.names)
+        restored = Restored(run.generator, run.table.means, run.table.deviations)
+        return Graph("generator", restored, inputs, axes, "vector", facts, draw)
     return Graph("generator", Made(run.generator), inputs, axes, _unit(run.shape), facts, draw)
 
 
@@ -253,6 +281,8 @@ def _encoding(run: Any, encoder: nn.Module) -> Graph:
 
 
 def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
+    if run.table is not None:
+        raise UserError(f"The discriminator of {run.path} judges vectors, which is not exported; leave `parts` out.")
     D = run.discriminator
     inputs, axes = {"image": _images(run.shape)}, {"image": PICTURES}
     facts: dict[str, Any] = {"makes": "probability", "from": _unit(run.shape)}
@@ -268,7 +298,7 @@ def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
 
 
 def _unit(shape: tuple[int, ...]) -> str:
-    return "volume" if len(shape) == 4 else "image"
+    return {1: "vector", 4: "volume"}.get(len(shape), "image")
 
 
 def require_law(prior: Any, z: Tensor, path: str) -> None:

@@ -29,9 +29,6 @@ from organza.distributed.launched import joined, local_rank, restarted, speaks
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError, nearest, told, users_sentence
 from organza.inference.load import Run, load
-from organza.metrics.extractors.features import offline_extractor
-from organza.metrics.extractors.multiscale import Pyramid
-from organza.metrics.shapes import ShapeStatistics
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.report.at_end import reported
@@ -43,7 +40,7 @@ from organza.stop import Rule
 from organza.training import auto, fine_tune, snapshot
 from organza.training.accelerator import AUTO, CPU, Accelerator, choose, versions
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.evaluator import SAMPLES, Evaluator
+from organza.training.evaluator import SAMPLES, Evaluator, extractor_of
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.inspection import inspected, of_ones_own
 from organza.training.plan import Budget, Plan, make_plan
@@ -56,7 +53,6 @@ from organza.training.state import TrainState
 from organza.training.trainer import Trainer
 
 log = logging.getLogger("organza")
-DEFAULT_BUDGET = "20m"
 OURS = (
     "organza.training", "organza.data", "organza.metrics", "organza.run", "organza.evaluation", "organza.distributed",
 )  # fmt: skip
@@ -94,14 +90,14 @@ def train(
     so far, else the default.
 
     Args:
-        data: folder, zip or array file of images; or the images themselves: an array or tensor
-            [N, H, W], [N, H, W, C] or [N, C, H, W], a list of Pillow images, or a torch Dataset of
-            images or of (image, label).
+        data: folder, zip or array file of images, or CSV or array file of vectors; or the data itself: an
+            array or tensor of images [N, H, W], [N, H, W, C] or [N, C, H, W] or of vectors [N, D], a list
+            of Pillow images, or a torch Dataset of images or of (image, label).
         run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that
             belongs to other data.
         recipe: name of a recipe (see `list_recipes`), or a `Recipe`; None or "auto" chooses one by
             the data, the budget and the machine.
-        budget: time (10m), images (500kimg) or passes (20epochs); 20m by default.
+        budget: time (10m), images (500kimg) or passes (20epochs); 20m by default, for vectors 500kimg, half a million of them.
         settings: field=value changes to the recipe, such as "batch=32".
         size: pixels, 64 or "96x64", width x height.
         channels: 1, 3 or 4.
@@ -181,7 +177,7 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
 
 def _joined(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
     """Yield the events of a run that the ranks of this program share."""
-    Budget.parse(asked.budget or DEFAULT_BUDGET)
+    Budget.parse(asked.length)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
             f"`on_collapse` is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"
@@ -294,7 +290,7 @@ def _threads(
         return here
     if before:
         return here if "OMP_NUM_THREADS" in os.environ else min(_known_threads(before) or here, os.cpu_count() or 1)
-    if Budget.parse(asked.budget or DEFAULT_BUDGET).seconds is None:
+    if Budget.parse(asked.length).seconds is None:
         return here  # so that the same command gives the same bytes
     return fewest(rates(recipe, data, accelerator))
 
@@ -345,7 +341,7 @@ def resolve(
         choice = Choice(recorded_in(folder, before, asked.own), ())
     else:
         source = Source.remembered(asked.place, asked.wishes(), progress)
-        budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
+        budget = Budget.parse(asked.length)
         gpu = accelerator.device.type == "cuda"
         choice = recipe_for(source, budget, Pace(accelerator, world), gpu, world)
     recipe = overrides.apply(choice.recipe, asked.settings)
@@ -413,8 +409,7 @@ def _unnamed(own: Collection[str]) -> list[str]:
 def _evaluator(asked: TrainArgs, data: Batches) -> Evaluator | None:
     if not asked.evaluate or len(data.reference) < 3:  # a distance between sets needs three items in each
         return None
-    volumes = len(data.shape) == 4
-    return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), data, SAMPLES)
+    return Evaluator(extractor_of(data), data, SAMPLES)
 
 
 def _plan(
@@ -428,7 +423,7 @@ def _plan(
 ) -> Plan:
     if before and asked.budget in (None, before["plan"]["budget"]):
         return Plan(**before["plan"])
-    budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
+    budget = Budget.parse(asked.length)
     # Only a time budget needs a good estimate of its images, and a short one needs less.
     state = trial(recipe, data, accelerator, world)
     rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else ROUGHLY)
@@ -439,7 +434,7 @@ def _content(
     asked: TrainArgs, recipe: Recipe, data: Batches, plan: Plan, accelerator: Accelerator, world: World = ALONE
 ) -> dict[str, Any]:
     generator, discriminator = recipe.players(data)
-    height, width = data.shape[-2:]
+    size = "x".join(map(str, data.shape[:-3:-1])) if len(data.shape) > 1 else None  # width x height
     return {
         "format": checkpoint.FORMAT,
         "recipe": encode(recipe),
@@ -447,7 +442,7 @@ def _content(
         "data": {"source": shared_name(asked.place), **data.facts()},
         "asked": replace(
             asked,
-            size=asked.size or f"{width}x{height}",
+            size=asked.size or size,
             seed=data.seed,
             pages=asked.pages or "first",
             follow_links=bool(asked.follow_links),
@@ -462,8 +457,9 @@ def _headline(
 ) -> tuple[str, ...]:
     channels, *space = data.shape
     held = len(data.parts.held_out)
+    many = f"{channels} channel{'s' if channels > 1 else ''}" if space else f"of {channels} columns"
     return (
-        f"{data.count:,} {data.unit}, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
+        f"{data.count:,} {data.unit}{', ' * bool(space)}{'x'.join(map(str, reversed(space)))}{', ' if space else ' '}{many}; "
         + (
             f"{held:,} held out for evaluation"
             if held
