@@ -11,6 +11,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -23,6 +24,7 @@ from organza.cli.options import (
     tell,
 )
 from organza.cli.wording import in_options
+from organza.errors import users_sentence
 
 
 def judge(
