@@ -26,9 +26,11 @@ def scatters(record: Record, seen: Look | None) -> str:
     pairs, width = telling_pairs(vectors.real), vectors.real.shape[1]
     plots = "".join(_pair(vectors, pair) for pair in pairs)
     told = "" if width == 2 else f"The {len(pairs)} pairs of {width} columns that depend on each other most. "
+    side = "held-out" if record.held_out else "training"
     return section(
         "Real beside generated",
-        f"{told}Left {'held-out' if record.held_out else 'training'} vectors, right generated ones, at the same scale. The same clusters and curves, as dense, and as little between them: the generator has learned the structure.",
+        f"{told}Left {side} vectors, right generated ones, at the same scale. The same clusters and curves, as dense, and as little "
+        "between them: the generator has learned the structure.",
         f'<div class="ways">{plots}</div>',
     )
 
