@@ -20,7 +20,6 @@ from PIL import Image
 from torch import Tensor
 
 from organza.errors import UserError
-from organza.untrusted import printable
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's modes of images by their number of channels."""
@@ -68,7 +67,7 @@ def as_vectors(values: Any, names: Sequence[str], who: str) -> np.ndarray:
 
     Args:
         values: numbers [N, D].
-        names: names of the D columns.
+        names: printable names of the D columns.
         who: name of the calling function.
 
     Raises:
@@ -77,7 +76,7 @@ def as_vectors(values: Any, names: Sequence[str], who: str) -> np.ndarray:
     >>> as_vectors([[1, 2]], ("a", "b"), "judge")
     array([[1., 2.]])
     """
-    wanted = f"{who} takes vectors [N, {len(names)}] of the columns {printable(', '.join(names)[:80])}"
+    wanted = f"{who} takes vectors [N, {len(names)}] of the columns {', '.join(names)[:80]}"
     try:
         array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
     except (TypeError, ValueError):

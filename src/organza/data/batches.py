@@ -21,7 +21,7 @@ from organza.data.arrays import Rows
 from organza.data.classes import split_notes
 from organza.data.shards.rows import Pictures, WindowedOrder
 from organza.data.source import Source
-from organza.data.standard import Columns
+from organza.networks.standard import Columns
 from organza.seeding import permutation, stream
 
 
@@ -150,15 +150,6 @@ class Batches(ABC):
     def finished(self, x: Tensor) -> Tensor:
         """Return generated items as their files hold them: uint8 [N, ..., C] of float [-1, 1]; vectors in their own units."""
         return to_uint8(x)
-
-    def pictured(self, items: np.ndarray, real: bool = False) -> np.ndarray:
-        """Return items for display, uint8 [n, H, W, C]: each as an image, or all in scatter plots if they are vectors.
-
-        Args:
-            items: images of a sample grid; vectors [N, D].
-            real: True for real ones.
-        """
-        return items
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
         """Return the batch for sample grids: reference items, unless a layout has a better order

@@ -24,9 +24,9 @@ from torch.utils.data import Dataset
 
 from organza.config.arguments import require_path
 from organza.data.shards.place import is_remote
+from organza.data.vector_files import save
 from organza.disk import cache_folder, make_folder, remove_tree, rename
 from organza.errors import UserError
-from organza.media.images import write_aside
 
 Data = str | os.PathLike[str] | np.ndarray | Tensor | Sequence[Image.Image] | Dataset[Any]
 """Data to train on: a path, uint8 or float images or vectors as an array or a tensor, Pillow images, or a dataset."""
@@ -81,8 +81,7 @@ def _table(data: np.ndarray | Tensor) -> Path:
     key = hashlib.sha256(content.getvalue()).hexdigest()[:16]
     place = cache_folder() / "given" / key / f"vectors-{key[:8]}.npy"
     if not place.is_file():
-        make_folder(place.parent)
-        write_aside(place, content.getvalue())
+        save(place, content.getvalue())
     return place
 
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from organza.data.batches import Batches, round_robin
-from organza.data.vector_files import written
+from organza.data.vector_files import save, written
 from organza.errors import UserError, nearest
-from organza.media.images import write_aside
 
 NARROW = 0.04
 """Standard deviation of the points around their place."""
@@ -108,7 +107,7 @@ def save_points(points: np.ndarray, out: str | Path) -> None:
         np.save(content, points, allow_pickle=False)
     else:
         content.write(written(points.astype(np.float64), ("x", "y")).encode())
-    write_aside(place, content.getvalue())
+    save(place, content.getvalue())
 
 
 def covered(points: np.ndarray, places: Sequence[Sequence[float]], share: float = 0.02) -> int:

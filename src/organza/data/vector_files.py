@@ -19,6 +19,7 @@ import numpy as np
 from organza.data.arrays import Failures, open_array
 from organza.data.columns import number_of
 from organza.data.tables import BYTES, SEPARATORS, parsed, text_of
+from organza.disk import cannot_write, discard, make_folder, rename, write
 from organza.errors import UserError
 from organza.untrusted import Refused, printable, read_bytes
 
@@ -122,7 +123,7 @@ def scanned(path: str | Path) -> VectorFile:
     """Return the vectors of a file with all that is wrong with them.
 
     Args:
-        path: as in `read_vectors`.
+        path: file or folder, as in `read_vectors`.
 
     Raises:
         UserError: if the file cannot be read as vectors at all.
@@ -285,7 +286,7 @@ def constants(values: np.ndarray) -> list[int]:
     [0]
     """
     spread, size = np.ptp(values, axis=0), np.abs(values).max(0)
-    return [int(column) for column in np.flatnonzero(spread <= 1e-12 * size)]
+    return [int(column) for column in np.flatnonzero(spread <= 1e-14 * size)]
 
 
 def shown(name: str) -> str:
@@ -316,3 +317,19 @@ def _short(value: float, decimals: int) -> str:
     text = f"{value:.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text
+
+
+def save(path: Path, content: bytes) -> None:
+    """Write a file through a temporary name, so that it is complete or absent; create its folder.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        make_folder(path.parent)
+        write(aside, content)
+        rename(aside, path)
+    except OSError as error:
+        discard(aside)
+        raise UserError(cannot_write(path, error, len(content))) from error

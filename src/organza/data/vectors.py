@@ -11,11 +11,10 @@ from torch import Tensor
 from organza.data.batches import Batches, round_robin
 from organza.data.cache import digest, sha256_of
 from organza.data.source import Source
-from organza.data.standard import Columns
 from organza.data.vector_files import read_vectors
 from organza.disk import cache_folder
 from organza.errors import UserError
-from organza.media.scatter import panels
+from organza.networks.standard import Columns
 
 FORMAT = 1  # version of fingerprints: increased if the same files give other vectors
 
@@ -30,8 +29,8 @@ class Vectors(Batches):
         source: location of the data, and the seed of its order.
 
     Raises:
-        UserError: if the file holds text, ragged lines, missing values or a constant column, or fewer than two rows or columns; if a
-            size, channels or labels are given, which vectors have not.
+        UserError: if the file holds text, ragged lines, missing values or a constant column, or fewer than two rows or columns; if
+            labels are given.
 
     >>> data = Vectors(Source("ages.csv"))      # doctest: +SKIP
     >>> data.at(range(64))["vector"].shape      # doctest: +SKIP
@@ -42,13 +41,14 @@ class Vectors(Batches):
     rows, columns = 32, 32  # points of a scatter plot
 
     def __init__(self, source: Source):
-        for name in ("size", "channels", "labels"):
-            if getattr(source, name) is not None:
-                raise UserError(f"{source.path} holds vectors, which have no {name}; leave `{name}` out.")
+        if source.labels is not None:
+            raise UserError(f"{source.path} holds vectors, which have no labels yet; leave `labels` out.")
+        without = tuple(name for name in ("size", "channels") if getattr(source, name) is not None)
         found = read_vectors(source.path)
         super().__init__(len(found.values), source.seed)
         self.table = self.scale = Columns.measured(found.values[self.parts.train], found.names)
-        self.values, self.notes = found.values, found.notes
+        self.values = found.values
+        self.notes = (*found.notes, *(f"`{name}` has no effect on vectors" for name in without))
         self.x = self.scale.standardised(found.values)
         self.shape = (found.values.shape[1],)
         content = sha256_of([np.ascontiguousarray(found.values)])
@@ -66,9 +66,6 @@ class Vectors(Batches):
 
     def finished(self, x: Tensor) -> Tensor:
         return self.scale.restored(x)
-
-    def pictured(self, items: np.ndarray, real: bool = False) -> np.ndarray:
-        return panels(items, self.values[self.spaced(self.rows * self.columns)], self.scale.printable, real)
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"columns": self.scale.facts()}

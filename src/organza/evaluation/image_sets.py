@@ -27,7 +27,6 @@ from organza.data.pack import open_data
 from organza.data.shards.place import is_remote
 from organza.data.size import Size
 from organza.data.source import Source
-from organza.data.standard import Columns
 from organza.data.vector_files import is_vectors, read_vectors
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError, told_but_memory
@@ -36,6 +35,7 @@ from organza.export.places import is_address
 from organza.game import Batch, Game
 from organza.inference.load import load
 from organza.networks.layers import channels_last
+from organza.networks.standard import Columns
 from organza.progress import Progress
 from organza.recipe import Recipe, recorded
 from organza.run import checkpoint

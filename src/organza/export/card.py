@@ -112,16 +112,16 @@ def _front(content: Any, name: str, statement: Statement, run: Trained, files: S
     lines += [] if known else [f"license_name: {json.dumps(printable(licence))}"]
     lines += ["library_name: organza"]
     if len(run.shape) == 3:
-        lines += [f"pipeline_tag: {'image-to-image' if _translates(content) else 'unconditional-image-generation'}"]
+        lines += [f"pipeline_tag: {_task(content)}"]
     tags = ["gan", "organza", *(["onnx"] if files else []), str(content["recipe"]["name"])]
     lines += ["tags:", *(f"- {json.dumps(tag)}" for tag in tags)]
     line = measured(run)
     if line is not None:
         lines += ["model-index:", f"- name: {json.dumps(name)}", "  results:", "  - task:"]
-        lines += [f"      type: {'image-to-image' if _translates(content) else 'unconditional-image-generation'}"]
+        lines += [f"      type: {_task(content) if len(run.shape) == 3 else 'other'}"]
         lines += [
             "    dataset:",
-            "      name: the held-out images of its own data",
+            f"      name: the held-out {_unit(run)} of its own data",
             "      type: private",
             "    metrics:",
         ]
@@ -143,6 +143,14 @@ def _translates(content: Any) -> bool:
     return "source_shape" in content["data"]
 
 
+def _task(content: Any) -> str:
+    return "image-to-image" if _translates(content) else "unconditional-image-generation"
+
+
+def _unit(run: Trained) -> str:
+    return {1: "vectors", 4: "volumes"}.get(len(run.shape), "images")
+
+
 def _size(shape: Sequence[int]) -> str:
     if len(shape) == 1:
         return f"{shape[0]} columns"
@@ -151,7 +159,7 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def _about(content: Any, run: Trained) -> str:
-    unit = {1: "vectors", 4: "volumes"}.get(len(run.shape), "images")
+    unit = _unit(run)
     does = "translates images" if _translates(content) else f"draws {unit} from noise"
     labels = ""
     if run.labels is not None:

@@ -111,6 +111,26 @@ class Made(nn.Module):
         return x, bytes_of(x)
 
 
+class Standardised(nn.Module):
+    """Vectors in the units of the data, float64 [N, D], to floats for networks: x = (value - mean) / deviation.
+
+    Args:
+        means: mean of each column, [D].
+        deviations: standard deviation of each.
+    """
+
+    means: Tensor
+    deviations: Tensor
+
+    def __init__(self, means: Sequence[float], deviations: Sequence[float]):
+        super().__init__()
+        self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
+        self.register_buffer("deviations", torch.tensor(deviations, dtype=torch.float64))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        return ((vector - self.means) / self.deviations).to(torch.float32)
+
+
 class Restored(nn.Module):
     """z to vectors x and the same in the units of the data, float64: value = deviation x + mean.
 
@@ -166,17 +186,26 @@ class Judged(nn.Module):
         coder: encoder to the code or latent that D judges; None if D judges x.
         neutral: logit of an even chance.
         original: True if the condition is an image.
+        floats: function or module that makes floats for D of bytes, or of vectors in their own units.
     """
 
-    def __init__(self, discriminator: nn.Module, coder: nn.Module | None, neutral: float | None, original: bool):
+    def __init__(
+        self,
+        discriminator: nn.Module,
+        coder: nn.Module | None,
+        neutral: float | None,
+        original: bool,
+        floats: Callable[[Tensor], Tensor] = floats_of,
+    ):
         super().__init__()
         self.discriminator, self.coder, self.neutral, self.original = discriminator, coder, neutral, original
+        self.floats = floats
 
     def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         beside = tuple(map(floats_of, condition)) if self.original else condition
         encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
         judge: Any = self.discriminator
-        evidence = judge.evidence(floats_of(image), encode)
+        evidence = judge.evidence(self.floats(image), encode)
         # As `losses.probability`, without len, which a tracer takes for a constant.
         chance = torch.sigmoid(self.discriminator(evidence, *beside) - (self.neutral or 0.0))
         chance = chance.flatten(1).mean(1) if chance.ndim > 1 else chance
@@ -282,7 +311,7 @@ def _encoding(run: Any, encoder: nn.Module) -> Graph:
 
 def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
     if run.table is not None:
-        raise UserError(f"The discriminator of {run.path} judges vectors, which is not exported; leave `parts` out.")
+        return _judgement_of_vectors(run)
     D = run.discriminator
     inputs, axes = {"image": _images(run.shape)}, {"image": PICTURES}
     facts: dict[str, Any] = {"makes": "probability", "from": _unit(run.shape)}
@@ -295,6 +324,14 @@ def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
     coder = getattr(run.generator, "encoder", None) or encoder
     judge = Judged(D, coder, run.saved.facts["neutral"], paired)
     return Graph("discriminator", judge, inputs, axes, "probability", facts)
+
+
+def _judgement_of_vectors(run: Any) -> Graph:
+    example = run.table.restored(torch.randn(64, run.shape[0], generator=torch.Generator().manual_seed(0)))
+    floats = Standardised(run.table.means, run.table.deviations)
+    judge = Judged(run.discriminator, None, run.saved.facts["neutral"], False, floats)
+    facts = {"makes": "probability", "from": "vector", "columns": list(run.table.names)}
+    return Graph("discriminator", judge, {"vector": example}, {"vector": PICTURES}, "probability", facts)
 
 
 def _unit(shape: tuple[int, ...]) -> str:

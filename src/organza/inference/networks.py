@@ -15,11 +15,11 @@ from organza.config import Partial, decode
 from organza.config.arguments import as_bytes, as_vectors
 from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
-from organza.data.standard import Columns
 from organza.errors import UserError, lacks_memory
 from organza.export.folder import ExportedFolder
 from organza.media.provenance import MADE, Provenance
 from organza.networks.layers import Several, channels_last, main_network
+from organza.networks.standard import Columns
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
@@ -137,7 +137,7 @@ class Networks:
     def _checked(self, items: np.ndarray, who: str) -> tuple[np.ndarray, Callable[[np.ndarray], Tensor]]:
         """Return images or vectors as an array, and the function that makes floats for networks of them."""
         if self.table is not None:
-            return as_vectors(items, self.table.names, who), self.table.standardised
+            return as_vectors(items, self.table.printable, who), self.table.standardised
         return as_bytes(items, (*self.shape[1:], self.channels), who), to_float
 
     def finished(self, x: Tensor) -> np.ndarray:

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from organza.config.arguments import whole
-from organza.data.vector_files import CSV, written
+from organza.data.vector_files import CSV, save, written
 from organza.disk import write_json
 from organza.errors import UserError
 from organza.inference.sampler import Sampler
-from organza.media.images import write_aside
 from organza.memory import require_memory
 
 ENDINGS = (*CSV[:1], ".npy")
@@ -48,7 +47,7 @@ def sample_vectors(
     content = written(values, run.table.names).encode() if place.suffix.lower() in CSV else _array(values)
     if place.exists() and (not place.is_file() or place.read_bytes() != content):
         raise UserError(f"{place} exists already with other content; name another file, or remove it.")
-    write_aside(place, content)
+    save(place, content)
     if metadata:
         made_by = run.made_by(seed)
         facts = {"about": made_by.text, "digital_source_type": made_by.kind, "columns": list(run.table.names)}

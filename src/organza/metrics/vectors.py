@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.data.standard import Columns
 from organza.errors import UserError
 from organza.metrics.kernels import Estimate, checked, median_distance, mmd, squared_distances
 from organza.metrics.manifold import precision_recall_density_coverage
 from organza.metrics.memorisation import thumbnails
+from organza.networks.standard import Columns
 
 SCALES = (1.0, 0.5, 0.25, 0.125)
 """Bandwidths of the kernels, relative to the median distance of real vectors."""
@@ -62,7 +62,7 @@ def compact(items: np.ndarray | Tensor, table: Columns | None = None) -> Tensor:
 
 
 def scales_mmd(real: Tensor, fake: Tensor) -> Estimate:
-    """Compute the squared MMD of a mean of Gaussian kernels, of the median distance of the reals and of a half, a fourth and an eighth of it.
+    """Compute the squared MMD of a mean of Gaussian kernels, of the median distance of the reals, its half, fourth and eighth.
 
     k(x, y) = mean_s exp(-|x - y|^2 / (s w)^2), s = 1, 1/2, 1/4, 1/8: a mixture of bandwidths as in Li et al. 2017, MMD GAN,
     arXiv:1705.08584, section 5. The median alone sees whole sets moved or spread, and hardly the gap between two modes of a mixture.

@@ -18,7 +18,6 @@ import torch
 
 from organza.data.batches import Batches, to_float, to_uint8
 from organza.data.detail import detail
-from organza.data.standard import Columns
 from organza.errors import UserError
 from organza.evaluation.evaluate import compared, suited
 from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
@@ -30,6 +29,7 @@ from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.methods import Compared
 from organza.metrics.shapes import variety
 from organza.metrics.vectors import Column, Standardised, by_column, compact
+from organza.networks.standard import Columns
 from organza.recipe import Recipe
 
 SAMPLES, POINTS = 256, 1000

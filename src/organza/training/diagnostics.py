@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from organza.data.standard import Columns
 from organza.errors import UserError
 from organza.game import spread
 from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
 from organza.metrics.vectors import compact
+from organza.networks.standard import Columns
 from organza.run.health import Vitals
 from organza.stop import Check
 from organza.training.evaluator import JUDGED, tried, verdicts

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from organza.game import Batch
 from organza.media.images import side_by_side
+from organza.media.scatter import panels
 from organza.media.volumes import pictured
 from organza.seeding import MICROBATCH
 from organza.training.state import TrainState
@@ -51,7 +52,8 @@ def gallery(state: TrainState, real: bool = False) -> np.ndarray:
 
     with state.averaged():
         items = torch.cat(state.world.map(drawn, list(_parts(range(count))))).numpy()[:count]
-    return state.data.pictured(items, real)
+    table = state.data.table
+    return items if table is None else panels(items, state.data.real(), table.printable, real)
 
 
 def _drawn(state: TrainState, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Standardised columns: the names and the scale of vectors, by which they are learned and restored."""
+"""Standardised columns: names and scale of vectors, which networks see with mean 0 and deviation 1, and by which samples are restored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Columns:
         Columns(names=('a', 'b'), means=(1.0, 1.0), deviations=(1.0, 1.0))
         """
         deviations = values.std(0)
-        deviations[deviations <= 1e-12 * np.abs(values).max(0, initial=0)] = 1.0
+        deviations[deviations <= 1e-14 * np.abs(values).max(0, initial=0)] = 1.0
         return cls(tuple(names), tuple(map(float, values.mean(0))), tuple(map(float, deviations)))
 
     @classmethod
