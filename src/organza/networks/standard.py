@@ -35,9 +35,11 @@ class Columns:
         >>> Columns.measured(np.array([[0.0, 1.0], [2.0, 1.0]]), ("a", "b"))
         Columns(names=('a', 'b'), means=(1.0, 1.0), deviations=(1.0, 1.0))
         """
-        deviations = values.std(0)
+        means = values.mean(0)
+        means += (values - means).mean(0)  # what rounding lost, for columns far from 0
+        deviations = (values - means).std(0)
         deviations[deviations <= 1e-14 * np.abs(values).max(0, initial=0)] = 1.0
-        return cls(tuple(names), tuple(map(float, values.mean(0))), tuple(map(float, deviations)))
+        return cls(tuple(names), tuple(map(float, means)), tuple(map(float, deviations)))
 
     @classmethod
     def of(cls, facts: Any, width: int) -> Columns:

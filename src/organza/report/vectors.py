@@ -11,7 +11,7 @@ from organza.report.probe import Look, Vectors
 from organza.report.record import Record
 from organza.untrusted import printable
 
-SIDE, EDGE = 300, 34
+SIDE, EDGE = 300, 40
 """Size of a plot and of its margin, in units of its drawing."""
 POINTS = 1000
 NAMES = 6
@@ -56,8 +56,8 @@ def _plot(points: np.ndarray, ranges: list[tuple[float, float]], names: list[str
     about = f"{title} vectors: {names[1]} over {names[0]}, {len(points)} points, {outside} of them outside of the plot"
     low = SIDE - EDGE + 16
     texts = (
-        (SIDE / 2, low + 12, "middle", names[0]), (EDGE, low, "start", f"{left:.3g}"), (SIDE - EDGE, low, "end", f"{right:.3g}"),
-        (EDGE - 4, SIDE - EDGE, "end", f"{bottom:.3g}"), (EDGE - 4, EDGE + 8, "end", f"{top:.3g}"),
+        (SIDE / 2, low + 12, "middle", names[0]), (EDGE, low, "start", f"{left:.2g}"), (SIDE - EDGE, low, "end", f"{right:.2g}"),
+        (EDGE - 4, SIDE - EDGE, "end", f"{bottom:.2g}"), (EDGE - 4, EDGE + 8, "end", f"{top:.2g}"),
         (EDGE, EDGE - 8, "start", names[1]), (SIDE - EDGE, EDGE - 8, "end", f"{title}{f', {outside} outside' if outside else ''}"),
     )  # fmt: skip
     written = "".join(
