@@ -19,8 +19,11 @@ from rich.console import Console
 import organza
 from organza import cli
 from organza.errors import UserError
-from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
-from organza.evaluation.image_sets import ImageSet, RunWithData
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.extractors import named_extractor, suited
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.results import Evaluation
+from organza.evaluation.run_with_data import RunWithData
 from organza.evaluation.tables import as_json, as_table, shown, warnings
 from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor

@@ -22,8 +22,8 @@ from organza.games.image_pool import Pool
 from organza.penalties import Penalty, dragan, r1, r1_finite, r2_finite, wgan_gp
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.run import checkpoint
 from organza.run.events import Warned
+from organza.run.moments import restore_optimizer
 from organza.training import snapshot, speed
 from organza.training.accelerator import CPU, Accelerator, choose
 from organza.training.plan import Plan
@@ -205,14 +205,14 @@ def test_the_moments_of_an_optimiser_come_back_where_its_weights_are():
     weight = nn.Parameter(torch.zeros(3, device="meta"))
     optimizer = torch.optim.RMSprop([weight], momentum=0.5)
     saved = {"0.step": torch.tensor(4.0), "0.square_avg": torch.ones(3), "0.momentum_buffer": torch.ones(3)}
-    checkpoint.restore_optimizer(optimizer, saved)
+    restore_optimizer(optimizer, saved)
     assert {name: value.device.type for name, value in optimizer.state[weight].items()} == {
         "step": "cpu",
         "square_avg": "meta",
         "momentum_buffer": "meta",
     }
     optimizer.param_groups[0]["fused"] = True  # as Adam is
-    checkpoint.restore_optimizer(optimizer, saved)
+    restore_optimizer(optimizer, saved)
     assert {value.device.type for value in optimizer.state[weight].values()} == {"meta"}
 
 

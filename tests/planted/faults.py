@@ -252,7 +252,7 @@ FAULTS = [
     ),
     Fault(
         "lost moments on resume", "training/snapshot.py",
-        "        checkpoint.restore_optimizer(optimizer, saved.tensors[name], place[name])\n",
+        "        restore_optimizer(optimizer, saved.tensors[name], place[name])\n",
         "        pass\n",
         RESUME,
     ),

@@ -19,9 +19,9 @@ from organza.errors import UserError, lacks_memory
 from organza.export.folder import ExportedFolder
 from organza.media.provenance import MADE, Provenance
 from organza.networks.layers import Several, channels_last, main_network
-from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
+from organza.run.weights import fitting_network
 from organza.seeding import MICROBATCH
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Networks:
         try:
             if name not in self.saved.tensors:
                 raise Damaged(f"{self.saved.directory} has no {name}.safetensors")
-            network = checkpoint.fitting_network(part, self.saved.tensors[name], place)
+            network = fitting_network(part, self.saved.tensors[name], place)
         except Damaged as damage:
             raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with `which`.") from damage
         return channels_last(network).eval().requires_grad_(False).to(self.device)

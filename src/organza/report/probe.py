@@ -19,8 +19,10 @@ import torch
 from organza.data.batches import Batches, to_float, to_uint8
 from organza.data.detail import detail
 from organza.errors import UserError
-from organza.evaluation.evaluate import compared, suited
-from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
+from organza.evaluation.evaluate import compared
+from organza.evaluation.extractors import suited
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.run_with_data import FIRST, MOST_TRAINING, RunWithData
 from organza.inference.load import Run
 from organza.media.volumes import pictured
 from organza.metrics.diversity import apart, between, repeats

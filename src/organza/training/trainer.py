@@ -24,6 +24,7 @@ from organza.run import checkpoint
 from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
 from organza.run.folder import RunFolder
 from organza.run.health import Vitals, findings, words
+from organza.run.weights import not_finite
 from organza.seeding import stream
 from organza.stop import Check, best, kind_of
 from organza.training import snapshot
@@ -123,7 +124,7 @@ class Trainer:
     def _kept(self) -> Generator[Event, None, Reason]:
         """Save the state; or roll back if a value is not finite, as such a state is never saved."""
         state = self.state
-        if sick := checkpoint.not_finite(snapshot.tensors(state)):
+        if sick := not_finite(snapshot.tensors(state)):
             return (
                 yield from taken_back(
                     state, self.treatment, "non-finite", f"{sick} is not finite after {state.images:,} images"
@@ -181,7 +182,7 @@ class Trainer:
                 yield from self._sample()
                 if self._news():
                     yield from self._evaluate()
-            if sick := checkpoint.not_finite(snapshot.tensors(state)):  # such a state is never saved
+            if sick := not_finite(snapshot.tensors(state)):  # such a state is never saved
                 kind, reason = "non-finite", f"{sick} is not finite after {state.images:,} images"
             else:
                 yield from self._save()
