@@ -17,7 +17,7 @@ import organza
 from organza.augment import Augment
 from organza.cli import main
 from organza.errors import UserError
-from organza.game import Game, Moment, Turn, discriminator_loss, generator_loss, numbers
+from organza.game import Game, StepOutput, TrainProgress, discriminator_loss, generator_loss, numbers
 from organza.games.image_pool import Pool
 from organza.penalties import Penalty, dragan, r1, r1_finite, r2_finite, wgan_gp
 from organza.recipe import Recipe
@@ -154,7 +154,7 @@ def test_a_step_makes_no_tensor_on_another_device_than_the_players(name: str, ma
             made = game.play(batch)
             for player, loss in ((game.D, discriminator_loss), (game.G, generator_loss)):
                 game.D.requires_grad_(player is game.D)
-                told: Turn = loss(game, batch, made, Moment(step=0, images=8 * turn, planned=100))
+                told: StepOutput = loss(game, batch, made, TrainProgress(step=0, images=8 * turn, planned=100))
                 assert {value.device.type for value in told.values().values()} == {"meta"}
                 torch.stack(list(told.terms.values())).sum().backward()
         game.eval()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from organza.errors import UserError
 from organza.media.provenance import MADE, Provenance
-from organza.networks.layers import Several, Translator
+from organza.networks.layers import NetworkDict, Translator
 from organza.networks.unet import Dropout
 
 BATCH = 2
@@ -173,7 +173,7 @@ def graphs(
         UserError: if the run has no such part, or a size is given and it has no such translator.
     """
     player = run.player
-    networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
+    networks = dict(player.items()) if isinstance(player, NetworkDict) else {"b": player}
     ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
     if size is not None and not any(map(_is_fixed, ways.values())):
         raise UserError(

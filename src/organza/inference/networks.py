@@ -18,7 +18,7 @@ from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory
 from organza.export.folder import ExportedFolder
 from organza.media.provenance import MADE, Provenance
-from organza.networks.layers import Several, channels_last, main_network
+from organza.networks.layers import NetworkDict, channels_last, main_network
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.weights import fitting_network
@@ -82,7 +82,7 @@ class Networks:
         Raises:
             UserError: if the run has none.
         """
-        if not (isinstance(self.player, Several) and "encoder" in self.player):
+        if not (isinstance(self.player, NetworkDict) and "encoder" in self.player):
             raise UserError(
                 f"{self.path} has no encoder, so it cannot map images to latents; train one with `recipe='aae'` or bigan."
             )

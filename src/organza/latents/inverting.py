@@ -21,7 +21,7 @@ from organza.latents.latent_files import Latents
 from organza.latents.levels import Levelled
 from organza.latents.source import Source, device_of, in_batches, latents, law_of, on_device, rows
 from organza.metrics.extractors.features import Extractor, offline_extractor
-from organza.networks.layers import Several
+from organza.networks.layers import NetworkDict
 from organza.progress import Progress
 from organza.seeding import seed_of
 
@@ -108,7 +108,7 @@ def invert(
 
 def _encoder(source: Source) -> Any:
     """Return the run's encoder E; None if it has none."""
-    return source.player["encoder"] if isinstance(source.player, Several) and "encoder" in source.player else None
+    return source.player["encoder"] if isinstance(source.player, NetworkDict) and "encoder" in source.player else None
 
 
 @torch.no_grad()

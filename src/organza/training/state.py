@@ -129,7 +129,7 @@ class TrainState:
     # ---- inputs of a step -----------------------------------------------------------------------------------------------------
 
     @property
-    def rehearsing(self) -> bool:
+    def warming_up(self) -> bool:
         """True during the autoencoder warm-up, before the game begins. Its samples are not
         evaluated.
         """

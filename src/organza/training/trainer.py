@@ -107,7 +107,7 @@ class Trainer:
                     self._write_stats()
                 if crossed.sample and not reason:
                     yield from self._sample()
-                if crossed.evaluate and not reason and not state.rehearsing:
+                if crossed.evaluate and not reason and not state.warming_up:
                     yield from self._evaluate()
                     reason = self._ruled() or (yield from treated(state, self.treatment))
                 if (crossed.save or crossed.evaluate) and not reason:
@@ -136,8 +136,8 @@ class Trainer:
     def _owed(self) -> bool:
         """Return True if the run stopped after a step but before the evaluation due at that step."""
         state = self.state
-        last = state.history[-1].images if state.history else state.recipe.last_rehearsal
-        return self.evaluator is not None and not state.rehearsing and state.plan.crossed(last, state.images).evaluate
+        last = state.history[-1].images if state.history else state.recipe.last_warm_up
+        return self.evaluator is not None and not state.warming_up and state.plan.crossed(last, state.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
         state = self.state
