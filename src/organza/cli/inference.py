@@ -11,6 +11,7 @@ from organza.cli.options import (
     MOST,
     DataPlace,
     Images,
+    Processes,
     RunPath,
     Trusted,
     Which,
@@ -23,6 +24,7 @@ from organza.cli.options import (
     tell,
 )
 from organza.cli.wording import in_options
+from organza.errors import users_sentence
 
 
 def judge(
@@ -115,6 +117,7 @@ def evaluate(
     data: DataPlace = None,
     labels: Annotated[str | None, arg("COLUMNS", "as recorded in the run")] = None,
     json: bool = False,
+    processes: Processes = None,
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
@@ -134,10 +137,12 @@ def evaluate(
         labels: columns or table of the labels, such as my.csv:hair, for an exported folder whose
             table lay outside its data.
         json: print JSON instead of a table.
+        processes: processes that share the work; auto: by GPUs.
         checkpoint: best, latest, or a checkpoint's name such as 00012000.
         recipe: your own modules that hold its networks, if you trust them.
     """
     from organza.display.console import Console, preparing
+    from organza.distributed.launched import joined, speaks
     from organza.evaluation.evaluate import evaluate as measure
     from organza.evaluation.extractors import named_extractor
     from organza.evaluation.tables import as_json, as_table
@@ -145,19 +150,21 @@ def evaluate(
 
     require_within("count", count, 1, MOST)
     require_seed(seed)
-    if download:
+    if download and speaks():
         for name in extractor:
             if name in KINDS and not KINDS[name].weights.kept_at().exists():
                 say(f"fetching {KINDS[name].weights}")
-    with preparing() as progress:
+    with preparing() as progress, joined(users_sentence) as world:
         extractors = [named_extractor(name, weights, download, progress) for name in extractor]
         found = [
             evaluation
             for target in targets
             for evaluation in measure(
-                target, against, count, extractors, seed, checkpoint, progress, data, recipe, labels
+                target, against, count, extractors, seed, checkpoint, progress, data, recipe, labels, world
             )
         ]
+    if not speaks():
+        return 0
     if json:
         answer(*as_json(found).split("\n"))
     else:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.evaluation.extractors import Reporting, suited
 from organza.evaluation.image_sets import MOST, ImageSet, image_set_from_folder, is_run
@@ -58,6 +59,7 @@ def evaluate(
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
     labels: str | None = None,
+    world: World = ALONE,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
@@ -74,6 +76,7 @@ def evaluate(
         data: new location of a run's own data, if it was moved.
         recipe: recipe of your own that the run was trained with: see `load`.
         labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
+        world: ranks that share the work: each generates and looks at its part, and rank 0 returns the results.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
@@ -90,13 +93,12 @@ def evaluate(
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
-    audited: dict[str, Estimate] = {}
+    trained = None
     if is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
-        audited = _membership(trained, sides)
     elif data is not None:
         raise UserError(f"{target} is not a run, so it has no data of its own; give `data` with runs only.")
     else:
@@ -104,9 +106,16 @@ def evaluate(
     for side, what in ((sides.fake, "to evaluate"), (sides.real, "to compare with")):
         if len(side) < LEAST:
             raise UserError(f"{side.name} has {len(side)} images {what}; an evaluation needs at least {LEAST}.")
-    chosen = [Reporting(extractor, progress) for extractor in extractors or suited(sides.real)]
+    chosen = extractors or suited(sides.real)
+    generated = [features(Reporting(extractor, progress, world), sides.fake) for extractor in chosen]
+    if not world.leads:
+        return []
+    audited = {} if trained is None else _membership(trained, sides)
     obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
-    return [_measured(extractor, sides, seed, obeyed) for extractor in chosen]
+    return [
+        _measured(Reporting(extractor, progress), sides, found, seed, obeyed)
+        for extractor, found in zip(chosen, generated, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -184,9 +193,11 @@ def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
     return notes
 
 
-def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, Estimate]) -> Evaluation:
+def _measured(
+    extractor: Extractor, sides: _Sides, fake_features: Tensor, seed: int, obeyed: dict[str, Estimate]
+) -> Evaluation:
     fake, real = sides.fake, sides.real
-    real_features, fake_features = features(extractor, real), features(extractor, fake)
+    real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:

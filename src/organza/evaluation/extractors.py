@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError, nearest
 from organza.evaluation.image_sets import ImageSet
 from organza.metrics.extractors import efficientnet_lite, mobilenet
@@ -76,22 +77,34 @@ def named_extractor(
 
 
 class Reporting:
-    """An extractor that reports its progress.
+    """An extractor that reports its progress, and whose work the ranks of a world share.
 
     Args:
-        extractor: feature extractor.
+        extractor: extractor.
         progress: callback (task, done, total).
+        world: ranks, all of which ask for the features of the same images.
     """
 
-    def __init__(self, extractor: Extractor, progress: Progress | None):
-        self.extractor, self.progress = extractor, progress
+    def __init__(self, extractor: Extractor, progress: Progress | None, world: World = ALONE):
+        self.extractor, self.progress, self.world = extractor, progress, world
         self.name, self.dimension, self.card = extractor.name, extractor.dimension, extractor.card
 
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
         """Return the features of images, computed in parts."""
-        parts = []
-        for start in range(0, len(images), AT_ONCE):
-            parts.append(self.extractor(images[start : start + AT_ONCE]))
-            if self.progress:
-                self.progress(f"computing features of {self.name}", min(start + AT_ONCE, len(images)), len(images))
+        whole = len(images) - len(images) % AT_ONCE
+        starts = range(0, whole, AT_ONCE)
+        parts: list[Tensor] = []
+        for turn in range(0, len(starts), self.world.size):
+            parts += self.world.map(lambda start: self._part(images, start), starts[turn : turn + self.world.size])
+            self._tell(min((turn + self.world.size) * AT_ONCE, whole), len(images))
+        if whole < len(images):  # of a size of its own, so each rank computes it
+            parts.append(self._part(images, whole))
+            self._tell(len(images), len(images))
         return torch.cat(parts)
+
+    def _part(self, images: np.ndarray | Tensor, start: int) -> Tensor:
+        return self.extractor(images[start : start + AT_ONCE])
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress:
+            self.progress(f"computing features of {self.name}", done, total)
