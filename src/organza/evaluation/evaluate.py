@@ -141,6 +141,7 @@ class _Sides:
 def _sides_of_run(
     trained: RunWithData, against: str | Path | None, count: int, seed: int, progress: Progress | None
 ) -> _Sides:
+    """Return the images of a run with the real ones to compare them with."""
     run, missing = trained.run, trained.missing()
     if missing and against is None:
         raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with `against`.")
@@ -161,6 +162,7 @@ def _sides_of_run(
 
 
 def _sides_of_folders(target: str | Path, against: str | Path | None, count: int, progress: Progress | None) -> _Sides:
+    """Return the images of a folder with those of another to compare them with."""
     if not Path(target).exists():
         raise UserError(f"There is no {target}; give a run folder, or a folder, a zip or an array file of images.")
     if against is None:
@@ -196,6 +198,7 @@ def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
 def _measured(
     extractor: Extractor, sides: _Sides, fake_features: Tensor, seed: int, obeyed: dict[str, Estimate]
 ) -> Evaluation:
+    """Return the evaluation of all sets by one extractor."""
     fake, real = sides.fake, sides.real
     real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
@@ -272,6 +275,7 @@ def features(extractor: Extractor, side: ImageSet) -> Tensor:
 
 
 def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Suspect, ...]:
+    """Return the samples nearest to training images, with their distances."""
     usual = copied.distances.median().item() / max(copied.nearness.value, 1e-12)
     found = []
     for index in copied.distances.argsort()[:SUSPECTS].tolist():

@@ -194,6 +194,7 @@ class RunWithData:
             return self._made(count, seed)
 
     def _made(self, count: int, seed: int) -> ImageSet:
+        """Generate images: see `made`."""
         game = self._game()
         images, labels, targets, seen = [], [], [], set()
         rivals: dict[str, list[np.ndarray]] = {}
@@ -266,10 +267,12 @@ class RunWithData:
         return np.concatenate([data.referenced(some)["label"].numpy() for some in _chunks(count)])[:count]
 
     def _game(self) -> Game:
+        """Build the game of the checkpoint, with the averaged generator."""
         saved, parts = self.run.saved, self.recipe.players(self.data)
         alone = isinstance(self.run.folder, ExportedFolder) and "discriminator" not in saved.tensors
 
         def network(name: str, part: Partial) -> nn.Module:
+            """Build one player from its partial and the tensors of the checkpoint."""
             if name == "discriminator" and alone:  # nothing is judged: its outline suffices
                 with outlined():
                     return part()

@@ -104,6 +104,7 @@ class Networks:
         return self._network("generator")
 
     def _network(self, name: str) -> nn.Module:
+        """Build one network from recipe.json and the tensors of the checkpoint."""
         part = decode(self.content["players"][name], self.own)
         if not isinstance(part, Partial):
             raise UserError(f"{self.folder.recipe} does not describe the {name}; restore it.")

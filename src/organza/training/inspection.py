@@ -137,6 +137,7 @@ def _each(what: str, loss: Callable[..., Any], logits: tuple[Tensor, Tensor], sh
 
 
 def _scalars(game: Game, who: str, terms: Any) -> None:
+    """Check that further terms of a loss are scalar tensors. Raises UserError if not."""
     if not isinstance(terms, Mapping):
         raise UserError(
             f"{_name(game)}.{who} returned {_told(terms)}; it must return a dict of scalars, {{}} for none."

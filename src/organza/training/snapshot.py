@@ -311,6 +311,7 @@ def _short(form: Any) -> str:
 
 
 def _same(saved: Checkpoint, state: TrainState) -> None:
+    """Check that a checkpoint is of this recipe, data and seed. Raises UserError if not."""
     told, where = saved.facts, saved.directory.parent.parent
     known = encode(state.recipe)
     own = own_modules(known)

@@ -140,6 +140,7 @@ class Trainer:
         return self.evaluator is not None and not state.warming_up and state.plan.crossed(last, state.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
+        """Record a step, and return its event with rate, time left and mean losses."""
         state = self.state
         state.record(numbers)
         rate = state.images / max(state.seconds, 1e-9)
@@ -154,6 +155,7 @@ class Trainer:
         return Tick(state.images, state.plan.images, state.seconds, max(left, 0.0), rate, means, who)
 
     def _ended(self) -> tuple[str, str] | None:
+        """Return kind and reason of the end if a signal or the budget ends the run; else None."""
         state = self.state
         if self.asked:
             return self.asked, reason_of(self.asked)
@@ -176,6 +178,7 @@ class Trainer:
         return not state.history or state.images - state.history[-1].images > state.plan.evaluate_every / 20
 
     def _finish(self, kind: str, reason: str) -> Iterator[Event]:
+        """Yield the last samples, evaluation and checkpoint, then the end of the run."""
         state = self.state
         if kind != "non-finite":
             if kind not in NAMES:
@@ -212,6 +215,7 @@ class Trainer:
         return path
 
     def _evaluate(self) -> Iterator[Event]:
+        """Evaluate the samples and the health of the run, and record both."""
         state = self.state
         if self.evaluator is None:
             return
@@ -273,6 +277,7 @@ class Trainer:
         yield from self._save()
 
     def _write_stats(self) -> None:
+        """Append means and deviations since the last line to stats.jsonl."""
         state = self.state
         line: dict[str, Any] = {
             "images": state.images,
@@ -286,6 +291,7 @@ class Trainer:
     # ---- checkpoints ----------------------------------------------------------------------------------------------------------
 
     def _save(self) -> Iterator[Event]:
+        """Save a checkpoint if there were steps since the last, with the plan corrected."""
         state = self.state
         if state.saved_at != state.images:
             state.correct_plan()  # before the save, which stores it
