@@ -151,7 +151,8 @@ def test_longer_functions_have_a_docstring():
 
 def test_a_longer_function_without_a_docstring_is_found():
     body = "".join(f"        x = {line}\n" for line in range(6))
-    source = f"class A:\n    def f(self):\n{body}    def g(self):\n{body}    def __init__(self):\n{body}    def h(self):\n        return 1\n"
+    named = [f"    def {name}(self):\n{body}" for name in ("f", "g", "__init__")]
+    source = "".join(["class A:\n", *named, "    def h(self):\n        return 1\n"])
     assert list(undocumented(ast.parse(source), {"g"})) == ["f in line 2"]
 
 
