@@ -89,6 +89,7 @@ def reworded(finding: Finding) -> Finding:
 
 
 def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
+    """Return tone, heading, reason and advice of the most serious finding."""
     if seen.kind == "non-finite":
         return (
             "bad",
