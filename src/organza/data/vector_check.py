@@ -75,6 +75,7 @@ def render_vectors(checked: VectorCheck) -> RenderableType:
 
 
 def _columns(found: VectorFile) -> Table:
+    """Return a table of the range, mean and deviation of each column."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("column")
     for heading in ("least", "mean", "greatest", "deviation"):

@@ -142,6 +142,7 @@ def scanned(path: str | Path) -> VectorFile:
 
 
 def _array(path: Path) -> VectorFile:
+    """Return the vectors of an array file."""
     try:
         rows = open_array(path)
     except Failures as error:
@@ -164,6 +165,7 @@ def numbered(count: int) -> tuple[str, ...]:
 
 
 def _csv(path: Path) -> VectorFile:
+    """Return the vectors of a CSV file of any usual separator, with or without a line of names."""
     try:
         text = text_of(read_bytes(path, BYTES), path.name)
     except Refused as error:
@@ -202,6 +204,7 @@ def _csv(path: Path) -> VectorFile:
 
 
 def _ragged(lines: Sequence[tuple[int, list[str]]], width: int, has_names: bool) -> list[Problem]:
+    """Return the problem of lines with more or fewer cells than the first, if there are any."""
     wrong = [(number, len(cells)) for number, cells in lines if len(cells) != width]
     if not wrong:
         return []
@@ -246,7 +249,7 @@ def _unfinished(values: np.ndarray, names: Sequence[str], unit: str, begin: int)
     """Return the columns with values that are not finite."""
     wrong = ~np.isfinite(values)
     return tuple(
-        _missing(names[column], int(wrong[:, column].sum()), f"{unit} {int(wrong[:, column].argmax()) + begin:,}")
+        _missing(names[int(column)], int(wrong[:, column].sum()), f"{unit} {int(wrong[:, column].argmax()) + begin:,}")
         for column in np.flatnonzero(wrong.any(0))
     )
 

@@ -82,6 +82,7 @@ def panels(points: np.ndarray, behind: np.ndarray, names: Sequence[str], real: b
 
 
 def _plot(points: np.ndarray, behind: np.ndarray, names: tuple[str, str], colour: tuple[int, int, int]) -> np.ndarray:
+    """Draw one plot, uint8 [SIDE, SIDE, 3]."""
     side, margin = SIDE * FINE, MARGIN * FINE
     image = Image.new("RGB", (side, side), PAPER)
     draw = ImageDraw.Draw(image)

@@ -185,7 +185,7 @@ def likeness(seen: Evidence) -> Finding | None:
 def _of_vectors(seen: Evidence, share: float) -> Finding:
     """Rate the likeness of vectors by the neighbourhoods of real ones that they fill."""
     least = best(seen.checks)
-    tone, answer, why = next((tone, answer, why) for limit, tone, answer, why in OF_VECTORS if share >= limit)
+    _, tone, answer, why = next(row for row in OF_VECTORS if share >= row[0])
     if tied := tie(seen.checks):
         why += f". {tied}"
     numbers = (

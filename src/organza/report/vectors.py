@@ -36,6 +36,7 @@ def scatters(record: Record, seen: Look | None) -> str:
 
 
 def _pair(vectors: Vectors, pair: tuple[int, int]) -> str:
+    """Return the plots of real and of generated vectors for one pair of columns."""
     names = [vectors.table.printable[column] for column in pair]
     ranges = [bounds(vectors.real[:, column]) for column in pair]
     real, made = (
