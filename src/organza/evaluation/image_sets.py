@@ -31,7 +31,8 @@ from organza.errors import UserError, told_but_memory
 from organza.export.folder import ExportedFolder
 from organza.export.places import is_address
 from organza.game import Batch, Game
-from organza.inference.load import load
+from organza.inference.device import AUTO
+from organza.inference.load import Run, load
 from organza.networks.layers import channels_last
 from organza.progress import Progress
 from organza.recipe import Recipe, recorded
@@ -174,24 +175,27 @@ class RunWithData:
     """A run with its data, if that is available.
 
     Args:
-        path: run folder.
+        path: run folder; or a loaded run, whose checkpoint and device are used.
         which: best, latest, or a checkpoint's name.
         progress: callback (task, done, total).
         recipe: recipe of your own that the run was trained with: see `load`.
         at: new location of the data, if it was moved; remembered for next time.
         labels: columns or table of the labels, if the run was exported and they lay outside its data.
+        device: device of the networks: see `load`.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Run,
         which: str = "best",
         progress: Progress | None = None,
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
         labels: str | None = None,
+        device: str | torch.device = AUTO,
     ):
-        self.run, self.progress, self.at, self.labels = load(path, which, recipe, device="cpu"), progress, at, labels
+        self.run = path if isinstance(path, Run) else load(path, which, recipe, device=device)
+        self.progress, self.at, self.labels = progress, at, labels
 
     @property
     def name(self) -> str:
@@ -320,7 +324,7 @@ class RunWithData:
             return self._made(count, seed)
 
     def _made(self, count: int, seed: int) -> ImageSet:
-        game = self._game()
+        game, device = self._game().to(self.run.device), self.run.device
         images, labels, targets, seen = [], [], [], set()
         rivals: dict[str, list[np.ndarray]] = {}
         groups: list[str] = []
@@ -333,7 +337,7 @@ class RunWithData:
                 keep = [row for row, k in enumerate(some) if k - FIRST < len(self.data.reference)]
             else:
                 keep = _new(batch, game.output, seen)
-            made = to_uint8(game.make(batch | latents)).numpy()
+            made = to_uint8(game.make({name: x.to(device) for name, x in (batch | latents).items()})).cpu().numpy()
             images.append(made[keep])
             if self._labelled:
                 labels.append(batch["label"].numpy()[keep])

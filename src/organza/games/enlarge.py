@@ -88,8 +88,8 @@ class Enlarge(Game):
         if self.features:
             beside = self.beside(batch["a"])
             with torch.no_grad():
-                wanted = self.D.features(batch["b"], beside)  # type: ignore[operator]
-            terms["features"] = self.features * unlike(self.D.features(made["b"], beside), wanted, self.world)  # type: ignore[operator]
+                wanted = self.D.features(batch["b"], beside)
+            terms["features"] = self.features * unlike(self.D.features(made["b"], beside), wanted, self.world)
         return terms
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:

@@ -61,15 +61,15 @@ class Fill(Game):
         return [batch["a"][:, :-1], output, batch["b"]]
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
-        touched = self.D.touched(hole_of(batch["a"]))  # type: ignore[operator]
+        touched = self.D.touched(hole_of(batch["a"]))
         return [Duel(self.D, batch["b"], made["b"], weight=touched)]
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         terms = {"l1": self.l1 * self.distance(batch, made)}
         if self.features:
             with torch.no_grad():
-                wanted = self.D.features(batch["b"])  # type: ignore[operator]
-            terms["features"] = self.features * unlike(self.D.features(made["b"]), wanted, self.world)  # type: ignore[operator]
+                wanted = self.D.features(batch["b"])
+            terms["features"] = self.features * unlike(self.D.features(made["b"]), wanted, self.world)
         return terms
 
     def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:

@@ -76,7 +76,7 @@ class WholeFiles:
             return f"it cannot be read ({error.strerror or error})"
         hole = hole_of(job.name, image.pixels, mask)
         made = filled(self.network, image.pixels, hole, self.channels)
-        save_strips([made], made.shape, job.result, self.made_by, image.profile)  # type: ignore[arg-type]
+        save_strips([made], made.shape, job.result, self.made_by, image.profile)
         return ""
 
     def _ticked(self, job: Job):
