@@ -26,7 +26,7 @@ from organza.report.findings import Evidence, likeness, trend, varied
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.ranking import Entry, better
 from organza.report.record import Record
-from organza.report.sections import next_commands
+from organza.report.sections import in_python, next_commands
 from organza.report.verdict import verdict
 from organza.run.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
 from organza.run.health import Vitals, findings
@@ -161,6 +161,9 @@ def test_commands_of_the_page_exist_and_are_quoted(run: Path):
         [sys.executable, "-m", "organza", "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert all(words[1] in told for words in lines)
+    python = "\n".join(in_python(record))
+    assert f"run = organza.load({str(record.path)!r})" in python
+    compile(python, "report", "exec")
 
 
 def test_a_report_that_fails_costs_a_warning(hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

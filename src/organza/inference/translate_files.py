@@ -70,10 +70,10 @@ def translate_files(
     )  # reports what the run cannot do before anything is read
     network = trained.translator(to)
     if network.masked and size:
-        raise UserError("--size cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
+        raise UserError("`size` cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
     if mask is not None and not network.masked:
         raise UserError(
-            f"{run} does not fill holes, so it has no use for --mask; train a run with --recipe fill-light."
+            f"{run} does not fill holes, so it has no use for `mask`; train a run with `recipe='fill-light'`."
         )
     jobs, left_out = jobs_of(Path(source), Path(out))
     masks = masks_of(mask, [job.result.stem for job in jobs]) if network.masked else {}

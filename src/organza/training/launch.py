@@ -274,7 +274,7 @@ def require_shares(recipe: Recipe, world: World) -> None:
         batch = -(-recipe.batch // world.size) * world.size
         raise UserError(
             f"The batch of {recipe.name} is {recipe.batch}, which {world.size} processes cannot share equally; "
-            f"use {fewer} process{'es' * (fewer > 1)}, or --set batch={batch}."
+            f"use {fewer} process{'es' * (fewer > 1)}, or `settings=['batch={batch}']`."
         )
 
 
