@@ -313,7 +313,7 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
         (f"size={_typed(found.size)!r}", f"the images are {side:.0f} pixels on their shorter side (median)"),
         (f"channels={found.channels}", colours),
         ("recipe='auto'", "chosen by the images, the budget and the machine"),
-        (f"budget={found.budget!r}", "enough for a first result; the same again with a larger one resumes"),
+        (f"budget={found.budget!r}", "enough for a first result; a larger one later resumes the run"),
     ]
 
 
