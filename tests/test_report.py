@@ -11,6 +11,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.ranking import Entry, better
 from organza.report.record import Record
 from organza.report.sections import in_python, next_commands
+from organza.report.seeds import seeds_of, unequal
 from organza.report.verdict import verdict
 from organza.run.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
 from organza.run.health import Vitals, findings
@@ -574,3 +577,19 @@ def test_noise_is_called_noise_whatever_was_made_of_it():
         "Cannot be said"
     ] * 2
     assert verdict(replace(noise, kept=0.24)).title.startswith(("Collapsed", "It copies"))
+
+
+@pytest.mark.parametrize(
+    ("budgets", "told"),
+    [(("1m", "1m"), []), (("1m", "2m"), ["mlp: no mean over its seeds, as their budgets differ: 1m, 2m"])],
+)
+def test_seeds_without_a_mean_are_told_of(budgets: tuple[str, str], told: list[str]):
+    runs: list[Any] = [
+        SimpleNamespace(
+            recipe="mlp", checks=(Check(10, 0.3 + seed, 0.1, 0.9, 0.1),),
+            content={"asked": {"seed": seed}, "recipe": {}, "data": {}, "plan": {"budget": budget}},
+        )
+        for seed, budget in enumerate(budgets)
+    ]  # fmt: skip
+    assert unequal(runs) == told
+    assert len(seeds_of(runs)) == (not told)

@@ -1,4 +1,4 @@
-# pyright: enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 """Material: a module as a user writes it, with the types that it sees; see tests/test_types.py. Nothing here is run."""
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def used() -> None:
 
 def mistakes() -> None:
     """Make the mistakes that a type checker tells; each comment says what it says."""
-    organza.train("photos", bugdet="1m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    organza.train("photos", budget=20)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    organza.load("runs/photos").sample("4")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    organza.tarin("photos")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    organza.train("photos", bugdet="1m")  # type: ignore[call-arg]
+    organza.train("photos", budget=20)  # type: ignore[arg-type]
+    organza.load("runs/photos").sample("4")  # type: ignore[call-overload]
+    organza.tarin("photos")  # type: ignore[attr-defined]
