@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import organza
-from organza.evaluation.image_sets import RunWithData
+from organza.evaluation.run_with_data import RunWithData
 from organza.media.images import grid, save_png
 from organza.metrics.label_accuracy import label_accuracy
 

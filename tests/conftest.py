@@ -9,7 +9,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two test processes share two cores
 
-from organza.training import launch
+from organza import Batches
+from organza.training import preparation
 from tests.contracts.material import Material
 from tests.drawings import drawing
 
@@ -31,10 +32,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session", autouse=True)
 def _little_is_measured():
     """Hundreds of runs begin here: where their length is in images, two steps tell the speed, and 60 samples are evaluated."""
-    before = launch.ROUGHLY, launch.SAMPLES
-    launch.ROUGHLY, launch.SAMPLES = 0.0, 60
+    before = preparation.ROUGHLY, preparation.SAMPLES
+    preparation.ROUGHLY, preparation.SAMPLES = 0.0, 60
     yield
-    launch.ROUGHLY, launch.SAMPLES = before
+    preparation.ROUGHLY, preparation.SAMPLES = before
+
+
+@pytest.fixture
+def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take most of so short a run."""
+    monkeypatch.setattr("organza.training.evaluator.JUDGED", 16)
+    monkeypatch.setattr(Batches, "rows", 2)
+    monkeypatch.setattr(Batches, "columns", 2)
 
 
 @pytest.fixture(scope="session")

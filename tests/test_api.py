@@ -19,7 +19,7 @@ from torch.utils.data import Dataset, TensorDataset
 import organza
 from organza.data.given import place_of
 from organza.errors import UserError
-from organza.evaluation import image_sets
+from organza.evaluation import run_with_data
 from organza.export.card import Statement
 from organza.inference.load import Run
 from organza.run.events import Event, Stopped, Tick
@@ -266,8 +266,8 @@ def test_an_evaluation_is_computed_where_its_run_is(run: Run, monkeypatch: pytes
         places.add(images.device.type)
         return torch.zeros(len(images), *images.shape[2:], images.shape[1], dtype=torch.uint8)
 
-    monkeypatch.setattr(image_sets, "to_uint8", black)
-    made = image_sets.RunWithData(moved).made(20, seed=0)
+    monkeypatch.setattr(run_with_data, "to_uint8", black)
+    made = run_with_data.RunWithData(moved).made(20, seed=0)
     assert made.images.shape == (20, 16, 16, 3)
     assert places == {"meta"}
 
@@ -287,7 +287,7 @@ class Mean:
 
 def test_a_loaded_run_is_evaluated_and_exported_from_the_cpu(run: Run, tmp_path: Path):
     opened = organza.load(run.path, "latest", recipe=QUICK["recipe"])
-    assert image_sets.RunWithData(opened).run is opened
+    assert run_with_data.RunWithData(opened).run is opened
     with pytest.raises(UserError, match="at least 10 images"):
         organza.evaluate(opened, count=8)
     [found] = organza.evaluate(opened, count=12, extractors=[Mean()])

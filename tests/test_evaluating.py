@@ -18,9 +18,13 @@ from rich.console import Console
 
 import organza
 from organza import cli
+from organza.distributed.world import World
 from organza.errors import UserError
-from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
-from organza.evaluation.image_sets import ImageSet, RunWithData
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.extractors import named_extractor, suited
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.results import Evaluation
+from organza.evaluation.run_with_data import RunWithData
 from organza.evaluation.tables import as_json, as_table, shown, warnings
 from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor
@@ -28,7 +32,8 @@ from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, lines_of
-from organza.training import launch
+from organza.seeding import MICROBATCH
+from organza.training import preparation
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
 from tests.drawings import drawing
@@ -78,11 +83,38 @@ def test_a_run_against_its_own_held_out_images(run: Path, pictures: Path, extrac
     assert {suspect.training for suspect in found.suspects} <= {path.name for path in pictures.iterdir()}
 
 
+class Sharing(World):
+    """A rank of two that computes the other's parts too, and notes how many parts were shared out."""
+
+    size = 2
+
+    def __init__(self, rank: int):
+        self.rank, self.turns = rank, list[int]()
+
+    def map(self, work, parts):
+        self.turns.append(len(parts))
+        return [work(part) for part in parts]
+
+
+def test_ranks_share_the_images_and_their_features(run: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("organza.evaluation.evaluate.AT_ONCE", 16)
+    alone = evaluate(run, count=70, extractors=[extractor])
+    first, second = Sharing(0), Sharing(1)
+    assert evaluate(run, count=70, extractors=[extractor], world=first) == alone
+    assert evaluate(run, count=70, extractors=[extractor], world=second) == []
+    generated, seen = (
+        -(-70 // MICROBATCH),
+        70 // 16,
+    )  # the last features, of less than a whole part, are computed by each rank
+    assert sum(first.turns) == sum(second.turns) == generated + seen
+    assert max(first.turns) == 2
+
+
 def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
     """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many images."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
-    [found] = evaluate(folder, count=launch.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
+    [found] = evaluate(folder, count=preparation.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
     assert line["images"] == load(folder, "latest").images
     for name in ("mmd", "kid"):
         assert found.metrics[name].value == pytest.approx(line[name]["value"], rel=1e-4)

@@ -16,12 +16,14 @@ from organza.run import checkpoint
 from organza.run.events import Event, Stopped, Tick, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.health import Vitals, findings, words
+from organza.run.weights import not_finite
 from organza.training.launch import train_events
 from organza.training.request import TrainArgs
 from organza.training.state import TrainState
 from tests.contracts.discovery import small
 from tests.helpers import train, weights
 
+pytestmark = pytest.mark.usefixtures("few_looks")
 WELL = [
     Vitals(
         1000 * n, 0.5 - 0.02 * n, 0.01, 0.8, 1.0, 0.7, 0.1, 0.8, 1e-3, 1e-3, 1e-3, 0.01, 0.02, 1.0, 0.05, 0.0
@@ -153,7 +155,7 @@ def test_nothing_that_is_not_finite_is_ever_saved(
     monkeypatch.setattr(TrainState, "__init__", noted)
     told: list[Event] = []
     for event in train_events(
-        TrainArgs(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)
+        TrainArgs(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False, report=False)
     ):
         told.append(event)
         spoil(event)
@@ -162,7 +164,7 @@ def test_nothing_that_is_not_finite_is_ever_saved(
         or told[-1].kind == "non-finite"
     )  # type: ignore[union-attr]
     for folder in checkpoint.existing(tmp_path / "run" / "checkpoints"):
-        assert checkpoint.not_finite(checkpoint.load(folder).tensors) is None
+        assert not_finite(checkpoint.load(folder).tensors) is None
 
 
 @pytest.mark.parametrize("wish", ["stop", "rollback", "continue"])
@@ -208,6 +210,7 @@ def test_an_evaluation_that_a_signal_came_before_is_made_up_for(pictures: Path, 
             size=32,
             stop=(),
             evaluate=True,
+            report=False,
         )
     train(pictures, tmp_path / "parts", budget="64img", evaluate=True)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import organza
 from organza import Images, Source
 from organza.errors import UserError
-from organza.game import Batch, discriminator_loss, generator_alone, generator_loss
+from organza.game import Batch, discriminator_loss, generator_loss, warm_up_loss
 from organza.games.latent import LEVEL, LatentGAN
 from organza.networks.latent import Discriminator, Generator, code_shape, greatest_reduction
 from organza.recipe import Recipe
@@ -98,14 +98,14 @@ def test_settings_out_of_range_are_refused_in_words(part: str, setting: dict, sa
 @pytest.mark.parametrize(("warmup", "last"), [(0, 0), (8, 0), (9, 8), (400, 392)])
 def test_the_last_step_of_the_rehearsal_begins_before_its_end(warmup: int, last: int):
     recipe = tiny(generator_warmup=warmup)
-    assert recipe.last_rehearsal == last
+    assert recipe.last_warm_up == last
     assert recipe.turns(last)[0] == (0 if warmup else 1)
     assert recipe.turns(last + 8)[0] == 1
 
 
 def test_the_rehearsal_trains_the_autoencoder_and_the_game_leaves_the_encoder_to_its_own_error(setting):
     game, batch, made = setting
-    assert moved(game, generator_alone(game, batch, game.rehearse(batch)).terms) == {"encoder", "decoder"}
+    assert moved(game, warm_up_loss(game, batch, game.warm_up(batch)).terms) == {"encoder", "decoder"}
     assert moved(game, {"generator": generator_loss(game, batch, made).terms["generator"]}) == {"inner"}
     made = game.play(batch)
     assert moved(game, generator_loss(game, batch, made).terms) == {"inner", "encoder", "decoder"}
@@ -127,17 +127,18 @@ def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):
         return see((y - x) * ((y - x).abs() > LEVEL)).abs().mean()
 
     expected = error(game.G.decoder(q), x)
-    assert torch.isclose(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
+    assert torch.isclose(warm_up_loss(game, batch, game.warm_up(batch)).terms["reconstruction"], expected)
     part = error(game.G.decoder(game.G.encoder(x[:2])), x[:2])
     assert torch.isclose(game.extra_generator_terms(batch, made)["reconstruction"], part)
     game.noise = 0.3
-    assert not torch.isclose(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
+    assert not torch.isclose(warm_up_loss(game, batch, game.warm_up(batch)).terms["reconstruction"], expected)
 
 
 def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(pictures: Path, tmp_path: Path):
     seen: list = []
     recipe = tiny(generator_warmup=320)
-    run = organza.train(pictures, tmp_path / "run", on_event=seen.append, recipe=recipe, budget="640img", size=32)
+    asked = {"recipe": recipe, "budget": "640img", "size": 32, "report": False}
+    run = organza.train(pictures, tmp_path / "run", on_event=seen.append, **asked)
     measured = [event.check.images for event in seen if isinstance(event, Evaluated)]
     assert measured == [320, 640]
     sheets = {event.images: event.pictures for event in seen if isinstance(event, Sampled)}
@@ -154,6 +155,7 @@ def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(
     assert {"discriminator", "generator", "reconstruction"} <= set(lines[-1])
 
 
+@pytest.mark.usefixtures("few_looks")
 def test_what_was_due_in_the_rehearsal_is_not_owed_after_it(pictures: Path, tmp_path: Path):
     recipe = tiny(generator_warmup=400)
     for until in (480, float("inf")):
@@ -165,8 +167,9 @@ def test_what_was_due_in_the_rehearsal_is_not_owed_after_it(pictures: Path, tmp_
     assert parts == whole == [640]
 
 
+@pytest.mark.usefixtures("few_looks")
 def test_a_run_of_the_time_when_the_recipe_was_called_coded_goes_on_by_both_names(pictures: Path, tmp_path: Path):
-    run, recipe, asked = tmp_path / "run", tiny(generator_warmup=32), {"size": 32, "evaluate": False}
+    run, recipe, asked = tmp_path / "run", tiny(generator_warmup=32), {"size": 32, "evaluate": False, "report": False}
     organza.train(pictures, run, recipe=recipe, budget="64img", **asked)
     for file in (run / "recipe.json", *(run / "checkpoints").glob("*/manifest.json")):
         text = file.read_text().replace('"name": "latent"', '"name": "coded"')
@@ -191,7 +194,13 @@ def test_a_run_of_the_time_when_the_recipe_was_called_coded_goes_on_by_both_name
 
 def test_the_discriminator_of_codes_judges_pictures(pictures: Path, tmp_path: Path):
     run = organza.train(
-        pictures, tmp_path / "run", recipe=tiny(generator_warmup=32), budget="96img", size=32, evaluate=False
+        pictures,
+        tmp_path / "run",
+        recipe=tiny(generator_warmup=32),
+        budget="96img",
+        size=32,
+        evaluate=False,
+        report=False,
     )
     chances = run.judge(run.sample(5))
     assert chances.shape == (5,)

@@ -29,10 +29,12 @@ from organza.run import checkpoint
 from organza.run.events import Evaluated, Event, Saved, Stopped, Tick
 from organza.run.folder import RunFolder
 from organza.run.health import Finding
-from organza.training import launch, snapshot
+from organza.training import snapshot
 from organza.training.accelerator import CPU
 from organza.training.evaluator import Evaluator
 from organza.training.plan import Plan
+from organza.training.recipe_json import content
+from organza.training.request import TrainArgs
 from organza.training.rollback import Treatment
 from organza.training.state import TrainState
 from organza.training.trainer import Trainer
@@ -105,11 +107,14 @@ class Patients:
         faces: images that they are trained on.
         every: images between evaluations.
         checks: evaluations that a patient has behind it.
+        samples: samples in an evaluation.
     """
 
-    def __init__(self, root: Path, faces: int = FACES, every: int = EVERY, checks: int = CHECKS):
+    def __init__(
+        self, root: Path, faces: int = FACES, every: int = EVERY, checks: int = CHECKS, samples: int = SAMPLES
+    ):
         self.root, self.seen = root, dict[str, list[list[Finding]]]()
-        self.every, self.checks, self.planned = every, checks, 3 * every * checks
+        self.every, self.checks, self.planned, self.samples = every, checks, 3 * every * checks, samples
         self.folder = render_faces(root / "faces", faces, 32)
         self.evaluator: Evaluator | None = None
 
@@ -117,7 +122,7 @@ class Patients:
         """Return a run of a recipe that stands at its beginning; what is noticed can be asked where nothing is done about it."""
         recipe = _patient(name)
         data: Batches = recipe.data(Source(self.folder, size=32))
-        self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, SAMPLES)
+        self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, self.samples)
         planned, every = self.planned, self.every
         plan = Plan(f"{planned}img", planned, None, planned // 200, 10 * planned, every, every)
         return Trainer(
@@ -133,9 +138,9 @@ class Patients:
         folder = RunFolder(self.root / name)
         if name not in self.seen:
             folder.begin()
-            asked = launch.TrainArgs(self.folder, folder.path, size=32)
+            asked = TrainArgs(self.folder, folder.path, size=32)
             state = self.trainer(name, folder).state
-            folder.write(launch._content(asked, state.recipe, state.data, state.plan, CPU))
+            folder.write(content(asked, state.recipe, state.data, state.plan, CPU))
             self.seen[name] = []
             for event in self.trainer(name, folder).events():
                 if isinstance(event, Evaluated):

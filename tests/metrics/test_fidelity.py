@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from organza.evaluation.evaluate import Evaluation, evaluate
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.results import Evaluation
 from organza.metrics.extractors import inception, vit
 from organza.metrics.extractors.downloaded_weights import loaded
 from organza.metrics.extractors.features import offline_extractor

@@ -93,9 +93,15 @@ FAULTS = [
     ),
     Fault(
         "a check that looks at too little: gradients may be NaN", "game.py",
-        'torch.isfinite(whole + turn.readings["gradient"] if steps else whole)',
+        'torch.isfinite(whole + turn.metrics["gradient"] if steps else whole)',
         "torch.isfinite(whole)",
         f"{GAMES} test_health.py",
+    ),
+    Fault(
+        "a sum that is not shared: each rank keeps its own gradients", "game.py",
+        "        world.average([weight.grad for weight in player.parameters() if weight.grad is not None])\n",
+        "",
+        "contracts/test_ranks.py",
     ),
     Fault(
         "a swapped condition: real and fake with labels of other items", "game.py",
@@ -117,8 +123,8 @@ FAULTS = [
     ),
     Fault(
         "an off-by-one in time: the half-life of the step before", "training/step.py",
-        "half_life(moment.images + recipe.batch, recipe.average)",
-        "half_life(moment.images, recipe.average)",
+        "half_life(progress.images + recipe.batch, recipe.average)",
+        "half_life(progress.images, recipe.average)",
         "test_training_state.py",
     ),
     Fault(
@@ -252,7 +258,7 @@ FAULTS = [
     ),
     Fault(
         "lost moments on resume", "training/snapshot.py",
-        "        checkpoint.restore_optimizer(optimizer, saved.tensors[name], place[name])\n",
+        "        restore_optimizer(optimizer, saved.tensors[name], place[name])\n",
         "        pass\n",
         RESUME,
     ),
@@ -309,6 +315,12 @@ FAULTS = [
         "        if good < newest:\n",
         "        if good < newest - 1:\n",
         "test_checkpoint.py test_standing.py",
+    ),
+    Fault(
+        "an error that is not expected: of a rank that never joins", "distributed/group.py",
+        "    except RuntimeError as error:  # torch's own, of a store",
+        "    except KeyError as error:  # torch's own, of a store",
+        "faults/test_faults.py::test_one_of_two_ranks_is_killed_asked_to_stop_or_fails",
     ),
     Fault(
         "a lock that is never held", "run/lock.py",

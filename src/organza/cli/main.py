@@ -25,7 +25,7 @@ from organza.errors import UserError, lacks_memory, users_place, users_sentence
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
-SHARED = ("train", "sample")
+SHARED = ("train", "sample", "evaluate")
 """Commands of which each process of a launcher does its share."""
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """System errors that concern a disk."""
@@ -107,13 +107,18 @@ class Interruption:
 
 
 def _run(arguments: list[str]) -> int:
+    """Run the command that the arguments name, in several processes if asked for; return its exit code."""
     try:
         os.getcwd()  # noqa: PTH109 (pathlib is not needed for it)
     except FileNotFoundError:
         raise UserError("The current working directory no longer exists; change to another one.") from None
     from organza.cli.parsing import parsed
 
-    command = parsed(arguments)
+    try:
+        command = parsed(arguments)
+    except SystemExit:  # raised by the parser after its help
+        flush_output()
+        raise
     processes = command.keywords.get("processes")
     if not speaks() and command.func.__name__ not in SHARED:
         return 0
@@ -172,8 +177,7 @@ def _code(run: Callable[[], int], whole: bool = False) -> int:
         if not (sentence := users_sentence(error)):
             raise
         return _users(error, sentence, whole)
-    except SystemExit as end:  # raised by the parser after its help
-        flush_output()
+    except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
 
 
@@ -209,6 +213,7 @@ def _failed(failed: RankFailed) -> int:
 
 
 def _no_memory(error: Exception) -> int:
+    """Print that memory ran out, with what to do; return the exit code."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     say(
         f"There is not enough memory ({reason}); choose a smaller --size, --count or --set batch=..., or close other programs. "

@@ -9,11 +9,10 @@ Estimate(value=0.21, error=0.01)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,26 +20,26 @@ from torch import Tensor
 
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
-from organza.errors import UserError, nearest
-from organza.evaluation.image_sets import MOST, ImageSet, RunWithData, image_set_from_folder, is_run
+from organza.distributed.world import ALONE, World
+from organza.errors import UserError
+from organza.evaluation.extractors import Reporting, suited
+from organza.evaluation.image_sets import MOST, ImageSet, image_set_from_folder, is_run
+from organza.evaluation.results import Evaluation, Suspect
+from organza.evaluation.run_with_data import RunWithData
 from organza.inference.device import AUTO
 from organza.inference.load import Run
 from organza.memory import require_memory
-from organza.metrics.extractors import efficientnet_lite, mobilenet
-from organza.metrics.extractors.features import Extractor, cached_features, offline_extractor, second_opinion
-from organza.metrics.extractors.multiscale import Pyramid, as_they_are
-from organza.metrics.extractors.reference import KINDS, known
+from organza.metrics.extractors.features import Extractor, cached_features
+from organza.metrics.extractors.multiscale import as_they_are
 from organza.metrics.kernels import Estimate
 from organza.metrics.label_accuracy import label_accuracy
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
-from organza.metrics.shapes import ShapeStatistics
 from organza.metrics.suite import LEAST, Card, by_class, thorough
 from organza.progress import Progress
 from organza.recipe import Recipe
-from organza.recipes import imported
 
 COUNT = 1000
 """Default number of images that a run generates for an evaluation."""
@@ -49,69 +48,6 @@ STRAIGHT = 1000
 SUSPECTS = 5
 THIS = "this run"
 JUDGED = 1000  # training images, and unseen ones, for the membership test
-AT_ONCE = 576  # images between two progress reports: whole batches of every extractor
-
-EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
-    "lite0": (lambda: Pyramid(offline_extractor), efficientnet_lite.WEIGHTS.installed),
-    "mobilenet": (lambda: Pyramid(second_opinion), mobilenet.WEIGHTS.installed),
-}
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A sample and its nearest training image.
-
-    Args:
-        sample: index or file of the sample.
-        training: file of the training image, or its index.
-        distance: distance, relative to the usual one of an unseen real image.
-    """
-
-    sample: str
-    training: str
-    distance: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Results of an evaluation, with their conditions.
-
-    Args:
-        of: run or folder of the images.
-        against: name of the real images.
-        metrics: estimates by name, each with its standard error.
-        card: conditions; numbers with different cards must not be compared.
-        classes: estimates for each class, if there are labels.
-        suspects: samples that are nearest to training images.
-        notes: notes for the reader.
-        beside: the generator and simple methods on the same inputs, if the layout of the data knows any.
-    """
-
-    of: str
-    against: str
-    metrics: dict[str, Estimate]
-    card: Card
-    classes: dict[str, dict[str, Estimate]] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
-    notes: tuple[str, ...] = ()
-    beside: Compared = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the evaluation as JSON values."""
-
-        def told(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
-            return {name: estimate._asdict() for name, estimate in scores.items()}
-
-        return {
-            "of": self.of,
-            "against": self.against,
-            "metrics": told(self.metrics),
-            "classes": {name: told(scores) for name, scores in self.classes.items()},
-            "suspects": [asdict(suspect) for suspect in self.suspects],
-            "card": asdict(self.card),
-            "notes": list(self.notes),
-            **({"beside": _as_values(self.beside)} if self.beside else {}),
-        }
 
 
 def evaluate(
@@ -125,6 +61,7 @@ def evaluate(
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
     labels: str | None = None,
+    world: World = ALONE,
     device: str | torch.device = AUTO,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
@@ -142,6 +79,7 @@ def evaluate(
         data: new location of a run's own data, if it was moved.
         recipe: recipe of your own that the run was trained with: see `load`.
         labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
+        world: ranks that share the work: each generates and looks at its part, and rank 0 returns the results.
         device: device of the run's networks: see `load`. Features are computed on the CPU, so that numbers can be compared.
 
     Raises:
@@ -160,13 +98,12 @@ def evaluate(
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
-    audited: dict[str, Estimate] = {}
+    trained = None
     if isinstance(target, Run) or is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, device=device)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world, device=device)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
-        audited = _membership(trained, sides)
     elif data is not None:
         raise UserError(f"{target} is not a run, so it has no data of its own; give `data` with runs only.")
     else:
@@ -174,9 +111,16 @@ def evaluate(
     for side, what in ((sides.fake, "to evaluate"), (sides.real, "to compare with")):
         if len(side) < LEAST:
             raise UserError(f"{side.name} has {len(side)} images {what}; an evaluation needs at least {LEAST}.")
-    chosen = [_Told(extractor, progress) for extractor in extractors or suited(sides.real)]
+    chosen = extractors or suited(sides.real)
+    generated = [features(Reporting(extractor, progress, world), sides.fake) for extractor in chosen]
+    if not world.leads:
+        return []
+    audited = {} if trained is None else _membership(trained, sides)
     obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
-    return [_measured(extractor, sides, seed, obeyed) for extractor in chosen]
+    return [
+        _measured(Reporting(extractor, progress), sides, found, seed, obeyed)
+        for extractor, found in zip(chosen, generated, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -202,6 +146,7 @@ class _Sides:
 def _sides_of_run(
     trained: RunWithData, against: str | Path | None, count: int, seed: int, progress: Progress | None
 ) -> _Sides:
+    """Return the images of a run with the real ones to compare them with."""
     run, missing = trained.run, trained.missing()
     if missing and against is None:
         raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with `against`.")
@@ -222,6 +167,7 @@ def _sides_of_run(
 
 
 def _sides_of_folders(target: str | Path, against: str | Path | None, count: int, progress: Progress | None) -> _Sides:
+    """Return the images of a folder with those of another to compare them with."""
     if not Path(target).exists():
         raise UserError(f"There is no {target}; give a run folder, or a folder, a zip or an array file of images.")
     if against is None:
@@ -254,9 +200,12 @@ def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
     return notes
 
 
-def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, Estimate]) -> Evaluation:
+def _measured(
+    extractor: Extractor, sides: _Sides, fake_features: Tensor, seed: int, obeyed: dict[str, Estimate]
+) -> Evaluation:
+    """Return the evaluation of all sets by one extractor."""
     fake, real = sides.fake, sides.real
-    real_features, fake_features = features(extractor, real), features(extractor, fake)
+    real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:
@@ -282,13 +231,6 @@ def compared(extractor: Extractor, made: ImageSet) -> Compared:
         return {}
     outputs = {THIS: made.images, **made.rivals}
     return compare(extractor, outputs, made.targets, made.groups, made.border)
-
-
-def _as_values(beside: Compared) -> dict[str, Any]:
-    return {
-        group: {method: {name: one._asdict() for name, one in scores.items()} for method, scores in methods.items()}
-        for group, methods in beside.items()
-    }
 
 
 def _pixels(sides: _Sides) -> dict[str, Estimate]:
@@ -338,6 +280,7 @@ def features(extractor: Extractor, side: ImageSet) -> Tensor:
 
 
 def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Suspect, ...]:
+    """Return the samples nearest to training images, with their distances."""
     usual = copied.distances.median().item() / max(copied.nearness.value, 1e-12)
     found = []
     for index in copied.distances.argsort()[:SUSPECTS].tolist():
@@ -364,66 +307,3 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
             scores = label_accuracy(sides.training.images, labels, sides.fake.images, wanted[name][1])
             found |= scores if len(known) == 1 else {f"{name}: {score}": value for score, value in scores.items()}
     return found
-
-
-def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
-    """Return the extractors of these names for images of this kind, or all whose weights are
-    installed if no name is given.
-
-    Raises:
-        UserError: as in `named_extractor`.
-    """
-    if side.images.ndim == 5:
-        return [ShapeStatistics()]
-    chosen = named or [name for name, (_, installed) in EXTRACTORS.items() if installed()] or ["lite0"]
-    return [named_extractor(name) for name in chosen]
-
-
-def named_extractor(
-    name: str, files: Sequence[Path] = (), download: bool = False, progress: Progress | None = None
-) -> Extractor:
-    """Return an extractor by its name.
-
-    Args:
-        name: lite0 or mobilenet, whose weights come inside packages; inception, clip or dinov2,
-            whose weights are published; or my_module:my_extractor, a function of yours that returns
-            an `Extractor`.
-        files: files that may hold published weights.
-        download: True to permit their download.
-        progress: callback for a download.
-
-    Raises:
-        UserError: if the name is unknown (names the nearest), or weights are missing (gives their
-            size and address).
-    """
-    if ":" in name:
-        made = imported(name, "extractors")()
-        if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
-            raise UserError(
-                f"`extractors` is {name}, which returned a {type(made).__name__}; it must return an Extractor."
-            )
-        return cast("Extractor", made)
-    if name in KINDS:
-        return known(name, files, download, progress=progress)
-    if name not in EXTRACTORS:
-        names = (*EXTRACTORS, *KINDS)
-        raise UserError(
-            f"There is no extractor {name}; choose from {', '.join(names)}, and my_module:my_extractor.{nearest(name, names)}"
-        )
-    return EXTRACTORS[name][0]()
-
-
-class _Told:
-    """An extractor that reports its progress."""
-
-    def __init__(self, extractor: Extractor, progress: Progress | None):
-        self.extractor, self.progress = extractor, progress
-        self.name, self.dimension, self.card = extractor.name, extractor.dimension, extractor.card
-
-    def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        found = []
-        for start in range(0, len(images), AT_ONCE):
-            found.append(self.extractor(images[start : start + AT_ONCE]))
-            if self.progress:
-                self.progress(f"computing features of {self.name}", min(start + AT_ONCE, len(images)), len(images))
-        return torch.cat(found)
