@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 import organza
+from organza import gan
 from organza.gan import (
     Adam,
     Adversarial,
@@ -121,3 +122,4 @@ def mistakes() -> None:
     organza.train("photos", budget=20)  # type: ignore[arg-type]
     organza.load("runs/photos").sample("4")  # type: ignore[call-overload]
     organza.tarin("photos")  # type: ignore[attr-defined]
+    gan.Penatly(drift)  # type: ignore[attr-defined]
