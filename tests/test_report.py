@@ -159,7 +159,7 @@ def test_commands_of_the_page_exist_and_are_quoted(run: Path):
     record = Record.of(run)
     lines = [shlex.split(line) for _, line in next_commands(record)]
     assert all(str(run) in words or "train" in words for words in lines)
-    assert {words[1] for words in lines} == {"train", "sample", "judge", "evaluate", "quiz", "compare"}
+    assert {words[1] for words in lines} == {"train", "sample", "walk", "judge", "evaluate", "quiz", "compare"}
     told = subprocess.run(
         [sys.executable, "-m", "organza", "--help"], capture_output=True, text=True, check=True
     ).stdout

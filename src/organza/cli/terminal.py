@@ -104,4 +104,5 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
             yield f"next: organza translate {quoted(place)} INPUT OUTPUT{own}"
             return
     yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show{own}"
+    yield f"      organza walk {quoted(place)} --seeds 1,5,9{own}"
     yield f"      organza judge {quoted(place)} IMAGE-OR-FOLDER{own}"

@@ -310,6 +310,7 @@ def next_commands(record: Record) -> list[tuple[str, str]]:
         found.append(("Translate images", f"organza translate {run} INPUT OUTPUT{own}"))
     else:
         found.append(("Generate new images", f"organza sample {run} --count 64 --seed 7{own}"))
+        found.append(("Draw a clip, a walk through three images", f"organza walk {run} --seeds 1,5,9{own}"))
         found.append(("Judge images with the discriminator", f"organza judge {run} IMAGES{own}"))
     if str(record.content["players"]["generator"].get("part", "")).endswith("codes:Generator"):
         found.append(("Show the effect of a code", f"organza sample {run} --traverse 0"))
