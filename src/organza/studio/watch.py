@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from organza.errors import UserError
-from organza.report.lines import evaluation_lines
 from organza.run.folder import RunFolder
 from organza.studio import history
 from organza.studio.processes import Training, log_of, process_of, starting
@@ -142,11 +141,6 @@ class Watch:
         for queue in list(self._listeners):
             with suppress(asyncio.QueueFull):
                 queue.put_nowait(None)
-
-
-def checks_of(run: Path) -> list[dict[str, Any]]:
-    """Return the evaluations of a run for the page."""
-    return [history.check(line) for line in evaluation_lines(RunFolder(run).evaluations)]
 
 
 def _sign(run: Path) -> tuple[Any, ...]:
