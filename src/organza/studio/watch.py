@@ -144,7 +144,7 @@ class Watch:
 
 
 def _sign(run: Path) -> tuple[Any, ...]:
-    """Return what changes when a run does."""
+    """Return a value that changes whenever a run does."""
     sizes = []
     for name in (
         "recipe.json",
