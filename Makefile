@@ -9,12 +9,13 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo dist test tests test-fast faults planted lint docs clean types-Linux types-Windows types-Darwin
+.PHONY: help demo dist test tests test-fast test-long faults planted lint docs clean types-Linux types-Windows types-Darwin
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
 	@echo "make test       lint, types and all tests"
 	@echo "make test-fast  the tests that take seconds"
+	@echo "make test-long  the trials that repeat a shorter test at greater length: more ranks, every recipe, long series of kills"
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
 	@echo "make dist       build the wheel and the sdist in dist/"
 	@echo "make planted    put each of some sixty mistakes into a copy of the source, and see that the tests notice it"
@@ -55,13 +56,16 @@ test: $(VENV)/dev.stamp
 	$(MAKE) --no-print-directory -j 2 $(TYPES) tests
 
 tests: $(VENV)/dev.stamp
-	$(PYTEST)
+	$(PYTEST) -m "not long"
 
 $(TYPES): types-%: $(VENV)/dev.stamp
 	$(BIN)/pyright --pythonplatform $* --pythonpath $(BIN)/python
 
 test-fast: $(VENV)/dev.stamp
 	$(PYTEST) -m "not slow"
+
+test-long: $(VENV)/dev.stamp
+	$(PYTEST) -m long
 
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults

@@ -29,7 +29,7 @@ from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
 from organza.run.folder import RunFolder
-from tests.contracts.discovery import RECIPES, small
+from tests.contracts.discovery import COVERING, RECIPES, small
 from tests.contracts.material import Material
 from tests.drawings import drawing
 
@@ -185,7 +185,7 @@ def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_mad
     ), told
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", COVERING)
 def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
     name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -110,7 +110,7 @@ def played(name: str, steps: int) -> Lesson:
 
 @pytest.mark.slow
 def test_the_collapse_collapses_and_its_cure_cures():
-    ill, cured = played("collapse", 500), played(BY_NAME["collapse"].cure, 500)
+    ill, cured = played("collapse", 250), played(BY_NAME["collapse"].cure, 500)
     assert covered(ill.made(), RING) <= 3
     assert covered(cured.made(), RING) == 8
 
@@ -120,6 +120,6 @@ def test_gradients_vanish_with_the_minimax_loss_and_do_not_with_the_other():
     def arrow(lesson: Lesson) -> float:
         return float(np.linalg.norm(np.array(lesson._arrows())[:, 2:], axis=1).mean())
 
-    flat, steep = played("vanishing", 220), played(BY_NAME["vanishing"].cure, 220)
+    flat, steep = played("vanishing", 204), played(BY_NAME["vanishing"].cure, 204)
     assert flat.readings["D(G(z))"] < 0.05
     assert arrow(steep) > 20 * arrow(flat)
