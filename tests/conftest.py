@@ -9,6 +9,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two test processes share two cores
 
+from organza import Batches
 from organza.training import launch
 from tests.contracts.material import Material
 from tests.drawings import drawing
@@ -35,6 +36,14 @@ def _little_is_measured():
     launch.ROUGHLY, launch.SAMPLES = 0.0, 60
     yield
     launch.ROUGHLY, launch.SAMPLES = before
+
+
+@pytest.fixture
+def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take most of so short a run."""
+    monkeypatch.setattr("organza.training.evaluator.JUDGED", 16)
+    monkeypatch.setattr(Batches, "rows", 2)
+    monkeypatch.setattr(Batches, "columns", 2)
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_what_d_sees_is_changed_only_where_it_comes_often(many: Path):
 
 
 def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: Path):
-    asked = {"run": tmp_path / "run", "budget": "64img", "size": 32, "stop": (), "evaluate": False}
+    asked = {"run": tmp_path / "run", "budget": "64img", "size": 32, "stop": (), "evaluate": False, "report": False}
     seen: list = []
     organza.train(many, on_event=seen.append, settings=("batch=8", "generator.z_dim=10"), **asked)
     (begun,) = [event for event in seen if isinstance(event, Begun)]

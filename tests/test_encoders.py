@@ -42,7 +42,9 @@ def setting(recipe: Recipe, pictures: Path) -> tuple[Encoding, Batch]:
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "aae"
-    return organza.train(pictures, folder, recipe=small(get("aae")), budget="64img", size=32, evaluate=False)
+    return organza.train(
+        pictures, folder, recipe=small(get("aae")), budget="64img", size=32, evaluate=False, report=False
+    )
 
 
 def test_the_recipes_with_an_encoder_are_these():
@@ -216,7 +218,9 @@ def test_a_generator_trained_as_a_decoder_samples_from_the_prior(run: Run):
 
 def test_a_discriminator_of_pairs_judges_a_picture_with_its_latent(pictures: Path, tmp_path: Path):
     recipe = small(get("bigan"))
-    run = organza.train(pictures, tmp_path / "bigan", recipe=recipe, budget="16img", size=32, evaluate=False)
+    run = organza.train(
+        pictures, tmp_path / "bigan", recipe=recipe, budget="16img", size=32, evaluate=False, report=False
+    )
     x = to_float(np.concatenate([some(4)] * 4))
     expected = torch.sigmoid(run.discriminator(pair(x, run.encoder(x))) - run.saved.facts["neutral"])
     torch.testing.assert_close(torch.from_numpy(run.judge(some(4))), expected[:4], rtol=1e-4, atol=1e-5)
@@ -224,7 +228,9 @@ def test_a_discriminator_of_pairs_judges_a_picture_with_its_latent(pictures: Pat
 
 def test_a_run_without_an_encoder_says_so(pictures: Path, tmp_path: Path):
     recipe = small(get("dcgan"))
-    run = organza.train(pictures, tmp_path / "plain", recipe=recipe, budget="8img", size=32, evaluate=False)
+    run = organza.train(
+        pictures, tmp_path / "plain", recipe=recipe, budget="8img", size=32, evaluate=False, report=False
+    )
     for ask in (run.encode, run.reconstruct):
         with pytest.raises(UserError, match=r"has no encoder.*`recipe='aae'`"):
             ask(some(1))

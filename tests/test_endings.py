@@ -1,4 +1,7 @@
-"""Every way to end is a word: real processes, real signals, real pipes."""
+"""Every way to end is a word: real processes, real signals, real pipes.
+
+Most of the processes are forked from this one; those of `started` and `call` are Python's from its start to its end.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.drawings import drawing
+from tests.forks import Forked, forked
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as POSIX has them")
 TINY = [
@@ -46,20 +50,19 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(few: Path) -> Path:
     run = few.with_name("run")
-    assert call("train", few, "--run", run, "--budget", "16img", "--no-evaluate", *TINY).returncode == 0
+    ended = forked("train", few, "--run", run, "--budget", "16img", "--no-evaluate", *TINY)
+    assert ended.returncode == 0, ended.stderr
     return run
 
 
-def call(
-    *arguments: object, env: dict[str, str] | None = None, **options: object
-) -> subprocess.CompletedProcess[bytes]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120} | options
-    return subprocess.run([*ORGANZA, *map(str, arguments)], env={**os.environ, **(env or {})}, check=False, **options)  # type: ignore[call-overload]
+def call(*arguments: object, encoding: str = "utf-8:strict") -> subprocess.CompletedProcess[bytes]:
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    return subprocess.run([*ORGANZA, *map(str, arguments)], env=env, check=False, capture_output=True, timeout=120)
 
 
-def started(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True} | options
-    return subprocess.Popen([*ORGANZA, *map(str, arguments)], **options)  # type: ignore[call-overload]
+def started(*arguments: object) -> subprocess.Popen[bytes]:
+    command = [*ORGANZA, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def until(condition, seconds: float = 60.0) -> None:
@@ -82,16 +85,15 @@ def stepping(run: Path) -> bool:
 
 @pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1:strict"])
 def test_a_training_ends_well_where_the_output_knows_few_signs(encoding: str, few: Path, tmp_path: Path):
-    ended = call(
-        "train", few, "--run", tmp_path / "run", "--budget", "16img", *TINY, env={"PYTHONIOENCODING": encoding}
-    )
+    ended = forked("train", few, "--run", tmp_path / "run", "--budget", "16img", *TINY, encoding=encoding)
     assert ended.returncode == 0, ended.stderr
     assert (b"+-" if encoding.startswith("ascii") else b"\xb1") in ended.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["recipes"], ["data", "check", "FEW"]], ids=str)
 def test_every_page_of_help_and_every_table_can_be_shown_in_ascii(arguments: list[str], few: Path):
-    ended = call(*(few if word == "FEW" else word for word in arguments), env={"PYTHONIOENCODING": "ascii:strict"})
+    show = call if arguments == ["--help"] else forked
+    ended = show(*(few if word == "FEW" else word for word in arguments), encoding="ascii:strict")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.decode("ascii")
     assert b"\\u" not in ended.stdout
@@ -103,38 +105,34 @@ def test_names_that_are_no_text_are_spelt_out(encoding: str, few: Path, tmp_path
     place = os.fsencode(tmp_path) + b"/d\xe9cor\x1b[2J"
     shutil.copytree(os.fsencode(few), place)
     for arguments in (["data", "check", os.fsdecode(place)], ["train", os.fsdecode(place), "--recipe", "nothing"]):
-        ended = call(*arguments, env={"PYTHONIOENCODING": encoding})
+        ended = forked(*arguments, encoding=encoding)
         assert b"Traceback" not in ended.stderr
         assert b"\x1b" not in ended.stdout + ended.stderr
     assert ended.returncode == 2
 
 
 @POSIX
-def test_closed_and_full_outputs_get_a_word(few: Path, trained: Path, tmp_path: Path):
-    for redirection, codes in {
-        ">&-": (1,),
-        ">&- 2>&-": (1,),
-        "2>&-": (0,),
-        ">/dev/full": (1,),
-        "2>/dev/full": (0,),
-    }.items():
-        for verb in ("--version", f"data check {few}", "data --help"):
-            ended = subprocess.run(
-                f"{sys.executable} -m organza {verb} {redirection}",
-                shell=True,
-                capture_output=True,
-                check=False,
-                timeout=60,
-            )
-            assert ended.returncode in codes, f"{verb} {redirection}: {ended.returncode} {ended.stderr}"
+def test_closed_and_full_outputs_get_a_word(few: Path):
+    full = Path("/dev/full")
+    for redirection, outputs, code in (
+        (">&-", {"stdout": None}, 1),
+        (">&- 2>&-", {"stdout": None, "stderr": None}, 1),
+        ("2>&-", {"stderr": None}, 0),
+        (">/dev/full", {"stdout": full}, 1),
+        ("2>/dev/full", {"stderr": full}, 0),
+    ):
+        line = f"{sys.executable} -m organza --version {redirection}"
+        version = subprocess.run(line, shell=True, capture_output=True, check=False, timeout=60)
+        for ended in (version, *(forked("data", *words, **outputs) for words in (["check", few], ["--help"]))):
+            assert ended.returncode == code, f"{ended.args} {redirection}: {ended.returncode} {ended.stderr}"
             assert b"Traceback" not in ended.stderr
             assert b"Exception ignored" not in ended.stderr
 
 
 @POSIX
 def test_a_file_of_a_run_never_gets_the_number_of_a_closed_stream(few: Path, tmp_path: Path):
-    line = f"{sys.executable} -m organza train {few} --run {tmp_path}/run --budget 16img --no-evaluate {' '.join(TINY)} <&- >&- 2>&-"
-    assert subprocess.run(line, shell=True, check=False, timeout=120).returncode == 0
+    arguments = "train", few, "--run", tmp_path / "run", "--budget", "16img", "--no-evaluate", *TINY
+    assert forked(*arguments, stdout=None, stderr=None, before=lambda: os.close(0)).returncode == 0
     assert last_event(tmp_path / "run")["kind"] == "budget"
     assert all(
         json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text(encoding="utf-8").splitlines()
@@ -146,13 +144,12 @@ def test_a_file_of_a_run_never_gets_the_number_of_a_closed_stream(few: Path, tmp
 def test_a_training_whose_output_is_lost_saves_and_says_so(where: str, few: Path, tmp_path: Path):
     run, arguments = tmp_path / "run", ["--budget", LONG, "--no-evaluate", *TINY]
     if where == "a reader":
-        process = started("train", few, "--run", run, *arguments)
+        process = Forked("train", few, "--run", run, *arguments)
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
     else:
-        with open("/dev/full", "w") as full:  # noqa: PTH123
-            process = started("train", few, "--run", run, *arguments, stdout=full)
+        process = Forked("train", few, "--run", run, *arguments, stdout=Path("/dev/full"))
     assert process.wait(60) == 141
     assert process.stderr is not None
     told = process.stderr.read()
@@ -207,7 +204,7 @@ def test_a_signal_leaves_no_half_written_faces(number: int, code: int, tmp_path:
 @pytest.mark.parametrize(("number", "code"), ENDING)
 def test_a_signal_ends_a_training_that_is_saved(number: int, code: int, few: Path, tmp_path: Path):
     run = tmp_path / "run"
-    process = started("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
+    process = Forked("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
     until(lambda: stepping(run))
     time.sleep(0.3)
     process.send_signal(number)
@@ -237,31 +234,40 @@ def test_nohup_is_respected(few: Path, tmp_path: Path):
 
 
 def test_a_user_without_a_home_is_told_of_the_cache(few: Path):
-    code = (
-        "import os, pwd\n"
-        "for name in ('HOME', 'ORGANZA_CACHE', 'XDG_CACHE_HOME', 'USERPROFILE'): os.environ.pop(name, None)\n"
-        "def gone(*_): raise KeyError('no such user')\n"
-        "pwd.getpwuid = gone\n"
-        f"from organza.cli import main; main(['train', {str(few)!r}, '--budget', '8img'])"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    def homeless() -> None:
+        import pwd
+
+        def gone(*_: object) -> None:
+            raise KeyError("no such user")
+
+        for name in ("HOME", "ORGANZA_CACHE", "XDG_CACHE_HOME", "USERPROFILE"):
+            os.environ.pop(name, None)
+        pwd.getpwuid = gone  # type: ignore[assignment]
+
+    ended = forked("train", few, "--budget", "8img", before=homeless)
     assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.strip() == "This user has no home folder for a cache; name a cache folder in $ORGANZA_CACHE."
+    said = "This user has no home folder for a cache; name a cache folder in $ORGANZA_CACHE."
+    assert ended.stderr.decode().strip() == said
 
 
 @POSIX
 def test_a_folder_that_is_gone_is_told(tmp_path: Path):
-    (tmp_path / "here").mkdir()
-    line = f"cd {tmp_path}/here && rmdir {tmp_path}/here && {sys.executable} -m organza recipes"
-    ended = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    here = tmp_path / "here"
+    here.mkdir()
+
+    def leave() -> None:
+        os.chdir(here)
+        here.rmdir()
+
+    ended = forked("recipes", before=leave)
+    assert (ended.returncode, ended.stderr.count(b"\n")) == (2, 1)
 
 
 @POSIX
 @pytest.mark.parametrize("how", ["renamed", "removed"])
 def test_a_run_that_is_taken_away_while_it_trains_ends_in_a_sentence(how: str, few: Path, tmp_path: Path):
     run = tmp_path / "run"
-    process = started("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
+    process = Forked("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
     until(lambda: stepping(run))
     time.sleep(0.3)
     run.rename(tmp_path / "elsewhere")
@@ -278,7 +284,7 @@ def test_a_run_that_is_taken_away_while_it_trains_ends_in_a_sentence(how: str, f
 @POSIX
 def test_a_recipe_that_vanishes_while_the_run_trains_is_written_again(few: Path, tmp_path: Path):
     run = tmp_path / "run"
-    process = started("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
+    process = Forked("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
     until(lambda: stepping(run))
     before = (run / "recipe.json").read_bytes()
     (run / "recipe.json").unlink()

@@ -22,6 +22,7 @@ from organza.training.state import TrainState
 from tests.contracts.discovery import small
 from tests.helpers import train, weights
 
+pytestmark = pytest.mark.usefixtures("few_looks")
 WELL = [
     Vitals(
         1000 * n, 0.5 - 0.02 * n, 0.01, 0.8, 1.0, 0.7, 0.1, 0.8, 1e-3, 1e-3, 1e-3, 0.01, 0.02, 1.0, 0.05, 0.0
@@ -153,7 +154,7 @@ def test_nothing_that_is_not_finite_is_ever_saved(
     monkeypatch.setattr(TrainState, "__init__", noted)
     told: list[Event] = []
     for event in train_events(
-        TrainArgs(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False)
+        TrainArgs(pictures, tmp_path / "run", RECIPE, "112img", size=32, stop=(), evaluate=False, report=False)
     ):
         told.append(event)
         spoil(event)
@@ -208,6 +209,7 @@ def test_an_evaluation_that_a_signal_came_before_is_made_up_for(pictures: Path, 
             size=32,
             stop=(),
             evaluate=True,
+            report=False,
         )
     train(pictures, tmp_path / "parts", budget="64img", evaluate=True)
 

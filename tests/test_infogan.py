@@ -147,7 +147,7 @@ def test_a_traversal_has_a_row_for_each_category_and_columns_along_one_code():
 def trained(name: str, material: Material, folder: Path, settings: list[str]) -> Path:
     recipe: Recipe = small(apply(get(name), settings))
     run = folder / name
-    organza.train(material(recipe), run, recipe=recipe, budget="32img", size=32, stop=(), evaluate=False)
+    organza.train(material(recipe), run, recipe=recipe, budget="32img", size=32, stop=(), evaluate=False, report=False)
     return run
 
 

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.forks import forked
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
+def typed(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    """Run a command of the benchmark in a process that is forked, and evaluate 100 samples instead of 500."""
+    assert command[:3] == [sys.executable, "-m", "organza"]
+    ended = forked(*("100" if word == "500" else word for word in command[3:]))
+    return subprocess.CompletedProcess(command, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
 @pytest.mark.slow
-def test_the_benchmark_of_kinds_runs(tmp_path: Path):
-    command = [
-        sys.executable,
-        str(BENCHMARKS / "kinds.py"),
-        "run",
-        str(tmp_path),
-        "--count",
-        "120",
-        "--budget",
-        "480img",
-    ]
+def test_the_benchmark_of_kinds_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    benchmark = importlib.import_module("kinds")
+    stand_in = SimpleNamespace(run=typed, CalledProcessError=subprocess.CalledProcessError)
+    monkeypatch.setattr(benchmark, "subprocess", stand_in)
     kinds = ["dark-sparks", "cut-out-sparks", "icons"]
-    done = subprocess.run([*command, "--only", *kinds], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "left out: icons needs the Debian package papirus-icon-theme" in done.stdout
+    arguments = ["run", str(tmp_path), "--count", "120", "--budget", "320img", "--only", *kinds]
+    monkeypatch.setattr(sys, "argv", ["kinds.py", *arguments])
+    benchmark.main()
+    assert "left out: icons needs the Debian package papirus-icon-theme" in capsys.readouterr().out
     for name in kinds[:2]:
         told = json.loads((tmp_path / "runs" / f"{name}-0.json").read_text())
         assert told["recipe"] == "latent"

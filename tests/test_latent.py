@@ -137,7 +137,8 @@ def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):
 def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(pictures: Path, tmp_path: Path):
     seen: list = []
     recipe = tiny(generator_warmup=320)
-    run = organza.train(pictures, tmp_path / "run", on_event=seen.append, recipe=recipe, budget="640img", size=32)
+    asked = {"recipe": recipe, "budget": "640img", "size": 32, "report": False}
+    run = organza.train(pictures, tmp_path / "run", on_event=seen.append, **asked)
     measured = [event.check.images for event in seen if isinstance(event, Evaluated)]
     assert measured == [320, 640]
     sheets = {event.images: event.pictures for event in seen if isinstance(event, Sampled)}
@@ -154,6 +155,7 @@ def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(
     assert {"discriminator", "generator", "reconstruction"} <= set(lines[-1])
 
 
+@pytest.mark.usefixtures("few_looks")
 def test_what_was_due_in_the_rehearsal_is_not_owed_after_it(pictures: Path, tmp_path: Path):
     recipe = tiny(generator_warmup=400)
     for until in (480, float("inf")):
@@ -165,8 +167,9 @@ def test_what_was_due_in_the_rehearsal_is_not_owed_after_it(pictures: Path, tmp_
     assert parts == whole == [640]
 
 
+@pytest.mark.usefixtures("few_looks")
 def test_a_run_of_the_time_when_the_recipe_was_called_coded_goes_on_by_both_names(pictures: Path, tmp_path: Path):
-    run, recipe, asked = tmp_path / "run", tiny(generator_warmup=32), {"size": 32, "evaluate": False}
+    run, recipe, asked = tmp_path / "run", tiny(generator_warmup=32), {"size": 32, "evaluate": False, "report": False}
     organza.train(pictures, run, recipe=recipe, budget="64img", **asked)
     for file in (run / "recipe.json", *(run / "checkpoints").glob("*/manifest.json")):
         text = file.read_text().replace('"name": "latent"', '"name": "coded"')
@@ -191,7 +194,13 @@ def test_a_run_of_the_time_when_the_recipe_was_called_coded_goes_on_by_both_name
 
 def test_the_discriminator_of_codes_judges_pictures(pictures: Path, tmp_path: Path):
     run = organza.train(
-        pictures, tmp_path / "run", recipe=tiny(generator_warmup=32), budget="96img", size=32, evaluate=False
+        pictures,
+        tmp_path / "run",
+        recipe=tiny(generator_warmup=32),
+        budget="96img",
+        size=32,
+        evaluate=False,
+        report=False,
     )
     chances = run.judge(run.sample(5))
     assert chances.shape == (5,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from itertools import chain
@@ -20,13 +19,7 @@ from organza.errors import UserError
 from organza.networks.synchronised import SynchronisedBatchNorm, synchronise
 from organza.recipes import get
 from organza.training.launch import require_shares
-
-
-def organza(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "organza", *map(str, words)], capture_output=True, text=True, check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-    )  # fmt: skip
+from tests.forks import forked
 
 
 def test_shares_of_all_ranks_are_the_batch():
@@ -110,18 +103,18 @@ def test_one_process_does_not_import_a_group():
 def test_processes_train_sample_and_pass_on_the_exit_code(pictures: Path, tmp_path: Path):
     run = tmp_path / "run"
     train = ("train", pictures, "--run", run, "--recipe", "mlp", "--budget", "200img", "--size", "16", "--no-report")
-    done = organza(*train, "--processes", "2")
+    done = forked(*train, "--processes", "2")  # the ranks are Python's processes, as the launcher starts them
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("stopped at 200 images") == 1
+    assert done.stdout.count(b"stopped at 200 images") == 1
     assert json.loads((run / "recipe.json").read_text())["versions"]["processes"] == 2
     for name, processes in (("one", "1"), ("two", "2")):
         words = ("sample", run, "--count", "40", "--out", tmp_path / f"{name}.npy", "--processes", processes)
-        assert organza(*words).returncode == 0
+        assert forked(*words).returncode == 0
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "two.npy").read_bytes()
-    refused = organza(*train, "--processes", "3")
+    refused = forked(*train[:3], tmp_path / "odd", *train[4:], "--set", "batch=15", "--processes", "2")
     assert refused.returncode == 2
-    assert refused.stderr.count("3 processes cannot share") == 1
-    assert "Traceback" not in refused.stderr
-    again = organza(*train[:7], "300img", *train[8:])
+    assert refused.stderr.count(b"2 processes cannot share") == 1
+    assert b"Traceback" not in refused.stderr
+    again = forked(*train[:7], "300img", *train[8:])
     assert again.returncode == 0, again.stderr
-    assert "processes was 2 when the run began and is now 1" in again.stdout
+    assert b"processes was 2 when the run began and is now 1" in again.stdout

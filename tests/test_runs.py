@@ -26,12 +26,15 @@ from organza.run.folder import RunFolder, lines_of
 from organza.training.evaluator import tried
 from organza.training.plan import Plan
 from tests.contracts.discovery import small
+from tests.forks import forked
 from tests.helpers import train, weights
 
+pytestmark = pytest.mark.usefixtures("few_looks")
 CHILD = """
 import sys, organza
 from organza.recipes import get
 from tests.contracts.discovery import small
+from tests.forks import forked
 data, run, recipe, budget = sys.argv[1:]
 organza.train(data, run, recipe=small(get(recipe)), budget=budget, size=32, stop=(), evaluate=False, report=False)
 """
@@ -84,7 +87,7 @@ def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_
             now[0] = 3600.0
 
     recipe = replace(small(get("dcgan")), batch=8)
-    organza.train(pictures, tmp_path / "run", on_event=show, recipe=recipe, budget="1h", size=32, stop=())
+    organza.train(pictures, tmp_path / "run", on_event=show, recipe=recipe, budget="1h", size=32, stop=(), report=False)
     assert [event.check.images for event in events if isinstance(event, Evaluated)] == measured
     assert [event.images for event in events if isinstance(event, Stopped)] == [end]
 
@@ -134,6 +137,7 @@ def kill_and_finish(data: Path, run: Path, recipe: str, budget: str, delays: lis
     return landed
 
 
+@pytest.mark.long  # tests/faults kills forked processes of three recipes, at more instants
 @pytest.mark.slow
 def test_killed_at_random_instants_it_ends_with_the_same_bytes(pictures: Path, tmp_path: Path):
     recipe, budget = "dcgan-r1", "3000img"
@@ -171,6 +175,7 @@ def test_a_signal_finishes_the_step_saves_and_the_same_command_goes_on(
             size=32,
             stop=(),
             evaluate=False,
+            report=False,
         )
     ended = events[-1]
     assert isinstance(ended, Stopped)
@@ -245,7 +250,14 @@ def test_a_non_finite_loss_stops_the_run_and_names_its_term(pictures: Path, tmp_
     events = []
     with pytest.raises(UserError, match="no checkpoint"):
         organza.train(
-            pictures, tmp_path / "run", on_event=events.append, recipe=recipe, budget="400img", size=32, evaluate=False
+            pictures,
+            tmp_path / "run",
+            on_event=events.append,
+            recipe=recipe,
+            budget="400img",
+            size=32,
+            evaluate=False,
+            report=False,
         )
     assert events[-1].kind == "non-finite"
     assert "images" in events[-1].reason
@@ -256,18 +268,9 @@ def test_two_processes_cannot_train_one_run(pictures: Path, tmp_path: Path):
     folder = RunFolder(tmp_path / "run")
     folder.begin()
     with folder.hold():
-        code = (
-            CHILD.replace("organza.train(", "\ntry: organza.train(").rstrip()
-            + "\nexcept organza.UserError as e: print(e); sys.exit(2)"
-        )
-        child = subprocess.run(
-            [sys.executable, "-c", code, str(pictures), str(tmp_path / "run"), "mlp", "16img"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        child = forked("train", pictures, "--run", tmp_path / "run", "--recipe", "mlp", "--budget", "16img")
     assert child.returncode == 2
-    assert f"process {os.getpid()}" in child.stdout
+    assert f"process {os.getpid()}" in child.stderr.decode()
 
 
 def test_another_recipe_size_or_data_in_the_same_folder_is_refused_by_name(pictures: Path, tmp_path: Path):

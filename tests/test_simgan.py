@@ -30,6 +30,7 @@ from tests.contracts.discovery import small
 from tests.contracts.material import Material
 from tests.helpers import train
 
+pytestmark = pytest.mark.usefixtures("few_looks")
 SHAPE = (1, 16, 16)
 
 
@@ -141,7 +142,7 @@ def distance(real: Tensor, pictures: Tensor) -> float:
 
 
 def test_the_refiner_is_no_identity_and_what_it_makes_is_nearer_to_the_real(grey_squares: Path, tmp_path: Path):
-    request = {"budget": "1600img", "size": 16, "stop": (), "evaluate": False}
+    request = {"budget": "1600img", "size": 16, "stop": (), "evaluate": False, "report": False}
     before = organza.train(grey_squares, tmp_path / "run", recipe=tiny(), **{**request, "budget": "160img"}).generator
     after = organza.train(grey_squares, tmp_path / "run", recipe=tiny(), **request).generator
     data = Unpaired(Source(grey_squares, size=16))
@@ -157,7 +158,7 @@ def test_the_refiner_is_no_identity_and_what_it_makes_is_nearer_to_the_real(grey
 
 
 def test_the_warm_ups_are_one_player_alone_and_the_run_ends_with_its_budget(grey_squares: Path, tmp_path: Path):
-    request = {"size": 16, "stop": (), "evaluate": False, "recipe": tiny()}
+    request = {"size": 16, "stop": (), "evaluate": False, "report": False, "recipe": tiny()}
     folder = RunFolder(tmp_path / "run")
 
     def last() -> tuple[set[str], dict]:
@@ -190,12 +191,11 @@ def test_the_warm_ups_are_one_player_alone_and_the_run_ends_with_its_budget(grey
     assert updates == {"generator": 2 * (20 + 10), "discriminator": 10 + 10}  # two turns of R to one of D
 
 
-@pytest.mark.parametrize("name", ["simgan-paper", "simgan"])
-def test_the_pool_survives_a_stop_bit_for_bit(name: str, material: Material, tmp_path: Path):
-    recipe = small(get(name))
+def test_the_pool_survives_a_stop_bit_for_bit(material: Material, tmp_path: Path):
+    recipe = small(get("simgan-paper"), 4, blocks=2)
     recipe = replace(recipe, generator_warmup=16, warmup=16, game=recipe.game.given(pool=12))
     train(material(recipe), tmp_path / "whole", recipe, budget="96img")
-    for images in (24, 40, 64, 96):  # the same budget throughout, since schedules are fractions of it
+    for images in (24, 64, 96):  # the same budget throughout, since schedules are fractions of it
         train(material(recipe), tmp_path / "parts", recipe, until=images, budget="96img")
     whole, parts = (
         checkpoint.load(checkpoint.existing(tmp_path / run / "checkpoints")[-1]).tensors for run in ("whole", "parts")

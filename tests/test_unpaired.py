@@ -250,6 +250,6 @@ def test_a_translation_is_measured_once_for_each_input(tmp_path: Path):
         for k in range(count):
             drawing(k if name == "a" else k + 500).save(tmp_path / "data" / name / f"{k:03d}.png")
     recipe = small(get("cut"))
-    organza.train(tmp_path / "data", tmp_path / "run", recipe=recipe, budget="2img", size=32, channels=3)
+    organza.train(tmp_path / "data", tmp_path / "run", recipe=recipe, budget="2img", size=32, channels=3, report=False)
     (line,) = lines_of(RunFolder(tmp_path / "run").evaluations)
     assert line["card"]["fake"] == 12  # a tenth of a is held out

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import organza
-from organza import cli
+from organza import Batches, cli
 from organza.errors import UserError
 from organza.game import discriminator_loss, update
 from organza.recipes import get
@@ -19,13 +19,16 @@ from organza.training.dry_run import dry_run
 from organza.training.request import TrainArgs
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
+from tests.helpers import train
 
 
 @pytest.fixture(scope="module")
 def run(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("voxels") / "run"
     recipe = small(get("gan3d"), 4)
-    organza.train(material(recipe), folder, recipe=recipe, budget="16img", size=32, stop=())
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(Batches, "rows", 2)  # shading 64 volumes in each sheet takes longer than training
+        organza.train(material(recipe), folder, recipe=recipe, budget="16img", size=32, stop=(), report=False)
     return folder
 
 
@@ -39,7 +42,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 def test_a_run_shows_shaded_pictures_and_measures_shapes(run: Path):
     sheet = Image.open(run / "samples" / "real.png")
     assert sheet.mode == "RGB"
-    assert sheet.size == (8 * 98 - 2, 8 * 98 - 2)
+    assert sheet.size == (8 * 98 - 2, 2 * 98 - 2)
     line = json.loads((run / "evaluations.jsonl").read_text().splitlines()[-1])
     assert line["card"]["extractor"]["name"] == "shape statistics"
     assert line["variety"]["value"] >= 0
@@ -83,7 +86,7 @@ def test_what_was_sampled_can_be_trained_on_and_judged(run: Path, material: Mate
 def test_stl_of_pictures_and_pictures_for_a_voxel_recipe_are_refused(
     material: Material, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    organza.train(pictures, tmp_path / "flat", recipe=small(get("mlp")), budget="8img", size=32, evaluate=False)
+    train(pictures, tmp_path / "flat", small(get("mlp")), budget="8img")
     code, _, error = call(capsys, "sample", tmp_path / "flat", "--stl")
     assert (code, "which have no surface" in error) == (2, True)
     code, _, error = call(capsys, "train", pictures, "--recipe", "gan3d", "--run", tmp_path / "x")
@@ -98,10 +101,11 @@ def test_a_dry_run_names_the_cubes(material: Material, tmp_path: Path):
     assert "60 volumes of 32x32x32" in text
 
 
+@pytest.mark.usefixtures("few_looks")
 def test_the_same_command_goes_on_where_a_run_on_volumes_was_left(material: Material, tmp_path: Path):
     recipe = small(get("gan3d"), 4)
     for budget in ("8img", "16img"):
-        organza.train(material(recipe), tmp_path / "run", recipe=recipe, budget=budget, evaluate=False, stop=())
+        train(material(recipe), tmp_path / "run", recipe, budget=budget, size=16)
     assert (tmp_path / "run" / "checkpoints" / "00000016").is_dir()
 
 

@@ -95,12 +95,16 @@ COVERING = list(RECIPES) if WHOLE else covering({name: ingredients(make()) for n
 """Recipes that together hold everything that recipes are made of, but for losses; all of them in `make faults`."""
 
 
-def small(made: Recipe, width: int = 8) -> Recipe:
-    """A recipe's smallest variant: the same in all but its width, batch, pool, and the length of its warm-ups."""
+def small(made: Recipe, width: int = 8, blocks: int | None = None) -> Recipe:
+    """A recipe's smallest variant: the same in all but its width, batch, pool, the length of its warm-ups, and the number of equal blocks
+    in a row if that is given.
+    """
+    sizes = {"width": width} | ({} if blocks is None else {"blocks": blocks})
 
     def thin(part: Partial) -> Partial:
         part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Partial)})
-        return part.given(width=width) if "width" in inspect.signature(part.make).parameters else part
+        taken = inspect.signature(part.make).parameters
+        return part.given(**{name: size for name, size in sizes.items() if name in taken})
 
     game = made.game.given(pool=16) if "pool" in inspect.signature(made.game.make).parameters else made.game
     return replace(

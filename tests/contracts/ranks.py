@@ -43,7 +43,7 @@ class Ranks:
     """
 
     def __init__(self, size: int, timeout: float = 60):
-        context = mp.get_context("spawn")
+        context = mp.get_context("fork" if "fork" in mp.get_all_start_methods() else "spawn")  # a start takes seconds
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -20,9 +20,9 @@ from organza.networks.layers import Generator, Translator
 from organza.recipe import Recipe
 from organza.seeding import stream
 from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, covering, ingredients, small
-from tests.contracts.material import SIZE, Material
+from tests.contracts.material import SIZE, Material, size_of
 from tests.drawings import drawing
-from tests.helpers import WHOLE
+from tests.helpers import WHOLE, train
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -78,14 +78,14 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
+@pytest.mark.usefixtures("few_looks")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in EXPORTED]
 )
 def test_a_file_makes_what_the_run_makes(name: str, material: Material, tmp_path: Path):
-    recipe = small(RECIPES[name]())
-    run = organza.train(
-        material(recipe), tmp_path / "run", recipe=recipe, size=SIZE, budget="24img", evaluate=False, report=False
-    )
+    recipe = small(RECIPES[name](), blocks=1)
+    train(material(recipe), tmp_path / "run", recipe, size=size_of(recipe), budget="16img")
+    run = organza.load(tmp_path / "run")
     run.export(tmp_path / "out", to=("onnx",), parts=("generator", "encoder", "discriminator"))
     by = bare if name in QUICK else ran
     if isinstance(run.generator, Translator):

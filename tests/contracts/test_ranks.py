@@ -1,4 +1,4 @@
-"""Every recipe on several ranks: the gradients of the whole batch, and equal bytes on all ranks after twenty steps.
+"""Recipes on several ranks: the gradients of the whole batch, and equal bytes on all ranks after some steps.
 
 Gradients are compared, not weights: Adam turns a rounding difference into a step of the learning rate where the true gradient is near zero.
 They are compared in float64, as float32 rounds those of finite differences to 1e-5.
@@ -6,10 +6,11 @@ They are compared in float64, as float32 rounds those of finite differences to 1
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from organza import Source
+from organza import Source, losses
 from organza.distributed.failure import RankFailed
 from organza.distributed.world import World
 from organza.game import Turn, update
@@ -29,25 +30,21 @@ from organza.training.plan import Plan
 from organza.training.snapshot import memory
 from organza.training.state import TrainState
 from organza.training.step import train_step
-from tests.contracts.discovery import RECIPES, small
-from tests.contracts.material import SIZE, Material
+from tests.contracts.discovery import COVERING, RECIPES, small
+from tests.contracts.material import Material, size_of
 from tests.contracts.ranks import Ranks, alone, ranks
+from tests.helpers import enough
 
-STEPS, BATCH = 20, 8
+STEPS, BATCH = enough(6, 20), 8
 PLAN = Plan("", 1000, None, 1, 1, 1, 1)
-GAMES = (
-    "swift",
-    "cgan",
-    "acgan",
-    "bigan",
-    "cyclegan",
-    "simgan",
-    "infogan",
-    "mlp",
-    "wgan-gp",
-    "latent",
-)
-"""Recipes that `make test-fast` looks at, one for each kind of random draw, and for four ranks."""
+FOUR = ("swift", "simgan", "cgan", "acgan", "bigan", "cyclegan", "infogan", "mlp", "wgan-gp", "latent")
+"""Recipes that are tried on four ranks, one for each kind of random draw; those after the first two are `long`."""
+AVERAGED = [name for name, make in RECIPES.items() if make().adversarial is losses.relativistic_average]
+"""Recipes whose loss of an item depends on others of the batch, which may be on another rank."""
+SHORT = {(2, name) for name in (*COVERING, *AVERAGED)} | {(4, name) for name in FOUR[:2]}
+CASES = [*((2, name) for name in RECIPES), *((4, name) for name in FOUR)]
+QUICK = {"swift", "acgan", "simgan", "mlp", "wgan-gp", "latent"}
+"""Recipes that `make test-fast` looks at."""
 
 
 class Double(Accelerator):
@@ -59,8 +56,8 @@ class Double(Accelerator):
 
 def started(world: World, name: str, folder: str, accelerator: Accelerator = CPU, **changes: Any) -> TrainState:
     """The beginning of a recipe's smallest variant, past its warm-ups."""
-    recipe = replace(small(RECIPES[name](), 4), batch=BATCH, warmup=0, generator_warmup=0, **changes)
-    return TrainState(recipe, recipe.opened(Source(Path(folder), size=SIZE)), PLAN, 7, accelerator, world)
+    recipe = replace(small(RECIPES[name](), 4, blocks=2), batch=BATCH, warmup=0, generator_warmup=0, **changes)
+    return TrainState(recipe, recipe.opened(Source(Path(folder), size=size_of(recipe))), PLAN, 7, accelerator, world)
 
 
 @contextmanager
@@ -113,28 +110,33 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return (away / torch.stack([value.norm() for value in other.values()]).norm()).item()
 
 
-@pytest.fixture(scope="module", params=[2, 4])
-def several(request: pytest.FixtureRequest) -> Iterator[Ranks]:
-    with ranks(request.param) as some:
-        yield some
+@pytest.fixture(scope="module")
+def several() -> Iterator[Callable[[int], Ranks]]:
+    """Groups of ranks by their size, each begun when it is asked for."""
+    with ExitStack() as groups:
+        yield functools.cache(lambda size: groups.enter_context(ranks(size)))
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in GAMES else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
-)
-def test_ranks_compute_the_gradients_of_the_whole_batch_and_stay_equal(name: str, several: Ranks, material: Material):
-    if several.size > 2 and name not in GAMES:
-        pytest.skip("one recipe of each kind is enough for more ranks")
-    folder = str(material(RECIPES[name]()))
+def marks(case: tuple[int, str]) -> list[pytest.MarkDecorator]:
+    if case not in SHORT:
+        return [pytest.mark.slow, pytest.mark.long]
+    return [] if case[1] in QUICK else [pytest.mark.slow]
+
+
+@pytest.mark.parametrize(("size", "name"), [pytest.param(*case, marks=marks(case)) for case in CASES])
+def test_ranks_compute_the_gradients_of_the_whole_batch_and_stay_equal(
+    size: int, name: str, several: Callable[[int], Ranks], material: Material
+):
+    group, folder = several(size), str(material(RECIPES[name]()))
     whole = alone(gradients, name, folder)
-    for shared in several(gradients, name, folder):
+    for shared in group(gradients, name, folder):
         for player, values in whole.items():
             if player == "numbers":
                 apart = {key: abs(shared[player][key] - values[key]).item() for key in values}
                 assert max(apart.values()) < 1e-5, apart
             else:
                 assert distance(shared[player], values) < 1e-9, player
-    assert len(set(several(digest, name, folder))) == 1
+    assert len(set(group(digest, name, folder))) == 1
 
 
 def waited(world: World) -> str:

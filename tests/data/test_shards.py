@@ -279,7 +279,7 @@ def test_a_damaged_image_is_replaced_by_the_next_with_a_warning(tmp_path: Path, 
 def test_an_address_in_a_strangers_run_is_not_asked(served: tuple[str, Path], tmp_path: Path):
     url, _ = served
     recipe = small(organza.recipes.get("dcgan-r1"))
-    organza.train(url, tmp_path / "run", recipe=recipe, budget="16img", stop=(), evaluate=False)
+    organza.train(url, tmp_path / "run", recipe=recipe, budget="16img", stop=(), evaluate=False, report=False)
     content = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert content["data"]["source"] == url
     from organza.data.location import places

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from organza import cli
+from organza.distributed.launched import LOST
 from organza.training.trainer import Trainer
 from tests.contracts.material import Material
 from tests.faults.ground import Child, Course, Ended, Row, looked, newest_is_whole, weights
@@ -20,9 +21,13 @@ from tests.faults.ground import Child, Course, Ended, Row, looked, newest_is_who
 SIZE = 2
 PATIENCE = 300.0
 """Seconds in which all ranks must have ended after a fault."""
+TIMEOUT = 60.0
+"""Seconds that a rank waits for the others: a rank that is killed before it has joined them leaves no connection that breaks."""
 
 
-def started(course: Course, run: Path, before: Callable[[int], None] = lambda rank: None) -> list[Child]:
+def started(
+    course: Course, run: Path, before: Callable[[int], None] = lambda rank: None, timeout: float = TIMEOUT
+) -> list[Child]:
     """The ranks of a run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -34,6 +39,7 @@ def started(course: Course, run: Path, before: Callable[[int], None] = lambda ra
             os.environ |= {
                 "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(SIZE), "GROUP_RANK": "0",
                 "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo",
+                "ORGANZA_TIMEOUT": str(timeout),
             }  # fmt: skip
             before(rank)
 
@@ -76,10 +82,39 @@ def kills(courses: list[Shared], times: int, chance: random.Random) -> Row:
         run = course.new()
         ranks = started(course, run)
         landed += ranks[chance.randrange(SIZE)].signal(signal.SIGKILL, chance.uniform(0, course.seconds))
-        codes = [one.code for one in ended(ranks)]
-        kept += -99 not in codes and newest_is_whole(run) and alike(course, run)
+        kept += ended_by_themselves(ranks) and newest_is_whole(run) and alike(course, run)
         shutil.rmtree(run.parent)
     return Row("SIGKILL of one of two ranks", times, kept, f"{landed} landed")
+
+
+def ended_by_themselves(ranks: list[Child]) -> bool:
+    """True if no rank hangs; standard error says which does."""
+    codes = [one.code for one in ended(ranks)]
+    if -99 in codes:
+        print(f"after {PATIENCE:.0f} s a rank hung: {codes}", file=sys.stderr, flush=True)
+    return -99 not in codes
+
+
+def absences(courses: list[Shared]) -> Row:
+    """SIGKILL of each rank in turn before it joins: the other asks for a new start, and if it is rank 0, which speaks for all, says why;
+    then the same command again, to the end.
+    """
+    kept = 0
+    for absent in range(SIZE):
+        course = courses[0]
+        run = course.new()
+
+        def leave(rank: int, absent: int = absent) -> None:
+            if rank == absent:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        there = ended(started(course, run, leave, timeout=2))[1 - absent]
+        said = (absent == 0 or "Not all ranks joined within 2 s" in there.told) and "Traceback" not in there.told
+        if not (there.code == LOST and said):
+            print(f"without rank {absent}: {there}", file=sys.stderr, flush=True)
+        kept += there.code == LOST and said and alike(course, run)
+        shutil.rmtree(run.parent)
+    return Row("SIGKILL of one of two ranks before it joins", SIZE, kept)
 
 
 def signals(courses: list[Shared], times: int, chance: random.Random) -> Row:
@@ -117,10 +152,10 @@ def raising(rank: int, users: bool) -> Callable[[int], None]:
     return before
 
 
-def exceptions(courses: list[Shared]) -> Row:
+def exceptions(courses: list[Shared], times: int) -> Row:
     """An exception on each rank in turn: both end with 1, or 2 if the user's code raises it; rank 0 says which failed, once."""
     kept = 0
-    trials = [(rank, users) for rank in range(SIZE) for users in (True, False)]
+    trials = [(1, True), (0, False), (1, False), (0, True)][:times]
     for rank, users in trials:
         course = courses[0]
         run = course.new()
@@ -149,4 +184,5 @@ def everything(root: Path, material: Material, times: int, chance: random.Random
         course.finish()
     yield kills(courses, times, chance)
     yield signals(courses, max(2, times // 5), chance)
-    yield exceptions(courses)
+    yield absences(courses)
+    yield exceptions(courses, 4)

@@ -98,6 +98,12 @@ FAULTS = [
         f"{GAMES} test_health.py",
     ),
     Fault(
+        "a sum that is not shared: each rank keeps its own gradients", "game.py",
+        "        world.average([weight.grad for weight in player.parameters() if weight.grad is not None])\n",
+        "",
+        "contracts/test_ranks.py",
+    ),
+    Fault(
         "a swapped condition: real and fake with labels of other items", "game.py",
         "self.critic(x, self.condition[items])",
         "self.critic(x, self.condition.flip(0)[items])",
@@ -309,6 +315,12 @@ FAULTS = [
         "        if good < newest:\n",
         "        if good < newest - 1:\n",
         "test_checkpoint.py test_standing.py",
+    ),
+    Fault(
+        "an error that is not expected: of a rank that never joins", "distributed/group.py",
+        "    except RuntimeError as error:  # torch's own, of a store",
+        "    except KeyError as error:  # torch's own, of a store",
+        "faults/test_faults.py::test_one_of_two_ranks_is_killed_asked_to_stop_or_fails",
     ),
     Fault(
         "a lock that is never held", "run/lock.py",

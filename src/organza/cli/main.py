@@ -113,7 +113,11 @@ def _run(arguments: list[str]) -> int:
         raise UserError("The current working directory no longer exists; change to another one.") from None
     from organza.cli.parsing import parsed
 
-    command = parsed(arguments)
+    try:
+        command = parsed(arguments)
+    except SystemExit:  # raised by the parser after its help
+        flush_output()
+        raise
     processes = command.keywords.get("processes")
     if not speaks() and command.func.__name__ not in SHARED:
         return 0
@@ -172,8 +176,7 @@ def _code(run: Callable[[], int], whole: bool = False) -> int:
         if not (sentence := users_sentence(error)):
             raise
         return _users(error, sentence, whole)
-    except SystemExit as end:  # raised by the parser after its help
-        flush_output()
+    except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
 
 

@@ -33,8 +33,8 @@ T = TypeVar("T")
 BUCKET = 2**21
 """Numbers in one all-reduce: more in one buffer cost copies, fewer cost latency (docs/scaling.md)."""
 TIMEOUT = 600.0
-"""Seconds that a collective waits for all ranks, unless $ORGANZA_TIMEOUT gives another number: the longest
-work of rank 0 alone, a checkpoint on a slow disk, is far shorter."""
+"""Seconds that joining and a collective wait for all ranks, unless $ORGANZA_TIMEOUT gives another number: the
+longest work of rank 0 alone, a checkpoint on a slow disk, is far shorter."""
 GRACE = 3.0
 """Seconds in which ranks that see a failure say so; those that do not are the missing ones."""
 POLL = 0.05
@@ -318,9 +318,30 @@ def _first_line(error: BaseException) -> str:
 
 
 @cache
-def _rendezvous() -> tuple[Any, int, int, Iterator[int]]:
+def _rendezvous(timeout: float) -> tuple[Any, int, int, Iterator[int]]:
     """Return the launcher's store, this process's rank, the world size, and numbers for groups. Once for each process."""
-    return (*next(iter(dist.rendezvous("env://", timeout=timedelta(seconds=TIMEOUT)))), itertools.count())
+    return (*next(iter(dist.rendezvous("env://", timeout=timedelta(seconds=timeout)))), itertools.count())
+
+
+def _joined(timeout: float) -> Group:
+    """Return this rank of the launcher's, joined with the others.
+
+    Raises:
+        RankFailed: if one does not come.
+    """
+    try:
+        store, rank, size, numbers = _rendezvous(timeout)
+        restarts = os.environ.get(
+            "TORCHELASTIC_RESTART_COUNT", "0"
+        )  # the launcher's store keeps keys of dead processes
+        store = dist.PrefixStore(f"organza/{restarts}/{next(numbers)}", store)
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=timeout))
+    except RuntimeError as error:  # torch's own, of a store or a rank that is not there
+        first = _first_line(error)
+        why = f"not all ranks joined within {timeout:.0f} s" if "tim" in first.lower() else "the ranks could not join"
+        raise RankFailed("lost", 0, f"{why} ({first})") from error
+    return Group(rank, size, int(os.environ.get("LOCAL_RANK", rank)), store, timeout)
 
 
 @contextmanager
@@ -336,13 +357,7 @@ def gathering(users: Callable[[Exception], str]) -> Iterator[World]:
     if dist.is_initialized():
         text = "this program has called torch.distributed.init_process_group; organza joins the ranks by itself: leave the call out"
         raise RankFailed("bug", dist.get_rank(), text)
-    timeout = float(os.environ.get("ORGANZA_TIMEOUT", TIMEOUT))
-    store, rank, size, numbers = _rendezvous()
-    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the launcher's store keeps keys of dead processes
-    store = dist.PrefixStore(f"organza/{restarts}/{next(numbers)}", store)
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timedelta(seconds=timeout))
-    world = Group(rank, size, int(os.environ.get("LOCAL_RANK", rank)), store, timeout)
+    world = _joined(float(os.environ.get("ORGANZA_TIMEOUT", TIMEOUT)))
     try:
         yield world
         world.leave()
