@@ -14,6 +14,14 @@ from organza.training import launch
 from tests.contracts.material import Material
 from tests.drawings import drawing
 
+FIRST = ("studio/test_journey.py", "studio/test_guard.py", "test_export_page.py")
+"""Files whose tests wait for a browser or a clock. They come first, while the checks of types use the cores that they leave free."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that wait before all others; within each, and otherwise, the order stays."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(FIRST))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory):

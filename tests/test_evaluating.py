@@ -43,7 +43,12 @@ def extractor() -> Extractor:
 
 
 def trained(data: Path, run: Path, recipe: Recipe, **request) -> Path:
-    organza.train(data, run, recipe=recipe, **{"budget": "48img", "size": 32, "stop": (), "evaluate": False, "report": False, **request})
+    organza.train(
+        data,
+        run,
+        recipe=recipe,
+        **{"budget": "48img", "size": 32, "stop": (), "evaluate": False, "report": False, **request},
+    )
     return run
 
 

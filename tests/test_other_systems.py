@@ -90,7 +90,18 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     furnished(place)
     run = place / "run"
     training = ["train", place / "few", "--run", run, "--budget", "400img", *TINY]
-    labels = ["train", place / "labelled", "--run", place / "labels", "--recipe", "cgan", "--size", 32, "--budget", "32img"]
+    labels = [
+        "train",
+        place / "labelled",
+        "--run",
+        place / "labels",
+        "--recipe",
+        "cgan",
+        "--size",
+        32,
+        "--budget",
+        "32img",
+    ]
     sample = ["sample", run, "--count", 3, "--out", place / "new"]
     killed = started(request.param, place, "killed", training)
     while not list(run.glob("checkpoints/[0-9]*")) and killed.poll() is None:

@@ -44,7 +44,10 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(data: Path, run: Path, recipe: Recipe, **request) -> organza.Run:
     return organza.train(
-        data, run, recipe=small(recipe), **({"size": 32, "evaluate": False, "report": False, "budget": "40img"} | request)
+        data,
+        run,
+        recipe=small(recipe),
+        **({"size": 32, "evaluate": False, "report": False, "budget": "40img"} | request),
     )
 
 

@@ -236,7 +236,11 @@ def test_a_kept_address_opens_again_and_a_wrong_one_is_told(browser: Any, studio
 
 @pytest.mark.parametrize(
     ("size", "scheme"),
-    [("phone", "dark"), ("desk", "light"), *(pytest.param(*other, marks=pytest.mark.long) for other in (("phone", "light"), ("desk", "dark")))],
+    [
+        ("phone", "dark"),
+        ("desk", "light"),
+        *(pytest.param(*other, marks=pytest.mark.long) for other in (("phone", "light"), ("desk", "dark"))),
+    ],
 )
 def test_every_page_fits_its_screen_and_everyone(browser: Any, studio: Studio, size: str, scheme: str):
     opened = Opened(browser, studio, size, color_scheme=scheme, reduced_motion="reduce")
