@@ -167,7 +167,16 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
     drawing(1).save(tmp_path / "x.png")
     (tmp_path / "text.png").write_text("not an image")
     noise = tmp_path / "noise"
-    organza.train(pairs / "b", noise, recipe=small(get("mlp")), budget="8img", size=32, evaluate=False, report=False)
+    organza.train(
+        pairs / "b",
+        noise,
+        recipe=small(get("mlp")),
+        budget="8img",
+        size=32,
+        evaluate=False,
+        report=False,
+        progress=False,
+    )
     for arguments, said in (
         ([run, tmp_path / "nothing", tmp_path / "out"], "There is no"),
         ([run, tmp_path / "text.png", tmp_path / "out"], "not a JPEG"),
