@@ -174,13 +174,16 @@ def test_a_reader_that_goes_away_ends_other_commands_as_it_ends_every_program():
 
 
 @POSIX
-@pytest.mark.parametrize("delay", [0.1, 0.3, 0.8, 1.6])
-def test_ctrl_c_at_any_stage_is_one_line(delay: float, few: Path):
+@pytest.mark.parametrize("starts", [0.7, 2, 5, 10])
+def test_ctrl_c_at_any_stage_is_one_line(starts: float, few: Path):
+    began = time.monotonic()
+    assert call("--version").returncode == 0
+    delay = starts * (time.monotonic() - began)  # in starts of this machine, which others may slow down
     process = started("data", "check", few)
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    if process.returncode != 0 and delay > 0.1:  # within a tenth of a second Python itself is not yet there
+    if process.returncode != 0 and starts > 1:  # before, Python itself is not yet there
         assert process.returncode == 130, error
         assert error.decode().strip().splitlines()[-1:] == ["Interrupted."]
         assert b"Traceback" not in error
@@ -195,7 +198,9 @@ def test_a_signal_leaves_no_half_written_faces(number: int, code: int, tmp_path:
     os.killpg(process.pid, number)
     out, error = process.communicate(timeout=60)
     assert process.returncode == code, error
-    assert error.decode().strip() == "Interrupted."
+    *progress, last = error.decode().strip().splitlines()  # there is progress where a second does not do
+    assert last == "Interrupted."
+    assert all(line.startswith("rendering faces: ") for line in progress)
     assert not out
     assert {path.suffix for path in (tmp_path / "faces").iterdir() if path.name.startswith(".")} == {".json"}
 
@@ -267,7 +272,8 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path):
 @pytest.mark.parametrize("how", ["renamed", "removed"])
 def test_a_run_that_is_taken_away_while_it_trains_ends_in_a_sentence(how: str, few: Path, tmp_path: Path):
     run = tmp_path / "run"
-    process = Forked("train", few, "--run", run, "--budget", LONG, "--no-evaluate", *TINY)
+    budget = LONG if how == "renamed" else "100000img"  # it is noticed when the next line of statistics is due
+    process = Forked("train", few, "--run", run, "--budget", budget, "--no-evaluate", *TINY)
     until(lambda: stepping(run))
     time.sleep(0.3)
     run.rename(tmp_path / "elsewhere")

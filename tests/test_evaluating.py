@@ -18,6 +18,7 @@ from rich.console import Console
 
 import organza
 from organza import cli
+from organza.distributed.world import World
 from organza.errors import UserError
 from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
 from organza.evaluation.image_sets import ImageSet, RunWithData
@@ -28,6 +29,7 @@ from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, lines_of
+from organza.seeding import MICROBATCH
 from organza.training import launch
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material, size_of
@@ -81,6 +83,33 @@ def test_a_run_against_its_own_held_out_images(run: Path, pictures: Path, extrac
     assert card.real_size == card.fake_size == "32x32x3"
     assert card.extractor["weights"] == extractor.card()["weights"]
     assert {suspect.training for suspect in found.suspects} <= {path.name for path in pictures.iterdir()}
+
+
+class Sharing(World):
+    """A rank of two that computes the other's parts too, and notes how many parts were shared out."""
+
+    size = 2
+
+    def __init__(self, rank: int):
+        self.rank, self.turns = rank, list[int]()
+
+    def map(self, work, parts):
+        self.turns.append(len(parts))
+        return [work(part) for part in parts]
+
+
+def test_ranks_share_the_images_and_their_features(run: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("organza.evaluation.evaluate.AT_ONCE", 16)
+    alone = evaluate(run, count=70, extractors=[extractor])
+    first, second = Sharing(0), Sharing(1)
+    assert evaluate(run, count=70, extractors=[extractor], world=first) == alone
+    assert evaluate(run, count=70, extractors=[extractor], world=second) == []
+    generated, seen = (
+        -(-70 // MICROBATCH),
+        70 // 16,
+    )  # the last features, of less than a whole part, are computed by each rank
+    assert sum(first.turns) == sum(second.turns) == generated + seen
+    assert max(first.turns) == 2
 
 
 def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):

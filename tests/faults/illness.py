@@ -105,11 +105,14 @@ class Patients:
         faces: images that they are trained on.
         every: images between evaluations.
         checks: evaluations that a patient has behind it.
+        samples: samples in an evaluation.
     """
 
-    def __init__(self, root: Path, faces: int = FACES, every: int = EVERY, checks: int = CHECKS):
+    def __init__(
+        self, root: Path, faces: int = FACES, every: int = EVERY, checks: int = CHECKS, samples: int = SAMPLES
+    ):
         self.root, self.seen = root, dict[str, list[list[Finding]]]()
-        self.every, self.checks, self.planned = every, checks, 3 * every * checks
+        self.every, self.checks, self.planned, self.samples = every, checks, 3 * every * checks, samples
         self.folder = render_faces(root / "faces", faces, 32)
         self.evaluator: Evaluator | None = None
 
@@ -117,7 +120,7 @@ class Patients:
         """Return a run of a recipe that stands at its beginning; what is noticed can be asked where nothing is done about it."""
         recipe = _patient(name)
         data: Batches = recipe.data(Source(self.folder, size=32))
-        self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, SAMPLES)
+        self.evaluator = self.evaluator or Evaluator(Pyramid(offline_extractor), data, self.samples)
         planned, every = self.planned, self.every
         plan = Plan(f"{planned}img", planned, None, planned // 200, 10 * planned, every, every)
         return Trainer(

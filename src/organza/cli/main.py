@@ -25,7 +25,7 @@ from organza.errors import UserError, lacks_memory, users_place, users_sentence
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED
 from organza.training.signals import Interrupted, handling
 
-SHARED = ("train", "sample")
+SHARED = ("train", "sample", "evaluate")
 """Commands of which each process of a launcher does its share."""
 DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """System errors that concern a disk."""

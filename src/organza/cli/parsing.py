@@ -22,13 +22,16 @@ from organza.cli.data import (
     data_pairs,
     data_styles,
 )
+from organza.cli.directions import directions
+from organza.cli.editing import edit, invert
 from organza.cli.export import export, push
-from organza.cli.inference import encode, evaluate, judge, sample, translate
-from organza.cli.latents import directions, edit, invert, mix, walk
+from organza.cli.inference import encode, evaluate, judge, translate
 from organza.cli.options import answer, modules, say
 from organza.cli.report import compare, quiz, report
+from organza.cli.sample import sample
 from organza.cli.studio import studio
 from organza.cli.train import recipes, train
+from organza.cli.walks import mix, walk
 from organza.cli.wording import TRACEBACK
 from organza.display.streams import Stream
 from organza.errors import UserError, nearest

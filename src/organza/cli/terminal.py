@@ -14,7 +14,7 @@ from organza.config import trust_hint
 from organza.display.console import Console
 from organza.display.live import shown, summary
 from organza.display.screen import Screen
-from organza.display.streams import OutputLost, say
+from organza.display.streams import OutputLost, drop_output, say
 from organza.errors import UserError
 from organza.run.events import EXIT_CODES, OUTPUT_CLOSED, Event, Stopped, Warned
 from organza.run.folder import RunFolder
@@ -38,6 +38,7 @@ def display(first: Event, events: Iterable[Event], run: Path, console: Console |
         for line in _farewell(screen, last, run):
             console.print(line, soft_wrap=True)
     except OutputLost as lost:
+        drop_output()  # what could not be written is not tried again
         ask_to_stop()
         for _ in chained:
             ask_to_stop()  # a run that is not training yet handles it later

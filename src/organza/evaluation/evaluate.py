@@ -21,6 +21,7 @@ from torch import Tensor
 
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError, nearest
 from organza.evaluation.image_sets import MOST, ImageSet, RunWithData, image_set_from_folder, is_run
 from organza.memory import require_memory
@@ -123,6 +124,7 @@ def evaluate(
     data: str | Path | None = None,
     recipe: Recipe | str | None = None,
     labels: str | None = None,
+    world: World = ALONE,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
@@ -139,6 +141,7 @@ def evaluate(
         data: new location of a run's own data, if it was moved.
         recipe: recipe of your own that the run was trained with: see `load`.
         labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
+        world: ranks that share the work: each generates and looks at its part, and rank 0 returns the results.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
@@ -155,13 +158,12 @@ def evaluate(
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
-    audited: dict[str, Estimate] = {}
+    trained = None
     if is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels)
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
-        audited = _membership(trained, sides)
     elif data is not None:
         raise UserError(f"{target} is not a run, so it has no data of its own; give `data` with runs only.")
     else:
@@ -169,9 +171,16 @@ def evaluate(
     for side, what in ((sides.fake, "to evaluate"), (sides.real, "to compare with")):
         if len(side) < LEAST:
             raise UserError(f"{side.name} has {len(side)} images {what}; an evaluation needs at least {LEAST}.")
-    chosen = [_Told(extractor, progress) for extractor in extractors or suited(sides.real)]
+    chosen = extractors or suited(sides.real)
+    generated = [features(_Told(extractor, progress, world), sides.fake) for extractor in chosen]
+    if not world.leads:
+        return []
+    audited = {} if trained is None else _membership(trained, sides)
     obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
-    return [_measured(extractor, sides, seed, obeyed) for extractor in chosen]
+    return [
+        _measured(_Told(extractor, progress), sides, found, seed, obeyed)
+        for extractor, found in zip(chosen, generated, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -249,9 +258,11 @@ def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
     return notes
 
 
-def _measured(extractor: Extractor, sides: _Sides, seed: int, obeyed: dict[str, Estimate]) -> Evaluation:
+def _measured(
+    extractor: Extractor, sides: _Sides, fake_features: Tensor, seed: int, obeyed: dict[str, Estimate]
+) -> Evaluation:
     fake, real = sides.fake, sides.real
-    real_features, fake_features = features(extractor, real), features(extractor, fake)
+    real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:
@@ -409,16 +420,33 @@ def named_extractor(
 
 
 class _Told:
-    """An extractor that reports its progress."""
+    """An extractor that reports its progress, and whose work the ranks of a world share.
 
-    def __init__(self, extractor: Extractor, progress: Progress | None):
-        self.extractor, self.progress = extractor, progress
+    Args:
+        extractor: extractor.
+        progress: callback (task, done, total).
+        world: ranks, all of which ask for the features of the same images.
+    """
+
+    def __init__(self, extractor: Extractor, progress: Progress | None, world: World = ALONE):
+        self.extractor, self.progress, self.world = extractor, progress, world
         self.name, self.dimension, self.card = extractor.name, extractor.dimension, extractor.card
 
     def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        found = []
-        for start in range(0, len(images), AT_ONCE):
-            found.append(self.extractor(images[start : start + AT_ONCE]))
-            if self.progress:
-                self.progress(f"computing features of {self.name}", min(start + AT_ONCE, len(images)), len(images))
+        whole = len(images) - len(images) % AT_ONCE
+        starts = range(0, whole, AT_ONCE)
+        found: list[Tensor] = []
+        for turn in range(0, len(starts), self.world.size):
+            found += self.world.map(lambda start: self._part(images, start), starts[turn : turn + self.world.size])
+            self._tell(min((turn + self.world.size) * AT_ONCE, whole), len(images))
+        if whole < len(images):  # of a size of its own, so each rank computes it
+            found.append(self._part(images, whole))
+            self._tell(len(images), len(images))
         return torch.cat(found)
+
+    def _part(self, images: np.ndarray | Tensor, start: int) -> Tensor:
+        return self.extractor(images[start : start + AT_ONCE])
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress:
+            self.progress(f"computing features of {self.name}", done, total)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from organza.config import Partial
 from organza.config.outline import TooLarge, outlined
@@ -27,6 +27,7 @@ from organza.data.pack import open_data
 from organza.data.shards.place import is_remote
 from organza.data.size import Size
 from organza.data.source import Source
+from organza.distributed.world import ALONE, World
 from organza.errors import UserError, told_but_memory
 from organza.export.folder import ExportedFolder
 from organza.export.places import is_address
@@ -180,6 +181,7 @@ class RunWithData:
         recipe: recipe of your own that the run was trained with: see `load`.
         at: new location of the data, if it was moved; remembered for next time.
         labels: columns or table of the labels, if the run was exported and they lay outside its data.
+        world: ranks that share the generation of images.
     """
 
     def __init__(
@@ -190,7 +192,9 @@ class RunWithData:
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
         labels: str | None = None,
+        world: World = ALONE,
     ):
+        self.world = world
         self.run, self.progress, self.at, self.labels = load(path, which, recipe, device="cpu"), progress, at, labels
 
     @property
@@ -324,17 +328,24 @@ class RunWithData:
         images, labels, targets, seen = [], [], [], set()
         rivals: dict[str, list[np.ndarray]] = {}
         groups: list[str] = []
-        for some in _chunks(count, FIRST):
-            batch = self.data.referenced(some)
-            latents = game.latents([stream(seed, "sample", position) for position in some])
+
+        @lru_cache(self.world.size)
+        def input_of(some: range) -> tuple[Batch, Batch]:
+            return self.data.referenced(some), game.latents([stream(seed, "sample", position) for position in some])
+
+        def output_of(some: range) -> Tensor:
+            batch, latents = input_of(some)
+            return to_uint8(game.make(batch | latents))
+
+        for some, made in self._shared(output_of, _chunks(count, FIRST)):
+            batch, latents = input_of(some)
             if latents:
                 keep = list(range(len(some)))
             elif game.paired:  # two held-out items may look the same
                 keep = [row for row, k in enumerate(some) if k - FIRST < len(self.data.reference)]
             else:
                 keep = _new(batch, game.output, seen)
-            made = to_uint8(game.make(batch | latents)).numpy()
-            images.append(made[keep])
+            images.append(made.numpy()[keep])
             if self._labelled:
                 labels.append(batch["label"].numpy()[keep])
             if game.paired:
@@ -360,8 +371,18 @@ class RunWithData:
 
     def sampled(self, count: int, seed: int) -> ImageSet:
         """Generate images from latents only, for a run without its data."""
-        images = self.run.sample(count, seed, FIRST)
-        return ImageSet(self.name, images, notes=self.run.notes)
+
+        def output_of(some: range) -> Tensor:
+            return torch.from_numpy(next(self.run.sampled(len(some), seed, some.start)))
+
+        parts = [made.numpy() for _, made in self._shared(output_of, _chunks(count, FIRST))]
+        return ImageSet(self.name, np.concatenate(parts)[:count], notes=self.run.notes)
+
+    def _shared(self, work: Callable[[range], Tensor], parts: Sequence[range]) -> Iterator[tuple[range, Tensor]]:
+        """Yield the parts with their results, each computed by one of the ranks."""
+        for start in range(0, len(parts), self.world.size):
+            some = parts[start : start + self.world.size]
+            yield from zip(some, self.world.map(work, some), strict=True)
 
     @property
     def _labelled(self) -> bool:
