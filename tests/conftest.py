@@ -10,7 +10,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two test processes share two cores
 
 from organza import Batches
-from organza.training import launch
+from organza.training import preparation
 from tests.contracts.material import Material
 from tests.drawings import drawing
 
@@ -40,10 +40,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session", autouse=True)
 def _little_is_measured():
     """Hundreds of runs begin here: where their length is in images, two steps tell the speed, and 60 samples are evaluated."""
-    before = launch.ROUGHLY, launch.SAMPLES
-    launch.ROUGHLY, launch.SAMPLES = 0.0, 60
+    before = preparation.ROUGHLY, preparation.SAMPLES
+    preparation.ROUGHLY, preparation.SAMPLES = 0.0, 60
     yield
-    launch.ROUGHLY, launch.SAMPLES = before
+    preparation.ROUGHLY, preparation.SAMPLES = before
 
 
 @pytest.fixture

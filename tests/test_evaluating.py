@@ -20,8 +20,11 @@ import organza
 from organza import cli
 from organza.distributed.world import World
 from organza.errors import UserError
-from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
-from organza.evaluation.image_sets import ImageSet, RunWithData
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.extractors import named_extractor, suited
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.results import Evaluation
+from organza.evaluation.run_with_data import RunWithData
 from organza.evaluation.tables import as_json, as_table, shown, warnings
 from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor
@@ -30,7 +33,7 @@ from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, lines_of
 from organza.seeding import MICROBATCH
-from organza.training import launch
+from organza.training import preparation
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material, size_of
 from tests.drawings import drawing
@@ -116,7 +119,7 @@ def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
     """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many images."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
-    [found] = evaluate(folder, count=launch.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
+    [found] = evaluate(folder, count=preparation.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
     assert line["images"] == load(folder, "latest").images
     for name in ("mmd", "kid"):
         assert found.metrics[name].value == pytest.approx(line[name]["value"], rel=1e-4)

@@ -29,6 +29,7 @@ from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
 from organza.run.folder import RunFolder
+from organza.run.moments import optimizer_tensors, restore_optimizer
 from tests.contracts.discovery import COVERING, RECIPES, small
 from tests.contracts.material import Material, size_of
 from tests.drawings import drawing
@@ -337,8 +338,8 @@ def test_the_moments_of_each_optimizer_come_back(optimizer: Optimizer):
     for weight in weights[1:]:
         weight.grad = torch.ones_like(weight)
     built.step()
-    saved = checkpoint.optimizer_tensors(built)
-    checkpoint.restore_optimizer(optimizer.build(weights), saved)
+    saved = optimizer_tensors(built)
+    restore_optimizer(optimizer.build(weights), saved)
 
 
 @pytest.mark.parametrize("name", [":", "..:x", ".x:y", "os:sep", "os:getcwd", "a b:c"])

@@ -14,7 +14,7 @@ import pytest
 import organza
 from organza.data.location import locate, places, remember, shared_name
 from organza.errors import UserError
-from organza.evaluation.image_sets import RunWithData
+from organza.evaluation.run_with_data import RunWithData
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.events import Event, Warned

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from organza import Images, Source
-from organza.game import Batch, generator_alone, update
+from organza.game import Batch, update, warm_up_loss
 from organza.games.latent import LatentGAN
 from organza.networks.ranges import LEAK, Standard, leaky_tanh, standard, tanh
 from organza.recipes.swift import latent
@@ -43,7 +43,7 @@ def test_one_colour_that_fills_most_of_every_image_does_not_kill_the_autoencoder
     for step in range(100):
         batch = data.at(range(16 * step, 16 * step + 16))
         made = rehearsed(game, batch)
-        update(game.G, optimizer, lambda batch=batch, made=made: generator_alone(game, batch, made))
+        update(game.G, optimizer, lambda batch=batch, made=made: warm_up_loss(game, batch, made))
     real = data.referenced(range(6))["image"]
     game.eval()
     with torch.no_grad():
@@ -61,7 +61,7 @@ def best_constant(real: Tensor) -> Tensor:
 
 def rehearsed(game: LatentGAN, batch: Batch) -> Batch:
     game.train().requires_grad_(True)
-    return game.rehearse(batch)
+    return game.warm_up(batch)
 
 
 def test_colours_of_nothing_do_not_count():

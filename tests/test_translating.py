@@ -226,9 +226,9 @@ class Shift(layers.Translator):
 
 
 def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch):
-    """A game with two translators, as CycleGAN's: layers.Several(b=..., a=...)."""
+    """A game with two translators, as CycleGAN's: layers.NetworkDict(b=..., a=...)."""
     network = Partial(
-        layers.Several, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
+        layers.NetworkDict, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
     )
     recipe = get("pix2pix")
 

@@ -167,8 +167,8 @@ def test_functions_that_a_recipe_may_name_know_nothing_of_files():
         ("organza.__main__:main", "not a value"),
         ("organza.networks:x", "not a value"),
         ("organza.networks.nowhere:x", "no module"),
-        ("organza.networks..layers:Several", "not a value"),
-        ("organza.networks.layers:Several:x", "not"),
+        ("organza.networks..layers:NetworkDict", "not a value"),
+        ("organza.networks.layers:NetworkDict:x", "not"),
         ("organza.losses:hing", "Did you mean hinge?"),
         ("tests.drawings:drawing", "not part of organza"),
         ("__main__:main", "not part of organza"),
@@ -236,7 +236,7 @@ def test_settings_of_other_kinds_are_refused(form: dict):
         [[]] * 300_000,
         [{"the": "organza.losses:hinge"}] * 3_000,
         json.loads("[" * 200 + "]" * 200),
-        {"part": "organza.networks.layers:Several", "a": json.loads('{"a":' * 100 + "1" + "}" * 100)},
+        {"part": "organza.networks.layers:NetworkDict", "a": json.loads('{"a":' * 100 + "1" + "}" * 100)},
     ],
     ids=["long name", "long key", "many", "many tables", "deep", "deep tables"],
 )
@@ -338,7 +338,7 @@ def hostile(draw: random.Random, content: dict, target: Path) -> dict:
     else:
         table[where[1]] = draw.choice([payload, [payload], payload])
     if draw.random() < 0.2:
-        table[where[1]] = {"part": "organza.networks.layers:Several", "b": payload, "a": payload}
+        table[where[1]] = {"part": "organza.networks.layers:NetworkDict", "b": payload, "a": payload}
     return content
 
 
@@ -403,7 +403,7 @@ def test_sizes_are_compared_with_the_weights_before_memory_is_taken(honest: Path
         load(run).sample(1)
     one = {"part": "organza.networks.mlp:Discriminator", "shape": [1, 8, 8], "width": 4}
     content["players"]["generator"] = {
-        "part": "organza.networks.layers:Several",
+        "part": "organza.networks.layers:NetworkDict",
         **{f"n{i}": one for i in range(1500)},
     }
     (run / "recipe.json").write_text(json.dumps(content))

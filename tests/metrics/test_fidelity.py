@@ -12,7 +12,8 @@ from PIL import Image
 from tests.references import COUNT, clip_weights, dinov2_weights, folder, inception_weights, pictures
 from torch import Tensor, nn
 
-from organza.evaluation.evaluate import Evaluation, evaluate
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.results import Evaluation
 from organza.metrics.extractors import inception, vit
 from organza.metrics.extractors.downloaded_weights import loaded
 from organza.metrics.extractors.features import offline_extractor

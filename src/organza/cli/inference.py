@@ -144,7 +144,7 @@ def evaluate(
     from organza.display.console import Console, preparing
     from organza.distributed.launched import joined, speaks
     from organza.evaluation.evaluate import evaluate as measure
-    from organza.evaluation.evaluate import named_extractor
+    from organza.evaluation.extractors import named_extractor
     from organza.evaluation.tables import as_json, as_table
     from organza.metrics.extractors.reference import KINDS
 

@@ -167,6 +167,7 @@ class Gathered:
         return False
 
     def _by_content(self, shown: str, head: Callable[[], bytes]) -> bool:
+        """Return True if a file is an image by its first bytes; else note it as skipped or broken."""
         try:
             content = content_of(head())
         except Exception as error:  # damaged members raise many kinds of errors

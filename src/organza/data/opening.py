@@ -149,6 +149,7 @@ def may_have_pages(image: Image.Image) -> bool:
 
 
 def _tiff_pages(image: Image.Image, most: int) -> list[int]:
+    """Return the numbers of the pages of a TIFF that are no thumbnails and no masks."""
     numbers, number = [0], 0
     try:
         while len(numbers) < most and number < 4 * MOST_PAGES:

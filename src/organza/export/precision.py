@@ -44,6 +44,7 @@ def stored(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose weights are stored in fp16 and computed in fp32."""
     from onnx import TensorProto, helper, numpy_helper
 
     small, first = _copied(model), []
@@ -58,6 +59,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose weights are stored as int8 with a scale for each output."""
     from onnx import helper, numpy_helper
 
     small, first, more = _copied(model), [], []

@@ -92,7 +92,7 @@ class Enlarge(Game):
             terms["features"] = self.features * unlike(self.D.features(made["b"], beside), wanted, self.world)  # type: ignore[operator]
         return terms
 
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+    def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         return {"l1": self.l1 * F.l1_loss(made["b"], batch["b"])}
 
     def beside(self, a: Tensor) -> Tensor:

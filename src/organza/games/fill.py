@@ -72,7 +72,7 @@ class Fill(Game):
             terms["features"] = self.features * unlike(self.D.features(made["b"]), wanted, self.world)  # type: ignore[operator]
         return terms
 
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+    def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         return {"l1": self.distance(batch, made)}
 
     def distance(self, batch: Batch, made: Batch) -> Tensor:

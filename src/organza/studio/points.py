@@ -132,6 +132,7 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any, low: float, high: float) -> float:
+    """Return a number in a range. Raises UserError if it is none."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)

@@ -70,6 +70,7 @@ def application(roots: Roots, access: Access) -> Starlette:
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
+        """Watch the folders while the server runs, and end all workers after it."""
         for message in await asyncio.to_thread(watch.look):
             watch.tell(*message)
         task = asyncio.create_task(watch.run())
