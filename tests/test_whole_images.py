@@ -28,7 +28,7 @@ from tests.drawings import drawing
 
 
 def trained(name: str, material: Material, place: Path) -> organza.Run:
-    recipe = small(get(name))
+    recipe = small(get(name), blocks=1)
     return organza.train(
         material(recipe), place, recipe=recipe, size=SIZE, budget="32img", evaluate=False, report=False
     )

@@ -16,6 +16,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from organza.data.deep import Unscaled
 from organza.data.signatures import CONVERT, HEAD, content_of
 from organza.data.signatures import Content as Known
+from organza.errors import is_bug
 
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".mpo",
@@ -173,6 +174,8 @@ def reasons() -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Unreadable("it claims to be larger than 89 megapixels") from None
     except Exception as error:  # decoders raise many kinds of errors
+        if is_bug(error):
+            raise
         raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
 
 

@@ -145,13 +145,16 @@ def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray |
     """Return the image of a job, uint8 [H, W, channels], or the reason why it cannot be read."""
     try:
         content = job.read()
+    except Unreadable as reason:
+        return str(reason).removesuffix(".")
+    except Exception as error:  # damaged files and members raise many kinds of errors
+        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
+    try:
         wanted = size or size_of(content)
         trained.require_room(wanted.height, wanted.width, to)
         return decode(content, wanted, trained.source_channels(to))
     except (Unreadable, UserError) as reason:
         return str(reason).removesuffix(".")
-    except Exception as error:  # damaged files and members raise many kinds of errors
-        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _settled(

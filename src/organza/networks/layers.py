@@ -106,12 +106,12 @@ class NetworkDict(nn.ModuleDict):
 
 
 def main_network(player: nn.Module) -> nn.Module:
-    """Return the network itself, or the first of several."""
+    """Return the main network of a player: itself, or the first of a `NetworkDict`."""
     return next(iter(player.values())) if isinstance(player, NetworkDict) else player
 
 
 def networks_of(player: nn.Module) -> list[nn.Module]:
-    """Return the network itself, or all of several."""
+    """Return all networks of a player: itself, or those of a `NetworkDict`."""
     return list(player.values()) if isinstance(player, NetworkDict) else [player]
 
 

@@ -176,7 +176,7 @@ def opened(given: dict[str, Any]) -> Player:
 
 
 def sign_of(path: Path) -> tuple[int, ...]:
-    """Return what changes when a run's checkpoints do."""
+    """Return a value that changes whenever a run's checkpoints do."""
     found = []
     for name in ("best.json", "latest.json", "manifest.json", "directions.json"):
         with suppress(OSError):

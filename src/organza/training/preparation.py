@@ -149,7 +149,7 @@ def prepare(asked: TrainArgs, world: World, progress: Progress | None = None) ->
     require_shares(recipe, world)
     feasible(recipe, data)  # reports a misfit before anything is written
     own = of_ones_own(recipe)
-    with told(CANNOT.format(name=recipe.name)):
+    with told(CANNOT.format(name=recipe.name), ours=("organza.training", "organza.data")):
         remarks = inspected(recipe, data) if own else []
     return Preparation(asked, folder, before, start, recipe, reasons, data, own, remarks, accelerator, world)
 
