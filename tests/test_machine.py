@@ -365,6 +365,7 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
             size=32,
             stop=(),
             evaluate=False,
+            report=False,
             device="cpu",
         )
         return [text for text in told if "bit-for-bit" in text]

@@ -7,8 +7,6 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "organza"
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -114,9 +112,9 @@ def exempt(path: Path) -> bool:
     return any(path.relative_to(SOURCE).is_relative_to(name) for name in EXEMPT)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if not exempt(path)], ids=lambda p: str(p.relative_to(SOURCE)))
-def test_docstrings_arguments_and_messages_keep_the_rules(path: Path):
-    assert not faults(path)
+def test_docstrings_arguments_and_messages_keep_the_rules():
+    assert len(FILES) > 150
+    assert not [fault for path in FILES if not exempt(path) for fault in faults(path)]
 
 
 def functions(tree: ast.AST, inside: bool = False) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, bool]]:
@@ -193,10 +191,12 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
             yield number, re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in QUOTING], ids=lambda p: p.name)
-def test_pages_use_the_words_of_the_field(page: Path):
-    lines = prose(page.read_text(encoding="utf-8"))
-    assert not [f"{page.name}:{number}: says {match[0]}" for number, line in lines for match in ODD.finditer(line)]
+def test_pages_use_the_words_of_the_field():
+    pages = [page for page in PAGES if page.name not in QUOTING]
+    assert len(pages) > 20
+    for page in pages:
+        lines = prose(page.read_text(encoding="utf-8"))
+        assert not [f"{page.name}:{number}: says {match[0]}" for number, line in lines for match in ODD.finditer(line)]
 
 
 def test_odd_words_are_found_outside_of_code():

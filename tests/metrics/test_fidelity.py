@@ -11,8 +11,6 @@ import torch
 from PIL import Image
 from tests.references import COUNT, clip_weights, dinov2_weights, folder, inception_weights, pictures
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
 
 from organza.evaluation.evaluate import evaluate
 from organza.evaluation.results import Evaluation
@@ -58,6 +56,9 @@ class Seeing(nn.Module):
 
 
 def test_torchmetrics_says_the_same_of_the_same_files(measured: Evaluation, folders: tuple[Path, Path]):
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     fid = FrechetInceptionDistance(feature=Seeing()).set_dtype(torch.float64)
     kid = KernelInceptionDistance(feature=Seeing(), subsets=1, subset_size=COUNT)
     for path, real in zip(folders, (False, True), strict=True):
