@@ -141,8 +141,9 @@ def test_an_evaluation_measures_the_run_and_files_against_files(run: Path, table
         organza.evaluate(tmp_path / "two.npy", table)
 
 
-def test_an_exported_folder_makes_the_same_vectors(run: Path, tmp_path: Path):
+def test_an_exported_folder_makes_the_same_vectors(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("organza.inference.engine.cache_folder", lambda: tmp_path / "cache")
     trained = organza.load(run)
     trained.export(tmp_path / "out", to=("folder", "onnx"), statement=Statement(licence="cc0-1.0"))
     again = organza.load(tmp_path / "out")
