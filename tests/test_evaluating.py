@@ -102,7 +102,7 @@ class Sharing(World):
 
 
 def test_ranks_share_the_images_and_their_features(run: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("organza.evaluation.evaluate.AT_ONCE", 16)
+    monkeypatch.setattr("organza.evaluation.extractors.AT_ONCE", 16)
     alone = evaluate(run, count=70, extractors=[extractor])
     first, second = Sharing(0), Sharing(1)
     assert evaluate(run, count=70, extractors=[extractor], world=first) == alone

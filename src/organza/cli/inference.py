@@ -185,7 +185,7 @@ def translate(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate, enlarge or fill images, as the run was taught.
+    """Translate, enlarge or fill images, as the run was trained to.
 
     Args:
         run: run folder.

@@ -23,7 +23,7 @@ from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.disk import cache_folder
-from organza.errors import UserError
+from organza.errors import UserError, is_bug
 from organza.untrusted import printable, read_bytes
 
 FORMAT = 1  # version of packs: increased if the same files give other bytes
@@ -309,6 +309,8 @@ def _told(make: Callable[[], np.ndarray]) -> np.ndarray | str:
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
     except Exception as error:  # damaged members raise many kinds of errors
+        if is_bug(error):
+            raise
         return f"it cannot be read ({error})"
     return volume if volume.any() else "nothing in it is solid"
 

@@ -26,6 +26,8 @@ from organza.evaluation.extractors import Reporting, suited
 from organza.evaluation.image_sets import MOST, ImageSet, image_set_from_folder, is_run
 from organza.evaluation.results import Evaluation, Suspect
 from organza.evaluation.run_with_data import RunWithData
+from organza.inference.device import AUTO
+from organza.inference.load import Run
 from organza.memory import require_memory
 from organza.metrics.extractors.features import Extractor, cached_features
 from organza.metrics.extractors.multiscale import as_they_are
@@ -49,7 +51,7 @@ JUDGED = 1000  # training images, and unseen ones, for the membership test
 
 
 def evaluate(
-    target: str | Path,
+    target: str | Path | Run,
     against: str | Path | None = None,
     count: int | None = None,
     extractors: Sequence[Extractor] | None = None,
@@ -60,11 +62,12 @@ def evaluate(
     recipe: Recipe | str | None = None,
     labels: str | None = None,
     world: World = ALONE,
+    device: str | torch.device = AUTO,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
     Args:
-        target: run folder, or folder, zip or array file of images.
+        target: run folder, or folder, zip or array file of images; or a loaded run, whose checkpoint and device are used.
         against: real images; a run's own held-out images by default.
         count: number of images to generate, or to take from a folder; 1,000, or all up to 10,000,
             by default.
@@ -77,25 +80,27 @@ def evaluate(
         recipe: recipe of your own that the run was trained with: see `load`.
         labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
         world: ranks that share the work: each generates and looks at its part, and rank 0 returns the results.
+        device: device of the run's networks: see `load`. Features are computed on the CPU, so that numbers can be compared.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
             images that no extractor supports.
     """
-    for name, place in (("target", target), ("against", against)):
+    for name, place in (("target", None if isinstance(target, Run) else target), ("against", against)):
         if not isinstance(place, str | PathLike | None):
             raise UserError(
-                f"{name} is a {type(place).__name__}; evaluate takes the path of a run, a folder, a zip or an array file (.npy)."
+                f"{name} is a {type(place).__name__}; evaluate takes a run, or the path of one, of a folder, a zip or an array file (.npy)."
             )
-    require_path(target, "target")
+    if not isinstance(target, Run):
+        require_path(target, "target")
     if against is not None:
         require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
     trained = None
-    if is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world)
+    if isinstance(target, Run) or is_run(target):
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world, device=device)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)

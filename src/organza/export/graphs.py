@@ -39,11 +39,15 @@ class Trained(Protocol):
 
     @property
     def images(self) -> int: ...
-
-    generator: Any
-    discriminator: Any
-    player: Any
-
+    @property
+    def generator(self) -> Any: ...
+    @property
+    def discriminator(self) -> Any: ...
+    @property
+    def player(self) -> Any: ...
+    def latent(self, seed: int, index: int) -> Tensor: ...
+    def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor: ...
+    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor: ...
     def source_channels(self, to: str = "b") -> int: ...
     def sample(self, count: int = 16, seed: int = 0) -> np.ndarray: ...
     def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray: ...
@@ -204,7 +208,7 @@ def _images(shape: tuple[int, ...], count: int = BATCH) -> Tensor:
     return torch.zeros((count, *shape[1:], shape[0]), dtype=torch.uint8)
 
 
-def _generation(run: Any) -> Graph:
+def _generation(run: Trained) -> Graph:
     """Return the graph of a generator: latents, and labels if it has any, to images."""
     labelled = bool(getattr(run.generator, "labels", 0))
 
@@ -234,7 +238,7 @@ def _is_fixed(network: nn.Module) -> bool:
     return any(isinstance(layer, Dropout) and bool(layer.use) for layer in network.modules())
 
 
-def _translation(run: Any, network: Translator, to: str, name: str, size: tuple[int, int] | None) -> Graph:
+def _translation(run: Trained, network: Translator, to: str, name: str, size: tuple[int, int] | None) -> Graph:
     """Return the graph of a translator: images to images of any size, or of its own size."""
     channels = run.source_channels(to)
     fixed, shape = _is_fixed(network), size or tuple(run.shape[1:])
@@ -252,12 +256,12 @@ def _translation(run: Any, network: Translator, to: str, name: str, size: tuple[
     return Graph(name, Translated(network), {"source": example}, {"source": PICTURES if fixed else ANY}, "image", facts)
 
 
-def _encoding(run: Any, encoder: nn.Module) -> Graph:
+def _encoding(run: Trained, encoder: nn.Module) -> Graph:
     facts = {"makes": "z", "from": _unit(run.shape)}
     return Graph("encoder", Encoded(encoder), {"image": _images(run.shape)}, {"image": PICTURES}, "z", facts)
 
 
-def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
+def _judgement(run: Trained, encoder: nn.Module | None) -> Graph:
     """Return the graph of a discriminator: images to probabilities."""
     D = run.discriminator
     inputs, axes = {"image": _images(run.shape)}, {"image": PICTURES}

@@ -7,7 +7,7 @@ widening when it loads the file, so speed is that of the full file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from organza.errors import UserError, nearest
 if TYPE_CHECKING:
     import onnx
 
-Precision = Literal["fp32", "fp16", "int8"]
 SMALL = 64
 """Largest size of a tensor that stays in float32: biases and constants are a hundredth of a file."""
 COLUMNS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}

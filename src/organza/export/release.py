@@ -226,7 +226,7 @@ def _shared(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) 
     shared = folders.contents(folders.config_of(run.content, facts), weights, known, run.images)
     loss = halving_loss(next(graphs(run))) if half else None
     shared |= {folders.CARD: card(run, order.title, statement, files, judges, loss).encode()}
-    if kept := saved.load(run) if prior else ():  # type: ignore[arg-type]
+    if kept := saved.load(run) if prior else ():
         shared[saved.FILE] = saved.contents(kept, hashlib.sha256(weights[folders.WEIGHTS]).hexdigest()).encode()
     origin = run.made_by(0 if hasattr(run.generator, "latent") else None, _kind(run))
     shared |= {folders.PREVIEW: encoded(preview(run), "png", origin)}

@@ -21,10 +21,11 @@ from organza.export.folder import ExportedFolder
 from organza.export.places import folder_at
 from organza.inference.device import AUTO, device_of
 from organza.inference.encoding import Encoding
-from organza.inference.engine import Engine, require_engine
+from organza.inference.engine import Engine, Session, require_engine, session_of
 from organza.inference.judging import Judging
 from organza.inference.latent_space import LatentSpace
 from organza.inference.sample_files import name_of, sample_files
+from organza.inference.sampler import bytes_of
 from organza.inference.translation import Translation
 from organza.media.html import html, picture
 from organza.media.images import grid, save_png
@@ -37,6 +38,7 @@ from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.forms import natural, require_form
+from organza.seeding import MICROBATCH
 from organza.untrusted import printable, read_json
 
 if TYPE_CHECKING:
@@ -87,6 +89,35 @@ class Run(LatentSpace, Encoding, Translation, Judging):
         for name in ("player", "_judge"):
             if name in self.__dict__:
                 self.__dict__[name].to(self.device)
+        return self
+
+    def with_engine(self, engine: Engine) -> Run:
+        """Choose the engine of `sample` and return this run. If onnxruntime cannot be used, torch is, and
+        `notes` give the reason.
+
+        Args:
+            engine: "torch", or "onnx" for onnxruntime on the CPU; its bytes differ by one level of 255 at most.
+
+        Raises:
+            UserError: if there is no such engine.
+
+        >>> load("runs/faces").with_engine("onnx").sample(16)    # doctest: +SKIP
+        """
+        require_engine(engine)
+        self.session = None
+        if engine == "torch" or not hasattr(self.generator, "latent"):
+            return self
+        if self.device.type != "cpu":
+            found: Session | str = f"this run computes on {self.device}, and onnxruntime on the CPU"
+        else:
+            series = range(MICROBATCH)
+            z = torch.stack([self.latent(0, item) for item in series])
+            rows = self.label_rows(series) if self.labels else None
+            found = session_of(self, bytes_of(self.generate(z, rows)), z, rows)
+        if isinstance(found, str):
+            self.notes = (*self.notes, f"torch generates the images: {found}")
+        else:
+            self.session = found
         return self
 
     def export(

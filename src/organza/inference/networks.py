@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,14 +17,11 @@ from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory
 from organza.export.folder import ExportedFolder
 from organza.media.provenance import MADE, Provenance
-from organza.networks.layers import NetworkDict, channels_last, main_network
+from organza.networks.layers import NetworkDict, Shape, channels_last, main_network
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.weights import fitting_network
 from organza.seeding import MICROBATCH
-
-if TYPE_CHECKING:
-    pass
 
 
 class Networks:
@@ -45,7 +41,7 @@ class Networks:
         self.device = torch.device("cpu")
         self._rooms: dict[str, int] = {}
         self.content = folder.read()
-        self.shape = tuple(self.content["data"]["shape"])  # shape of generated items, channels first
+        self.shape: Shape = tuple(self.content["data"]["shape"])  # shape of generated items, channels first
         self.channels, (self.height, self.width) = self.shape[0], self.shape[-2:]
         self.labels = Labels.of(self.content["data"]["labels"]) if "labels" in self.content["data"] else None
 

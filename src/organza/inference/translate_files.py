@@ -93,10 +93,10 @@ def _require_use(trained: Run, network: Translator, size: Size | None, mask: str
         UserError: if it has none.
     """
     if network.masked and size:
-        raise UserError("--size cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
+        raise UserError("`size` cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
     if mask is not None and not network.masked:
         raise UserError(
-            f"{trained.path} does not fill holes, so it has no use for --mask; train a run with --recipe fill-light."
+            f"{trained.path} does not fill holes, so it has no use for `mask`; train a run with `recipe='fill-light'`."
         )
 
 
@@ -145,13 +145,16 @@ def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray |
     """Return the image of a job, uint8 [H, W, channels], or the reason why it cannot be read."""
     try:
         content = job.read()
+    except Unreadable as reason:
+        return str(reason).removesuffix(".")
+    except Exception as error:  # damaged files and members raise many kinds of errors
+        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
+    try:
         wanted = size or size_of(content)
         trained.require_room(wanted.height, wanted.width, to)
         return decode(content, wanted, trained.source_channels(to))
     except (Unreadable, UserError) as reason:
         return str(reason).removesuffix(".")
-    except Exception as error:  # damaged files and members raise many kinds of errors
-        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _settled(

@@ -31,7 +31,7 @@ brighter or darker, have 0.06, and of 22 kinds of images none had less than 0.42
 NOISE = 0.1
 """Contrast that images keep at a quarter of their size, below which they are noise: that of every pixel for itself keeps 0.04, and of 22
 kinds of images none less than 0.24 (docs/lab-log.md, 63)."""
-SCALE = (
+SCALE: tuple[tuple[float, Tone, str, str], ...] = (
     (1 / 12, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (1 / 4, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
     (1.6, "fair", "Recognisable, with faults", "of the right kind, with faults that are seen at once"),
@@ -142,7 +142,7 @@ def likeness(seen: Evidence) -> Finding | None:
     if not seen.checks:
         return None
     least, known, share = best(seen.checks), seen.damage, _units(seen)
-    tone, answer, why = next((tone, answer, why) for limit, tone, answer, why in SCALE if share < limit)
+    _, tone, answer, why = next(step for step in SCALE if share < step[0])
     if tied := tie(seen.checks):
         why += f". {tied}"
     numbers = (
@@ -150,7 +150,7 @@ def likeness(seen: Evidence) -> Finding | None:
     )
     if known:
         numbers += f"; real images put together from nine pieces of others stand at {known.pieces:.3f}, blurred ones at {known.blurred:.3f}"
-    return Finding("Do they look like the real ones?", tone, answer, sentence(begun(why)), numbers)  # type: ignore[arg-type]
+    return Finding("Do they look like the real ones?", tone, answer, sentence(begun(why)), numbers)
 
 
 def varied(seen: Evidence) -> Finding | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from organza.config import trust_hint
+from organza.config import own_modules, trust_hint
 from organza.data.location import places
 from organza.evaluation import tables
 from organza.progress import words
@@ -275,7 +275,22 @@ def commands(record: Record) -> str:
     found = "".join(
         f'<div><p>{html(what)}</p><pre class="command">{html(line)}</pre></div>' for what, line in next_commands(record)
     )
-    return section("What next", "", f'<div class="commands">{found}</div>')
+    code = "\n".join(map(html, in_python(record)))
+    same = f'<div><p>The same from Python</p><pre class="command">{code}</pre></div>'
+    return section("What next", "", f'<div class="commands">{found}{same}</div>')
+
+
+def in_python(record: Record) -> list[str]:
+    """Return lines of Python that use the run."""
+    path = str(record.path)
+    named = own_modules([record.content["recipe"], record.content["players"]])
+    own = sorted(name for name in named if all(part.isidentifier() for part in name.split(".")))
+    lines = ["import organza", f"run = organza.load({path!r}{f', modules={own!r}' if own else ''})"]
+    if record.translates:
+        lines.append("images = run.translate(images)  # uint8 [N, H, W, C]")
+    else:
+        lines += ["images = run.sample(64, seed=7)  # uint8 [N, H, W, C]", "chances = run.judge(images)"]
+    return [*lines, "first, *others = organza.evaluate(run)"]
 
 
 def next_commands(record: Record) -> list[tuple[str, str]]:
@@ -295,6 +310,7 @@ def next_commands(record: Record) -> list[tuple[str, str]]:
         found.append(("Translate images", f"organza translate {run} INPUT OUTPUT{own}"))
     else:
         found.append(("Generate new images", f"organza sample {run} --count 64 --seed 7{own}"))
+        found.append(("Draw a clip, a walk through three images", f"organza walk {run} --seeds 1,5,9{own}"))
         found.append(("Judge images with the discriminator", f"organza judge {run} IMAGES{own}"))
     if str(record.content["players"]["generator"].get("part", "")).endswith("codes:Generator"):
         found.append(("Show the effect of a code", f"organza sample {run} --traverse 0"))

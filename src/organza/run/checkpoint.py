@@ -1,7 +1,7 @@
 """Checkpoints that are complete or absent: safetensors and a manifest with the sha256 of each file,
 written aside and renamed.
 
-A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its
+The content is that of `training.snapshot`. A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its
 digest is verified.
 """
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from organza.config import Partial
 from organza.config.outline import TooLarge, outlined
+from organza.errors import is_bug
 from organza.run.checkpoint import Damaged
 
 
@@ -42,6 +43,8 @@ def fitting_network(part: Partial, tensors: Mapping[str, Tensor], source: str) -
             f"{source} does not fit its recipe: {len(tensors)} tensors are too few for this network"
         ) from error
     except Exception as error:  # networks reject settings with many kinds of errors
+        if is_bug(error):
+            raise
         raise Damaged(f"{source} does not fit its recipe: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(outline, nn.Module):
         raise Damaged(f"{source} does not fit its recipe, which builds no network")

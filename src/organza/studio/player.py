@@ -124,14 +124,15 @@ class Player:
             raise UserError(f"The kept latent {name} of {self.run.path.name} is gone; find the image again.") from None
         offsets = tuple(found[key] for key in sorted(found) if key.startswith("offset."))
         z = found.get("z")
-        fits = (
-            z is not None
-            and z.shape == (1, *self.law.centre.shape)
-            and all(bool(part.isfinite().all()) for part in found.values())
-        )
-        if not fits or (offsets and (self.levels is None or len(offsets) != len(self.levels.levels))):
+        finite = all(bool(part.isfinite().all()) for part in found.values())
+        if (
+            z is None
+            or z.shape != (1, *self.law.centre.shape)
+            or not finite
+            or (offsets and (self.levels is None or len(offsets) != len(self.levels.levels)))
+        ):
             raise UserError(f"The kept latent {name} does not fit {self.run.path.name}; find the image again.")
-        return Latent(z, found.get("row"), offsets)  # type: ignore[arg-type]
+        return Latent(z, found.get("row"), offsets)
 
     @torch.no_grad()
     def draw(self, latents: Sequence[Latent], mixes: Sequence[tuple[int, ...]] = ()) -> np.ndarray:
@@ -175,7 +176,7 @@ def opened(given: dict[str, Any]) -> Player:
 
 
 def sign_of(path: Path) -> tuple[int, ...]:
-    """Return what changes when a run's checkpoints do."""
+    """Return a value that changes whenever a run's checkpoints do."""
     found = []
     for name in ("best.json", "latest.json", "manifest.json", "directions.json"):
         with suppress(OSError):

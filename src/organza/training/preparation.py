@@ -149,7 +149,7 @@ def prepare(asked: TrainArgs, world: World, progress: Progress | None = None) ->
     require_shares(recipe, world)
     feasible(recipe, data)  # reports a misfit before anything is written
     own = of_ones_own(recipe)
-    with told(CANNOT.format(name=recipe.name)):
+    with told(CANNOT.format(name=recipe.name), ours=("organza.training", "organza.data")):
         remarks = inspected(recipe, data) if own else []
     return Preparation(asked, folder, before, start, recipe, reasons, data, own, remarks, accelerator, world)
 
@@ -165,7 +165,7 @@ def require_shares(recipe: Recipe, world: World) -> None:
         batch = -(-recipe.batch // world.size) * world.size
         raise UserError(
             f"The batch of {recipe.name} is {recipe.batch}, which {world.size} processes cannot share equally; "
-            f"use {fewer} process{'es' * (fewer > 1)}, or --set batch={batch}."
+            f"use {fewer} process{'es' * (fewer > 1)}, or `settings=['batch={batch}']`."
         )
 
 
