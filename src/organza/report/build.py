@@ -86,7 +86,7 @@ def _recorded(path: str | Path, record: Record, seen: Look | None) -> str:
     audit = new(evidence(record, seen))
     if audit is None or seen is None:
         return ""
-    outcome = f"{audit.answer}: {audit.numbers}"
+    outcome = f"{audit.answer}: {audit.numbers or audit.why}"
     with suppress(UserError):  # a run that cannot be written to is searched again next time
         RunFolder(path).audited(seen.images, outcome)
     return outcome
