@@ -95,7 +95,7 @@ FAULTS = [
         "a check that looks at too little: gradients may be NaN", "game.py",
         'torch.isfinite(whole + turn.readings["gradient"] if steps else whole)',
         "torch.isfinite(whole)",
-        f"{GAMES} test_health.py",
+        GAMES,
     ),
     Fault(
         "a sum that is not shared: each rank keeps its own gradients", "game.py",
