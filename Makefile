@@ -44,7 +44,8 @@ demo: $(VENV)/demo.stamp
 	@echo "Open $(DEMO)/grid.png: 64 faces that nobody drew. Beside them, real ones: $(DEMO)/run/samples/real.png"
 	@echo "Now yours:  $(BIN)/organza data check FOLDER   and   $(BIN)/organza train FOLDER"
 
-# Types are checked once for each system. Each check is one thread, so they run beside one another and beside the tests.
+# Types are checked once for each system, one after the other beside the tests, which begin at once: they take longer, and leave a
+# core free at times, since some of them wait for a browser or a clock.
 TYPES := types-Linux types-Windows types-Darwin
 # Each worker gets a half of the files, so that what a file shares is trained once, and takes from the other when it is done.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
@@ -53,7 +54,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --version # installs itself when it is first asked for, which two at once must not do
-	$(MAKE) --no-print-directory -j 2 $(TYPES) tests
+	$(MAKE) --no-print-directory -j 2 tests $(TYPES)
 
 tests: $(VENV)/dev.stamp
 	$(PYTEST) -m "not long"
@@ -69,7 +70,7 @@ test-long: $(VENV)/dev.stamp
 
 faults: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.faults
-	ORGANZA_WHOLE=1 $(PYTEST) tests/contracts tests/test_resume.py tests/test_machine.py tests/test_recipe.py tests/test_untrusted_recipes.py
+	ORGANZA_WHOLE=1 $(PYTEST) tests/contracts tests/test_resume.py tests/test_machine.py tests/test_recipe.py tests/test_untrusted_recipes.py tests/test_foreign_runs.py
 
 planted: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.planted

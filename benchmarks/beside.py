@@ -20,7 +20,8 @@ from PIL import Image
 from organza.data.batches import to_uint8
 from organza.data.patches import Masked
 from organza.evaluation.evaluate import compared
-from organza.evaluation.image_sets import FIRST, ImageSet, RunWithData
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.run_with_data import FIRST, RunWithData
 from organza.evaluation.tables import BESIDE, shown
 from organza.media.images import grid, side_by_side
 from organza.metrics.extractors.features import offline_extractor

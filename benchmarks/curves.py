@@ -24,7 +24,7 @@ from examples.plain_loop import BATCH, LATENT, discriminator, discs, generator, 
 from matplotlib import pyplot
 
 from organza.data.batches import to_uint8
-from organza.game import Moment, discriminator_loss, generator_loss, update
+from organza.game import TrainProgress, discriminator_loss, generator_loss, update
 from organza.games.unconditional import Unconditional
 from organza.losses import nonsaturating
 from organza.media.images import grid
@@ -107,7 +107,7 @@ def trained(trial: Trial, steps: int) -> tuple[dict[str, np.ndarray], np.ndarray
         batch = {"image": discs(BATCH, step), "z": latents(BATCH, step)}
         game.G.requires_grad_(True)
         made = game.play(batch)
-        moment = Moment(step, step * BATCH, steps * BATCH)
+        moment = TrainProgress(step, step * BATCH, steps * BATCH)
         judged = update(game.D, adams[1], partial(discriminator_loss, game, batch, made, moment))
         generated = update(game.G, adams[0], partial(generator_loss, game, batch, made, moment))
         for turn in range(1, trial.turns):

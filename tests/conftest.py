@@ -10,9 +10,17 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two test processes share two cores
 
 from organza import Batches
-from organza.training import launch
+from organza.training import preparation
 from tests.contracts.material import Material
 from tests.drawings import drawing
+
+FIRST = ("studio/test_journey.py", "studio/test_guard.py", "test_export_page.py")
+"""Files whose tests wait for a browser or a clock. They come first, while the checks of types use the cores that they leave free."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that wait before all others; within each, and otherwise, the order stays."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(FIRST))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,15 +40,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session", autouse=True)
 def _little_is_measured():
     """Hundreds of runs begin here: where their length is in images, two steps tell the speed, and 60 samples are evaluated."""
-    before = launch.ROUGHLY, launch.SAMPLES
-    launch.ROUGHLY, launch.SAMPLES = 0.0, 60
+    before = preparation.ROUGHLY, preparation.SAMPLES
+    preparation.ROUGHLY, preparation.SAMPLES = 0.0, 60
     yield
-    launch.ROUGHLY, launch.SAMPLES = before
+    preparation.ROUGHLY, preparation.SAMPLES = before
 
 
 @pytest.fixture
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take most of so short a run."""
+    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take most of so short a run. A hole is smoothed in one
+    round of each size, not in four, as each adds some hundred operations to a file.
+    """
+    monkeypatch.setattr("organza.networks.filler.ROUNDS", 1)
     monkeypatch.setattr("organza.training.evaluator.JUDGED", 16)
     monkeypatch.setattr(Batches, "rows", 2)
     monkeypatch.setattr(Batches, "columns", 2)

@@ -1,4 +1,6 @@
-"""This system made to look like others, for processes of their own: `python -m tests.other_systems KIND organza-arguments`.
+"""This system made to look like others, for a process of its own: `python -m tests.other_systems KIND then ARGUMENTS then ARGUMENTS`.
+
+Each group of arguments is a command of organza; `wait` waits for a line. Importing torch for each of them would cost seconds.
 
 posixless: nothing of what POSIX alone has. windows: files that are replaced are open elsewhere at first, and folders cannot be opened.
 """
@@ -11,6 +13,7 @@ import signal
 import stat
 import subprocess  # noqa: F401 (what the standard library itself takes from POSIX is taken before it is hidden)
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy  # noqa: F401
@@ -88,8 +91,30 @@ def windows() -> None:
     os.open, os.replace, os.unlink, os.remove, os.mkdir = open_, replace, unlink, unlink, mkdir  # type: ignore[assignment]
 
 
+def commands(words: list[str]) -> Iterator[list[str]]:
+    """The groups of words that "then" begins.
+
+    >>> list(commands(["then", "sample", "run", "then", "wait"]))
+    [['sample', 'run'], ['wait']]
+    """
+    command: list[str] = []
+    for word in [*words[1:], "then"]:
+        if word == "then":
+            yield command
+            command = []
+        else:
+            command.append(word)
+
+
 if __name__ == "__main__":
     {"posixless": posixless, "windows": windows}[sys.argv[1]]()
     from organza.cli import main
 
-    main(sys.argv[2:])
+    for command in commands(sys.argv[2:]):
+        if command == ["wait"]:
+            sys.stdin.readline()
+            continue
+        try:
+            main(command)
+        except SystemExit as end:
+            print(f"exit code {int(end.code or 0)}", flush=True)

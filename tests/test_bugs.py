@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from organza.errors import UserError
+from organza.errors import UserError, told
 from organza.losses import Adversarial
+from organza.networks import mlp
 from organza.recipes import get
 from organza.training import speed
 from tests.contracts.discovery import small
@@ -36,3 +37,11 @@ def test_a_loss_that_cannot_be_taken_is_the_users_mistake(pictures: Path, tmp_pa
     place = rf"test_bugs\.py, line {products.__code__.co_firstlineno + 1}, in products \(return real\[:, None\] @ fake\[:3\]\)"
     with pytest.raises(UserError, match=f"{place} raises RuntimeError: size mismatch"):
         train(pictures, tmp_path / "run", replace(small(get("dcgan"), 4), adversarial=WRONG), budget="1m")
+
+
+def test_a_name_that_does_not_exist_is_never_the_settings_fault(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(UserError, match="RuntimeError"), told("It cannot be made"):
+        mlp.Generator((1, 8, 8), width=-1)
+    monkeypatch.delattr(mlp, "nn")
+    with pytest.raises(NameError, match="nn"), told("It cannot be made"):
+        mlp.Generator((1, 8, 8))

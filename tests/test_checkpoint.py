@@ -15,6 +15,8 @@ from organza.errors import UserError
 from organza.optimizers import SGD, Adam, RMSprop
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
+from organza.run.moments import optimizer_tensors, restore_optimizer
+from organza.run.weights import restore_network
 
 TENSORS = {"generator": {"w": torch.arange(600.0).reshape(20, 30), "n": torch.tensor(7)}, "other": {"b": torch.ones(3)}}
 FACTS = {"images": 1200, "history": [[1200, 0.5, 0.1, 0.6, 0.01]]}
@@ -142,12 +144,12 @@ def test_optimizers_go_on_to_the_same_bits(optimizer, tmp_path: Path):
     first = network()
     before = optimizer.build(first.parameters())
     steps(first, before, range(3))
-    folder = checkpoint.save(tmp_path, 3, {"net": first.state_dict(), "opt": checkpoint.optimizer_tensors(before)}, {})
+    folder = checkpoint.save(tmp_path, 3, {"net": first.state_dict(), "opt": optimizer_tensors(before)}, {})
     found = checkpoint.load(folder)
     second = network()
-    checkpoint.restore_network(second, found.tensors["net"], "net")
+    restore_network(second, found.tensors["net"], "net")
     after = optimizer.build(second.parameters())
-    checkpoint.restore_optimizer(after, found.tensors["opt"])
+    restore_optimizer(after, found.tensors["opt"])
     steps(second, after, range(3, 6))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
 
@@ -155,6 +157,6 @@ def test_optimizers_go_on_to_the_same_bits(optimizer, tmp_path: Path):
 def test_weights_that_are_not_finite_or_do_not_fit_are_refused():
     net = nn.Linear(2, 2)
     with pytest.raises(Damaged, match="not finite"):
-        checkpoint.restore_network(net, {"weight": torch.full((2, 2), float("nan")), "bias": torch.zeros(2)}, "x")
+        restore_network(net, {"weight": torch.full((2, 2), float("nan")), "bias": torch.zeros(2)}, "x")
     with pytest.raises(Damaged, match="does not fit"):
-        checkpoint.restore_network(net, {"weight": torch.zeros(3, 3), "bias": torch.zeros(2)}, "x")
+        restore_network(net, {"weight": torch.zeros(3, 3), "bias": torch.zeros(2)}, "x")

@@ -6,8 +6,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from organza import cli
 from organza.cli import parsing
 from organza.run import checkpoint, folder
 from tests.drawings import drawing
+from tests.forks import Forked
 
 TINY = ["--set", "generator.width=4", "discriminator.width=4", "batch=8", "--size", "32", "--budget", "24img"]
 VERBS = [[verb] for verb in parsing.VERBS] + [["data", verb] for verb in parsing.DATA_VERBS]
@@ -189,8 +188,10 @@ def test_recipes_are_listed_with_source_and_expectation(capsys: pytest.CaptureFi
     assert call(capsys, "recipes", "coded") == call(capsys, "recipes", "latent")
 
 
-def test_a_recipe_of_ones_own(pictures: Path, tmp_path: Path):
-    (tmp_path / "mine.py").write_text(
+def test_a_recipe_of_ones_own(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "cautious_recipe.py").write_text(
         "from dataclasses import replace\n"
         "from torch.nn.functional import softplus\n"
         "from organza.losses import Adversarial\n"
@@ -200,34 +201,22 @@ def test_a_recipe_of_ones_own(pictures: Path, tmp_path: Path):
         "cautious = Adversarial(d, g)\n"
         "def my_recipe(): return replace(get('dcgan'), name='mine', adversarial=cautious)\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "organza.cli",
-        "train",
-        str(pictures),
-        "--recipe",
-        "mine:my_recipe",
-        "--run",
-        "run",
-        *TINY,
-    ]
+    monkeypatch.chdir(tmp_path)
+    command = ["train", pictures, "--recipe", "cautious_recipe:my_recipe", "--run", "run", *TINY, "--no-evaluate"]
     for _ in range(2):  # the second finds the run again
-        result = subprocess.run([*command, "--no-evaluate"], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
+        code, _, error = call(capsys, *command, "--no-report")
+        assert code == 0, error
     content = json.loads((tmp_path / "run" / "recipe.json").read_text())
-    assert content["recipe"]["adversarial"] == {"the": "mine:cautious"}
+    assert content["recipe"]["adversarial"] == {"the": "cautious_recipe:cautious"}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process")
 def test_a_reader_that_goes_away_is_no_error():
-    shown = subprocess.run(
-        f"{sys.executable} -m organza.cli recipes dcgan | head -1",
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shown.stderr == ""
+    """As `organza recipes dcgan | head`."""
+    process = Forked("recipes", "dcgan")
+    process.stdout.close()
+    _, error = process.communicate()
+    assert (process.returncode, error) == (141, b"")
 
 
 def test_a_full_disk_is_told_in_a_sentence(

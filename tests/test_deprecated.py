@@ -11,6 +11,7 @@ from organza import recipes
 from organza.config import Partial
 from organza.inference.load import load
 from organza.media.images import grid
+from organza.networks.layers import NetworkDict
 from organza.overrides import apply
 from organza.recipes.swift import latent
 from organza.run.events import Tick
@@ -28,6 +29,7 @@ MOVED = [
     ("organza.recipe", "everything", recipes.everything),
     ("organza.recipe", "apply", apply),
     ("organza.recipes.swift", "coded", latent),
+    ("organza.gan", "Several", NetworkDict),
 ]
 
 

@@ -15,7 +15,7 @@ from organza import Images, Source, cli
 from organza.config import settings_of
 from organza.data.batches import to_float, to_uint8
 from organza.errors import UserError
-from organza.game import Batch, Moment, discriminator_loss, generator_loss, update
+from organza.game import Batch, TrainProgress, discriminator_loss, generator_loss, update
 from organza.games.bigan import BiGAN, exchanged
 from organza.games.encoding import Encoding
 from organza.inference.load import Run
@@ -149,7 +149,7 @@ def test_bigan_inverts_a_generator_it_can_invert():
         game.requires_grad_(False)
         G.requires_grad_(True)
         made = game.play(batch)
-        update(D, players[0], lambda b=batch, m=made, s=step: discriminator_loss(game, b, m, Moment(s)))
+        update(D, players[0], lambda b=batch, m=made, s=step: discriminator_loss(game, b, m, TrainProgress(s)))
         update(G, players[1], lambda b=batch, m=made: generator_loss(game, b, m))
     x = 2 * torch.randn(1000, 1) + 1
     again = game.decode(game.encode(x))

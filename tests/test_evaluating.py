@@ -20,8 +20,11 @@ import organza
 from organza import cli
 from organza.distributed.world import World
 from organza.errors import UserError
-from organza.evaluation.evaluate import Evaluation, evaluate, named_extractor, suited
-from organza.evaluation.image_sets import ImageSet, RunWithData
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.extractors import named_extractor, suited
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.results import Evaluation
+from organza.evaluation.run_with_data import RunWithData
 from organza.evaluation.tables import as_json, as_table, shown, warnings
 from organza.inference.load import load
 from organza.metrics.extractors.features import Extractor, offline_extractor
@@ -30,9 +33,9 @@ from organza.metrics.kernels import Estimate
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, lines_of
 from organza.seeding import MICROBATCH
-from organza.training import launch
+from organza.training import preparation
 from tests.contracts.discovery import RECIPES, small
-from tests.contracts.material import Material
+from tests.contracts.material import Material, size_of
 from tests.drawings import drawing
 
 FEATURES = ["mmd", "kid", "frechet", "frechet_infinite", "precision", "recall", "density", "coverage", "diversity"]
@@ -45,7 +48,12 @@ def extractor() -> Extractor:
 
 
 def trained(data: Path, run: Path, recipe: Recipe, **request) -> Path:
-    organza.train(data, run, recipe=recipe, **{"budget": "48img", "size": 32, "stop": (), "evaluate": False, **request})
+    organza.train(
+        data,
+        run,
+        recipe=recipe,
+        **{"budget": "48img", "size": 32, "stop": (), "evaluate": False, "report": False, **request},
+    )
     return run
 
 
@@ -94,7 +102,7 @@ class Sharing(World):
 
 
 def test_ranks_share_the_images_and_their_features(run: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("organza.evaluation.evaluate.AT_ONCE", 16)
+    monkeypatch.setattr("organza.evaluation.extractors.AT_ONCE", 16)
     alone = evaluate(run, count=70, extractors=[extractor])
     first, second = Sharing(0), Sharing(1)
     assert evaluate(run, count=70, extractors=[extractor], world=first) == alone
@@ -111,7 +119,7 @@ def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
     """One definition: what `evaluate` says of a checkpoint is what training said of it, for as many images."""
     folder = trained(pictures, tmp_path / "run", small(RECIPES["dcgan-r1"]()), evaluate=True)
     line = list(lines_of(RunFolder(folder).evaluations))[-1]
-    [found] = evaluate(folder, count=launch.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
+    [found] = evaluate(folder, count=preparation.SAMPLES, extractors=[Pyramid(offline_extractor)], checkpoint="latest")
     assert line["images"] == load(folder, "latest").images
     for name in ("mmd", "kid"):
         assert found.metrics[name].value == pytest.approx(line[name]["value"], rel=1e-4)
@@ -126,10 +134,11 @@ def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
 LAYOUTS = {recipe.data.make: name for name, recipe in ((name, make()) for name, make in RECIPES.items())}
 
 
+@pytest.mark.usefixtures("few_looks")
 @pytest.mark.parametrize("name", LAYOUTS.values())
 def test_a_run_of_every_layout(name: str, material: Material, extractor: Extractor, tmp_path: Path):
-    recipe = small(RECIPES[name]())
-    folder = trained(material(recipe), tmp_path / "run", recipe, evaluate=False)
+    recipe = small(RECIPES[name](), blocks=1)
+    folder = trained(material(recipe), tmp_path / "run", recipe, size=size_of(recipe))
     side = RunWithData(folder)
     real, training = side.real(), side.training()
     made = side.made(len(real) + 20, seed=3)

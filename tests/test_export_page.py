@@ -19,7 +19,7 @@ from organza.export.web import drawn_pattern
 from organza.media.provenance import XMP
 from organza.recipes import get
 from tests.contracts.discovery import small
-from tests.contracts.material import Material
+from tests.contracts.material import Material, size_of
 
 pytest.importorskip("onnx")
 pytest.importorskip("playwright")
@@ -46,11 +46,14 @@ def exported(material: Material, tmp_path_factory: pytest.TempPathFactory):
 
     def of(name: str) -> tuple[organza.Run, Path]:
         if name not in made:
-            recipe, place = small(get(name)), tmp_path_factory.mktemp(name)
-            run = organza.train(
-                material(recipe), place / "run", recipe=recipe, size=32, budget="24img", evaluate=False, report=False
-            )
-            run.export(place / "out", to=("web",))
+            recipe, place = small(get(name), blocks=1), tmp_path_factory.mktemp(name)
+            asked = {"size": size_of(recipe), "budget": "24img", "evaluate": False, "report": False}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(
+                    "organza.networks.filler.ROUNDS", 1
+                )  # each adds some hundred operations to the page of a filler
+                run = organza.train(material(recipe), place / "run", recipe=recipe, **asked)
+                run.export(place / "out", to=("web",))
             made[name] = run, place / "out" / "index.html"
         return made[name]
 

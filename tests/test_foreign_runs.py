@@ -29,8 +29,9 @@ from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
 from organza.run.folder import RunFolder
-from tests.contracts.discovery import RECIPES, small
-from tests.contracts.material import Material
+from organza.run.moments import optimizer_tensors, restore_optimizer
+from tests.contracts.discovery import COVERING, RECIPES, small
+from tests.contracts.material import Material, size_of
 from tests.drawings import drawing
 
 SECRET = "do not show"
@@ -185,12 +186,14 @@ def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_mad
     ), told
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.usefixtures("few_looks")
+@pytest.mark.parametrize("name", COVERING)
 def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
     name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    recipe = small(RECIPES[name](), 4)
-    run = organza.train(material(recipe), tmp_path / "run", recipe=recipe, budget="8img", evaluate=False, report=False)
+    recipe = small(RECIPES[name](), 4, blocks=1)
+    asked = {"size": size_of(recipe), "budget": "8img", "evaluate": False, "report": False}
+    run = organza.train(material(recipe), tmp_path / "run", recipe=recipe, **asked)
     try:
         run.require_judging()
     except UserError:  # of pairs, or of labels that must be named
@@ -335,8 +338,8 @@ def test_the_moments_of_each_optimizer_come_back(optimizer: Optimizer):
     for weight in weights[1:]:
         weight.grad = torch.ones_like(weight)
     built.step()
-    saved = checkpoint.optimizer_tensors(built)
-    checkpoint.restore_optimizer(optimizer.build(weights), saved)
+    saved = optimizer_tensors(built)
+    restore_optimizer(optimizer.build(weights), saved)
 
 
 @pytest.mark.parametrize("name", [":", "..:x", ".x:y", "os:sep", "os:getcwd", "a b:c"])

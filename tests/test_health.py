@@ -16,6 +16,7 @@ from organza.run import checkpoint
 from organza.run.events import Event, Stopped, Tick, Warned
 from organza.run.folder import RunFolder, lines_of
 from organza.run.health import Vitals, findings, words
+from organza.run.weights import not_finite
 from organza.training.launch import train_events
 from organza.training.request import TrainArgs
 from organza.training.state import TrainState
@@ -163,7 +164,7 @@ def test_nothing_that_is_not_finite_is_ever_saved(
         or told[-1].kind == "non-finite"
     )  # type: ignore[union-attr]
     for folder in checkpoint.existing(tmp_path / "run" / "checkpoints"):
-        assert checkpoint.not_finite(checkpoint.load(folder).tensors) is None
+        assert not_finite(checkpoint.load(folder).tensors) is None
 
 
 @pytest.mark.parametrize("wish", ["stop", "rollback", "continue"])

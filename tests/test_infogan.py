@@ -16,7 +16,7 @@ from torch import nn
 import organza
 from organza import cli
 from organza.errors import UserError
-from organza.game import Turn, discriminator_loss, generator_loss, update
+from organza.game import StepOutput, discriminator_loss, generator_loss, update
 from organza.games.infogan import InfoGAN
 from organza.losses import Adversarial, nonsaturating, relativistic
 from organza.networks.infogan import MNIST, Codes, Discriminator, Generator
@@ -123,7 +123,7 @@ def test_both_players_together_make_codes_that_can_be_read_again():
         for player, optimizer, terms in zip(
             (D, G), optimizers, (game.extra_discriminator_terms, game.extra_generator_terms), strict=True
         ):
-            update(player, optimizer, lambda terms=terms, batch=batch: Turn(terms(batch, game.play(batch)), {}))
+            update(player, optimizer, lambda terms=terms, batch=batch: StepOutput(terms(batch, game.play(batch)), {}))
     unseen = torch.stack([codes.draw(torch.Generator().manual_seed(9000 + item)) for item in range(100)])
     (guess,), mean = codes.split(D.recognise(G(unseen)))
     (truth,), value = codes.split(codes.of(unseen))

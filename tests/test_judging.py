@@ -21,7 +21,9 @@ from tests.drawings import drawing
 @pytest.fixture(scope="module")
 def run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judged") / "run"
-    organza.train(pictures, folder, recipe=small(get("dcgan-r1")), budget="40img", size=32, evaluate=False)
+    organza.train(
+        pictures, folder, recipe=small(get("dcgan-r1")), budget="40img", size=32, evaluate=False, report=False
+    )
     return folder
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import organza
 from organza import Images, Source
 from organza.errors import UserError
-from organza.game import Batch, discriminator_loss, generator_alone, generator_loss
+from organza.game import Batch, discriminator_loss, generator_loss, warm_up_loss
 from organza.games.latent import LEVEL, LatentGAN
 from organza.networks.latent import Discriminator, Generator, code_shape, greatest_reduction
 from organza.recipe import Recipe
@@ -98,14 +98,14 @@ def test_settings_out_of_range_are_refused_in_words(part: str, setting: dict, sa
 @pytest.mark.parametrize(("warmup", "last"), [(0, 0), (8, 0), (9, 8), (400, 392)])
 def test_the_last_step_of_the_rehearsal_begins_before_its_end(warmup: int, last: int):
     recipe = tiny(generator_warmup=warmup)
-    assert recipe.last_rehearsal == last
+    assert recipe.last_warm_up == last
     assert recipe.turns(last)[0] == (0 if warmup else 1)
     assert recipe.turns(last + 8)[0] == 1
 
 
 def test_the_rehearsal_trains_the_autoencoder_and_the_game_leaves_the_encoder_to_its_own_error(setting):
     game, batch, made = setting
-    assert moved(game, generator_alone(game, batch, game.rehearse(batch)).terms) == {"encoder", "decoder"}
+    assert moved(game, warm_up_loss(game, batch, game.warm_up(batch)).terms) == {"encoder", "decoder"}
     assert moved(game, {"generator": generator_loss(game, batch, made).terms["generator"]}) == {"inner"}
     made = game.play(batch)
     assert moved(game, generator_loss(game, batch, made).terms) == {"inner", "encoder", "decoder"}
@@ -127,11 +127,11 @@ def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):
         return see((y - x) * ((y - x).abs() > LEVEL)).abs().mean()
 
     expected = error(game.G.decoder(q), x)
-    assert torch.isclose(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
+    assert torch.isclose(warm_up_loss(game, batch, game.warm_up(batch)).terms["reconstruction"], expected)
     part = error(game.G.decoder(game.G.encoder(x[:2])), x[:2])
     assert torch.isclose(game.extra_generator_terms(batch, made)["reconstruction"], part)
     game.noise = 0.3
-    assert not torch.isclose(generator_alone(game, batch, game.rehearse(batch)).terms["reconstruction"], expected)
+    assert not torch.isclose(warm_up_loss(game, batch, game.warm_up(batch)).terms["reconstruction"], expected)
 
 
 def test_a_run_shows_reconstructions_first_and_measures_nothing_before_the_game(pictures: Path, tmp_path: Path):

@@ -17,13 +17,13 @@ import organza
 from organza.augment import Augment
 from organza.cli import main
 from organza.errors import UserError
-from organza.game import Game, Moment, Turn, discriminator_loss, generator_loss, numbers
+from organza.game import Game, StepOutput, TrainProgress, discriminator_loss, generator_loss, numbers
 from organza.games.image_pool import Pool
 from organza.penalties import Penalty, dragan, r1, r1_finite, r2_finite, wgan_gp
 from organza.recipe import Recipe
 from organza.recipes import get
-from organza.run import checkpoint
 from organza.run.events import Warned
+from organza.run.moments import restore_optimizer
 from organza.training import snapshot, speed
 from organza.training.accelerator import CPU, Accelerator, choose
 from organza.training.plan import Plan
@@ -154,7 +154,7 @@ def test_a_step_makes_no_tensor_on_another_device_than_the_players(name: str, ma
             made = game.play(batch)
             for player, loss in ((game.D, discriminator_loss), (game.G, generator_loss)):
                 game.D.requires_grad_(player is game.D)
-                told: Turn = loss(game, batch, made, Moment(step=0, images=8 * turn, planned=100))
+                told: StepOutput = loss(game, batch, made, TrainProgress(step=0, images=8 * turn, planned=100))
                 assert {value.device.type for value in told.values().values()} == {"meta"}
                 torch.stack(list(told.terms.values())).sum().backward()
         game.eval()
@@ -205,14 +205,14 @@ def test_the_moments_of_an_optimiser_come_back_where_its_weights_are():
     weight = nn.Parameter(torch.zeros(3, device="meta"))
     optimizer = torch.optim.RMSprop([weight], momentum=0.5)
     saved = {"0.step": torch.tensor(4.0), "0.square_avg": torch.ones(3), "0.momentum_buffer": torch.ones(3)}
-    checkpoint.restore_optimizer(optimizer, saved)
+    restore_optimizer(optimizer, saved)
     assert {name: value.device.type for name, value in optimizer.state[weight].items()} == {
         "step": "cpu",
         "square_avg": "meta",
         "momentum_buffer": "meta",
     }
     optimizer.param_groups[0]["fused"] = True  # as Adam is
-    checkpoint.restore_optimizer(optimizer, saved)
+    restore_optimizer(optimizer, saved)
     assert {value.device.type for value in optimizer.state[weight].values()} == {"meta"}
 
 
@@ -365,6 +365,7 @@ def test_a_run_says_where_it_was_trained_and_goes_on_elsewhere_with_a_warning(pi
             size=32,
             stop=(),
             evaluate=False,
+            report=False,
             device="cpu",
         )
         return [text for text in told if "bit-for-bit" in text]

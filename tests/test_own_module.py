@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -107,12 +106,13 @@ def test_a_mistake_in_ones_own_module_is_told_where_it_is(number: int, place: Pa
         assert "Traceback (most recent call last):" in err
 
 
-def test_classes_of_a_script_are_told_of_before_training(place: Path):
+def test_classes_of_a_script_are_told_of_before_training(place: Path, capsys: pytest.CaptureFixture[str]):
     (place / "script.py").write_text(
         MATERIAL.read_text()
         + "\n\nimport organza\nrun = organza.train('data.npy', recipe=own_gan(), size=16, budget='16img', evaluate=False, report=False)\n"
         "print(run.sample(2).shape)\n"
     )
-    ended = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=120)
-    assert ended.stdout == "(2, 16, 16, 3)\n", ended.stderr
-    assert "defined in this script or notebook (`__main__`)" in ended.stderr
+    runpy.run_path("script.py", run_name="__main__")
+    told = capsys.readouterr()
+    assert told.out == "(2, 16, 16, 3)\n", told.err
+    assert "defined in this script or notebook (`__main__`)" in told.err

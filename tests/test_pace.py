@@ -77,12 +77,12 @@ def test_a_run_by_the_clock_takes_the_fewest_that_do_and_keeps_them(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     genuine = speed.rates
-    monkeypatch.setattr("organza.training.launch.rates", lambda *_: {1: 10.0, 2: 19.0, 4: 20.0})
+    monkeypatch.setattr("organza.training.preparation.rates", lambda *_: {1: 10.0, 2: 19.0, 4: 20.0})
     threads, told = begun(pictures, tmp_path / "run", "10m")
     assert (threads, torch.get_num_threads()) == (2, 4)
     assert "2 threads" in told
     assert json.loads((tmp_path / "run/recipe.json").read_text())["versions"]["threads"] == 2
-    monkeypatch.setattr("organza.training.launch.rates", genuine)
+    monkeypatch.setattr("organza.training.preparation.rates", genuine)
     assert begun(pictures, tmp_path / "run", "10m")[0] == 2  # others would round differently
 
 
@@ -91,7 +91,7 @@ def test_a_run_by_images_measures_nothing(pictures: Path, tmp_path: Path, monkey
     def never(*_: object) -> dict[int, float]:
         raise AssertionError("the same command makes the same bytes")
 
-    monkeypatch.setattr("organza.training.launch.rates", never)
+    monkeypatch.setattr("organza.training.preparation.rates", never)
     assert begun(pictures, tmp_path / "run", "64img")[0] == 4
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from organza.classroom.lesson import Lesson, Settings
+from organza.classroom.lesson import LOSSES, Lesson, Settings
 from organza.data.points import PLACES, RING, SHAPES, Points, covered, drawn
 from organza.errors import UserError
 from organza.studio.presets import PRESETS
@@ -110,16 +110,23 @@ def played(name: str, steps: int) -> Lesson:
 
 @pytest.mark.slow
 def test_the_collapse_collapses_and_its_cure_cures():
-    ill, cured = played("collapse", 500), played(BY_NAME["collapse"].cure, 500)
+    ill, cured = played("collapse", 250), played(BY_NAME["collapse"].cure, 500)
     assert covered(ill.made(), RING) <= 3
     assert covered(cured.made(), RING) == 8
 
 
 @pytest.mark.slow
 def test_gradients_vanish_with_the_minimax_loss_and_do_not_with_the_other():
-    def arrow(lesson: Lesson) -> float:
+    """The cure differs in G's loss alone, so D is the same after the warm-up, and one lesson shows the arrows of both."""
+    ill, cure = BY_NAME["vanishing"], BY_NAME[BY_NAME["vanishing"].cure]
+    assert cure.settings == ill.settings | {"loss": "nonsaturating"}
+    assert LOSSES["nonsaturating"].discriminator is LOSSES[ill.settings["loss"]].discriminator
+    lesson = played("vanishing", 204)
+
+    def arrow() -> float:
         return float(np.linalg.norm(np.array(lesson._arrows())[:, 2:], axis=1).mean())
 
-    flat, steep = played("vanishing", 220), played(BY_NAME["vanishing"].cure, 220)
-    assert flat.readings["D(G(z))"] < 0.05
-    assert arrow(steep) > 20 * arrow(flat)
+    assert lesson.readings["D(G(z))"] < 0.05
+    flat = arrow()
+    lesson.state.game.adversarial = LOSSES["nonsaturating"]
+    assert arrow() > 20 * flat

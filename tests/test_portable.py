@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,19 @@ def unlooked_for(tree: ast.AST) -> Iterator[str]:
             yield ast.unparse(node)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_text_is_utf8_with_line_feeds(path: Path):
-    assert list(unclear_text(ast.parse(path.read_text(encoding="utf-8")))) == []
+@cache
+def trees() -> dict[str, ast.AST]:
+    """The syntax trees of all files, by name."""
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_nothing_is_used_that_one_system_lacks(path: Path):
-    assert list(unlooked_for(ast.parse(path.read_text(encoding="utf-8")))) == []
+def test_text_is_utf8_with_line_feeds():
+    assert len(trees()) > 150
+    assert {name: lines for name, tree in trees().items() if (lines := list(unclear_text(tree)))} == {}
+
+
+def test_nothing_is_used_that_one_system_lacks():
+    assert {name: used for name, tree in trees().items() if (used := list(unlooked_for(tree)))} == {}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from organza.distributed.world import ALONE, World, numbered
 from organza.errors import UserError
 from organza.networks.synchronised import SynchronisedBatchNorm, synchronise
 from organza.recipes import get
-from organza.training.launch import require_shares
+from organza.training.preparation import require_shares
 from tests.forks import forked
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -33,6 +34,7 @@ from organza.run.health import Vitals, findings
 from organza.stop import Check, tie
 from organza.training.loggers import Scalars, tensorboard, wandb
 from tests.drawings import drawing
+from tests.test_cli import call
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&"
 EMPTY = {"meta", "link", "img", "br", "input"}
@@ -148,18 +150,12 @@ def test_the_numbers_are_those_of_the_files(html: str, run: Path):
     assert f"{len(lines)} times, against {lines[0]['card']['real']} held-out images" in text
 
 
-def test_commands_of_the_page_exist_and_are_quoted(run: Path):
-    import shlex
-    import subprocess
-    import sys
-
+def test_commands_of_the_page_exist_and_are_quoted(run: Path, capsys: pytest.CaptureFixture[str]):
     record = Record.of(run)
     lines = [shlex.split(line) for _, line in next_commands(record)]
     assert all(str(run) in words or "train" in words for words in lines)
     assert {words[1] for words in lines} == {"train", "sample", "judge", "evaluate", "quiz", "compare"}
-    told = subprocess.run(
-        [sys.executable, "-m", "organza", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    _, told, _ = call(capsys, "--help")
     assert all(words[1] in told for words in lines)
 
 

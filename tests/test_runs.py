@@ -79,7 +79,9 @@ def test_a_few_steps_that_the_clock_allows_after_an_evaluation_are_not_measured_
 ):
     now, events = [0.0], []
     monkeypatch.setattr("organza.training.trainer.time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr("organza.training.launch.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, every, 640))
+    monkeypatch.setattr(
+        "organza.training.preparation.make_plan", lambda *_: Plan("1h", 640, 3600.0, 640, 640, every, 640)
+    )
 
     def show(event: Event) -> None:
         events.append(event)

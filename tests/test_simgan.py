@@ -15,7 +15,7 @@ import organza
 from organza import Source, Unpaired
 from organza.config import Partial
 from organza.data.batches import to_float
-from organza.game import discriminator_loss, generator_alone, generator_loss
+from organza.game import discriminator_loss, generator_loss, warm_up_loss
 from organza.games.image_pool import Pool
 from organza.games.simgan import SimGAN
 from organza.losses import nonsaturating
@@ -77,7 +77,7 @@ def test_the_generators_turn_evaluation_and_warm_up_leave_the_pool_alone():
     assert [int(number) for number in witness.seen[-1]] == [2] * 8
     for duel in game.duels(batch, {"b": numbered(3)}):  # as the evaluator and the judge see it
         assert torch.equal(duel.fake, numbered(3))
-    generator_alone(game, batch, {"b": numbered(4)})
+    warm_up_loss(game, batch, {"b": numbered(4)})
     assert torch.equal(game.pool.items, before)
 
 

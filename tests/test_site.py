@@ -80,7 +80,7 @@ def test_the_map_names_every_file_and_package_once():
 def test_the_notebooks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In reading order and in one folder, with budgets of seconds: the last one opens the run of the one before."""
     monkeypatch.chdir(tmp_path)
-    notebooks, short = tool("notebooks"), {"STEPS": "8", "BUDGET": "'128img'"}
+    notebooks, short = tool("notebooks"), {"STEPS": "4", "BUDGET": "'64img'"}
     names = [Path(page).stem for page in tool("navigation").SECTIONS["Learn"] if page.startswith("notebooks/")]
     assert len(names) == len(list((ROOT / "docs" / "notebooks").glob("*.ipynb"))) == 3
     for name in names:

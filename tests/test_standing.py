@@ -27,11 +27,26 @@ FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(folder.name for folder in FIXTURES.glob("format-*"))
 
 
+@pytest.fixture(scope="module")
+def half(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 16 images of 32, to be copied."""
+    run = tmp_path_factory.mktemp("half") / "run"
+    train(pictures, run, replace(small(get("mlp"), 4), stop=()), until=16, budget="32img")
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The weights of the same run at its end, never interrupted."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train(pictures, run, replace(small(get("mlp"), 4), stop=()), budget="32img")
+    return weights(run)
+
+
 @pytest.fixture
-def begun(pictures: Path, tmp_path: Path) -> Path:
+def begun(half: Path, tmp_path: Path) -> Path:
     """A run of 16 images of 32."""
-    train(pictures, tmp_path / "run", replace(small(get("mlp"), 4), stop=()), until=16, budget="32img")
-    return tmp_path / "run"
+    return Path(shutil.copytree(half, tmp_path / "run"))
 
 
 def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):
@@ -101,7 +116,7 @@ def test_a_recipe_changed_by_hand_is_noticed_and_named(
     ],
 )
 def test_a_checkpoint_with_right_digests_and_wrong_content_is_refused_whole(
-    harm: str, begun: Path, pictures: Path, tmp_path: Path
+    harm: str, begun: Path, whole: dict[str, bytes], pictures: Path
 ):
     parent = RunFolder(begun).checkpoints
     saved = checkpoint.load(checkpoint.existing(parent)[-1])
@@ -128,10 +143,9 @@ def test_a_checkpoint_with_right_digests_and_wrong_content_is_refused_whole(
     else:
         tensors["discriminator"]["strange"] = torch.zeros(1)
     checkpoint.save(parent, 24, tensors, facts)
-    train(pictures, tmp_path / "whole", replace(small(get("mlp"), 4), stop=()), budget="32img")
     events = train(pictures, begun, budget="32img")
     assert any("00000024" in event.text for event in events if isinstance(event, Warned))
-    assert weights(begun) == weights(tmp_path / "whole")
+    assert weights(begun) == whole
 
 
 def test_what_grew_beyond_all_bounds_but_was_finite_where_it_counts_goes_on(begun: Path, pictures: Path):
@@ -169,13 +183,12 @@ def test_records_are_read_by_the_names_of_their_fields_and_as_the_rows_of_earlie
             snapshot.require_form(told | harm, snapshot.FACTS)
 
 
-def test_where_none_is_whole_the_run_begins_anew_and_says_so(begun: Path, pictures: Path, tmp_path: Path):
+def test_where_none_is_whole_the_run_begins_anew_and_says_so(begun: Path, whole: dict[str, bytes], pictures: Path):
     for folder in checkpoint.existing(RunFolder(begun).checkpoints):
         (folder / "discriminator.safetensors").write_bytes(b"")
-    train(pictures, tmp_path / "whole", replace(small(get("mlp"), 4), stop=()), budget="32img")
     events = train(pictures, begun, budget="32img")
     assert any("begins again" in event.text for event in events if isinstance(event, Warned))
-    assert weights(begun) == weights(tmp_path / "whole")
+    assert weights(begun) == whole
 
 
 def test_retention_counts_only_what_verifies(tmp_path: Path):
@@ -206,7 +219,7 @@ def test_every_released_format_loads_for_ever(name: str, tmp_path: Path):
     assert run.judge(run.sample(3)).shape == (3,)
     np.save(tmp_path / "data.npy", np.random.default_rng(0).integers(0, 256, (120, *sides), np.uint8))
     events: list = []
-    organza.train(tmp_path / "data.npy", tmp_path / "run", on_event=events.append, evaluate=False)
+    organza.train(tmp_path / "data.npy", tmp_path / "run", on_event=events.append, evaluate=False, report=False)
     assert isinstance(events[-1], Stopped)
     assert events[-1].images == 32
     assert not [event.text for event in events if isinstance(event, Warned) and "00000016" in event.text]

@@ -44,7 +44,10 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(data: Path, run: Path, recipe: Recipe, **request) -> organza.Run:
     return organza.train(
-        data, run, recipe=small(recipe), **({"size": 32, "evaluate": False, "budget": "40img"} | request)
+        data,
+        run,
+        recipe=small(recipe),
+        **({"size": 32, "evaluate": False, "report": False, "budget": "40img"} | request),
     )
 
 
@@ -164,7 +167,16 @@ def test_mistakes_are_told_in_one_sentence(run: Path, pairs: Path, tmp_path: Pat
     drawing(1).save(tmp_path / "x.png")
     (tmp_path / "text.png").write_text("not an image")
     noise = tmp_path / "noise"
-    organza.train(pairs / "b", noise, recipe=small(get("mlp")), budget="8img", size=32, evaluate=False, progress=False)
+    organza.train(
+        pairs / "b",
+        noise,
+        recipe=small(get("mlp")),
+        budget="8img",
+        size=32,
+        evaluate=False,
+        report=False,
+        progress=False,
+    )
     for arguments, said in (
         ([run, tmp_path / "nothing", tmp_path / "out"], "There is no"),
         ([run, tmp_path / "text.png", tmp_path / "out"], "not a JPEG"),
@@ -214,9 +226,9 @@ class Shift(layers.Translator):
 
 
 def test_the_way_back_of_runs_that_learned_both(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch):
-    """A game with two translators, as CycleGAN's: layers.Several(b=..., a=...)."""
+    """A game with two translators, as CycleGAN's: layers.NetworkDict(b=..., a=...)."""
     network = Partial(
-        layers.Several, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
+        layers.NetworkDict, b=Partial(Shift, shape=(1, 32, 32), by=0.4), a=Partial(Shift, shape=(1, 32, 32), by=-0.4)
     )
     recipe = get("pix2pix")
 

@@ -18,7 +18,7 @@ from organza.games.cut import CUT, contrast
 from organza.games.cyclegan import CycleGAN
 from organza.losses import lsgan
 from organza.networks import translator
-from organza.networks.layers import Several, main_network
+from organza.networks.layers import NetworkDict, main_network
 from organza.networks.projection import Projections
 from organza.networks.translator import resized, transposed
 from organza.overrides import apply
@@ -64,8 +64,8 @@ class Same(nn.Module):
 
 
 def cycle_game(there: float, back: float, **weights: float) -> CycleGAN:
-    G = Several(b=lambda: Shift(there), a=lambda: Shift(back))
-    D = Several(b=lambda: nn.Flatten(), a=lambda: nn.Flatten())
+    G = NetworkDict(b=lambda: Shift(there), a=lambda: Shift(back))
+    D = NetworkDict(b=lambda: nn.Flatten(), a=lambda: nn.Flatten())
     return CycleGAN(G, D, whole_lsgan, **weights)  # type: ignore[arg-type]
 
 
@@ -149,7 +149,7 @@ def test_a_patch_competes_with_patches_of_its_own_picture_only():
 
 
 def cut_game(**settings: float) -> CUT:
-    return CUT(Several(b=lambda: Shift(0.0), heads=Same), nn.Flatten(), whole_lsgan, **settings)  # type: ignore[arg-type]
+    return CUT(NetworkDict(b=lambda: Shift(0.0), heads=Same), nn.Flatten(), whole_lsgan, **settings)  # type: ignore[arg-type]
 
 
 def test_patches_are_compared_at_the_same_places_and_mirrored_back():

@@ -29,6 +29,7 @@ from organza.run.folder import RunFolder
 from tests.contracts.discovery import RECIPES, small
 from tests.drawings import drawing
 from tests.helpers import enough
+from tests.test_cli import call
 
 KINDS = ("part", "value", "the")
 PURE = {
@@ -107,9 +108,9 @@ def test_nothing_that_can_be_reached_is_run_or_returned_but_recipe_values(alarm:
     taken = []
     for name in NAMES:
         for kind in KINDS:
-            for form in ({kind: name}, {kind: name, "path": "/tmp/x", "name": "os:system"}):
+            for rest in ({}, {"path": "/tmp/x", "name": "os:system"}) if kind == "part" else ({},):
                 try:
-                    value = decode(form)
+                    value = decode({kind: name, **rest})
                 except UserError:
                     continue
                 if kind != "value":
@@ -166,8 +167,8 @@ def test_functions_that_a_recipe_may_name_know_nothing_of_files():
         ("organza.__main__:main", "not a value"),
         ("organza.networks:x", "not a value"),
         ("organza.networks.nowhere:x", "no module"),
-        ("organza.networks..layers:Several", "not a value"),
-        ("organza.networks.layers:Several:x", "not"),
+        ("organza.networks..layers:NetworkDict", "not a value"),
+        ("organza.networks.layers:NetworkDict:x", "not"),
         ("organza.losses:hing", "Did you mean hinge?"),
         ("tests.drawings:drawing", "not part of organza"),
         ("__main__:main", "not part of organza"),
@@ -235,7 +236,7 @@ def test_settings_of_other_kinds_are_refused(form: dict):
         [[]] * 300_000,
         [{"the": "organza.losses:hinge"}] * 3_000,
         json.loads("[" * 200 + "]" * 200),
-        {"part": "organza.networks.layers:Several", "a": json.loads('{"a":' * 100 + "1" + "}" * 100)},
+        {"part": "organza.networks.layers:NetworkDict", "a": json.loads('{"a":' * 100 + "1" + "}" * 100)},
     ],
     ids=["long name", "long key", "many", "many tables", "deep", "deep tables"],
 )
@@ -269,18 +270,21 @@ def test_any_structure_is_a_value_or_a_sentence(form: Any):
             assert len(str(error)) > 5  # noqa: PT017
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that begin with what is loaded")
 def test_every_recipe_reads_the_same_whatever_is_loaded():
     """The names in recipe.json depend on definitions, not on which modules happen to be imported."""
-    few = "import importlib\nname, module = sys.argv[1:]\nmake = getattr(importlib.import_module(module), name)\n"
-    everywhere = {name: encode(make()) for name, make in RECIPES.items()}
-    for name in ("dcgan", "pix2pix", "cyclegan", "cgan", "swift"):
-        make = RECIPES[name]
-        alone = subprocess.run(
-            [sys.executable, "-c", "import json, sys; from organza.config import encode\n" + few + "print(json.dumps(encode(make())))",
-             make.__name__, make.__module__],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert json.loads(alone.stdout) == everywhere[name]
+    few = (
+        "import importlib, json, os, sys, torch\nfrom organza.config import encode\n"
+        "for module, name in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+        "    if os.fork() == 0:\n"  # with nothing loaded of the recipes before
+        "        print(json.dumps(encode(getattr(importlib.import_module(module), name)())), flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+    )
+    chosen = ("dcgan", "pix2pix", "cyclegan", "cgan", "swift")
+    words = [word for name in chosen for word in (RECIPES[name].__module__, RECIPES[name].__name__)]
+    alone = subprocess.run([sys.executable, "-c", few, *words], capture_output=True, text=True, check=True)
+    assert [json.loads(line) for line in alone.stdout.splitlines()] == [encode(RECIPES[name]()) for name in chosen]
 
 
 # ---- whole runs from a stranger -------------------------------------------------------------------------------------------------
@@ -334,14 +338,14 @@ def hostile(draw: random.Random, content: dict, target: Path) -> dict:
     else:
         table[where[1]] = draw.choice([payload, [payload], payload])
     if draw.random() < 0.2:
-        table[where[1]] = {"part": "organza.networks.layers:Several", "b": payload, "a": payload}
+        table[where[1]] = {"part": "organza.networks.layers:NetworkDict", "b": payload, "a": payload}
     return content
 
 
 VERBS = {
     "sample": ["--count", "1"],
     "judge": ["{data}"],
-    "evaluate": ["--count", "12"],
+    "evaluate": ["--count", "12", "--extractor", "lite0"],
     "report": [],
     "quiz": ["--count", "10"],
     "compare": ["{run}", "--out", "{place}/c.html"],
@@ -399,7 +403,7 @@ def test_sizes_are_compared_with_the_weights_before_memory_is_taken(honest: Path
         load(run).sample(1)
     one = {"part": "organza.networks.mlp:Discriminator", "shape": [1, 8, 8], "width": 4}
     content["players"]["generator"] = {
-        "part": "organza.networks.layers:Several",
+        "part": "organza.networks.layers:NetworkDict",
         **{f"n{i}": one for i in range(1500)},
     }
     (run / "recipe.json").write_text(json.dumps(content))
@@ -426,7 +430,7 @@ def test_nothing_is_written_through_a_link(name: str, honest: Path, tmp_path: Pa
     source.symlink_to(outside)
     before = {p: p.read_bytes() for p in [outside, *outside.rglob("*")] if p.is_file()}
     with pytest.raises(SystemExit) as trained:
-        main(["train", str(honest / "data"), "--run", str(run), "--budget", "64img", "--no-report"])
+        main(["train", str(honest / "data"), "--run", str(run), "--budget", "64img", "--no-report", "--no-evaluate"])
     with pytest.raises(SystemExit) as sampled:
         main(["sample", str(run), "--count", "1"])
     told = capsys.readouterr().err
@@ -435,38 +439,32 @@ def test_nothing_is_written_through_a_link(name: str, honest: Path, tmp_path: Pa
     assert {p: p.read_bytes() for p in [outside, *outside.rglob("*")] if p.is_file()} == before
 
 
-def test_a_run_of_ones_own_recipe_opens_where_that_is_named(honest: Path, tmp_path: Path):
+def test_a_run_of_ones_own_recipe_opens_where_that_is_named(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     """A user's module is trusted for the call that names it, and for no other."""
-    program = (
-        "import organza, sys\nimport mine\nrun = organza.train(sys.argv[1], 'run', recipe=mine.recipe(), budget='16img', size=16, "
-        "evaluate=False, report=False)\nassert run.sample(1).shape == (1, 16, 16, 3)\n"
-        "try: organza.load('run').generator\nexcept organza.UserError as e: print(e)\n"
-        "print(organza.load('run', recipe=mine.recipe()).sample(2).shape, organza.load('run', recipe='mine:recipe').sample(2).shape)"
-    )
-    (tmp_path / "mine.py").write_text(
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine_alone.py").write_text(
         "from dataclasses import replace\nfrom organza.networks import mlp\n"
         "from organza.config import Partial\nfrom organza.recipes import get\n"
         "class Mine(mlp.Generator): pass\n"
         "def recipe(): return replace(get('mlp'), name='mine', generator=Partial(Mine, width=4), batch=8)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(honest / "data")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "not part of organza" in done.stdout
-    assert done.stdout.strip().endswith("(2, 16, 16, 3) (2, 16, 16, 3)")
-    command = [sys.executable, "-m", "organza", "sample", "run", "--count", "1"]
-    alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (alone.returncode, "--recipe" in alone.stderr) == (2, True), alone.stderr
-    trusted = subprocess.run(
-        [*command, "--recipe", "mine:recipe"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert trusted.returncode == 0, trusted.stderr
+    recipe = importlib.import_module("mine_alone").recipe
+    asked = {"budget": "16img", "size": 16, "evaluate": False, "report": False, "progress": False}
+    run = organza.train(honest / "data", "run", recipe=recipe(), **asked)
+    assert run.sample(1).shape == (1, 16, 16, 3)
+    with pytest.raises(UserError, match="not part of organza"):
+        _ = organza.load("run").generator
+    for named in (recipe(), "mine_alone:recipe"):
+        assert organza.load("run", recipe=named).sample(2).shape == (2, 16, 16, 3)
+    del sys.modules["mine_alone"]  # as in a process that has not imported it
+    code, _, error = call(capsys, "sample", "run", "--count", 1)
+    assert (code, "--recipe" in error) == (2, True), error
+    assert "mine_alone" not in sys.modules
+    code, _, error = call(capsys, "sample", "run", "--count", 1, "--recipe", "mine_alone:recipe")
+    assert code == 0, error
     assert RunFolder(tmp_path / "run").exists
 
 
@@ -475,7 +473,8 @@ def every_verb_ends_in_words(run: Path, data: Path, capsys: pytest.CaptureFixtur
     from organza.cli import main
 
     training = ["train", data, "--run", run, "--budget", "24img", "--no-report"]
-    for command in (["sample", run], ["judge", run, data], ["evaluate", run], training):
+    evaluation = ["evaluate", run, "--count", 12, "--extractor", "lite0"]
+    for command in (["sample", run, "--count", 2], ["judge", run, data], evaluation, training):
         with pytest.raises(SystemExit) as end:
             main([str(word) for word in command])
         assert end.value.code in (0, 2)

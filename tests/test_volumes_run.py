@@ -118,6 +118,6 @@ def test_the_papers_rule_a_discriminator_that_is_right_too_often_sits_out(materi
     made = game.play(batch)
     optimizer = recipe.discriminator_optimizer.build(game.D.parameters())
     before = [weight.clone() for weight in game.D.parameters()]
-    turn = update(game.D, optimizer, lambda: discriminator_loss(game, batch, made), strongest=-1.0)
-    assert "D accuracy" in turn.readings
+    turn = update(game.D, optimizer, lambda: discriminator_loss(game, batch, made), max_accuracy=-1.0)
+    assert "D accuracy" in turn.metrics
     assert all((a == b).all() for a, b in zip(before, game.D.parameters(), strict=True))

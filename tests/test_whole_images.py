@@ -28,7 +28,7 @@ from tests.drawings import drawing
 
 
 def trained(name: str, material: Material, place: Path) -> organza.Run:
-    recipe = small(get(name))
+    recipe = small(get(name), blocks=1)
     return organza.train(
         material(recipe), place, recipe=recipe, size=SIZE, budget="32img", evaluate=False, report=False
     )
@@ -200,7 +200,7 @@ def test_patches_that_do_not_touch_the_hole_count_for_nothing(material: Material
     authentic, faked = torch.sigmoid(real - even), torch.sigmoid(fake - even)
     right = torch.cat([authentic > 0.5, faked < 0.5]).float()
     for name, wanted in (("D(x)", authentic), ("D(G(z))", faked), ("D accuracy", right)):
-        assert turn.readings[name].item() == pytest.approx(wanted.mean().item(), rel=1e-5), name
+        assert turn.metrics[name].item() == pytest.approx(wanted.mean().item(), rel=1e-5), name
 
 
 def test_methods_are_compared_on_the_same_inputs(enlarging: organza.Run, material: Material):

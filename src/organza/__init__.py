@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from organza.data.pairs import Unpaired as Unpaired
     from organza.data.volumes import Volumes as Volumes
     from organza.errors import UserError as UserError
-    from organza.evaluation.evaluate import Evaluation as Evaluation
     from organza.evaluation.evaluate import evaluate as evaluate
+    from organza.evaluation.results import Evaluation as Evaluation
     from organza.inference.load import Run as Run
     from organza.inference.load import load as load
     from organza.recipe import Recipe as Recipe
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Batches": "organza.data.batches",
-    "Evaluation": "organza.evaluation.evaluate",
+    "Evaluation": "organza.evaluation.results",
     "Images": "organza.data.batches",
     "Labelled": "organza.data.labels",
     "Pairs": "organza.data.pairs",

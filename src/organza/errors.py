@@ -57,7 +57,7 @@ def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
     Args:
         sentence: statement of what cannot be done, without a full stop.
         ours: packages whose own exceptions are bugs, which keep their traceback; running out of
-            memory or of numbers is none.
+            memory or of numbers is none. Elsewhere only what `is_bug` finds is one.
 
     >>> with told("width=0 makes no network; choose another"):
     ...     1 / 0
@@ -70,7 +70,7 @@ def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # user settings can fail anywhere, with any error
-        if (
+        if is_bug(error) or (
             ours
             and origin(error).startswith(ours)
             and not isinstance(error, ArithmeticError)
@@ -80,6 +80,16 @@ def told(sentence: str, ours: tuple[str, ...] = ()) -> Iterator[None]:
         if place := users_place(error):
             raise UserError(f"{place} raises {reason_of(error)}.") from error
         raise UserError(f"{sentence} ({reason_of(error)}).") from error
+
+
+def is_bug(error: BaseException) -> bool:
+    """Return True if an error can only be a mistake in organza's own source, whatever the settings and files are: a name that
+    does not exist, or an assertion that does not hold.
+    """
+    if not isinstance(error, NameError | AssertionError):
+        return False
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].partition(".")[0] == "organza"  # the innermost: torch has assertions of its own
 
 
 def reason_of(error: BaseException) -> str:

@@ -66,33 +66,31 @@ class Duel:
         """Return the discriminator's logits for x, which stands for these items of the batch."""
         if self.change:
             x = self.change(x, self.world.items(items))
-        return full(self.critic(x) if self.condition is None else self.critic(x, self.condition[items]))
+        return to_float32(self.critic(x) if self.condition is None else self.critic(x, self.condition[items]))
 
 
-class Moment(NamedTuple):
-    """Progress of a run: steps taken, images seen, images planned."""
+class TrainProgress(NamedTuple):
+    """Position in a run: steps taken, images seen, images planned."""
 
     step: int = 0
     images: int = 0
     planned: int = 1
 
 
-BEGINNING = Moment()
+BEGINNING = TrainProgress()
 REMEDY = Penalty(r1_finite)
 """Penalty that a run without penalties gets after a rollback."""
 
 
-class Turn(NamedTuple):
-    """Result of one player's update: loss terms, whose sum is minimised, and metrics for the log,
-    all scalars.
-    """
+class StepOutput(NamedTuple):
+    """Result of one player's update: loss terms, whose sum is minimised, and metrics for the log; all scalars."""
 
     terms: dict[str, Tensor]
-    readings: dict[str, Tensor]
+    metrics: dict[str, Tensor]
 
     def values(self) -> dict[str, Tensor]:
         """Return all terms and metrics, detached from the graph."""
-        return {name: value.detach() for name, value in (self.terms | self.readings).items()}
+        return {name: value.detach() for name, value in (self.terms | self.metrics).items()}
 
     def numbers(self) -> dict[str, float]:
         """Return all terms and metrics as Python numbers, for the log."""
@@ -207,11 +205,11 @@ class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
         """Return further terms of G's loss (L1, cycle, identity, ...) as scalars."""
         return {}
 
-    def rehearse(self, batch: Batch) -> Batch:
+    def warm_up(self, batch: Batch) -> Batch:
         """Run the generator on a batch during its warm-up (`generator_warmup`). Defaults to `play`."""
         return self.play(batch)
 
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+    def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         """Return the loss terms of the generator's warm-up. Defaults to `extra_generator_terms`."""
         return self.extra_generator_terms(batch, made)
 
@@ -220,36 +218,37 @@ class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
         return {}
 
 
-def full(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """Convert float16 and bfloat16 outputs of a network under autocast to float32; return any other
     tensor unchanged.
 
-    >>> full(torch.zeros(1, dtype=torch.bfloat16)).dtype, full(torch.zeros(1, dtype=torch.int64)).dtype
+    >>> to_float32(torch.zeros(1, dtype=torch.bfloat16)).dtype, to_float32(torch.zeros(1, dtype=torch.int64)).dtype
     (torch.float32, torch.int64)
     """
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-def due(game: Game, moment: Moment) -> list[Penalty]:
+def due(game: Game, progress: TrainProgress) -> list[Penalty]:
     """Return the penalties due in D's turn at this step; `REMEDY` if the game is stricter than
     usual and has no penalties.
     """
     penalties = game.penalties or ((REMEDY,) if game.strictness > 1 else ())
-    return [penalty for penalty in penalties if moment.step % penalty.every == 0]
+    return [penalty for penalty in penalties if progress.step % penalty.every == 0]
 
 
-def _duels(game: Game, batch: Batch, made: Batch, moment: Moment) -> Sequence[Duel]:
+def _duels(game: Game, batch: Batch, made: Batch, progress: TrainProgress) -> Sequence[Duel]:
     """Return the game's duels, each with its random change of D's input."""
     duels = game.duels(batch, made)
     for duel in duels:
         duel.world = game.world
         if game.augment:  # drawn for the whole batch
             like = duel.real[:1].expand(game.world.whole(len(duel.real)), *duel.real.shape[1:])
-            duel.change = game.augment.drawn(like, moment.images, moment.planned)
+            duel.change = game.augment.drawn(like, progress.images, progress.planned)
     return duels
 
 
-def _readings(duel: Duel, real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
+def _metrics(duel: Duel, real: Tensor, fake: Tensor, neutral: float | None) -> dict[str, Tensor]:
+    """Return D(x), D(G(z)) and D's accuracy for the logits of a duel, means over the batch."""
     if duel.weight is not None:  # each patch is an item; weighted, since a selection of some makes a GPU wait
         counts = (duel.weight > 0).flatten().to(real.dtype)
         real, fake = real.flatten(), fake.flatten()
@@ -273,17 +272,17 @@ def spread(real: Tensor, fake: Tensor, world: World = ALONE) -> Tensor:
     return ours / theirs.clamp_min(1e-6)
 
 
-def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
+def discriminator_loss(game: Game, batch: Batch, made: Batch, progress: TrainProgress = BEGINNING) -> StepOutput:
     """Compute D's loss: both halves of each duel, the penalties that are due, and the game's own
     terms.
 
     `made` is detached first, so no gradient reaches G. Terms are reduced over the batch last.
     """
     made = {name: value.detach() for name, value in made.items()}
-    penalties = due(game, moment)
+    penalties = due(game, progress)
     terms: dict[str, Tensor] = {}
-    readings: dict[str, Tensor] = {}
-    for duel in _duels(game, batch, made, moment):
+    metrics: dict[str, Tensor] = {}
+    for duel in _duels(game, batch, made, progress):
         if duel.replay:
             duel.fake = game.world.rows(duel.replay(game.world.gather(duel.fake)))
         if penalties:  # exact penalties differentiate with respect to the inputs, from the same forward pass
@@ -291,42 +290,42 @@ def discriminator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = B
         real, fake = duel.judge(duel.real), duel.judge(duel.fake)
         _add(terms, "discriminator", duel.mean(game.adversarial.discriminator(*game.compared(real, fake))))
         for penalty in penalties:
-            weight = at(penalty.weight, moment.images, moment.planned) * penalty.every * game.strictness
-            _add(terms, name_of(penalty.of), weight * penalty.of(duel, real, fake).mean())
-        readings = readings or {
-            **_readings(duel, real.detach(), fake.detach(), game.adversarial.neutral),
+            weight = at(penalty.weight, progress.images, progress.planned) * penalty.every * game.strictness
+            _add(terms, penalty.name, weight * penalty.of(duel, real, fake).mean())
+        metrics = metrics or {
+            **_metrics(duel, real.detach(), fake.detach(), game.adversarial.neutral),
             "spread": spread(duel.real, duel.fake, game.world),
         }
-    return Turn(terms | game.extra_discriminator_terms(batch, made), readings)
+    return StepOutput(terms | game.extra_discriminator_terms(batch, made), metrics)
 
 
-def generator_loss(game: Game, batch: Batch, made: Batch, moment: Moment = BEGINNING) -> Turn:
+def generator_loss(game: Game, batch: Batch, made: Batch, progress: TrainProgress = BEGINNING) -> StepOutput:
     """Compute G's loss: D's logits of its fakes, with D's weights fixed, and the game's own terms."""
     terms: dict[str, Tensor] = {}
-    for duel in _duels(game, batch, made, moment):
+    for duel in _duels(game, batch, made, progress):
         fake = duel.judge(duel.fake)
         real = fake
         if game.adversarial.generator_sees_real:
             with torch.no_grad():  # a constant for G
                 real = duel.judge(duel.real)
         _add(terms, "generator", duel.mean(game.adversarial.generator(*game.compared(real, fake))))
-    return Turn(terms | game.extra_generator_terms(batch, made), {})
+    return StepOutput(terms | game.extra_generator_terms(batch, made), {})
 
 
-def generator_alone(game: Game, batch: Batch, made: Batch) -> Turn:
+def warm_up_loss(game: Game, batch: Batch, made: Batch) -> StepOutput:
     """Compute G's loss without a discriminator, during its warm-up. `made` is the output of
-    `Game.rehearse`.
+    `Game.warm_up`.
     """
-    return Turn(game.rehearsal_terms(batch, made), {})
+    return StepOutput(game.warm_up_terms(batch, made), {})
 
 
 def update(
     player: nn.Module,
     optimizer: torch.optim.Optimizer,
-    loss: Callable[[], Turn],
-    strongest: float = 1.0,
+    loss: Callable[[], StepOutput],
+    max_accuracy: float = 1.0,
     world: World = ALONE,
-) -> Turn:
+) -> StepOutput:
     """Update one player: compute its loss, its gradients, and take one optimizer step. The other
     player's weights are unchanged.
 
@@ -337,7 +336,7 @@ def update(
         player: network to update.
         optimizer: optimizer of its weights.
         loss: function that computes the loss terms.
-        strongest: largest batch accuracy of D at which it is updated; 1.0 always updates.
+        max_accuracy: largest batch accuracy of D at which it is updated; 1.0 always updates.
         world: ranks that share the batch; terms, metrics and gradients become their means.
 
     Returns:
@@ -352,15 +351,15 @@ def update(
     total = torch.stack(list(turn.terms.values())).sum()
     turn = _over(turn, world)
     whole = total if world.size == 1 else torch.stack(list(turn.terms.values())).sum()
-    steps = strongest >= 1 or bool(turn.readings["D accuracy"] <= strongest)
+    steps = max_accuracy >= 1 or bool(turn.metrics["D accuracy"] <= max_accuracy)
     sizes = {}
     if steps:
         total.backward()
         world.average([weight.grad for weight in player.parameters() if weight.grad is not None])
         sizes = _gradients(player)
-        turn = Turn(turn.terms, turn.readings | {"gradient": torch.stack([*sizes.values()] or [total * 0]).norm()})
+        turn = StepOutput(turn.terms, turn.metrics | {"gradient": torch.stack([*sizes.values()] or [total * 0]).norm()})
     # One wait for the device per turn, so that a run never continues through a NaN.
-    if not torch.isfinite(whole + turn.readings["gradient"] if steps else whole):
+    if not torch.isfinite(whole + turn.metrics["gradient"] if steps else whole):
         raise NonFinite(_culprit(turn, sizes))
     if steps:
         optimizer.step()
@@ -368,13 +367,13 @@ def update(
     return turn
 
 
-def _over(turn: Turn, world: World) -> Turn:
+def _over(turn: StepOutput, world: World) -> StepOutput:
     """Return the means of all terms and metrics over the ranks, in one sum: what follows from them is then the same on each."""
     if world.size == 1:
         return turn
     values = turn.values()
     means = dict(zip(values, world.mean(torch.stack(list(values.values()))).unbind(), strict=True))
-    return Turn({name: means[name] for name in turn.terms}, {name: means[name] for name in turn.readings})
+    return StepOutput({name: means[name] for name in turn.terms}, {name: means[name] for name in turn.metrics})
 
 
 def _gradients(player: nn.Module) -> dict[str, Tensor]:
@@ -383,18 +382,11 @@ def _gradients(player: nn.Module) -> dict[str, Tensor]:
     return dict(zip(found, torch._foreach_norm(list(found.values())), strict=True)) if found else {}
 
 
-def _culprit(turn: Turn, sizes: Mapping[str, Tensor]) -> str:
+def _culprit(turn: StepOutput, sizes: Mapping[str, Tensor]) -> str:
     """Describe what is not finite: the terms, or else the first gradient."""
     terms = [f"{name} is {value.item()}" for name, value in turn.terms.items() if not value.isfinite()]
     name = next((name for name, size in sizes.items() if not size.isfinite()), "all weights together")
     return " and ".join(terms) or f"the gradient of {name} is not finite"
-
-
-def name_of(function: Callable) -> str:
-    """Return the name of a function for the log; a partial has the name of the function that it
-    calls.
-    """
-    return getattr(function, "__name__", None) or name_of(getattr(function, "make", None) or getattr(function, "func"))  # noqa: B009
 
 
 def _add(terms: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -16,6 +16,7 @@ from organza.data.labels import Labelled as Labelled
 from organza.data.pairs import Pairs as Pairs
 from organza.data.pairs import Unpaired as Unpaired
 from organza.data.volumes import Volumes as Volumes
+from organza.deprecated import forwarding
 from organza.game import Batch as Batch
 from organza.game import Duel as Duel
 from organza.game import Game as Game
@@ -25,7 +26,7 @@ from organza.losses import Adversarial as Adversarial
 from organza.networks.layers import Discriminator as Discriminator
 from organza.networks.layers import Encoder as Encoder
 from organza.networks.layers import Generator as Generator
-from organza.networks.layers import Several as Several
+from organza.networks.layers import NetworkDict as NetworkDict
 from organza.networks.layers import Shape as Shape
 from organza.networks.layers import Translator as Translator
 from organza.optimizers import SGD as SGD
@@ -40,3 +41,5 @@ from organza.schedule import Cosine as Cosine
 from organza.schedule import Linear as Linear
 from organza.stop import Equilibrium as Equilibrium
 from organza.stop import Plateau as Plateau
+
+__getattr__ = forwarding("organza.gan", {"Several": "organza.networks.layers:NetworkDict"})

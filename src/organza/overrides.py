@@ -33,6 +33,7 @@ def apply(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 
 
 def _replace(value: Any, path: list[str], text: str, whole: str) -> Any:
+    """Return a value with the field at a path replaced."""
     name, rest = path[0], path[1:]
     if isinstance(value, tuple):
         if name not in map(str, range(len(value))):
@@ -83,6 +84,7 @@ def _parse(text: str, old: Any, whole: str) -> Any:
 
 
 def _named(text: str, old: Any, whole: str) -> Any:
+    """Return the loss, penalty or part of a network of this name that can take the place of another."""
     choices: dict[str, Any] = {}
     for module in (losses, penalties, *walk(networks)):
         for name, candidate in vars(module).items():
@@ -101,6 +103,7 @@ def _named(text: str, old: Any, whole: str) -> Any:
 
 
 def _same_form(candidate: Any, old: Any, module: Any) -> bool:
+    """Return True if a function has the result and the first parameter of another."""
     if not (inspect.isfunction(candidate) and inspect.isfunction(old)) or candidate.__module__ != module.__name__:
         return False
     mine, theirs = inspect.signature(candidate), inspect.signature(old)

@@ -46,6 +46,16 @@ class Penalty:
     weight: Number = 1.0
     every: int = 1
 
+    @property
+    def name(self) -> str:
+        """Name of its term in the log: that of the function, or of the function that a partial calls."""
+        return _name_of(self.of)
+
+
+def _name_of(function: Callable) -> str:
+    """Return the name of a function; for a partial, that of the function it calls."""
+    return getattr(function, "__name__", None) or _name_of(getattr(function, "make", None) or getattr(function, "func"))  # noqa: B009
+
 
 def total(logits: Tensor) -> Tensor:
     """Sum logits [N, ...] to one number for each sample, [N]."""

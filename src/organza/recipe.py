@@ -104,7 +104,7 @@ class Recipe:
         return self.discriminator_turns, self.generator_turns
 
     @property
-    def last_rehearsal(self) -> int:
+    def last_warm_up(self) -> int:
         """Images seen when the last step of the generator's warm-up begins; 0 if there is none."""
         return max(0, self.generator_warmup - 1) // self.batch * self.batch
 

@@ -91,6 +91,7 @@ class Plateau:
     errors: float = 4.0
 
     def __call__(self, history: Sequence[Check]) -> str | None:
+        """Return the reason to stop, or None."""
         if len(history) <= self.checks:
             return None
         before, lately = best(history[: -self.checks]), best(history[-self.checks :])
@@ -150,6 +151,7 @@ class Faded:
     share: float = 0.01
 
     def __call__(self, history: Sequence[Check]) -> str | None:
+        """Return the reason to stop, or None."""
         sizes = [check.gradient for check in history if check.gradient is not None]
         if len(sizes) <= self.checks:
             return None

@@ -42,7 +42,6 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "conditional.Concatenation": {"labels": 5},
     "conditional.Projection": {"labels": 5},
     "scales.Projection": {"labels": 5},
-    "latent.Conditional": {"labels": 5},
     "latent.Concatenation": {"labels": 5},
     "conditional.AuxiliaryClassifier": {"fields": Labels((Field("class", ("a", "b", "c"), (0.3, 0.3, 0.4)),))},
 }

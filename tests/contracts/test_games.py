@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from organza.game import Batch, Game, Moment, NonFinite, Turn, discriminator_loss, generator_loss, update
+from organza.game import Batch, Game, NonFinite, StepOutput, TrainProgress, discriminator_loss, generator_loss, update
 from organza.penalties import Penalty, r1
 from organza.recipe import Recipe
 from organza.recipes import get
@@ -42,10 +42,12 @@ def test_each_turn_leaves_the_other_player_untouched(name: str, material: Materi
         game.zero_grad(set_to_none=True)
         before, rival = copy.deepcopy(player), copy.deepcopy(opponent)
         turn = update(
-            player, optimizer.build(player.parameters()), lambda loss=loss, made=made: loss(game, batch, made, Moment())
+            player,
+            optimizer.build(player.parameters()),
+            lambda loss=loss, made=made: loss(game, batch, made, TrainProgress()),
         )
         assert all(term.isfinite() for term in turn.terms.values())
-        assert set(turn.readings) >= ({"D(x)", "D(G(z))", "D accuracy"} if player is game.D else {"gradient"})
+        assert set(turn.metrics) >= ({"D(x)", "D(G(z))", "D accuracy"} if player is game.D else {"gradient"})
         assert not any(
             weight.requires_grad for weight in player.parameters()
         )  # its opponent's turn computes no gradient of it
@@ -58,9 +60,9 @@ def test_a_term_that_is_not_finite_is_named_and_changes_nothing(material: Materi
     game, _ = setting(get("dcgan"), material)
     before = copy.deepcopy(game.D)
 
-    def broken() -> Turn:
+    def broken() -> StepOutput:
         total = next(game.D.parameters()).sum()
-        return Turn({"fine": total, "r1": total * float("nan")}, {})
+        return StepOutput({"fine": total, "r1": total * float("nan")}, {})
 
     with pytest.raises(NonFinite, match="r1 is nan"):
         update(game.D, torch.optim.SGD(game.D.parameters(), lr=1.0), broken)
@@ -83,9 +85,9 @@ def test_a_lazy_penalty_keeps_its_average_weight(material: Material):
     recipe = replace(get("dcgan-r1"), penalties=(Penalty(r1, weight=2.0),))
     game, batch = setting(recipe, material)
     made = game.play(batch)
-    always = discriminator_loss(game, batch, made, Moment(step=0)).terms["r1"]
+    always = discriminator_loss(game, batch, made, TrainProgress(step=0)).terms["r1"]
     game.penalties = (Penalty(r1, weight=2.0, every=4),)
-    lazy = [discriminator_loss(game, batch, made, Moment(step=step)).terms.get("r1") for step in range(4)]
+    lazy = [discriminator_loss(game, batch, made, TrainProgress(step=step)).terms.get("r1") for step in range(4)]
     assert lazy[1:] == [None, None, None]
     assert always.item() > 0
     torch.testing.assert_close(lazy[0], 4 * always, rtol=1e-4, atol=0)  # a new critic's slopes are tiny

@@ -22,7 +22,7 @@ from torch import Tensor
 from organza import Source, losses
 from organza.distributed.failure import RankFailed
 from organza.distributed.world import World
-from organza.game import Turn, update
+from organza.game import StepOutput, update
 from organza.optimizers import SGD
 from organza.training import step as stepping
 from organza.training.accelerator import CPU, Accelerator
@@ -74,8 +74,8 @@ def gradients(world: World, name: str, folder: str) -> dict[str, dict[str, Tenso
     """The gradients of each turn of the first step, all at the initial weights, and the terms and readings of the step."""
     seen: dict[str, dict[str, Tensor]] = {}
 
-    def noted(player: Any, optimizer: Any, loss: Any, strongest: float, shared: World) -> Turn:
-        turn = update(player, optimizer, loss, strongest, shared)
+    def noted(player: Any, optimizer: Any, loss: Any, max_accuracy: float, shared: World) -> StepOutput:
+        turn = update(player, optimizer, loss, max_accuracy, shared)
         who = f"player {len(seen)}"
         seen[who] = {key: w.grad.clone().contiguous() for key, w in player.named_parameters() if w.grad is not None}
         return turn

@@ -17,8 +17,8 @@ from organza.errors import UserError
 from organza.inference.load import load
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder
-from organza.training import launch
-from organza.training.plan import Budget
+from organza.training.feasibility import feasible
+from organza.training.plan import Budget, Plan
 from organza.training.resume import recorded_in
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
@@ -76,7 +76,7 @@ def settings(times: int, material: Material, chance: random.Random) -> Row:
             changed = overrides.apply(recipe, asked)
             assert isinstance(changed, Recipe)
             if trial % 10 == 0:
-                launch.feasible(changed, opened[recipe.data.make])
+                feasible(changed, opened[recipe.data.make])
             taken += 1
             kept += 1
         except UserError as error:
@@ -105,7 +105,7 @@ def run_files(times: int, run: Path, chance: random.Random) -> Row:
         try:
             content = RunFolder(run).read()
             recorded_in(RunFolder(run), content, ())
-            launch.Plan(**content["plan"])
+            Plan(**content["plan"])
             opened = load(run)
             assert opened.generator
             taken += 1

@@ -20,7 +20,10 @@ from organza import cli
 from organza.recipe import Recipe
 from organza.run import checkpoint
 from organza.run.folder import RunFolder
-from organza.training import launch
+from organza.training.accelerator import CPU
+from organza.training.plan import Plan
+from organza.training.preparation import open_data
+from organza.training.recipe_json import content
 from organza.training.request import TrainArgs
 from tests.contracts.discovery import RECIPES, small
 from tests.contracts.material import Material
@@ -55,10 +58,10 @@ class Course:
         self.name, self.data, self.root = name, material(recipe), root / name
         self.fresh = self.root / "fresh"
         asked = TrainArgs(self.data, self.fresh, recipe, PLAN["budget"], size=32, evaluate=False)
-        data = launch.open_data(asked, recipe, None)
+        data = open_data(asked, recipe, None)
         folder = asked.folder
         folder.begin()
-        folder.write(launch._content(asked, recipe, data, launch.Plan(**PLAN), launch.CPU) | {"chosen": []})
+        folder.write(content(asked, recipe, data, Plan(**PLAN), CPU) | {"chosen": []})
         whole = self.new()
         began = time.monotonic()
         ended = self.child(whole).wait()

@@ -29,10 +29,12 @@ from organza.run import checkpoint
 from organza.run.events import Evaluated, Event, Saved, Stopped, Tick
 from organza.run.folder import RunFolder
 from organza.run.health import Finding
-from organza.training import launch, snapshot
+from organza.training import snapshot
 from organza.training.accelerator import CPU
 from organza.training.evaluator import Evaluator
 from organza.training.plan import Plan
+from organza.training.recipe_json import content
+from organza.training.request import TrainArgs
 from organza.training.rollback import Treatment
 from organza.training.state import TrainState
 from organza.training.trainer import Trainer
@@ -136,9 +138,9 @@ class Patients:
         folder = RunFolder(self.root / name)
         if name not in self.seen:
             folder.begin()
-            asked = launch.TrainArgs(self.folder, folder.path, size=32)
+            asked = TrainArgs(self.folder, folder.path, size=32)
             state = self.trainer(name, folder).state
-            folder.write(launch._content(asked, state.recipe, state.data, state.plan, CPU))
+            folder.write(content(asked, state.recipe, state.data, state.plan, CPU))
             self.seen[name] = []
             for event in self.trainer(name, folder).events():
                 if isinstance(event, Evaluated):

@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 from tests.references import COUNT, clip_weights, dinov2_weights, folder, inception_weights, pictures
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
 
-from organza.evaluation.evaluate import Evaluation, evaluate
+from organza.evaluation.evaluate import evaluate
+from organza.evaluation.results import Evaluation
 from organza.metrics.extractors import inception, vit
 from organza.metrics.extractors.downloaded_weights import loaded
 from organza.metrics.extractors.features import offline_extractor
@@ -57,6 +56,9 @@ class Seeing(nn.Module):
 
 
 def test_torchmetrics_says_the_same_of_the_same_files(measured: Evaluation, folders: tuple[Path, Path]):
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     fid = FrechetInceptionDistance(feature=Seeing()).set_dtype(torch.float64)
     kid = KernelInceptionDistance(feature=Seeing(), subsets=1, subset_size=COUNT)
     for path, real in zip(folders, (False, True), strict=True):

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance, _compute_fid
 
 from organza.errors import UserError
 from organza.metrics.frechet import BLOCKS, Frechet, _Parts, frechet, frechet_distance
@@ -35,6 +34,8 @@ class Identity(nn.Module):
 
 
 def test_is_torchmetrics_fid():
+    from torchmetrics.image.fid import FrechetInceptionDistance, _compute_fid
+
     real, fake = draw(200, 6, 0) @ draw(6, 6, 2), draw(150, 6, 1) @ draw(6, 6, 3) + 0.3
     moments = [moment for x in (real, fake) for moment in (x.mean(0), x.T.cov())]
     assert frechet_distance(real, fake) == pytest.approx(_compute_fid(*moments).item(), rel=1e-9)
@@ -46,6 +47,8 @@ def test_is_torchmetrics_fid():
 
 
 def test_fewer_rows_than_dimensions():
+    from torchmetrics.image.fid import _compute_fid
+
     real, fake = draw(20, 64, 0), draw(30, 64, 1)
     moments = [moment for x in (real, fake) for moment in (x.mean(0), x.T.cov())]
     # The published form takes square roots of eigenvalues that are zero but for rounding: hence the tolerance.

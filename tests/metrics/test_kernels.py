@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import Flatten
-from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
 from organza.errors import UserError
 from organza.metrics import kernels
@@ -48,6 +47,8 @@ def test_a_set_against_itself_is_as_far_below_zero_as_its_diagonal_says():
 @pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`")
 @pytest.mark.parametrize("dimension", [3, 64])
 def test_kid_is_torchmetrics_kid(dimension: int):
+    from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
+
     real, fake = draw(50, dimension, 0, 1), draw(50, dimension, 1, 1.2)
     assert kid(real, fake).value == pytest.approx(poly_mmd(real, fake).item(), rel=1e-10)
 

@@ -15,7 +15,7 @@ import torch
 
 from organza.cli import main
 from organza.errors import UserError
-from organza.evaluation.evaluate import named_extractor
+from organza.evaluation.extractors import named_extractor
 from organza.metrics.extractors import downloaded_weights
 from organza.metrics.extractors.downloaded_weights import Published, scripted, state_dict
 from organza.metrics.extractors.reference import KINDS

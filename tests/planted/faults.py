@@ -93,7 +93,7 @@ FAULTS = [
     ),
     Fault(
         "a check that looks at too little: gradients may be NaN", "game.py",
-        'torch.isfinite(whole + turn.readings["gradient"] if steps else whole)',
+        'torch.isfinite(whole + turn.metrics["gradient"] if steps else whole)',
         "torch.isfinite(whole)",
         GAMES,
     ),
@@ -123,8 +123,8 @@ FAULTS = [
     ),
     Fault(
         "an off-by-one in time: the half-life of the step before", "training/step.py",
-        "half_life(moment.images + recipe.batch, recipe.average)",
-        "half_life(moment.images, recipe.average)",
+        "half_life(progress.images + recipe.batch, recipe.average)",
+        "half_life(progress.images, recipe.average)",
         "test_training_state.py",
     ),
     Fault(
@@ -258,7 +258,7 @@ FAULTS = [
     ),
     Fault(
         "lost moments on resume", "training/snapshot.py",
-        "        checkpoint.restore_optimizer(optimizer, saved.tensors[name], place[name])\n",
+        "        restore_optimizer(optimizer, saved.tensors[name], place[name])\n",
         "        pass\n",
         RESUME,
     ),

@@ -234,8 +234,14 @@ def test_a_kept_address_opens_again_and_a_wrong_one_is_told(browser: Any, studio
     page.get_by_text("There is no run nothing").wait_for()
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        ("phone", "dark"),
+        ("desk", "light"),
+        *(pytest.param(*other, marks=pytest.mark.long) for other in (("phone", "light"), ("desk", "dark"))),
+    ],
+)
 def test_every_page_fits_its_screen_and_everyone(browser: Any, studio: Studio, size: str, scheme: str):
     opened = Opened(browser, studio, size, color_scheme=scheme, reduced_motion="reduce")
     for path in ("/", "/new", "/run/drawn", "/play/drawn?at=1.0", "/compare?runs=drawn"):
@@ -304,8 +310,8 @@ def test_seven_tabs_and_twenty_browsers_live_from_one_stream_each(browser: Any, 
         page.goto(f"http://{studio.host}/")
         page.locator(".run-card").first.wait_for()
     began = time.monotonic()
-    others = [Opened(browser, studio) for _ in range(6)]
-    streams = [_stream(studio) for _ in range(14)]
+    others = [Opened(browser, studio) for _ in range(2)]
+    streams = [_stream(studio) for _ in range(18)]
     events = studio.runs / "drawn" / "events.jsonl"
     before = events.read_bytes()
     try:

@@ -43,10 +43,10 @@ def directions(
         run: run or exported folder.
         data: images with labels: a table, or a folder for each class.
         labels: table of labels.
-        has: images and folders that have something, 8 at least, better 20.
+        has: images and folders that show an attribute, at least 8, better 20.
         has_not: images and folders that lack it.
-        name: name of what --has and --has-not mark.
-        rename: new names of kept directions; without a search.
+        name: name of the attribute of --has and --has-not.
+        rename: new names of kept directions; nothing is searched.
         axes: largest number of directions without labels.
         samples: number of generated images to learn from.
         seed: random seed of the latents.
@@ -63,7 +63,7 @@ def directions(
 
     require_seed(seed)
     if bool(has) != bool(has_not):
-        raise UserError("Give --has and --has-not together: images that have something, and images that lack it.")
+        raise UserError("Give --has and --has-not together: images that show an attribute, and images that lack it.")
     trained = load(run, checkpoint, recipe)
     tell(trained.notes)
     kept = saved.load(trained)

@@ -144,7 +144,7 @@ def evaluate(
     from organza.display.console import Console, preparing
     from organza.distributed.launched import joined, speaks
     from organza.evaluation.evaluate import evaluate as measure
-    from organza.evaluation.evaluate import named_extractor
+    from organza.evaluation.extractors import named_extractor
     from organza.evaluation.tables import as_json, as_table
     from organza.metrics.extractors.reference import KINDS
 
@@ -185,7 +185,7 @@ def translate(
     checkpoint: Which = "best",
     recipe: Trusted = None,
 ) -> int:
-    """Translate, enlarge or fill images, as the run was taught.
+    """Translate, enlarge or fill images, as the run was trained to.
 
     Args:
         run: run folder.

@@ -107,6 +107,7 @@ class Interruption:
 
 
 def _run(arguments: list[str]) -> int:
+    """Run the command that the arguments name, in several processes if asked for; return its exit code."""
     try:
         os.getcwd()  # noqa: PTH109 (pathlib is not needed for it)
     except FileNotFoundError:
@@ -212,6 +213,7 @@ def _failed(failed: RankFailed) -> int:
 
 
 def _no_memory(error: Exception) -> int:
+    """Print that memory ran out, with what to do; return the exit code."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     say(
         f"There is not enough memory ({reason}); choose a smaller --size, --count or --set batch=..., or close other programs. "

@@ -105,6 +105,7 @@ def _version() -> int:
 def _chosen(
     program: str, about: str, verbs: dict[str, Callable[..., int]], arguments: list[str]
 ) -> functools.partial[int]:
+    """Return the command of a program that the arguments choose, with its options."""
     if arguments and not arguments[0].startswith("-") and arguments[0] not in verbs:
         wrong = arguments[0]
         raise UserError(

@@ -24,14 +24,14 @@ def studio(
 ) -> int:
     """Open the studio: a page on this machine that starts, shows and explores runs.
 
-    Training runs in processes of its own and goes on when the studio ends. Only this machine can
+    Training runs in processes of its own and continues when the studio ends. Only this machine can
     reach it, and only with the token in the printed address.
 
     Args:
         runs: folder of runs.
-        data: folders in which your images lie; new data sets are put into the first.
-        host: interface to listen at. Others than this machine's own need TLS.
-        port: port to listen at.
+        data: folders of your images; new data sets are put into the first.
+        host: interface to listen on; any but this machine's own needs TLS.
+        port: port to listen on.
         no_browser: print the address only.
         certificate: TLS certificate, for another host.
         key: key of the certificate.

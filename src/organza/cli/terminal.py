@@ -71,6 +71,7 @@ def _followed(events: Iterator[Event], console: Console) -> tuple[Screen, Stoppe
 
 
 def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
+    """Yield all events, with arguments of Python as options of the command line."""
     for event in chain([first], events):
         if isinstance(event, Warned):
             yield replace(event, text=in_options(event.text))

@@ -104,7 +104,7 @@ def _rules(name: str | None) -> tuple[Rule, ...] | None:
 
 
 def _described(asked: TrainArgs) -> int:
-    """Print a dry run."""
+    """Print the resolved recipe with its size, memory and time."""
     from organza.display.console import preparing
     from organza.training.dry_run import dry_run
     from organza.training.fine_tune import origin, prepared

@@ -79,6 +79,7 @@ def _option(name: str) -> str:
 
 
 def _given(keywords: list[ast.keyword]) -> list[str]:
+    """Return the options that stand for the keyword arguments of a call."""
     return [
         f"--label {_pairs(k.value)}"
         if k.arg == "labels" and isinstance(k.value, ast.Dict)

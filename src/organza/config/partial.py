@@ -118,6 +118,7 @@ def decode(form: Any, own: Collection[str] = ()) -> Any:
 
 
 def _decoded(form: Any, own: Collection[str]) -> Any:
+    """Return the value for a JSON form, its parts decoded first."""
     if isinstance(form, list):
         return tuple(_decoded(item, own) for item in form)
     if not isinstance(form, Mapping):

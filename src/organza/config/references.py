@@ -80,6 +80,8 @@ MOVED: dict[str, str] = {
     "organza.games.pix2pix:nonsaturating": "organza.losses:nonsaturating",  # the name that the first runs recorded
     "organza.games.coded:Coded": "organza.games.latent:LatentGAN",
     "organza.networks.coded": "organza.networks.latent",
+    "organza.networks.latent:Conditional": "organza.networks.latent:Generator",
+    "organza.networks.layers:Several": "organza.networks.layers:NetworkDict",
 }
 """Names of earlier versions with their current ones, as module:name or as modules. Old files must
 always load, so no line is removed."""

@@ -154,6 +154,7 @@ def _note_apart(gathered: Gathered, parts: tuple[str, ...]) -> None:
 
 
 def _problem(info: zipfile.ZipInfo, parts: tuple[str, ...]) -> str | None:
+    """Return the reason why a member is not read, or None."""
     if parts[0].startswith("/") or ".." in parts or ":" in parts[0]:
         return "its name leads out of the archive"
     if info.flag_bits & 1:

@@ -129,6 +129,7 @@ class Rows:
         return rows
 
     def _fill(self, rows: np.ndarray, first: int) -> None:
+        """Read rows from the file into an array, beginning with row `first`."""
         if not rows.size:
             return
         try:

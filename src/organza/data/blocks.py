@@ -114,6 +114,7 @@ def open_blocks(source: Source, longest: int = 0) -> Blocks:
 
 
 def _stored(packs: Path, found: Listing, source: Source, longest: int) -> tuple[Path, dict[str, Any]]:
+    """Write the blocks of all images to a new pack; return its folder, and the broken files."""
     facts, count = sampled(found), len(found.entries)
     channels = source.channels or min(recommended_channels(facts), 3)
     most = max(min(MOST_OF_ONE, MOST_OF_ALL // count), BLOCK * BLOCK)
@@ -122,6 +123,7 @@ def _stored(packs: Path, found: Listing, source: Source, longest: int) -> tuple[
     told: dict[str, Any] = {}
 
     def fill(files: PackFiles) -> dict[str, Any]:
+        """Write the blocks of every usable image, and return the facts about them."""
         names, sizes, broken = [], [], list(found.problems)
         for done, (entry, image) in enumerate(decoded, 1):
             if isinstance(image, str):
@@ -190,6 +192,7 @@ def cut(image: np.ndarray) -> np.ndarray:
 
 
 def _opened(directory: Path, told: dict[str, Any]) -> Blocks:
+    """Return the blocks of a pack, after a check that its sizes and blocks belong together."""
     try:
         blocks, manifest = load(directory)
         sizes = np.array(manifest["sizes"], np.int64).reshape(-1, 2)

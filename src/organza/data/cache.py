@@ -177,6 +177,7 @@ class Names(Sequence[str]):
 
     @cached_property
     def _names(self) -> list[str]:
+        """Return the names of all images, read from disk and verified."""
         try:
             content = read_bytes(self._path, JSON)
         except OSError:

@@ -315,6 +315,7 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
 
 
 def _rows(found: Check) -> list[tuple[str, str]]:
+    """Return the rows of the table of a check: a heading and its value."""
     rows = [("usable images", f"{len(found.usable):,}"), ("broken files", f"{len(found.broken):,}")]
     if found.usable:
         least, middle, greatest = found.sizes

@@ -132,6 +132,7 @@ def is_quantity(name: str, cells: Sequence[str], numbers: Sequence[float]) -> bo
 
 
 def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], files: Sequence[str]) -> Column:
+    """Return a column of numbers, standardised, with its mean and deviation."""
     if missing := [(file, cell) for file, cell, number in zip(files, cells, numbers, strict=True) if number is None]:
         some = ", ".join(
             f"{printable(file)} ({cell[:40]!r})" if cell else printable(file) for file, cell in missing[:3]
@@ -158,6 +159,7 @@ def _quantity(name: str, cells: Sequence[str], numbers: Sequence[float | None], 
 
 
 def _classes(name: str, cells: Sequence[str]) -> Column:
+    """Return a column of classes, one of them for each image, with their frequencies."""
     shown = shown_as(name, (cell or NONE for cell in cells))
     values = _values(name, shown, len(cells))
     rank = {value: place for place, value in enumerate(values)}
@@ -169,6 +171,7 @@ def _classes(name: str, cells: Sequence[str]) -> Column:
 
 
 def _several(name: str, cells: Sequence[str]) -> Column:
+    """Return a column of tags, any number of them for each image, with their frequencies."""
     tags = [tags_of(cell) for cell in cells]
     shown = shown_as(name, (tag for row in tags for tag in row))
     values = _values(name, shown, len(cells))
@@ -208,6 +211,7 @@ def shown_as(name: str, values: Iterable[str]) -> dict[str, str]:
 
 
 def _values(name: str, shown: dict[str, str], count: int) -> tuple[str, ...]:
+    """Return the sorted values of a column, if they are few enough to learn."""
     values = sorted(set(shown.values()))
     if len(values) > max(MANY, count // 2):
         raise TooMany(
@@ -217,6 +221,7 @@ def _values(name: str, shown: dict[str, str], count: int) -> tuple[str, ...]:
 
 
 def _blank(name: str, count: int, width: int) -> np.ndarray:
+    """Return zeros [count, width], if they fit into memory."""
     if count * width > 2**31:
         raise UserError(
             f"{name} has {width:,} values for {count:,} images, which need {count * width * 4 / 2**30:,.0f} GB of memory; "

@@ -230,6 +230,7 @@ def size_of(content: bytes) -> Size:
 
 
 def _fitted(image: Image.Image, turn: int, size: Size, channels: int, fit: str, scaling: Scaling) -> np.ndarray:
+    """Return an image upright, scaled to a size and with the wanted channels, uint8 [H, W, C]."""
     whole = Size(2 * size.width, size.height) if fit in ("left", "right") else size
     picture = half(_upright(image, turn, whole, scaling), fit)
     plain = on_white(picture) if channels < 4 else picture.convert("RGBA").convert("RGBa")

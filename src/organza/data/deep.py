@@ -133,6 +133,7 @@ def _of_integers(files: Sequence[Extent]) -> Scale:
 
 
 def _of_floats(files: Sequence[Extent]) -> Scale:
+    """Return the scale of files of floats: that of a usual range if theirs is near one, else their own."""
     dark, bright = _robust(files)
     if dark < 0 and -dark <= 1.05 and bright <= NEAR and -dark > 1 / 16:
         return Scale(-1.0, 1.0)

@@ -139,6 +139,7 @@ def tables_near(source: str | Path) -> list[Path]:
 
 
 def _named(source: str | Path, names: Sequence[str], table: str) -> list[Place]:
+    """Return the label table of this name: as a path, in the data, or as a member of a zip."""
     for path in (Path(table), Path(source) / table):
         if os.path.lexists(path):
             return [Place(printable(str(path)), _slashed(path.parent), lambda path=path: read_bytes(path, BYTES))]
@@ -191,6 +192,7 @@ def _from_folder(path: Path, inside: Path) -> Callable[[], bytes]:
 
 
 def _members(archive: Path, wanted: Iterable[str]) -> dict[str, zipfile.ZipInfo]:
+    """Return those of the wanted names that an archive holds, with their entries."""
     try:
         with zipfile.ZipFile(archive) as opened:
             members = {member_name(info)[0].replace("\\", "/"): info for info in opened.infolist()}
@@ -200,6 +202,8 @@ def _members(archive: Path, wanted: Iterable[str]) -> dict[str, zipfile.ZipInfo]
 
 
 def _from_zip(archive: Path, info: zipfile.ZipInfo) -> Callable[[], bytes]:
+    """Return a function that reads one member of a zip."""
+
     def read() -> bytes:
         """Return the bytes of the member. Raises Refused if it is damaged or too large."""
         try:
@@ -215,6 +219,7 @@ def _from_zip(archive: Path, info: zipfile.ZipInfo) -> Callable[[], bytes]:
 
 
 def _read(places: Sequence[Place]) -> list[tuple[Place, Table]]:
+    """Read the tables at these places."""
     tables = []
     for place in places:
         try:

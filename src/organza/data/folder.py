@@ -87,6 +87,7 @@ def _siblings(path: Path) -> list[str]:
 
 
 def _is_zip(path: Path) -> bool:
+    """Return True if a file is a zip, also one with an invalid directory."""
     try:
         with open(open_regular(path), "rb") as file:  # noqa: PTH123
             return zipfile.is_zipfile(file)
@@ -117,6 +118,7 @@ def _volumes(path: Path) -> Sequence[Entry]:
 
 
 def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
+    """List the images of a folder and its subfolders."""
     walk = _Walk(root, kind, follow_links)
     entries = list(walk.entries())
     notes = walk.said()
@@ -130,6 +132,7 @@ def _folder(root: Path, kind: Kind, follow_links: bool) -> Listing:
     place = os.fspath(root)
 
     def read(entry: Entry) -> bytes:
+        """Return the bytes of an entry. Raises Unreadable if the system refuses it."""
         try:
             return read_bytes(os.path.join(place, entry.name), LARGEST)  # noqa: PTH118
         except OSError as error:
@@ -310,6 +313,7 @@ def _remedy(images: Rows | np.ndarray) -> str:
 
 
 def _loaded(path: Path) -> Rows | np.ndarray:
+    """Return the images of an array file, uint8 [N, H, W] or [N, H, W, C]."""
     allowed = "it must be uint8 [N, H, W] or [N, H, W, C] with C of 1, 3 or 4"
     try:
         images = open_array(path)

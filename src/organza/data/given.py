@@ -78,6 +78,7 @@ def _of_dataset(data: Dataset[Any]) -> Path:
     labels: list[str] = []
 
     def images() -> Iterator[Any]:
+        """Yield the images of a torch Dataset, and note their labels."""
         for index in range(count):
             item = data[index]
             if isinstance(item, tuple | list) and item:

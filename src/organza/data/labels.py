@@ -110,6 +110,7 @@ class Field:
         return row
 
     def _standardised(self, cell: str) -> float:
+        """Return a number of the user's in standard deviations from the mean of the data."""
         number = number_of(cell)
         if number is None:
             raise UserError(f"{self.name} is {cell!r}; it must be a number.")
@@ -217,6 +218,7 @@ class Labels:
         return torch.from_numpy(np.stack(rows)), [", ".join(choice) for choice in choices]
 
     def _checked(self, wanted: Mapping[str, str] | None) -> Mapping[str, str]:
+        """Return the wanted labels, after a check that each names a field."""
         names = [field.name for field in self.fields]
         for name in wanted or {}:
             if name not in names:

@@ -167,11 +167,13 @@ class Gathered:
         return False
 
     def _by_content(self, shown: str, head: Callable[[], bytes]) -> bool:
+        """Return True if a file is an image by its first bytes; else note it as skipped or broken."""
         try:
-            content = content_of(head())
+            start = head()
         except Exception as error:  # damaged members raise many kinds of errors
             self.problems.append((shown, f"it cannot be read ({getattr(error, 'strerror', None) or error})"))
             return False
+        content = content_of(start)
         if content is not None and content.format:
             return True
         if content is None:

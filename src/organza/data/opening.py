@@ -15,6 +15,7 @@ from PIL import Image, features
 from organza.data.deep import Unscaled
 from organza.data.signatures import CONVERT, HEAD, content_of
 from organza.data.signatures import Content as Known
+from organza.errors import is_bug
 
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".mpo",
@@ -149,6 +150,7 @@ def may_have_pages(image: Image.Image) -> bool:
 
 
 def _tiff_pages(image: Image.Image, most: int) -> list[int]:
+    """Return the numbers of the pages of a TIFF that are no thumbnails and no masks."""
     numbers, number = [0], 0
     try:
         while len(numbers) < most and number < 4 * MOST_PAGES:
@@ -171,6 +173,8 @@ def reasons() -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Unreadable("it claims to be larger than 89 megapixels") from None
     except Exception as error:  # decoders raise many kinds of errors
+        if is_bug(error):
+            raise
         raise Unreadable(f"it cannot be decoded ({_words(error)})") from error
 
 

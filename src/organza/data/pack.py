@@ -199,6 +199,7 @@ class _Work:
     def _stored(
         self, packs: Path, scaling: Scaling, scales: Mapping[str, Scale], extents: Mapping[str, Sequence[Extent]]
     ) -> tuple[Path, dict[str, Any]]:
+        """Write the images to a new pack; return its folder, and the broken files and notes."""
         found, recipe, size = self.found, self.recipe, self.recipe.size
         count, told = len(found.entries), dict[str, Any]()
         # Large images need much memory in flight, and so do all pages of a file.
@@ -276,6 +277,7 @@ def _extents(found: Listing, entry: Entry, pages: str) -> tuple[str, Extent] | N
 
 
 def _opened(directory: Path, told: Mapping[str, Any]) -> Pack:
+    """Return a pack of images from its folder."""
     try:
         images, manifest = load(directory)
         labels = None if manifest["labels"] is None else np.array(manifest["labels"], np.int64)

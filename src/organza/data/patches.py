@@ -354,6 +354,7 @@ def _batch(made: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Tensor]:
 
 
 def _too_small(source: Source, wanted: Size, sizes: np.ndarray) -> str:
+    """Return the message for data without an image as large as a patch."""
     high, wide = sizes[np.argmax(sizes.min(1))].tolist()
     least = max(8, min(high, wide) // 32 * 32 or min(high, wide) // 8 * 8)
     return (

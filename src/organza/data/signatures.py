@@ -135,6 +135,7 @@ def content_of(head: bytes) -> Content | None:
 
 
 def _by_start(head: bytes) -> Content | None:
+    """Return the content that the first bytes of a file tell, or None."""
     if head[4:8] == b"ftyp":
         return _by_brand(head)
     if head[:4] == b"RIFF":
@@ -166,6 +167,7 @@ def _by_brand(head: bytes) -> Content:
 
 
 def _text(head: bytes) -> Content | None:
+    """Return the kind of text that a file begins with, or None if it is no text."""
     try:
         text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:

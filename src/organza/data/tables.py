@@ -111,6 +111,7 @@ def read_table(content: bytes, name: str) -> Table:
 
 
 def _text(content: bytes, name: str) -> str:
+    """Return the text of a table's bytes, by its byte order mark, else as UTF-8."""
     mark, encoding = next((pair for pair in MARKS if content.startswith(pair[0])), (b"", "utf-8"))
     try:
         text = content[len(mark) :].decode(encoding)
@@ -142,6 +143,7 @@ def _foreign(content: bytes) -> str:
 
 
 def _csv(text: str, name: str) -> Table:
+    """Parse a table of comma-, semicolon- or tab-separated values."""
     text = io.StringIO(text, newline=None).read()  # converts all line ends to \n, also those of old Macs
     skipped = 0
     if told := re.match(r'"?sep=([,;|\t])"?\n', text, re.IGNORECASE):  # Excel's declaration of the separator
@@ -243,6 +245,7 @@ def _file_column(header: Sequence[str], name: str) -> int:
 
 
 def _require_columns(columns: Sequence[str], name: str) -> None:
+    """Check that the columns are few, and that no two have one name."""
     if len(columns) > COLUMNS:
         raise UserError(
             f"{name} has {len(columns):,} columns; the limit is {COLUMNS:,}. Keep only those that you need."
@@ -281,6 +284,7 @@ def _lines(
 
 
 def _json_lines(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and values of each line of a JSON Lines file."""
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

@@ -23,7 +23,7 @@ from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.data.source import Source
 from organza.disk import cache_folder
-from organza.errors import UserError
+from organza.errors import UserError, is_bug
 from organza.untrusted import printable, read_bytes
 
 FORMAT = 1  # version of packs: increased if the same files give other bytes
@@ -204,6 +204,8 @@ def _packed(source: Source) -> Recalled:
 
 
 def _filler(first: Volume, rest: Iterable[Volume], told: dict[str, Any]) -> Callable[[PackFiles], dict[str, Any]]:
+    """Return the function that writes volumes to a pack."""
+
     def fill(files: PackFiles) -> dict[str, Any]:
         """Write every usable volume, and return the facts about them."""
         broken: list[tuple[str, str]] = []
@@ -224,6 +226,7 @@ def _filler(first: Volume, rest: Iterable[Volume], told: dict[str, Any]) -> Call
 
 
 def _side(size: Size | None) -> int | None:
+    """Return the voxels a side of a requested size; None for the size of the data."""
     if size is None:
         return None
     if size.width != size.height or size.width > LARGEST:
@@ -279,9 +282,11 @@ def _x(shape: Sequence[int]) -> str:
 
 
 def _read(read: Callable[[Entry], bytes], entry: Entry, side: int | None) -> np.ndarray | str:
+    """Return the volume of a file, bool [D, H, W], or the reason why it cannot be used."""
     ending = Path(entry.name).suffix.lower()
 
     def made() -> np.ndarray:
+        """Return the volume of a mesh or an array file."""
         if ending in MESHES:
             return meshes.voxelised(meshes.read_mesh(read(entry), ending), side or USUAL)
         try:
@@ -304,6 +309,8 @@ def _told(make: Callable[[], np.ndarray]) -> np.ndarray | str:
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
     except Exception as error:  # damaged members raise many kinds of errors
+        if is_bug(error):
+            raise
         return f"it cannot be read ({error})"
     return volume if volume.any() else "nothing in it is solid"
 

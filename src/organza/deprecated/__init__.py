@@ -24,6 +24,7 @@ def forwarding(old: str, names: Mapping[str, str], rest: str = "", calls: int = 
     """
 
     def get(name: str) -> Any:
+        """Return the value of a moved name, with a warning."""
         if name.startswith("__") or not (name in names or rest):
             raise AttributeError(f"module {old} has no attribute {name}")
         module, _, attribute = names.get(name, f"{rest}:{name}").partition(":")

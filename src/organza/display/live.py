@@ -68,6 +68,7 @@ def summary(screen: Screen, last: Stopped) -> Iterator[str]:
 
 
 def _live(console: Console, events: Iterator[Event]) -> Shown:
+    """Yield the events, and draw them in a terminal that can be redrawn; return the last screen."""
     screen, drawn = Screen(), 0.0
     with Live(console=console, auto_refresh=False, transient=False, vertical_overflow="crop") as live:
         for event in events:
@@ -85,6 +86,7 @@ def _live(console: Console, events: Iterator[Event]) -> Shown:
 
 
 def _plain(console: Console, events: Iterator[Event]) -> Shown:
+    """Yield the events, and print a line now and then; return the last screen."""
     screen, said, begun = Screen(), -1e9, time.monotonic()
     for event in events:
         screen = screen.after(event)
@@ -107,6 +109,7 @@ def _plain(console: Console, events: Iterator[Event]) -> Shown:
 
 
 def _in_notebook(events: Iterator[Event]) -> Shown:
+    """Yield the events, and draw them in a notebook's cell; return the last screen."""
     screen, drawn, begun, cell = Screen(), 0.0, time.monotonic(), None
     for event in events:
         screen = screen.after(event)

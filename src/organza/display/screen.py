@@ -102,6 +102,7 @@ def figures(screen: Screen) -> Iterator[tuple[str, str]]:
 
 
 def _preview(screen: Screen, console: Console) -> list[RenderableType]:
+    """Return the newest samples as blocks of colour, as many as fit into the window."""
     if screen.pictures is None or not can_draw(console):
         return []
     across = max(1, min(len(screen.pictures), (console.width + 1) // (CELLS + 2)))

@@ -82,6 +82,7 @@ class Group(World):
 
     @torch.no_grad()
     def average(self, gradients: Sequence[Tensor]) -> None:
+        """Replace gradients by their means over the ranks, in sums of a few megabytes."""
         buckets = _buckets(gradients)
         flat = [torch.cat([one.reshape(-1) for one in bucket]) for bucket in buckets]
         with self.met():
@@ -114,6 +115,7 @@ class Group(World):
         return seconds, next((name for name, count in zip(SIGNALS, heard, strict=True) if count), None)
 
     def decide(self, decision: Callable[[], T]) -> T:
+        """Return rank 0's decision on every rank, as JSON through the store."""
         self.decisions += 1
         key = f"decision/{self.decisions}"
         if self.leads:
@@ -124,6 +126,7 @@ class Group(World):
         return json.loads(self.ask(self.store.get, key))
 
     def after_first(self, work: Callable[[], T]) -> T:
+        """Return the result of work that the first rank of a machine does before its others."""
         self.decisions += 1
         key = f"first/{self.decisions}/{os.environ.get('GROUP_RANK') or socket.gethostname()}"
         if self.local:
@@ -142,6 +145,7 @@ class Group(World):
 
     @torch.no_grad()
     def spread(self, tensors: Sequence[Tensor]) -> None:
+        """Copy rank 0's tensors to all ranks, in place."""
         for one in tensors:
             whole = one.detach().contiguous()
             with self.met():
@@ -150,6 +154,7 @@ class Group(World):
                 one.copy_(whole)
 
     def hand_out(self, files: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """Return rank 0's tensors of files on every rank; the others pass {}."""
         outline = self.decide(
             lambda: {
                 file: {name: [str(one.dtype).removeprefix("torch."), list(one.shape)] for name, one in some.items()}
@@ -164,6 +169,7 @@ class Group(World):
         return whole
 
     def require_equal(self, digest: str, what: str) -> None:
+        """Check that all ranks have one digest. Raises RuntimeError with the ranks that differ."""
         own = torch.frombuffer(bytearray(digest.encode()), dtype=torch.uint8)
         first, *others = self.gathered(own)
         unlike = [str(rank) for rank, other in enumerate(others, 1) if not torch.equal(first, other)]

@@ -9,11 +9,10 @@ Estimate(value=0.21, error=0.01)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,24 +21,23 @@ from torch import Tensor
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
 from organza.distributed.world import ALONE, World
-from organza.errors import UserError, nearest
-from organza.evaluation.image_sets import MOST, ImageSet, RunWithData, image_set_from_folder, is_run
+from organza.errors import UserError
+from organza.evaluation.extractors import Reporting, suited
+from organza.evaluation.image_sets import MOST, ImageSet, image_set_from_folder, is_run
+from organza.evaluation.results import Evaluation, Suspect
+from organza.evaluation.run_with_data import RunWithData
 from organza.memory import require_memory
-from organza.metrics.extractors import efficientnet_lite, mobilenet
-from organza.metrics.extractors.features import Extractor, cached_features, offline_extractor, second_opinion
-from organza.metrics.extractors.multiscale import Pyramid, as_they_are
-from organza.metrics.extractors.reference import KINDS, known
+from organza.metrics.extractors.features import Extractor, cached_features
+from organza.metrics.extractors.multiscale import as_they_are
 from organza.metrics.kernels import Estimate
 from organza.metrics.label_accuracy import label_accuracy
 from organza.metrics.membership import membership
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
-from organza.metrics.shapes import ShapeStatistics
 from organza.metrics.suite import LEAST, Card, by_class, thorough
 from organza.progress import Progress
 from organza.recipe import Recipe
-from organza.recipes import imported
 
 COUNT = 1000
 """Default number of images that a run generates for an evaluation."""
@@ -48,69 +46,6 @@ STRAIGHT = 1000
 SUSPECTS = 5
 THIS = "this run"
 JUDGED = 1000  # training images, and unseen ones, for the membership test
-AT_ONCE = 576  # images between two progress reports: whole batches of every extractor
-
-EXTRACTORS: dict[str, tuple[Callable[[], Extractor], Callable[[], bool]]] = {
-    "lite0": (lambda: Pyramid(offline_extractor), efficientnet_lite.WEIGHTS.installed),
-    "mobilenet": (lambda: Pyramid(second_opinion), mobilenet.WEIGHTS.installed),
-}
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A sample and its nearest training image.
-
-    Args:
-        sample: index or file of the sample.
-        training: file of the training image, or its index.
-        distance: distance, relative to the usual one of an unseen real image.
-    """
-
-    sample: str
-    training: str
-    distance: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Results of an evaluation, with their conditions.
-
-    Args:
-        of: run or folder of the images.
-        against: name of the real images.
-        metrics: estimates by name, each with its standard error.
-        card: conditions; numbers with different cards must not be compared.
-        classes: estimates for each class, if there are labels.
-        suspects: samples that are nearest to training images.
-        notes: notes for the reader.
-        beside: the generator and simple methods on the same inputs, if the layout of the data knows any.
-    """
-
-    of: str
-    against: str
-    metrics: dict[str, Estimate]
-    card: Card
-    classes: dict[str, dict[str, Estimate]] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
-    notes: tuple[str, ...] = ()
-    beside: Compared = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the evaluation as JSON values."""
-
-        def told(scores: dict[str, Estimate]) -> dict[str, dict[str, float]]:
-            return {name: estimate._asdict() for name, estimate in scores.items()}
-
-        return {
-            "of": self.of,
-            "against": self.against,
-            "metrics": told(self.metrics),
-            "classes": {name: told(scores) for name, scores in self.classes.items()},
-            "suspects": [asdict(suspect) for suspect in self.suspects],
-            "card": asdict(self.card),
-            "notes": list(self.notes),
-            **({"beside": _as_values(self.beside)} if self.beside else {}),
-        }
 
 
 def evaluate(
@@ -172,13 +107,13 @@ def evaluate(
         if len(side) < LEAST:
             raise UserError(f"{side.name} has {len(side)} images {what}; an evaluation needs at least {LEAST}.")
     chosen = extractors or suited(sides.real)
-    generated = [features(_Told(extractor, progress, world), sides.fake) for extractor in chosen]
+    generated = [features(Reporting(extractor, progress, world), sides.fake) for extractor in chosen]
     if not world.leads:
         return []
     audited = {} if trained is None else _membership(trained, sides)
     obeyed = _labels_obeyed(sides) | _pixels(sides) | audited
     return [
-        _measured(_Told(extractor, progress), sides, found, seed, obeyed)
+        _measured(Reporting(extractor, progress), sides, found, seed, obeyed)
         for extractor, found in zip(chosen, generated, strict=True)
     ]
 
@@ -206,6 +141,7 @@ class _Sides:
 def _sides_of_run(
     trained: RunWithData, against: str | Path | None, count: int, seed: int, progress: Progress | None
 ) -> _Sides:
+    """Return the images of a run with the real ones to compare them with."""
     run, missing = trained.run, trained.missing()
     if missing and against is None:
         raise UserError(f"{missing.rstrip('.')}; or name real images to compare with, with `against`.")
@@ -226,6 +162,7 @@ def _sides_of_run(
 
 
 def _sides_of_folders(target: str | Path, against: str | Path | None, count: int, progress: Progress | None) -> _Sides:
+    """Return the images of a folder with those of another to compare them with."""
     if not Path(target).exists():
         raise UserError(f"There is no {target}; give a run folder, or a folder, a zip or an array file of images.")
     if against is None:
@@ -261,6 +198,7 @@ def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
 def _measured(
     extractor: Extractor, sides: _Sides, fake_features: Tensor, seed: int, obeyed: dict[str, Estimate]
 ) -> Evaluation:
+    """Return the evaluation of all sets by one extractor."""
     fake, real = sides.fake, sides.real
     real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
@@ -288,13 +226,6 @@ def compared(extractor: Extractor, made: ImageSet) -> Compared:
         return {}
     outputs = {THIS: made.images, **made.rivals}
     return compare(extractor, outputs, made.targets, made.groups, made.border)
-
-
-def _as_values(beside: Compared) -> dict[str, Any]:
-    return {
-        group: {method: {name: one._asdict() for name, one in scores.items()} for method, scores in methods.items()}
-        for group, methods in beside.items()
-    }
 
 
 def _pixels(sides: _Sides) -> dict[str, Estimate]:
@@ -344,6 +275,7 @@ def features(extractor: Extractor, side: ImageSet) -> Tensor:
 
 
 def _suspects(copied: Memorisation, fake: ImageSet, among: ImageSet) -> tuple[Suspect, ...]:
+    """Return the samples nearest to training images, with their distances."""
     usual = copied.distances.median().item() / max(copied.nearness.value, 1e-12)
     found = []
     for index in copied.distances.argsort()[:SUSPECTS].tolist():
@@ -370,83 +302,3 @@ def _labels_obeyed(sides: _Sides) -> dict[str, Estimate]:
             scores = label_accuracy(sides.training.images, labels, sides.fake.images, wanted[name][1])
             found |= scores if len(known) == 1 else {f"{name}: {score}": value for score, value in scores.items()}
     return found
-
-
-def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
-    """Return the extractors of these names for images of this kind, or all whose weights are
-    installed if no name is given.
-
-    Raises:
-        UserError: as in `named_extractor`.
-    """
-    if side.images.ndim == 5:
-        return [ShapeStatistics()]
-    chosen = named or [name for name, (_, installed) in EXTRACTORS.items() if installed()] or ["lite0"]
-    return [named_extractor(name) for name in chosen]
-
-
-def named_extractor(
-    name: str, files: Sequence[Path] = (), download: bool = False, progress: Progress | None = None
-) -> Extractor:
-    """Return an extractor by its name.
-
-    Args:
-        name: lite0 or mobilenet, whose weights come inside packages; inception, clip or dinov2,
-            whose weights are published; or my_module:my_extractor, a function of yours that returns
-            an `Extractor`.
-        files: files that may hold published weights.
-        download: True to permit their download.
-        progress: callback for a download.
-
-    Raises:
-        UserError: if the name is unknown (names the nearest), or weights are missing (gives their
-            size and address).
-    """
-    if ":" in name:
-        made = imported(name, "extractors")()
-        if not callable(made) or not all(hasattr(made, part) for part in ("name", "dimension", "card")):
-            raise UserError(
-                f"`extractors` is {name}, which returned a {type(made).__name__}; it must return an Extractor."
-            )
-        return cast("Extractor", made)
-    if name in KINDS:
-        return known(name, files, download, progress=progress)
-    if name not in EXTRACTORS:
-        names = (*EXTRACTORS, *KINDS)
-        raise UserError(
-            f"There is no extractor {name}; choose from {', '.join(names)}, and my_module:my_extractor.{nearest(name, names)}"
-        )
-    return EXTRACTORS[name][0]()
-
-
-class _Told:
-    """An extractor that reports its progress, and whose work the ranks of a world share.
-
-    Args:
-        extractor: extractor.
-        progress: callback (task, done, total).
-        world: ranks, all of which ask for the features of the same images.
-    """
-
-    def __init__(self, extractor: Extractor, progress: Progress | None, world: World = ALONE):
-        self.extractor, self.progress, self.world = extractor, progress, world
-        self.name, self.dimension, self.card = extractor.name, extractor.dimension, extractor.card
-
-    def __call__(self, images: np.ndarray | Tensor) -> Tensor:
-        whole = len(images) - len(images) % AT_ONCE
-        starts = range(0, whole, AT_ONCE)
-        found: list[Tensor] = []
-        for turn in range(0, len(starts), self.world.size):
-            found += self.world.map(lambda start: self._part(images, start), starts[turn : turn + self.world.size])
-            self._tell(min((turn + self.world.size) * AT_ONCE, whole), len(images))
-        if whole < len(images):  # of a size of its own, so each rank computes it
-            found.append(self._part(images, whole))
-            self._tell(len(images), len(images))
-        return torch.cat(found)
-
-    def _part(self, images: np.ndarray | Tensor, start: int) -> Tensor:
-        return self.extractor(images[start : start + AT_ONCE])
-
-    def _tell(self, done: int, total: int) -> None:
-        if self.progress:
-            self.progress(f"computing features of {self.name}", done, total)

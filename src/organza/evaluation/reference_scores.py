@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from organza.errors import UserError
-from organza.evaluation.image_sets import RunWithData
+from organza.evaluation.run_with_data import RunWithData
 from organza.recipe import Recipe
 
 COUNT = 256

@@ -79,6 +79,7 @@ def warnings(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def _accusations(evaluation: Evaluation) -> list[str]:
+    """Return a warning if the images of an evaluation are nearer to training images than chance allows."""
     found = []
     for name, how in (("pixel copies", "in pixels"), ("copies", f"by {evaluation.card.extractor['name']}")):
         copies = evaluation.metrics.get(name)
@@ -95,6 +96,7 @@ def _accusations(evaluation: Evaluation) -> list[str]:
 
 
 def _metrics(evaluations: Sequence[Evaluation]) -> Table:
+    """Return a table of all metrics, a column for each evaluation."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=True)
     table.add_column("")
     several = len({evaluation.of for evaluation in evaluations}) > 1
@@ -111,6 +113,7 @@ def _metrics(evaluations: Sequence[Evaluation]) -> Table:
 
 
 def _classes(evaluations: Sequence[Evaluation]) -> Table:
+    """Return a table of distance and diversity by class."""
     table = Table(box=None, padding=(0, 2, 0, 0), title="by class: distance, diversity", title_justify="left")
     table.add_column("")
     for evaluation in evaluations:
@@ -145,6 +148,7 @@ def _notes(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def _cards(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return the conditions of each evaluation, a line each."""
     lines = []
     for evaluation in evaluations:
         card, extractor = evaluation.card, evaluation.card.extractor

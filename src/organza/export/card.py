@@ -106,6 +106,7 @@ def card(
 
 
 def _front(content: Any, name: str, statement: Statement, run: Trained, files: Sequence[OnnxFile]) -> str:
+    """Return the metadata at the top of a model card, YAML between lines of ---."""
     licence = statement.licence.strip()
     known = licence.lower() in KNOWN
     lines = [f"license: {licence.lower() if known else 'other'}"]
@@ -149,6 +150,7 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def _about(content: Any, run: Trained) -> str:
+    """Return the paragraph on kind, size, recipe and labels of the model."""
     unit = "volumes" if len(run.shape) == 4 else "images"
     does = "translates images" if _translates(content) else f"draws {unit} from noise"
     labels = ""
@@ -201,6 +203,7 @@ def _alone(file: OnnxFile, run: Trained) -> str:
 
 
 def _given(file: OnnxFile, run: Trained) -> tuple[str, list[str]]:
+    """Return the inputs of an ONNX session in Python, and the lines that make them."""
     facts = file.graph.facts
     if "prior" not in facts:
         return '"source": images', ["# images: uint8 [N, H, W, C]"]
@@ -217,6 +220,7 @@ def _given(file: OnnxFile, run: Trained) -> tuple[str, list[str]]:
 
 
 def _law(part: Mapping[str, Any]) -> str:
+    """Return the NumPy expression that draws one part of the latent."""
     size = part["size"]
     if part["law"] == "normal":
         return f"rng.normal(0, {part['deviation']:g}, (count, {size}))"
@@ -252,6 +256,7 @@ def _told(part: Mapping[str, Any]) -> str:
 
 
 def _trained_on(content: Any, statement: Statement) -> str:
+    """Return the section on the data, its licence and its origin."""
     data = content["data"]
     held = int(data.get("held_out", 0))
     lines = [f"{int(data['count']):,} items, {held:,} of them kept from the networks to measure against."]
@@ -279,6 +284,7 @@ def _numbers(line: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]
 
 
 def _scores(run: Trained, halving: Loss | None) -> str:
+    """Return the section on the measured scores; "" if nothing was measured."""
     line = measured(run)
     if line is None:
         return ""
@@ -302,6 +308,7 @@ def _scores(run: Trained, halving: Loss | None) -> str:
 
 
 def _files(files: Sequence[OnnxFile]) -> str:
+    """Return the section on the ONNX files; "" without any."""
     if not files:
         return ""
     rows = [
@@ -326,6 +333,7 @@ def _files(files: Sequence[OnnxFile]) -> str:
 
 
 def _limits(run: Trained, statement: Statement, judges: bool) -> str:
+    """Return the section on the limits of the model."""
     data = run.content["data"]
     lines = [
         "It knows its training data and nothing else: gaps and biases of the data are gaps and biases of its images.",
@@ -347,6 +355,7 @@ def _limits(run: Trained, statement: Statement, judges: bool) -> str:
 
 
 def _again(content: Any) -> str:
+    """Return the section on training the model again."""
     seconds, seed = content["plan"].get("seconds"), content["asked"].get("seed") or 0
     budget = f" for {words(seconds)}" if seconds else ""
     versions = ", ".join(

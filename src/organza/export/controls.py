@@ -68,6 +68,7 @@ def labels(fields: Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def _label(number: int, field: Mapping[str, Any]) -> str:
+    """Return the control of the page for one label field: ticks, a menu or a slider."""
     name, place = html(field["name"]), f"label-{number}"
     if field["several"]:
         ticks = "".join(f'<label><input type="checkbox"> {html(value)}</label>' for value in field["values"])

@@ -152,6 +152,7 @@ def halving_loss(graph: Graph) -> Loss:
 
 
 def _features(look: Extractor, session: Any, graph: Graph, series: range, progress: Progress | None) -> Tensor:
+    """Return the features of images that an ONNX session generates, [N, D]."""
     assert graph.draw is not None
     images = []
     for start in range(0, len(series), AT_ONCE):

@@ -27,6 +27,7 @@ from organza.errors import UserError
 from organza.run import checkpoint
 from organza.run.checkpoint import MANIFEST, Checkpoint, Damaged
 from organza.run.folder import RunFolder
+from organza.run.weights import not_finite
 from organza.shell import quoted
 from organza.untrusted import read_bytes
 
@@ -105,7 +106,7 @@ def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     torch.float16
     """
     small = {name: value.half() if value.dtype is torch.float32 else value for name, value in tensors.items()}
-    if name := checkpoint.not_finite({"": small}):
+    if name := not_finite({"": small}):
         raise UserError(
             f"{name.removeprefix('.')} holds values beyond the range of fp16; export with `precision='fp32'`."
         )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from organza.errors import UserError
 from organza.media.provenance import MADE, Provenance
-from organza.networks.layers import Several, Translator
+from organza.networks.layers import NetworkDict, Translator
 from organza.networks.unet import Dropout
 
 BATCH = 2
@@ -79,6 +79,7 @@ class Graph:
 
 
 def _more(example: Tensor, count: int, source: torch.Generator) -> Tensor:
+    """Return further inputs like the examples of a graph, [count, ...]."""
     if example.dtype == torch.uint8:
         coarse = torch.rand((count, *(max(side // 8, 1) for side in example.shape[1:-1]), 3), generator=source)
         grown = nn.functional.interpolate(coarse.movedim(-1, 1), size=tuple(example.shape[1:-1]))
@@ -149,6 +150,7 @@ class Judged(nn.Module):
         self.discriminator, self.coder, self.neutral, self.original = discriminator, coder, neutral, original
 
     def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability that each image is authentic, [N], twice: a tracer needs two outputs."""
         beside = tuple(map(floats_of, condition)) if self.original else condition
         encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
         judge: Any = self.discriminator
@@ -173,7 +175,7 @@ def graphs(
         UserError: if the run has no such part, or a size is given and it has no such translator.
     """
     player = run.player
-    networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
+    networks = dict(player.items()) if isinstance(player, NetworkDict) else {"b": player}
     ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
     if size is not None and not any(map(_is_fixed, ways.values())):
         raise UserError(
@@ -203,9 +205,11 @@ def _images(shape: tuple[int, ...], count: int = BATCH) -> Tensor:
 
 
 def _generation(run: Any) -> Graph:
+    """Return the graph of a generator: latents, and labels if it has any, to images."""
     labelled = bool(getattr(run.generator, "labels", 0))
 
     def draw(series: range) -> dict[str, Tensor]:
+        """Return the inputs of a part of seed 0's series."""
         z = torch.stack([run.latent(0, index) for index in series])
         return {"z": z} | ({"label": run.label_rows(series)} if labelled else {})
 
@@ -231,6 +235,7 @@ def _is_fixed(network: nn.Module) -> bool:
 
 
 def _translation(run: Any, network: Translator, to: str, name: str, size: tuple[int, int] | None) -> Graph:
+    """Return the graph of a translator: images to images of any size, or of its own size."""
     channels = run.source_channels(to)
     fixed, shape = _is_fixed(network), size or tuple(run.shape[1:])
     least = max(network.least, network.stride)
@@ -253,6 +258,7 @@ def _encoding(run: Any, encoder: nn.Module) -> Graph:
 
 
 def _judgement(run: Any, encoder: nn.Module | None) -> Graph:
+    """Return the graph of a discriminator: images to probabilities."""
     D = run.discriminator
     inputs, axes = {"image": _images(run.shape)}, {"image": PICTURES}
     facts: dict[str, Any] = {"makes": "probability", "from": _unit(run.shape)}

@@ -139,12 +139,12 @@ def require_deterministic(model: onnx.ModelProto, graph: Graph) -> None:
         for axis, name in graph.axes[given.name].items():
             if given.type.tensor_type.shape.dim[axis].dim_param != name:
                 raise UserError(
-                    f"The {graph.name} works for one {name} only, of its input {given.name}; write it for any."
+                    f"The {graph.name} works for one {name} of its input {given.name} only; write it so that any {name} works."
                 )
 
 
 def session(model: onnx.ModelProto | bytes | Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Return a session of onnxruntime on the CPU, of one thread by default: for small networks more cost time."""
+    """Return a session of onnxruntime on the CPU, with one thread by default: more threads slow small networks down."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

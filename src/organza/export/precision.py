@@ -7,7 +7,7 @@ widening when it loads the file, so speed is that of the full file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from organza.errors import UserError, nearest
 if TYPE_CHECKING:
     import onnx
 
-Precision = Literal["fp32", "fp16", "int8"]
 SMALL = 64
 """Largest size of a tensor that stays in float32: biases and constants are a hundredth of a file."""
 COLUMNS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1}
@@ -44,6 +43,7 @@ def stored(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose weights are stored in fp16 and computed in fp32."""
     from onnx import TensorProto, helper, numpy_helper
 
     small, first = _copied(model), []
@@ -58,6 +58,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _quantised(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose weights are stored as int8 with a scale for each output."""
     from onnx import helper, numpy_helper
 
     small, first, more = _copied(model), [], []

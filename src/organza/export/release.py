@@ -180,6 +180,7 @@ def _kind(run: Trained) -> str:
 
 
 def _traced(run: Trained, order: Order, place: Path, progress: Progress | None) -> list[OnnxFile]:
+    """Trace the parts of a run to ONNX files, each compared with the original."""
     facts, chosen, files = provenance(run, order.statement), list(graphs(run, order.parts, order.size)), []
     for number, graph in enumerate(chosen, 1):
         if progress:
@@ -197,6 +198,7 @@ def _line(file: OnnxFile) -> str:
 
 
 def _page(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) -> Form:
+    """Return the web page that runs the generator, with its size and loss in words."""
     precision = order.precision or "fp16"
     small = [file.in_precision(precision) for file in files if file.graph.name.startswith("generator")]
     if not small:

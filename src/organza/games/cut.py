@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from organza.config import Partial
 from organza.errors import UserError
 from organza.game import Batch, Duel, Game
-from organza.networks.layers import Several
+from organza.networks.layers import NetworkDict
 from organza.networks.projection import Projections
 
 
@@ -75,7 +75,7 @@ class CUT(Game):
         with torch.device("meta"):  # determines the feature maps without creating weights
             maps = translator().feature_maps
         judge = discriminator.given(shape=tuple(data.shape))
-        return Partial(Several, b=translator, heads=Partial(Projections, maps=maps)), judge
+        return Partial(NetworkDict, b=translator, heads=Partial(Projections, maps=maps)), judge
 
     def play(self, batch: Batch) -> Batch:
         turned = self.training and self.flip > 0 and bool(torch.rand(()) < self.flip)

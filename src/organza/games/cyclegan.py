@@ -23,7 +23,7 @@ from organza.config import Partial
 from organza.errors import UserError
 from organza.game import Batch, Duel, Game
 from organza.games.image_pool import Pool
-from organza.networks.layers import Several
+from organza.networks.layers import NetworkDict
 
 
 class CycleGAN(Game):
@@ -72,8 +72,8 @@ class CycleGAN(Game):
     def players(cls, generator: Partial, discriminator: Partial, data: Any) -> tuple[Partial, Partial]:
         a, b = tuple(data.source_shape), tuple(data.shape)
         return (
-            Partial(Several, b=generator.given(shape=b, source=a[0]), a=generator.given(shape=a, source=b[0])),
-            Partial(Several, b=discriminator.given(shape=b), a=discriminator.given(shape=a)),
+            Partial(NetworkDict, b=generator.given(shape=b, source=a[0]), a=generator.given(shape=a, source=b[0])),
+            Partial(NetworkDict, b=discriminator.given(shape=b), a=discriminator.given(shape=a)),
         )
 
     def play(self, batch: Batch) -> Batch:

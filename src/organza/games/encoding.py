@@ -15,7 +15,7 @@ from organza.game import Batch, DiscriminatorT, Game, GeneratorT
 
 
 class Encoding(Game[GeneratorT, DiscriminatorT]):
-    """A game whose G is `layers.Several(generator=..., encoder=...)`; the generator determines the
+    """A game whose G is `layers.NetworkDict(generator=..., encoder=...)`; the generator determines the
     size of the latent.
     """
 

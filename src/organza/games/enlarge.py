@@ -17,19 +17,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from organza.config import Partial
-from organza.distributed.world import ALONE, World
-from organza.game import Batch, Duel, Game
+from organza.game import Batch, Duel
+from organza.games.restoration import Restoration
 from organza.losses import Adversarial
 from organza.networks.enlarger import require_factor
 from organza.penalties import Penalty
 
 
-class Enlarge(Game):
+class Enlarge(Restoration):
     """A game in which G(a) should be near b, and be taken for b by a discriminator that also sees a.
 
     Args:
@@ -45,9 +44,6 @@ class Enlarge(Game):
         UserError: if the factor is another.
     """
 
-    output = "b"
-    paired = True
-
     def __init__(
         self,
         G: nn.Module,
@@ -59,9 +55,9 @@ class Enlarge(Game):
         l1: float = 10.0,
         features: float = 1.0,
     ):
-        super().__init__(G, D, adversarial, penalties)
+        super().__init__(G, D, adversarial, penalties, l1=l1, features=features)
         require_factor(factor)
-        self.factor, self.l1, self.features = factor, l1, features
+        self.factor = factor
 
     @classmethod
     def layout(cls, data: Partial, settings: Mapping[str, Any]) -> Partial:
@@ -73,42 +69,22 @@ class Enlarge(Game):
         shape = tuple(data.shape)
         return generator.given(shape=shape, factor=data.factor), discriminator.given(shape=shape, condition=shape[0])
 
-    def play(self, batch: Batch) -> Batch:
-        return {"b": self.G(batch["a"])}
-
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
         """Return three columns: the small image with its pixels repeated, its enlargement, and the original."""
         return [F.interpolate(batch["a"], scale_factor=float(self.factor)), output, batch["b"]]
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
-        return [Duel(self.D, batch["b"], made["b"], condition=self.beside(batch["a"]))]
+        return [Duel(self.D, batch["b"], made["b"], condition=self.cubic(batch["a"]))]
 
-    def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        terms = {"l1": self.l1 * F.l1_loss(made["b"], batch["b"])}
-        if self.features:
-            beside = self.beside(batch["a"])
-            with torch.no_grad():
-                wanted = self.D.features(batch["b"], beside)  # type: ignore[operator]
-            terms["features"] = self.features * unlike(self.D.features(made["b"], beside), wanted, self.world)  # type: ignore[operator]
-        return terms
+    def distance(self, batch: Batch, made: Batch) -> Tensor:
+        return F.l1_loss(made["b"], batch["b"])
 
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"l1": self.l1 * F.l1_loss(made["b"], batch["b"])}
+    def beside(self, batch: Batch) -> tuple[Tensor, ...]:
+        return (self.cubic(batch["a"]),)
 
-    def beside(self, a: Tensor) -> Tensor:
+    def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        return {"l1": self.l1 * self.distance(batch, made)}
+
+    def cubic(self, a: Tensor) -> Tensor:
         """Return u(a), [N, C, H, W] to [N, C, f H, f W]."""
         return F.interpolate(a, scale_factor=float(self.factor), mode="bicubic").clamp(-1, 1)
-
-
-def unlike(made: Sequence[Tensor], wanted: Sequence[Tensor], world: World = ALONE) -> Tensor:
-    """Return the mean over layers of the absolute difference of features, relative to the size of the wanted ones
-    in the whole batch.
-
-    >>> unlike([torch.zeros(1, 2)], [torch.ones(1, 2)])
-    tensor(1.)
-    """
-    parts = [
-        F.l1_loss(one, other) / world.mean(other.abs().mean()).clamp_min(1e-6)
-        for one, other in zip(made, wanted, strict=True)
-    ]
-    return torch.stack(parts).mean()

@@ -16,16 +16,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from organza.game import Batch, Duel, Game
-from organza.games.enlarge import unlike
+from organza.game import Batch, Duel
+from organza.games.restoration import Restoration
 from organza.losses import Adversarial
 from organza.penalties import Penalty
 
 
-class Fill(Game):
+class Fill(Restoration):
     """A game in which an image with its hole filled should be taken for the whole one, patch by patch.
 
     Args:
@@ -37,9 +36,6 @@ class Fill(Game):
         features: weight of the distance of D's features, in the game.
     """
 
-    output = "b"
-    paired = True
-
     def __init__(
         self,
         G: nn.Module,
@@ -50,11 +46,7 @@ class Fill(Game):
         l1: float = 1.0,
         features: float = 4.0,
     ):
-        super().__init__(G, D, adversarial, penalties)
-        self.l1, self.features = l1, features
-
-    def play(self, batch: Batch) -> Batch:
-        return {"b": self.G(batch["a"])}
+        super().__init__(G, D, adversarial, penalties, l1=l1, features=features)
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
         """Return three columns: the image with its hole, the filled one, and the original."""
@@ -63,17 +55,6 @@ class Fill(Game):
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
         touched = self.D.touched(hole_of(batch["a"]))  # type: ignore[operator]
         return [Duel(self.D, batch["b"], made["b"], weight=touched)]
-
-    def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        terms = {"l1": self.l1 * self.distance(batch, made)}
-        if self.features:
-            with torch.no_grad():
-                wanted = self.D.features(batch["b"])  # type: ignore[operator]
-            terms["features"] = self.features * unlike(self.D.features(made["b"]), wanted, self.world)  # type: ignore[operator]
-        return terms
-
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"l1": self.distance(batch, made)}
 
     def distance(self, batch: Batch, made: Batch) -> Tensor:
         """Return the mean absolute difference in the hole, a scalar."""

@@ -110,10 +110,10 @@ class LatentGAN(Unconditional):
             error = self.error(self.again(x, few.whole), x)
         return {"reconstruction": error if few.weight == 1 else few.weight * error}
 
-    def rehearse(self, batch: Batch) -> Batch:
+    def warm_up(self, batch: Batch) -> Batch:
         return {"image": self.again(batch["image"])}
 
-    def rehearsal_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+    def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
         return {"reconstruction": self.error(made["image"], batch["image"])}
 
     def again(self, x: Tensor, whole: int | None = None) -> Tensor:

@@ -51,6 +51,7 @@ def jobs_of(source: Path, out: Path) -> tuple[list[Job], list[str]]:
     notes = [f"{printable(name)} is left out: {reason}" for name, reason in found.problems]
 
     def job(entry: Entry) -> Job:
+        """Return the job of one entry, with a result name that no other has."""
         twin = times[same_name(_stem(entry.name))] > 1  # keep both x.jpg and x.png
         kept = f"{entry.name if twin else _stem(entry.name)}.png"
         name = _safe_path(kept)

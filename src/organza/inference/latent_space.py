@@ -146,7 +146,7 @@ class LatentSpace(Sampler):
             pictures: uint8 [N, H, W, C] of the training size.
             starts: number of starts for each image, the nearest of 256 random latents; E(x) is one
                 of them if the run has an encoder.
-            steps: steps of the optimiser, twice as many with `inner`.
+            steps: steps of the optimizer, twice as many with `inner`.
             inner: True to adapt the generator's levels too, for images that z alone does not reach.
             labels: labels of the images, by field, for a conditional generator.
             seed: random seed of the starts.

@@ -196,6 +196,7 @@ def load(
 
 
 def _opened(path: str | Path, which: str, own: Collection[str]) -> Run:
+    """Return the run of a folder: its checkpoint of this name, or the newest good one in its place."""
     if (exported := folder_at(path)) is not None:
         return _exported(exported, which, own)
     folder = RunFolder(path)
@@ -250,6 +251,7 @@ def _checked(saved: Checkpoint) -> Checkpoint:
 
 
 def _named(folder: RunFolder, which: str) -> str:
+    """Return the checkpoint that best or latest points to; "" if the pointer cannot be read."""
     pointer = {"best": folder.best, "latest": folder.latest}.get(which)
     if pointer is None:
         return which

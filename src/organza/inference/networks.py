@@ -18,10 +18,10 @@ from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory
 from organza.export.folder import ExportedFolder
 from organza.media.provenance import MADE, Provenance
-from organza.networks.layers import Several, channels_last, main_network
-from organza.run import checkpoint
+from organza.networks.layers import NetworkDict, channels_last, main_network
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
+from organza.run.weights import fitting_network
 from organza.seeding import MICROBATCH
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Networks:
         Raises:
             UserError: if the run has none.
         """
-        if not (isinstance(self.player, Several) and "encoder" in self.player):
+        if not (isinstance(self.player, NetworkDict) and "encoder" in self.player):
             raise UserError(
                 f"{self.path} has no encoder, so it cannot map images to latents; train one with `recipe='aae'` or bigan."
             )
@@ -104,6 +104,7 @@ class Networks:
         return self._network("generator")
 
     def _network(self, name: str) -> nn.Module:
+        """Build one network from recipe.json and the tensors of the checkpoint."""
         part = decode(self.content["players"][name], self.own)
         if not isinstance(part, Partial):
             raise UserError(f"{self.folder.recipe} does not describe the {name}; restore it.")
@@ -113,7 +114,7 @@ class Networks:
         try:
             if name not in self.saved.tensors:
                 raise Damaged(f"{self.saved.directory} has no {name}.safetensors")
-            network = checkpoint.fitting_network(part, self.saved.tensors[name], place)
+            network = fitting_network(part, self.saved.tensors[name], place)
         except Damaged as damage:
             raise UserError(f"{damage}; restore {self.folder.recipe}, or choose another with `which`.") from damage
         return channels_last(network).eval().requires_grad_(False).to(self.device)

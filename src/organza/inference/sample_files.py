@@ -132,23 +132,19 @@ def sample_files(
         UserError: if the output exists and is another's, another process writes to it, it cannot be written, or as in `Run.sample`.
     """
     place = Path(out)
+    asked = {"seed": seed, "labels": dict(labels or {}), "truncate": truncate}
     if not world.leads:
-        for _ in _generated(
-            run, count, {"seed": seed, "labels": dict(labels or {}), "truncate": truncate}, None, world
-        ):
+        for _ in _generated(run, count, asked, None, world):
             pass
         return Sampled(place, count, 0, None)
-    if kind not in KINDS:
-        raise UserError(f"`format` is {str(kind)[:40]}; it can be png or webp.")
-    if len(run.shape) == 4 and place.suffix.lower() != ".npy":
-        raise UserError(f"{run.path} generates volumes, which have no {kind} files; name a file that ends in .npy.")
+    _require_kind(run, place, kind)
     count = whole(count, "count", least=1)
     next(run.sampled(1, seed, 0, labels, truncate))  # reports what the run cannot do before anything is written
     if place.is_file() and not is_shard(place):
         raise UserError(f"{place} is a file; `out` needs a folder, or a new file that ends in {', '.join(ENDINGS)}.")
     made_by = run.made_by(seed) if metadata else None
     series = {
-        "weights": run.saved.digests["generator.safetensors"], "seed": seed, "labels": dict(labels or {}), "truncate": truncate,
+        "weights": run.saved.digests["generator.safetensors"], **asked,
         "kind": kind, "metadata": metadata, "engine": "torch" if run.session is None else "onnx",
     }  # fmt: skip
     single = is_shard(place)
@@ -166,6 +162,18 @@ def sample_files(
         if made_by and place.suffix.lower() == ".npy":
             write_json(place.with_name(f"{place.name}.json"), _facts(made_by, series))
     return Sampled(place, count, min(journal.done, count), first)
+
+
+def _require_kind(run: Sampler, place: Path, kind: Kind) -> None:
+    """Check that files of this kind can hold what the run generates.
+
+    Raises:
+        UserError: if they cannot.
+    """
+    if kind not in KINDS:
+        raise UserError(f"`format` is {str(kind)[:40]}; it can be png or webp.")
+    if len(run.shape) == 4 and place.suffix.lower() != ".npy":
+        raise UserError(f"{run.path} generates volumes, which have no {kind} files; name a file that ends in .npy.")
 
 
 def _facts(made_by: Provenance, series: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from organza.inference.load import Run, load
 from organza.inference.whole_files import WholeFiles
 from organza.media.images import save_png
 from organza.media.provenance import CHANGED, Provenance
+from organza.networks.layers import Translator
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.seeding import MICROBATCH
@@ -69,25 +70,62 @@ def translate_files(
         np.zeros((1, 1, 1, channels), np.uint8), to
     )  # reports what the run cannot do before anything is read
     network = trained.translator(to)
+    _require_use(trained, network, size, mask)
+    jobs, left_out = jobs_of(Path(source), Path(out))
+    masks = masks_of(mask, [job.result.stem for job in jobs]) if network.masked else {}
+    require_free(jobs, overwrite)
+    made_by = trained.made_by(kind=CHANGED) if metadata else None
+    if network.reach:
+        work = WholeFiles(network, trained.channels, made_by, progress)
+        written, skipped = _in_tiles(work, jobs, masks, size)
+    else:
+        written, skipped = _in_batches(trained, to, jobs, size, made_by, progress)
+    notes = (*trained.notes, *left_out, *skipped)
+    if not written:
+        raise UserError(f"Nothing in {source} can be translated: {'; '.join(notes)}.")
+    return written, notes
+
+
+def _require_use(trained: Run, network: Translator, size: Size | None, mask: str | Path | None) -> None:
+    """Check that the run has a use for a size and a mask.
+
+    Raises:
+        UserError: if it has none.
+    """
     if network.masked and size:
         raise UserError("--size cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
     if mask is not None and not network.masked:
         raise UserError(
-            f"{run} does not fill holes, so it has no use for --mask; train a run with --recipe fill-light."
+            f"{trained.path} does not fill holes, so it has no use for --mask; train a run with --recipe fill-light."
         )
-    jobs, left_out = jobs_of(Path(source), Path(out))
-    masks = masks_of(mask, [job.result.stem for job in jobs]) if network.masked else {}
-    require_free(jobs, overwrite)
-    notes, written, waiting = [*trained.notes, *left_out], [], []
-    made_by = trained.made_by(kind=CHANGED) if metadata else None
+
+
+def _in_tiles(
+    work: WholeFiles, jobs: Sequence[Job], masks: Mapping[str, Path], size: Size | None
+) -> tuple[list[Path], list[str]]:
+    """Enlarge or fill each image as it is, in tiles; return the files, and notes on skipped images."""
+    written, notes = [], []
+    for job in jobs:
+        reason = work.fill(job, masks.get(job.result.stem)) if work.network.masked else work.enlarge(job, size)
+        if reason:
+            notes.append(f"{job.name} is left out: {reason}")
+        else:
+            written.append(job.result)
+    return written, notes
+
+
+def _in_batches(
+    trained: Run,
+    to: str,
+    jobs: Sequence[Job],
+    size: Size | None,
+    made_by: Provenance | None,
+    progress: Progress | None,
+) -> tuple[list[Path], list[str]]:
+    """Translate each image as a whole, those of the training size in batches; return the files, and notes on skipped images."""
+    written, notes, waiting = [], [], []
     trained_size = Size(trained.width, trained.height)
     for done, job in enumerate(jobs, 1):
-        if network.reach:
-            work = WholeFiles(network, trained.channels, made_by, progress)
-            reason = work.fill(job, masks.get(job.result.stem)) if network.masked else work.enlarge(job, size)
-            notes += [f"{job.name} is left out: {reason}"] if reason else []
-            written += [] if reason else [job.result]
-            continue
         picture = _picture(trained, to, job, size)
         if isinstance(picture, str):
             notes.append(f"{job.name} is left out: {picture}")
@@ -100,22 +138,23 @@ def translate_files(
             waiting = []
         if progress:
             progress("translating images", done, len(jobs))
-    if not written:
-        raise UserError(f"Nothing in {source} can be translated: {'; '.join(notes)}.")
-    return written, tuple(notes)
+    return written, notes
 
 
 def _picture(trained: Run, to: str, job: Job, size: Size | None) -> np.ndarray | str:
     """Return the image of a job, uint8 [H, W, channels], or the reason why it cannot be read."""
     try:
         content = job.read()
+    except Unreadable as reason:
+        return str(reason).removesuffix(".")
+    except Exception as error:  # damaged files and members raise many kinds of errors
+        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
+    try:
         wanted = size or size_of(content)
         trained.require_room(wanted.height, wanted.width, to)
         return decode(content, wanted, trained.source_channels(to))
     except (Unreadable, UserError) as reason:
         return str(reason).removesuffix(".")
-    except Exception as error:  # damaged files and members raise many kinds of errors
-        return f"it cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _settled(

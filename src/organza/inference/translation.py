@@ -16,7 +16,7 @@ from organza.inference.networks import Networks
 from organza.inference.sampler import bytes_of
 from organza.inference.tiles import strips
 from organza.memory import require_memory
-from organza.networks.layers import Several, Translator
+from organza.networks.layers import NetworkDict, Translator
 from organza.seeding import MICROBATCH
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Translation(Networks):
     def translator(self, to: str = "b") -> Translator:
         """Return the network that translates to b, or back to a: see `translate`."""
         player = self.player
-        networks = dict(player.items()) if isinstance(player, Several) else {"b": player}
+        networks = dict(player.items()) if isinstance(player, NetworkDict) else {"b": player}
         ways = {name: network for name, network in networks.items() if isinstance(network, Translator)}
         if not ways:
             raise UserError(

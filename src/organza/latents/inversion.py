@@ -70,7 +70,7 @@ def invert(
         rows: label rows of the candidates, [M, width]; at most one.
         begin: one more start for each image, such as E(x), [N, z_dim]; it needs a generator without labels.
         starts: number of starts for each image.
-        steps: steps of the optimiser for z, and again for z with offsets.
+        steps: steps of the optimizer for z, and again for z with offsets.
         inner: True to seek offsets of the levels too.
         told: function that takes (done, total), in steps.
     """

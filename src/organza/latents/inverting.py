@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from organza.latents.latent_files import Latents
 from organza.latents.levels import Levelled
 from organza.latents.source import Source, device_of, in_batches, latents, law_of, on_device, rows
 from organza.metrics.extractors.features import Extractor, offline_extractor
-from organza.networks.layers import Several
+from organza.networks.layers import NetworkDict
 from organza.progress import Progress
 from organza.seeding import seed_of
 
@@ -83,16 +84,8 @@ def invert(
     candidates = latents(source, unseen, range(CANDIDATES))
     row = rows(source, range(CANDIDATES), unseen, labels)
     G: Any = source.generator
-    encoder = source.player["encoder"] if isinstance(source.player, Several) and "encoder" in source.player else None
-    begin = None
-    if encoder is not None and not row:
-        with torch.no_grad():
-            begin = law.limited(in_batches(on_device(source, encoder), x))
-    told = None
-    if progress:
-        task = f"inverting {len(x)} image{'s' * (len(x) != 1)}"
-        told = lambda done, total: progress(task, done, total)  # noqa: E731
     device = device_of(source)
+    begin = None if row else _encoded(source, x)
     found = inversion.invert(
         G,
         law.to(device),
@@ -103,36 +96,45 @@ def invert(
         starts=starts,
         steps=steps,
         inner=inner and bool(G.levels),
-        told=told,
+        told=None if progress is None else partial(progress, f"inverting {len(x)} image{'s' * (len(x) != 1)}"),
     )
-    made = drawn(source, found.z, found.rows, found.offsets)
-    with torch.no_grad():
-        mean = in_batches(on_device(source, source.generate), candidates, *row).mean(0, keepdim=True)
-    plain = to_uint8(mean).numpy().repeat(len(x), 0)
+    made, plain = drawn(source, found.z, found.rows, found.offsets), _mean(source, candidates, row, len(x))
     extractor = extractor or (offline_extractor(96) if len(source.shape) == 3 else None)
-    near, far = (_perceptual(extractor, one, pictures) for one in (made, plain))
-    return Inversion(
-        found.z,
-        found.rows,
-        found.offsets,
-        made,
-        _psnr(made, pictures),
-        _psnr(plain, pictures),
-        _bound(source, encoder, x, pictures),
-        near,
-        far,
-        time.perf_counter() - begun,
-    )
+    near, far = (_perceptual(extractor, images, pictures) for images in (made, plain))
+    psnr, mean_psnr, bound = _psnr(made, pictures), _psnr(plain, pictures), _bound(source, x, pictures)
+    seconds = time.perf_counter() - begun
+    return Inversion(found.z, found.rows, found.offsets, made, psnr, mean_psnr, bound, near, far, seconds)
+
+
+def _encoder(source: Source) -> Any:
+    """Return the run's encoder E; None if it has none."""
+    return source.player["encoder"] if isinstance(source.player, NetworkDict) and "encoder" in source.player else None
+
+
+@torch.no_grad()
+def _encoded(source: Source, x: Tensor) -> Tensor | None:
+    """Return E(x), [N, z_dim], as far as G's latents reach; None without an encoder."""
+    encoder = _encoder(source)
+    return None if encoder is None else law_of(source).limited(in_batches(on_device(source, encoder), x))
+
+
+@torch.no_grad()
+def _mean(source: Source, candidates: Tensor, row: Sequence[Tensor], count: int) -> np.ndarray:
+    """Return the mean of generated images, `count` times, uint8 [count, H, W, C]."""
+    mean = in_batches(on_device(source, source.generate), candidates, *row).mean(0, keepdim=True)
+    return to_uint8(mean).numpy().repeat(count, 0)
 
 
 def _psnr(made: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Return the peak signal-to-noise ratio of each image to the given one, dB, [N]."""
     return inversion.psnr(to_float(made), to_float(pictures)).numpy()
 
 
 @torch.no_grad()
-def _bound(source: Source, encoder: Any, x: Tensor, pictures: np.ndarray) -> np.ndarray | None:
+def _bound(source: Source, x: Tensor, pictures: np.ndarray) -> np.ndarray | None:
     """Return the PSNR of the autoencoder that the generator draws with, or of G(E(x)); None if there is none."""
     G: Any = source.generator
+    encoder = _encoder(source)
     if hasattr(G, "encoder") and hasattr(G, "decoder"):
         return _psnr(to_uint8(in_batches(on_device(source, lambda x: G.decoder(G.encoder(x))), x)).numpy(), pictures)
     if encoder is not None and not getattr(G, "labels", 0):

@@ -81,6 +81,7 @@ def load_latents(source: Source, path: Path) -> Latents:
 
 
 def _checked(source: Source, tensors: dict[str, Tensor], names: tuple[str, ...]) -> Latents:
+    """Return latents from a file's tensors. Raises ValueError if they do not fit the generator."""
     z = tensors["z"]
     offsets = [tensors[f"offset.{n}"] for n in range(sum(name.startswith("offset.") for name in tensors))]
     rows = (tensors["row"],) if "row" in tensors else ()

@@ -97,6 +97,7 @@ def load(source: Source) -> tuple[Direction, ...]:
 
 
 def _direction(entry: dict[str, Any]) -> Direction:
+    """Return a direction from its JSON form. Raises ValueError if it is no unit vector."""
     require_form(entry, ONE)
     axis = torch.tensor(entry["axis"], dtype=torch.float32)
     if not bool(axis.isfinite().all()) or not 0.5 < axis.norm().item() < 2 or entry["source"] not in SOURCES:

@@ -182,6 +182,7 @@ def _readers(
     extractor: Extractor | None,
     progress: Progress | None,
 ) -> list[Reader]:
+    """Return the readers of attributes: learned from labels, or from features of marked images."""
     shape = (*source.shape[1:], source.shape[0])
     found = []
     if labelled is not None and labelled.attributes:
@@ -231,6 +232,7 @@ def _reading(source: Source, templates: list[Tensor], readers: list[Reader]) -> 
 
     @torch.no_grad()
     def read(z: Tensor, *row: Tensor) -> Tensor:
+        """Return the attributes of the images of latents, [N, attributes]."""
         x = in_batches(on_device(source, source.generate), z, *row)
         parts = [_small(x) @ torch.stack(templates, 1)] if templates else []
         if readers:
@@ -244,6 +246,7 @@ def _reading(source: Source, templates: list[Tensor], readers: list[Reader]) -> 
 def _sampled(
     source: Source, law: Law, read: Callable[..., Tensor], samples: int, seed: int, progress: Progress | None
 ) -> _Samples:
+    """Return latents with the attributes of their images, read in parts."""
     z = latents(source, seed_of("directions", seed) % 2**63, range(samples))
     row = rows(source, range(samples), seed_of("directions", seed) % 2**63)
     parts = []

@@ -88,6 +88,7 @@ def _frames(
     closed: bool,
     row: tuple[Tensor, ...],
 ) -> Iterator[np.ndarray]:
+    """Yield the images of each frame of a walk: see `walk`."""
     if len(keys) == 1:  # the circle through one image and a random one
         further = truncated(law, latents(source, seed, range(CELLS, CELLS + keys.shape[1])), psi)
         path = (

@@ -83,6 +83,7 @@ def _by_pillow(kind: str, quality: int, **options: int) -> Callable[..., bytes]:
     """Return a writer of one of Pillow's formats."""
 
     def write(frames: list[np.ndarray], fps: int, made_by: Provenance | None, loop: bool) -> bytes:
+        """Return the bytes of a clip."""
         first, *others = [_opaque(to_image(frame)) for frame in frames]
         content = io.BytesIO()
         starts = [round(1000 * n / fps) for n in range(len(frames) + 1)]  # so that rounding does not add up
@@ -102,6 +103,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _av():
+    """Return the module av. Raises UserError if it is not installed."""
     try:
         import av
     except ImportError:

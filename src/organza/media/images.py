@@ -56,6 +56,7 @@ def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _on_paper(pictures: np.ndarray, channels: int, height: int) -> np.ndarray:
+    """Return images with these channels, on white of this height, uint8 [N, H, W, C]."""
     if pictures.shape[3] == 1 and channels > 1:
         pictures = np.repeat(pictures, 3, axis=3)
     if pictures.shape[3] < channels:  # opaque

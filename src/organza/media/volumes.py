@@ -62,6 +62,7 @@ def pictured(items: np.ndarray) -> np.ndarray:
 
 
 def _seen(volume: np.ndarray, size: int, view: View) -> np.ndarray:
+    """Return the image of a volume from one view, uint8 [size, size, 3]."""
     factor = max(1, FINE // max(volume.shape))
     fine = _smoothed(np.pad((volume > LEVEL).astype(np.float32), 2), factor)
     rays = _rays(fine.shape, size, view)

@@ -71,6 +71,7 @@ def label_accuracy(
 
 
 def _check(real: np.ndarray, real_labels: np.ndarray, fake: np.ndarray, fake_labels: np.ndarray) -> None:
+    """Check that images and labels fit, and that there are enough. Raises UserError if not."""
     if real.ndim != 4 or fake.ndim != 4 or real.shape[1:] != fake.shape[1:]:
         raise UserError(
             f"Real and generated images must be of the same size, not {list(real.shape)} and {list(fake.shape)}."

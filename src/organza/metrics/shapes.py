@@ -156,6 +156,7 @@ def _overlap(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _parts(x: Tensor) -> Tensor:
+    """Return statistics of the parts of volumes [N, D, H, W]: [N, 3]."""
     coarse = (
         F.max_pool3d(x[:, None], 2)[:, 0] if min(x.shape[1:]) >= 32 else x
     )  # an eighth of the work, and no gaps of one voxel

@@ -70,6 +70,8 @@ def code_shape(shape: Shape, code: int, reduction: int = 0) -> Shape:
 class Generator(layers.Generator):
     """z -> q -> x: `skips.Generator`, with codes in the place of images, then R. E, which R was trained with, goes along.
 
+    With labels, (z, y) -> q -> x: the generator of codes receives z and E y, as `conditional.Generator`; E and R know no labels.
+
     Args:
         shape: shape of the images, (channels, height, width).
         z_dim: size of the latent.
@@ -81,6 +83,8 @@ class Generator(layers.Generator):
         quiet: factor of the chromas that R draws: `colours.drawn`.
         range: function of `ranges` that makes the range of images for E and R from the number of channels.
         norm: the normalisation of codes before tanh, a function of their number of maps.
+        labels: numbers in a row y; 0 without labels.
+        embedding: numbers in E y.
         inner: builds the generator of codes from (shape, z_dim=..., width=...).
 
     Raises:
@@ -89,6 +93,8 @@ class Generator(layers.Generator):
     >>> G = Generator((3, 64, 64))
     >>> G.inner(torch.randn(2, 100)).shape, G(torch.randn(2, 100)).shape
     (torch.Size([2, 8, 16, 16]), torch.Size([2, 3, 64, 64]))
+    >>> Generator((3, 64, 64), labels=5)(torch.randn(2, 100), torch.eye(5)[:2]).shape
+    torch.Size([2, 3, 64, 64])
     """
 
     def __init__(
@@ -104,14 +110,18 @@ class Generator(layers.Generator):
         quiet: float = 1.0,
         range: Callable[[int], Range] = tanh,
         norm: Norm = no_norm,
+        labels: int = 0,
+        embedding: int = 32,
         inner: Callable[..., layers.Generator] = skips.Generator,
     ):
         super().__init__()
         for name, value, least in (("code", code, 1), ("brush", brush, 2)):
             if value < least:
                 raise UserError(f"generator.{name} is {value}; it must be at least {least}.")
-        self.z_dim = z_dim
+        self.z_dim, self.labels = z_dim, labels
         by = reduction or greatest_reduction(shape)
+        if labels:
+            inner = partial(conditional.Generator, labels=labels, embedding=embedding, backbone=inner)
         self.inner = inner(code_shape(shape, code, by), z_dim=z_dim, width=by * width)
         self.encoder = Encoder(shape, code=code, reduction=by, width=brush, chroma=loud, range=range, norm=norm)
         self.decoder = Decoder(shape, code=code, reduction=by, width=brush, chroma=quiet, range=range)
@@ -127,53 +137,6 @@ class Generator(layers.Generator):
         """Fit the ranges of E and R to images [N, channels, H, W]."""
         self.encoder.range.fit(images)
         self.decoder.range.fit(images)
-
-
-class Conditional(Generator):
-    """(z, y) -> q -> x: the generator of codes receives z and E y, as `conditional.Generator`; E and R know no labels.
-
-    Args:
-        shape: shape of the images, (channels, height, width).
-        labels: numbers in a row y.
-        embedding: numbers in E y.
-        z_dim, width, code, reduction, brush, loud, quiet, range, norm: settings of `Generator`.
-
-    >>> G = Conditional((3, 64, 64), labels=5)
-    >>> G(torch.randn(2, 100), torch.eye(5)[:2]).shape
-    torch.Size([2, 3, 64, 64])
-    """
-
-    def __init__(
-        self,
-        shape: Shape,
-        *,
-        labels: int,
-        embedding: int = 32,
-        z_dim: int = 100,
-        width: int = 8,
-        code: int = 8,
-        reduction: int = 0,
-        brush: int = 16,
-        loud: float = 1.0,
-        quiet: float = 1.0,
-        range: Callable[[int], Range] = tanh,
-        norm: Norm = no_norm,
-    ):
-        inner = partial(conditional.Generator, labels=labels, embedding=embedding, backbone=skips.Generator)
-        super().__init__(
-            shape,
-            z_dim=z_dim,
-            width=width,
-            code=code,
-            reduction=reduction,
-            brush=brush,
-            loud=loud,
-            quiet=quiet,
-            range=range,
-            norm=norm,
-            inner=inner,
-        )
-        self.labels = labels
 
 
 class Encoder(nn.Module):

@@ -78,14 +78,14 @@ class Encoder(nn.Module):
     z_dim: int
 
 
-class Several(nn.ModuleDict):
+class NetworkDict(nn.ModuleDict):
     """A player of several networks, by name. The first is the main one, which samples or
     translates.
 
     Args:
         networks: partials or functions that build them.
 
-    >>> list(Several(b=lambda: nn.Identity(), a=lambda: nn.Identity()))
+    >>> list(NetworkDict(b=lambda: nn.Identity(), a=lambda: nn.Identity()))
     ['b', 'a']
     """
 
@@ -94,13 +94,13 @@ class Several(nn.ModuleDict):
 
 
 def main_network(player: nn.Module) -> nn.Module:
-    """Return the network itself, or the first of several."""
-    return next(iter(player.values())) if isinstance(player, Several) else player
+    """Return the main network of a player: itself, or the first of a `NetworkDict`."""
+    return next(iter(player.values())) if isinstance(player, NetworkDict) else player
 
 
 def networks_of(player: nn.Module) -> list[nn.Module]:
-    """Return the network itself, or all of several."""
-    return list(player.values()) if isinstance(player, Several) else [player]
+    """Return all networks of a player: itself, or those of a `NetworkDict`."""
+    return list(player.values()) if isinstance(player, NetworkDict) else [player]
 
 
 class Discriminator(nn.Module):

@@ -74,6 +74,7 @@ class Generator(layers.Generator):
         return (self.first, *(doubling.get_submodule("modulation") for doubling in self.doublings))
 
     def forward(self, z: Tensor) -> Tensor:
+        """Return the sum of the images that all sizes draw, [N, C, H, W]."""
         w = F.relu(self.mapping(z))
         h = self.first(z[:, :, None, None])
         y = z.new_zeros(())

@@ -28,6 +28,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         """Accept inputs of the layer that this one replaces."""
 
     def forward(self, input: Tensor) -> Tensor:
+        """Normalise by mean and variance of the whole batch, over all ranks."""
         if not self.training and self.running_mean is not None:
             return super().forward(input)
         x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input

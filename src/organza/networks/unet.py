@@ -76,6 +76,7 @@ class Generator(layers.Translator):
             return nn.Sequential(*start, conv, *([] if plain else [norm(wide)]))
 
         def up(i: int, narrow: int, wide: int) -> nn.Module:
+            """Return the layers of the decoder that double the size of level i."""
             inner = Dropout(dropout, noise, i) if i >= depth - max(depth - 5, 1) else nn.Identity()
             seen = wide if i == depth - 1 else 2 * wide  # the decoder's features, and those of the skip
             if i == 0:
@@ -129,6 +130,7 @@ class Dropout(nn.Module):
         self.share, self.use, self.layer = training, use, layer
 
     def forward(self, x: Tensor) -> Tensor:
+        """Drop features in training; afterwards one fixed choice of them, or none."""
         if self.training:
             return dropped(x, self.share, self.world)
         if not self.use:

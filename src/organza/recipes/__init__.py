@@ -157,6 +157,7 @@ def everything() -> dict[str, Callable[[], Recipe]]:
 
 
 def _foreign(name: str) -> Recipe:
+    """Return the recipe of a user's `my_module:my_recipe`."""
     make = imported(name, "recipe")
     with told(f"The function {name} cannot make a recipe"):
         recipe = make()

@@ -149,6 +149,6 @@ def cgan_latent() -> Recipe:
         "many faces, frayed hair; after that samples begin to repeat one another.",
         game=Partial(ConditionalLatentGAN),
         data=Partial(Labelled),
-        generator=Partial(latent_networks.Conditional, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
+        generator=Partial(latent_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
         discriminator=Partial(latent_networks.Concatenation, width=8),
     )

@@ -12,7 +12,7 @@ from organza.networks import aae as aae_networks
 from organza.networks import bigan as bigan_networks
 from organza.networks import dcgan as dcgan_networks
 from organza.networks import resize as resize_networks
-from organza.networks.layers import Several, no_norm
+from organza.networks.layers import NetworkDict, no_norm
 from organza.optimizers import SGD, Adam
 from organza.penalties import Penalty, r1, r1_finite, r2_finite
 from organza.recipe import Recipe
@@ -29,7 +29,7 @@ def bigan_paper() -> Recipe:
         expect="Not trained to its end here: the paper trains for 400 passes over ImageNet. bigan was trained here.",
         game=Partial(BiGAN),
         generator=Partial(
-            Several,
+            NetworkDict,
             generator=Partial(bigan_networks.Generator, z_dim=200),
             encoder=Partial(bigan_networks.Encoder),
         ),
@@ -49,7 +49,7 @@ def bigan() -> Recipe:
         "penalties (on pairs), rates and generator of resize-r1, width 32 in all.",
         expect="Faces at 32x32: blots with the colours of a face after 5,200 images; needs far longer than aae.",
         generator=Partial(
-            Several,
+            NetworkDict,
             generator=Partial(resize_networks.Generator, z_dim=32, width=32),
             encoder=Partial(bigan_networks.Encoder, width=32),
         ),
@@ -74,7 +74,7 @@ def aae_paper() -> Recipe:
         expect="Fully connected, for small grey images; not trained to its end here. aae was trained here.",
         game=Partial(AAE),
         generator=Partial(
-            Several,
+            NetworkDict,
             generator=Partial(aae_networks.Generator),
             encoder=Partial(aae_networks.Encoder),
         ),
@@ -97,7 +97,7 @@ def aae() -> Recipe:
         expect="Faces at 64x64: recognisable reconstructions, new faces with clear eyes and soft hair, after 40,000 images, five "
         "and a half minutes of one core.",
         generator=Partial(
-            Several,
+            NetworkDict,
             generator=Partial(dcgan_networks.Generator, z_dim=32, width=32),
             encoder=Partial(bigan_networks.Encoder, width=32),
         ),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 
 from organza.data.batches import Batches
+from organza.errors import UserError, lacks_memory
 from organza.recipe import Recipe
 from organza.report.build import conclude
 from organza.run.events import NAMES, Busy, Event, Stopped, Warned
 from organza.run.folder import RunFolder
 from organza.shell import quoted
+
+log = logging.getLogger("organza")
 
 
 def reported(
@@ -30,6 +34,8 @@ def reported(
             try:
                 concluded = conclude(folder.path, data, recipe)
             except Exception as error:  # the run is saved; a fault of the page must not change that
+                if not isinstance(error, UserError | OSError) and not lacks_memory(error):
+                    log.exception("a bug in the report")
                 yield Warned(
                     f"the report was not written ({error or type(error).__name__}); run organza report {quoted(folder.path)} to retry"
                 )

@@ -84,13 +84,16 @@ def figure(chart: Chart, name: str) -> str:
 
 
 def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
+    """Return the SVG drawing of a chart."""
     right = max(x for line in lines for x, _ in line.points) or 1
     low, high = chart.bounds or _range(lines, [y for y, _ in chart.levels])
 
     def across(x: float) -> float:
+        """Return the x coordinate of a value."""
         return LEFT + INNER[0] * x / right
 
     def up(y: float) -> float:
+        """Return the y coordinate of a value."""
         return TOP + INNER[1] * (1 - (min(max(y, low), high) - low) / (high - low))
 
     parts = [
@@ -134,6 +137,7 @@ def _drawing(chart: Chart, lines: Sequence[Line], name: str) -> str:
 
 
 def _curve(line: Line, index: int, unit: str, across: Callable[[float], float], up: Callable[[float], float]) -> str:
+    """Return the SVG of one line, with its band of errors."""
     places = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line.points)
     parts = [f'<g class="line{index % COLOURS}">']
     if line.errors:

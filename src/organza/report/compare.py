@@ -230,6 +230,7 @@ def _reading(runs: Sequence[Record]) -> str:
 
 
 def _sheet(label: str, run: Record) -> str:
+    """Return the newest sample grid of a run as a figure; "" if there is none."""
     if not run.sheets:
         return ""
     last = run.sheets[-1]
@@ -243,6 +244,8 @@ def _sheet(label: str, run: Record) -> str:
 
 
 def _curves(group: Sequence[Record], index: int, names: dict[int, str]) -> str:
+    """Return the charts of a group of runs over one another."""
+
     def measured(name: str) -> tuple[Line, ...]:
         return tuple(curves.measured(run, name, names[id(run)]) for run in group)
 

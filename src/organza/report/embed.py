@@ -95,7 +95,7 @@ def row(pictures: Sequence[np.ndarray] | np.ndarray, alt: str) -> str:
 
 
 def spaced(items: Sequence[Path], most: int = SHEETS) -> list[Path]:
-    """Return the first, the last, and evenly spaced items between."""
+    """Return the first item, the last, and evenly spaced ones between them."""
     if len(items) <= most:
         return list(items)
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]

@@ -289,6 +289,7 @@ def contest(seen: Evidence) -> Finding | None:
 
 
 def _accuracy(seen: Evidence) -> Finding | None:
+    """Return the finding on the accuracy of the discriminator."""
     if not seen.checks:
         return None
     last = seen.checks[-1]

@@ -83,6 +83,7 @@ def number(value: Any) -> float | int | None:
 
 
 def _formed(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield lines in their expected form, without those that are too deep or too long."""
     for line in lines:
         try:
             form, _ = _form(line, 0, 0)
@@ -134,6 +135,7 @@ def _counts(value: Any) -> bool:
 
 
 def _as_evaluation(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line of evaluations.jsonl with health and card in their expected form."""
     health, card, extractor = _table(line, "health"), _table(line, "card"), _table(_table(line, "card"), "extractor")
     sound = {
         "real": card["real"] if _counts(card.get("real")) else 0,

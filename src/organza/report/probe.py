@@ -19,8 +19,10 @@ import torch
 from organza.data.batches import Batches, to_float, to_uint8
 from organza.data.detail import detail
 from organza.errors import UserError
-from organza.evaluation.evaluate import compared, suited
-from organza.evaluation.image_sets import FIRST, MOST_TRAINING, ImageSet, RunWithData
+from organza.evaluation.evaluate import compared
+from organza.evaluation.extractors import suited
+from organza.evaluation.image_sets import ImageSet
+from organza.evaluation.run_with_data import FIRST, MOST_TRAINING, RunWithData
 from organza.inference.load import Run
 from organza.media.volumes import pictured
 from organza.metrics.diversity import apart, between, repeats
@@ -197,6 +199,7 @@ def _beside(made: ImageSet, real: ImageSet | None) -> np.ndarray | None:
 
 
 def _copies(made: ImageSet, training: ImageSet, real: ImageSet) -> Copies | None:
+    """Return how near samples are to training images, in pixels; None for too few images."""
     of_training, of_made = thumbnails(training.images), thumbnails(made.images)
     held_out = real.split == "held-out"
     try:
@@ -208,6 +211,7 @@ def _copies(made: ImageSet, training: ImageSet, real: ImageSet) -> Copies | None
 
 
 def _pairs(found: Memorisation, made: ImageSet, training: ImageSet, usual: float) -> tuple[Pair, ...]:
+    """Return the nearest pairs of a sample and a training image."""
     chosen: dict[int, int] = {}  # each training image once: many copies of one would hide the others
     for index in found.distances.argsort().tolist():
         chosen.setdefault(int(found.nearest[index]), index)
@@ -245,6 +249,7 @@ def _kept(real: ImageSet) -> float | None:
 
 
 def _judged(run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet | None) -> Judged:
+    """Return the samples that D finds most and least authentic, with its mean scores."""
     chances = _chances(run, made)
     order = np.argsort(-chances, kind="stable")
     some, last = order[:SHOWN], order[::-1][: min(SHOWN, len(order) - SHOWN)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from organza.data.size import Size
 from organza.errors import UserError
-from organza.evaluation.image_sets import RunWithData
+from organza.evaluation.run_with_data import RunWithData
 from organza.media.images import to_image
 from organza.media.volumes import pictured
 from organza.recipe import Recipe

@@ -115,6 +115,7 @@ def samples(record: Record) -> str:
 
 
 def _real(record: Record) -> str:
+    """Return the grid of real images as a figure; "" if there is none."""
     path = record.path / "samples" / "real.png"
     try:
         source = encoded(sheet_of(path, record.path))

@@ -68,6 +68,7 @@ def verdict(seen: Evidence) -> Verdict:
 
 
 def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:
+    """Return tone, heading, reason and advice of the most serious finding."""
     if seen.kind == "non-finite":
         return (
             "bad",

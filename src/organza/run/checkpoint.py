@@ -1,7 +1,7 @@
 """Checkpoints that are complete or absent: safetensors and a manifest with the sha256 of each file,
 written aside and renamed.
 
-A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its
+The content is that of `training.snapshot`. A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its
 digest is verified.
 """
 
@@ -11,17 +11,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors
 import safetensors.torch
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from organza.config import Partial
-from organza.config.outline import TooLarge, outlined
 from organza.disk import cannot_write, flush_folder, make_folder, remove_tree, rename, write
 from organza.errors import UserError
 from organza.memory import memory
@@ -32,8 +28,6 @@ FORMAT = 2
 """Version 2 writes evaluations by the names of their fields, version 1 wrote them as rows. Both
 must always load."""
 MANIFEST = "manifest.json"
-
-
 LARGE = 2**26
 """Largest file in bytes that is read without an inspection of its header."""
 
@@ -312,165 +306,6 @@ def _is_whole(directory: Path) -> bool:
     except (Damaged, UserError):
         return False
     return True
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return an optimizer's moments as named tensors: index of the weight, then the moment's name."""
-    return {
-        f"{position}.{key}": value
-        for position, weight in enumerate(_weights(optimizer))
-        for key, value in optimizer.state.get(weight, {}).items()
-        if isinstance(value, Tensor)
-    }
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str = "optimizer"
-) -> None:
-    """Restore an optimizer from `optimizer_tensors`; moments get the device and memory layout of
-    their weight, like new ones.
-
-    Raises:
-        Damaged: as in `check_optimizer`.
-    """
-    check_optimizer(optimizer, tensors, source)
-    fused = {weight for group in optimizer.param_groups if group.get("fused") for weight in group["params"]}
-    weights = list(_weights(optimizer))
-    optimizer.state.clear()
-    for name, value in tensors.items():
-        position, _, key = name.partition(".")
-        weight = weights[int(position)]
-        like = weight if value.shape == weight.shape else value
-        # Only a fused optimizer counts its steps on the device; others would wait for it.
-        device = torch.device("cpu") if key == "step" and weight not in fused else weight.device
-        moment = torch.empty_like(like, dtype=value.dtype, device=device)
-        optimizer.state[weight][key] = moment.copy_(value)
-
-
-def check_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Check that moments match this optimizer, before any change.
-
-    A fused step trusts their shapes and types: with wrong ones it writes to memory outside of them.
-
-    Raises:
-        Damaged: if one belongs to no weight, is unknown or missing, has a wrong shape or type, is
-            not finite, or is negative although it cannot be.
-    """
-    weights, usual = list(_weights(optimizer)), _usual_moments(optimizer)
-    moments: dict[int, set[str]] = {}
-    for name, value in tensors.items():
-        position, _, key = name.partition(".")
-        if not re.fullmatch(r"[0-9]{1,9}", position) or int(position) >= len(weights):
-            raise Damaged(f"{source} does not fit its recipe: there is no weight {position[:40]}")
-        moments.setdefault(int(position), set()).add(key)
-        weight = weights[int(position)]
-        known = usual.get(key, value) if usual else value
-        kind = weight.dtype if known.ndim else known.dtype
-        shapes = (weight.shape, ()) if not usual else (weight.shape,) if known.ndim else ((),)
-        if (
-            (usual and key not in usual)
-            or value.shape not in shapes
-            or not value.is_floating_point()
-            or value.dtype != kind
-        ):
-            raise Damaged(f"{source} does not fit its recipe: {name[:80]} is {value.dtype} {list(value.shape)}")
-        if not torch.isfinite(value).all():
-            raise Damaged(f"{source}: {name} holds values that are not finite")
-        if key in ("step", "exp_avg_sq", "square_avg") and (value < 0).any():
-            raise Damaged(f"{source}: {name} is negative")
-    for position, keys in moments.items():
-        if usual and keys != usual.keys():
-            raise Damaged(f"{source} does not fit its recipe: weight {position} lacks {min(usual.keys() - keys)}")
-
-
-def _usual_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the moments that an optimizer of this kind keeps for a weight with two values; empty
-    if this cannot be determined.
-    """
-    weight = nn.Parameter(torch.zeros(2))
-    try:
-        probe = type(optimizer)([weight], **optimizer.defaults)
-        weight.grad = torch.zeros(2)
-        probe.step()
-    except Exception:  # a user's own optimizer, which needs more
-        return {}
-    return {key: value for key, value in probe.state[weight].items() if isinstance(value, Tensor)}
-
-
-def restore_network(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Load a network's weights.
-
-    Raises:
-        Damaged: as in `check_tensors`.
-    """
-    check_tensors(network.state_dict(), tensors, source)
-    network.load_state_dict(dict(tensors))
-
-
-def fitting_network(part: Partial, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
-    """Build the network of a checkpoint and load its weights, with no more memory than the file's
-    tensors need.
-
-    Args:
-        part: network, which can be called without arguments.
-        tensors: weights and buffers by name.
-        source: name of the file, for errors.
-
-    Raises:
-        Damaged: as in `check_tensors`, before any memory is allocated.
-    """
-    try:
-        with outlined(2 * len(tensors) + 100):  # some weights are registered twice, in another form
-            outline = part()
-    except TooLarge as error:
-        raise Damaged(
-            f"{source} does not fit its recipe: {len(tensors)} tensors are too few for this network"
-        ) from error
-    except Exception as error:  # networks reject settings with many kinds of errors
-        raise Damaged(f"{source} does not fit its recipe: {type(error).__name__}: {str(error)[:200]}") from error
-    if not isinstance(outline, nn.Module):
-        raise Damaged(f"{source} does not fit its recipe, which builds no network")
-    check_tensors(outline.state_dict(), tensors, source)
-    network = part()
-    network.load_state_dict(dict(tensors))
-    return network
-
-
-def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:
-    """Check that tensors match those of a network, before any change.
-
-    Raises:
-        Damaged: if names, shapes or types differ from `own`, or a value is not finite.
-    """
-    if strange := sorted(own.keys() ^ tensors.keys()):
-        what = "missing" if strange[0] in own else "not known"
-        raise Damaged(f"{source} does not fit its recipe: {strange[0]} is {what}")
-    for name, value in tensors.items():
-        if (value.shape, value.dtype) != (own[name].shape, own[name].dtype):
-            wanted = f"{own[name].dtype} {list(own[name].shape)}"
-            raise Damaged(
-                f"{source} does not fit its recipe: {name} is {value.dtype} {list(value.shape)}, not {wanted}"
-            )
-    if sick := not_finite({"": tensors}):
-        raise Damaged(f"{source}: {sick.removeprefix('.')} holds values that are not finite")
-
-
-def not_finite(tensors: Mapping[str, Mapping[str, Tensor]]) -> str | None:
-    """Return the first tensor with a value that is not finite, as file.name.
-
-    >>> not_finite({"generator": {"w": torch.tensor([1.0, torch.nan])}})
-    'generator.w'
-    """
-    for file, values in tensors.items():
-        for name, value in values.items():
-            if value.is_floating_point() and not torch.isfinite(value).all():
-                return f"{file}.{name}"
-    return None
-
-
-def _weights(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
-    for group in optimizer.param_groups:
-        yield from group["params"]
 
 
 def _own_digest(manifest: Mapping[str, Any]) -> str:

@@ -102,6 +102,7 @@ def _require_plain(path: Path, status: os.stat_result) -> None:
 
 @contextmanager
 def _taken(path: Path, descriptor: int) -> Iterator[None]:
+    """Hold the lock of a descriptor, or a file that names its owner where locks are not supported."""
     try:
         free = lock_descriptor(descriptor, blocking=False)
     except OSError as error:

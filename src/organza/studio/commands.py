@@ -87,6 +87,7 @@ def train(data: Path, run: Path, wishes: Mapping[str, Any], start: Path | None =
 
 
 def _settings(values: Any) -> list[str]:
+    """Return settings of the recipe from a request, after a check of their form."""
     if not isinstance(values, list) or len(values) > 20:
         raise UserError("Settings must be a list of at most 20 texts, such as batch=32.")
     for one in values:

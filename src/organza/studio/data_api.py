@@ -105,6 +105,7 @@ MARK = ".dropped"
 
 
 def _store(place: Any, file: str, content: bytes) -> dict[str, Any]:
+    """Write an uploaded image under a free name; return the name and the number of images."""
     make_folder(place)
     if not (place / MARK).exists():
         write(place / MARK, b"")

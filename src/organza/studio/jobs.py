@@ -111,6 +111,7 @@ class Jobs:
                 await asyncio.wait_for(task, 2)
 
     async def _follow(self, job: Job, process: asyncio.subprocess.Process) -> None:
+        """Collect the output of a process until it ends."""
         assert process.stdout is not None
         try:
             async for line in process.stdout:

@@ -79,6 +79,7 @@ async def _answer(
     kind: str = "image/png",
     patience: float = 120,
 ) -> Response:
+    """Call a worker with a request for a run, and return its answer."""
     here = parts(request)
     try:
         run = here.roots.run(request.path_params["run"])
@@ -89,6 +90,7 @@ async def _answer(
         raise HTTPException(400, "checkpoint must be best, latest, or a number such as 00012000.")
 
     def told(task: str, done: int, total: int) -> None:
+        """Tell the page the progress of the call."""
         here.watch.tell("progress", {"about": f"play/{run.name}", "task": task, "done": done, "total": total})
 
     worker = here.helper if call in SLOW else here.player

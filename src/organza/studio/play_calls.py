@@ -23,7 +23,7 @@ from organza.latents.interpolate import walk
 from organza.media.images import grid, to_image
 from organza.media.provenance import CHANGED
 from organza.media.volumes import View, render
-from organza.networks.layers import Several, Translator
+from organza.networks.layers import NetworkDict, Translator
 from organza.progress import Progress
 from organza.studio.player import LATENTS, Latent, Player
 from organza.studio.points import Point
@@ -36,7 +36,7 @@ SMALLEST, LARGEST_SIDE = 256, 1024
 def describe(player: Player, given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
     """Return the controls that a run has."""
     run, network = player.run, player.run.player
-    parts = dict(network.items()) if isinstance(network, Several) else {"b": network}
+    parts = dict(network.items()) if isinstance(network, NetworkDict) else {"b": network}
     ways = [name for name, part in parts.items() if isinstance(part, Translator)]
     found: dict[str, Any] = {
         "shape": list(run.shape), "images": run.images, "checkpoint": run.made_by().checkpoint, "place": shown_place(run.path),

@@ -101,6 +101,7 @@ class Player:
         return Latent(z, row, offsets)
 
     def _origin(self, point: Point) -> Latent:
+        """Return the latent that a point starts from: a kept one, or that of its seed."""
         kept = self._kept(point.kept) if point.kept else None
         labelled = self.run.labels is not None and bool(getattr(self.run.generator, "labels", 0))
         row = kept.row if kept is not None else None
@@ -115,6 +116,7 @@ class Player:
         )
 
     def _kept(self, name: str) -> Latent:
+        """Return a latent that was kept in the run's folder. Raises UserError if it does not fit."""
         file = self.run.path / LATENTS / f"{name}.safetensors"
         try:
             found = safetensors.torch.load(read_bytes(file, KEPT_BYTES, inside=self.run.path))
@@ -173,7 +175,7 @@ def opened(given: dict[str, Any]) -> Player:
 
 
 def sign_of(path: Path) -> tuple[int, ...]:
-    """Return what changes when a run's checkpoints do."""
+    """Return a value that changes whenever a run's checkpoints do."""
     found = []
     for name in ("best.json", "latest.json", "manifest.json", "directions.json"):
         with suppress(OSError):

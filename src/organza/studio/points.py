@@ -64,12 +64,12 @@ class Point:
         labels = given.get("labels") or {}
         codes = given.get("codes") or {}
         if not isinstance(labels, Mapping) or not all(isinstance(one, str) for one in labels.values()):
-            raise UserError("labels is a table of texts by field.")
+            raise UserError("labels must be a table of texts by field, such as {hair: long01}.")
         if not isinstance(codes, Mapping):
-            raise UserError("codes is a table of numbers.")
+            raise UserError(f"codes is a {type(codes).__name__}; it must be a table of numbers by name.")
         mix = _list(given.get("mix"), 3)
         if mix and len(mix) != 3:
-            raise UserError("mix is [seed, index, level].")
+            raise UserError(f"mix has {len(mix)} numbers; it must be [seed, index, level].")
         values = {str(name): _number(value, -16, 512) for name, value in codes.items()}
         place = _whole(given.get("seed", 0)), _whole(given.get("index", 0))
         psi = _number(given.get("psi", 1), 0, 2)
@@ -132,6 +132,7 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any, low: float, high: float) -> float:
+    """Return a number in a range. Raises UserError if it is none."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)

@@ -179,6 +179,7 @@ def _is_name(name: str) -> bool:
 
 
 def _new(home: Path, name: str, what: str) -> Path:
+    """Return the path of a new folder. Raises UserError if the name is invalid or taken."""
     name = name.strip()
     if not _is_name(name) or safe_name(name) != name or name.startswith("-"):
         raise UserError(

@@ -66,6 +66,7 @@ async def one(request: Request) -> Response:
 
 
 def _everything(run: Path) -> dict[str, Any]:
+    """Return state, log, files and history of a run."""
     found = {"state": state(run), "log": log_of(run), "files": exported(run)}
     if note := note_of(run):
         found["command"] = shown(note["arguments"])
@@ -223,6 +224,7 @@ async def events(request: Request) -> Response:
         raise HTTPException(429, "Too many pages listen; close some.")
 
     async def stream() -> AsyncIterator[str]:
+        """Yield the messages of server-sent events, and a sign of life now and then."""
         queue = watch.listen()
         try:
             while not watch.closing:

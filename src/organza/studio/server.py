@@ -39,6 +39,8 @@ from organza.untrusted import printable
 PORT = 8490
 TRIES = 20
 LOOPBACK = "127.0.0.1", "localhost", "::1"
+EVERYWHERE = "0.0.0.0", "::"
+"""Hosts that stand for all interfaces; no browser can open them."""
 KINDS = {
     ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html", ".txt": "text/plain",
 }  # fmt: skip
@@ -70,6 +72,7 @@ def application(roots: Roots, access: Access) -> Starlette:
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
+        """Watch the folders while the server runs, and end all workers after it."""
         for message in await asyncio.to_thread(watch.look):
             watch.tell(*message)
         task = asyncio.create_task(watch.run())
@@ -176,6 +179,24 @@ class Address:
         """http or https."""
         return "https" if self.certificate else "http"
 
+    @property
+    def names(self) -> list[str]:
+        """Names and numbers by which a browser may call it, the one to print first.
+
+        >>> Address().names
+        ['localhost', '127.0.0.1', '[::1]']
+        """
+        if self.host in LOOPBACK:
+            return ["localhost", "127.0.0.1", "[::1]"]
+        if self.host not in EVERYWHERE:
+            return [in_brackets(self.host), socket.gethostname()]
+        numbers = [in_brackets(number) for number in own_numbers()]
+        named = [
+            socket.gethostname()
+        ]  # a certificate is for a name, and other machines may not know an uncertified one
+        first = named + numbers if self.certificate else numbers + named
+        return [*first, "localhost", "127.0.0.1", "[::1]"]
+
     def require_safe(self) -> None:
         """Check that others can reach it over TLS only.
 
@@ -188,6 +209,28 @@ class Address:
                 "your images. Better: ssh -L 8490:localhost:8490 MACHINE. Or give --certificate and --key; or, in a network that "
                 "you trust entirely, --plain-http."
             )
+
+
+def in_brackets(number: str) -> str:
+    """Return a host as it stands in an address: numbers of IPv6 in brackets.
+
+    >>> in_brackets("::1"), in_brackets("192.0.2.7")
+    ('[::1]', '192.0.2.7')
+    """
+    return f"[{number}]" if ":" in number else number
+
+
+def own_numbers() -> list[str]:
+    """Return the numbers of this machine in its networks; none if it is in none."""
+    found = []
+    for family, far in (
+        (socket.AF_INET, "192.0.2.1"),
+        (socket.AF_INET6, "2001:db8::1"),
+    ):  # numbers reserved for examples
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as way:
+            way.connect((far, 9))  # chooses the interface, and sends nothing
+            found.append(way.getsockname()[0])
+    return found
 
 
 def bound(address: Address) -> socket.socket:
@@ -233,12 +276,11 @@ def serve(roots: Roots, address: Address, open_browser: bool, say: Callable[[str
     address.require_safe()
     place = bound(address)
     port = place.getsockname()[1]
-    shown = f"[{address.host}]" if ":" in address.host else address.host
-    names = {shown, "localhost", "127.0.0.1", "[::1]"} if address.host in LOOPBACK else {shown, socket.gethostname()}
+    names = address.names
     token = os.environ.get(TOKEN) or secrets.token_urlsafe(32)
     access = Access({f"{name.lower()}:{port}" for name in names}, address.scheme, port, token)
     app = application(roots, access)
-    link = f"{address.scheme}://{'localhost' if address.host in ('127.0.0.1', '::1') else shown}:{port}/?token={token}"
+    link = f"{address.scheme}://{names[0]}:{port}/?token={token}"
     say(f"The studio is at {link}")
     say(f"Runs in {roots.runs}; data in {', '.join(map(str, roots.data.values())) or 'no folder: add --data FOLDER'}.")
     if address.host not in LOOPBACK and not address.certificate:

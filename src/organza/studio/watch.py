@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from organza.errors import UserError
-from organza.report.lines import evaluation_lines
 from organza.run.folder import RunFolder
 from organza.studio import history
 from organza.studio.processes import Training, log_of, process_of, starting
@@ -144,13 +143,8 @@ class Watch:
                 queue.put_nowait(None)
 
 
-def checks_of(run: Path) -> list[dict[str, Any]]:
-    """Return the evaluations of a run for the page."""
-    return [history.check(line) for line in evaluation_lines(RunFolder(run).evaluations)]
-
-
 def _sign(run: Path) -> tuple[Any, ...]:
-    """Return what changes when a run does."""
+    """Return a value that changes whenever a run does."""
     sizes = []
     for name in (
         "recipe.json",

@@ -75,6 +75,7 @@ class Worker:
         patience: float,
         told: Callable[[str, int, int], None] | None,
     ) -> tuple[dict[str, Any], bytes]:
+        """Send a call to the worker's process, and return its answer."""
         if self._rest is not None:
             self._rest.cancel()
         try:
@@ -113,6 +114,7 @@ class Worker:
         return answer["ok"], content
 
     async def _alive(self) -> asyncio.subprocess.Process:
+        """Return the worker's process, started if there is none."""
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, stdin=asyncio.subprocess.PIPE,

@@ -87,14 +87,11 @@ def recipe_for(
         swift() if source.labels is None else cgan_swift()
     )  # `cgan-latent` begins to repeat itself: docs/lab-log.md, 70
     data = world.after_first(lambda: plain.data(source))
-    images, (channels, height, across) = len(data.parts.train), data.shape
+    images = len(data.parts.train)
     few = fine = False
     if source.labels is None and greatest_reduction(data.shape) == 4:
-        plain, fine = latent_wide() if gpu else latent(), finely_drawn(data)
-        if gpu and min(height, across) >= EIGHTH and not (height % 16 or across % 16):
-            plain = replace(plain, generator=plain.generator.given(reduction=8))
-        elif fine:
-            plain = replace(plain, generator=plain.generator.given(reduction=2, code=4))
+        fine = finely_drawn(data)
+        plain = _latent_gan(data, fine, gpu)
     elif few := source.labels is None and images < ENOUGH:
         plain = few_shot()
     feasible(plain, data)
@@ -108,26 +105,35 @@ def recipe_for(
     often = plain.augment is not None and (few or passes > PASSES)
     if often and not few:
         plain = changed(plain)
-    colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
     why = f", since fewer than {ENOUGH:,} are soon memorised" if few else ""
     then = "what D sees is changed at random" if often else "too seldom for D to memorise it"
     if plain.generator_warmup:
         longest = LONGEST * plain.batch // latent().batch
         plain = replace(plain, generator_warmup=min(longest, round(REHEARSAL * count) * plain.batch))
         then = f"the first {plain.generator_warmup:,} images are for the autoencoder alone"
-    return Choice(
-        sized(plain, width),
-        (
-            f"{images:,} images to learn from, {colours}, {across}x{height}: recipe {plain.name}{why}",
-            *(
-                ["codes of half the images' size, since a quarter of it would lose much of their detail"]
-                if fine
-                else []
-            ),
-            f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
-            f"each image is seen {passes:,.1f} times: {then}",
-        ),
+    halved = ["codes of half the images' size, since a quarter of it would lose much of their detail"] if fine else []
+    reasons = (
+        f"{_data_in_words(data)}: recipe {plain.name}{why}",
+        *halved,
+        f"width {width}, the widest networks that still get the turns they need: about {count:,.0f} in {budget.text}",
+        f"each image is seen {passes:,.1f} times: {then}",
     )
+    return Choice(sized(plain, width), reasons)
+
+
+def _latent_gan(data: Batches, fine: bool, gpu: bool) -> Recipe:
+    """Return the latent GAN with codes that suit the size of the images, and their detail if it is fine."""
+    plain, (_, height, width) = latent_wide() if gpu else latent(), data.shape
+    if gpu and min(height, width) >= EIGHTH and not (height % 16 or width % 16):
+        return replace(plain, generator=plain.generator.given(reduction=8))
+    return replace(plain, generator=plain.generator.given(reduction=2, code=4)) if fine else plain
+
+
+def _data_in_words(data: Batches) -> str:
+    """Return number, colours and size of the images to learn from."""
+    channels, height, width = data.shape
+    colours = {1: "grey", 3: "colour", 4: "colour and opacity"}.get(channels, f"{channels} channels")
+    return f"{len(data.parts.train):,} images to learn from, {colours}, {width}x{height}"
 
 
 def finely_drawn(data: Batches) -> bool:

@@ -17,8 +17,8 @@ from organza.recipe import Recipe
 from organza.run.folder import RunFolder
 from organza.training.accelerator import choose
 from organza.training.feasibility import feasible
-from organza.training.launch import DEFAULT_BUDGET, earlier, open_data, resolve
 from organza.training.plan import Budget
+from organza.training.preparation import DEFAULT_BUDGET, earlier, open_data, resolve
 from organza.training.request import TrainArgs
 from organza.training.speed import faster, rates, trial
 from organza.training.step import train_step

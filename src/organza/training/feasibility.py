@@ -78,6 +78,7 @@ def _suited(recipe: Recipe, data: Batches) -> Iterator[str]:
 
 
 def _suits(recipe: Recipe, data: Batches, sides: tuple[int, ...]) -> bool:
+    """Return True if the recipe can be built for images of this size."""
     other: Any = copy.copy(data)
     other.shape = (data.shape[0], *sides)
     if "source_shape" in vars(other):  # other layouts derive it from the shape

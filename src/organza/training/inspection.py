@@ -14,7 +14,7 @@ from torch import Tensor
 from organza.config import encode, own_modules
 from organza.data.batches import Batches
 from organza.errors import UserError
-from organza.game import Duel, Game, name_of
+from organza.game import Duel, Game
 from organza.recipe import Recipe
 from organza.seeding import stream
 
@@ -123,7 +123,7 @@ def _judged(game: Game, duel: Duel) -> None:
         value = penalty.of(duel, real, fake)
         if not isinstance(value, Tensor) or (value.ndim and len(value) > COUNT):
             raise UserError(
-                f"The penalty {name_of(penalty.of)} returned {_told(value)} for {COUNT} items; it must return one value for "
+                f"The penalty {penalty.name} returned {_told(value)} for {COUNT} items; it must return one value for "
                 f"each, [{COUNT}]."
             )
 
@@ -137,6 +137,7 @@ def _each(what: str, loss: Callable[..., Any], logits: tuple[Tensor, Tensor], sh
 
 
 def _scalars(game: Game, who: str, terms: Any) -> None:
+    """Check that further terms of a loss are scalar tensors. Raises UserError if not."""
     if not isinstance(terms, Mapping):
         raise UserError(
             f"{_name(game)}.{who} returned {_told(terms)}; it must return a dict of scalars, {{}} for none."

@@ -41,6 +41,7 @@ class Scalars:
         self.told = -1.0
 
     def __call__(self, event: Event) -> None:
+        """Log the scalars and samples of an event."""
         if isinstance(event, Tick) and event.images - self.told >= max(event.planned / POINTS, 1):
             self.told = event.images
             self.scalars(event.means | {"images a second": event.rate}, event.images)
@@ -117,6 +118,7 @@ def logged(events: Iterator[Event], logger: Logger) -> Iterator[Event]:
 
 
 def _needed(package: str) -> Any:
+    """Return the module of a logger. Raises UserError if it is not installed."""
     try:
         return import_module(package)
     except ImportError:

@@ -57,7 +57,7 @@ def gallery(state: TrainState, real: bool = False) -> np.ndarray:
 def _drawn(state: TrainState, batch: Batch) -> Tensor:
     """Return the images to display: the generator's output for a batch, also during its warm-up."""
     game = state.game
-    return game.rehearse(batch)[game.output] if state.rehearsing else game.make(batch)
+    return game.warm_up(batch)[game.output] if state.warming_up else game.make(batch)
 
 
 def _parts(positions: range) -> Iterator[range]:

@@ -20,6 +20,8 @@ from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import PLAN, RunFolder
 from organza.run.forms import duration, named, natural, number, require_form
 from organza.run.health import Pulse, Vitals
+from organza.run.moments import check_optimizer, optimizer_tensors, restore_optimizer
+from organza.run.weights import check_tensors, restore_network
 from organza.stop import Check, best, tie
 from organza.training.evaluator import neutral
 from organza.training.plan import Plan
@@ -127,8 +129,8 @@ def tensors(state: TrainState) -> dict[str, dict[str, Tensor]]:
         "generator": averaged,  # used for samples, and shared
         "generator_training": dict(game.G.state_dict()),
         "discriminator": dict(game.D.state_dict()),
-        "generator_optimizer": checkpoint.optimizer_tensors(state.optimizers["generator"]),
-        "discriminator_optimizer": checkpoint.optimizer_tensors(state.optimizers["discriminator"]),
+        "generator_optimizer": optimizer_tensors(state.optimizers["generator"]),
+        "discriminator_optimizer": optimizer_tensors(state.optimizers["discriminator"]),
     } | ({"memory": remembered} if (remembered := memory(game)) else {})
 
 
@@ -220,18 +222,18 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
             raise Damaged(f"{saved.directory} has no {name}.safetensors")
     place = {name: str(saved.directory / f"{name}.safetensors") for name in needed}
     for name, network in networks.items():
-        checkpoint.check_tensors(network.state_dict(), saved.tensors[name], place[name])
+        check_tensors(network.state_dict(), saved.tensors[name], place[name])
     for name, optimizer in optimizers.items():
-        checkpoint.check_optimizer(optimizer, saved.tensors[name], place[name])
+        check_optimizer(optimizer, saved.tensors[name], place[name])
     if remembered:
-        checkpoint.check_tensors(remembered, saved.tensors["memory"], place["memory"])
+        check_tensors(remembered, saved.tensors["memory"], place["memory"])
     images, steps, seconds, history, sums = _read(saved)
     vitals, pulse = _told_of_health(saved)
 
     for name, network in networks.items():
-        checkpoint.restore_network(network, saved.tensors[name], place[name])
+        restore_network(network, saved.tensors[name], place[name])
     for name, optimizer in optimizers.items():
-        checkpoint.restore_optimizer(optimizer, saved.tensors[name], place[name])
+        restore_optimizer(optimizer, saved.tensors[name], place[name])
     for name, value in remembered.items():
         value.copy_(saved.tensors["memory"][name])
     planned = saved.facts.get("plan")
@@ -309,6 +311,7 @@ def _short(form: Any) -> str:
 
 
 def _same(saved: Checkpoint, state: TrainState) -> None:
+    """Check that a checkpoint is of this recipe, data and seed. Raises UserError if not."""
     told, where = saved.facts, saved.directory.parent.parent
     known = encode(state.recipe)
     own = own_modules(known)

@@ -4,6 +4,7 @@ against plain networks.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import torch
 
 from organza.data.batches import Batches
 from organza.distributed.world import ALONE, World
+from organza.errors import reason_of
 from organza.game import NonFinite
 from organza.penalties import FIRST_ORDER
 from organza.recipe import Recipe
@@ -26,6 +28,7 @@ from organza.training.sampling import samples
 from organza.training.state import TrainState
 from organza.training.step import train_step
 
+log = logging.getLogger("organza")
 WINDOWS, LONGEST = 3, 6
 WORTHWHILE = 1.05
 """Least speed-up of compiled networks: less is noise, and compiling takes a minute of the budget."""
@@ -167,9 +170,10 @@ def faster(recipe: Recipe, data: Batches, accelerator: Accelerator) -> Accelerat
     """
     if accelerator.device.type != "cuda" or not all(penalty.of in FIRST_ORDER for penalty in recipe.penalties):
         return accelerator
-    compiled = replace(accelerator, compiled=True)
+    compiled, plain = replace(accelerator, compiled=True), measure(trial(recipe, data, accelerator), 1.0)
     try:
-        gain = measure(trial(recipe, data, compiled), 1.0) / measure(trial(recipe, data, accelerator), 1.0)
-    except Exception:  # a compiler can be missing or fail in many ways; the run does not need it
+        gain = measure(trial(recipe, data, compiled), 1.0) / plain
+    except Exception as error:  # a compiler can be missing or fail in many ways; the run does not need it
+        log.info("networks are not compiled: %s", reason_of(error))
         return accelerator
     return compiled if gain > WORTHWHILE else accelerator

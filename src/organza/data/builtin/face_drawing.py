@@ -68,6 +68,7 @@ class Artist:
         return attributes(self._avatar(k)["options"])
 
     def _rendered(self, svg: str) -> Image.Image:
+        """Render an SVG drawing as an RGB image of the final size."""
         import resvg_py
 
         # Rendered at its final size: resvg computes exact pixel coverage; twice the size takes twice the time without a visible gain.
@@ -107,6 +108,7 @@ class PairArtist(Artist):
         return f"a/{file_of(k)}", f"b/{file_of(k)}"
 
     def pictures(self, k: int) -> tuple[tuple[Image.Image, ...], Attributes]:
+        """Return the input and the target of pair k, with their attributes."""
         coloured, parts = self.draw(k)
         if self.kind == "edges":
             return (edges(coloured), coloured), parts

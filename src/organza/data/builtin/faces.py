@@ -241,6 +241,7 @@ def _worker(order: dict[str, Any], lines: SimpleQueue[str | None]) -> subprocess
 
 
 def _write_labels(folder: Path, parts: list[str], rows: list[dict[str, str]]) -> None:
+    """Write labels.csv complete or not at all: a row for each image, a column for each part."""
     aside = folder / ".labels.csv"
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["file", *parts], restval="", extrasaction="ignore")

@@ -162,6 +162,7 @@ class _Source(NamedTuple):
         )
 
     def _fetched(self, name: str) -> bytes:
+        """Download one file and unpack it, if size and checksums are those published."""
         published = PUBLISHED[name]
         self.announce(f"downloading {self.address}/{name}: {published.bytes:,} bytes, md5 {published.md5}")
         try:

@@ -145,6 +145,7 @@ def _asked(name: str, only: Sequence[str]) -> bool:
 
 
 def _write(folder: Path, pieces: dict[Path, list[Piece]], total: int, progress: Progress | None) -> None:
+    """Write the meshes, their labels, the licences and the attribution to a folder."""
     rows, done = [], 0
     for catalogue, some in pieces.items():
         with zipfile.ZipFile(catalogue) as archive:
@@ -175,6 +176,7 @@ def _file_name(piece: Piece, rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _attribution(pieces: dict[Path, list[Piece]]) -> Iterator[str]:
+    """Yield the lines of ATTRIBUTION.txt, with the authors of each catalogue."""
     yield "Meshes from the catalogues of Sweet Home 3D (http://www.sweethome3d.com), as Debian packages them."
     yield "Each catalogue's licence stands beside this file. The meshes were changed: reduced to their surface,"
     yield "turned upright and stretched to the size that the catalogue names."

@@ -110,6 +110,7 @@ def system_fonts(size: int) -> list[tuple[str, Font]]:
 
 
 def _folders() -> list[Path]:
+    """Return the folders that hold the fonts of this system."""
     home = Path("~").expanduser() if "HOME" in os.environ else Path()
     if sys.platform == "darwin":
         return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]

@@ -107,6 +107,7 @@ def _looked(notes: Path, path: Path) -> _Found:
 
 
 def _remembered(notes: Path, path: Path) -> _Found | None:
+    """Return the index of a shard from an earlier reading, or None."""
     try:
         offsets = np.fromfile(notes / f"{path.stem}.index", "<u8").reshape(-1, 2)
         kinds = json.loads((notes / f"{path.stem}.kinds").read_text(encoding="utf-8"))

@@ -124,6 +124,7 @@ def read_manifest(content: Any, where: str) -> Manifest:
 
 
 def _shard(told: Mapping[str, Any]) -> Shard:
+    """Return a shard from its entry in the manifest. Raises ValueError if its name is not plain."""
     file = told["file"]
     if not isinstance(file, str) or file in (".", "..") or set(file) & set('/\\:*?"<>|') or not file.isprintable():
         raise ValueError("a shard has no plain file name")

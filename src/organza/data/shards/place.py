@@ -78,6 +78,7 @@ class Folder(Place):
         return read_json(self.path / NAME, inside=self.path, most=BYTES)
 
     def file(self, name: str, sha256: str, length: int | None = None) -> Path:
+        """Return the path of a file, verified by length and sha256 the first time."""
         path = self.path / name
         if name not in self._checked:
             try:
@@ -115,6 +116,7 @@ class Address(Place):
         self._begun = False
 
     def manifest(self) -> Any:
+        """Fetch the manifest, and return its JSON value."""
         make_folder(self.cache)
         aside = self.cache / f".{NAME}.{os.getpid()}"
         try:
@@ -127,6 +129,7 @@ class Address(Place):
         return self._kept(name, sha256, length)
 
     def prepare(self, shards: Sequence[Shard]) -> None:
+        """Fetch shards ahead in a thread, as many as the cache has room for."""
         room = self.limit
         for shard in shards:
             room -= shard.bytes
@@ -204,6 +207,7 @@ class Address(Place):
 
 
 def _download(url: str, path: Path, most: int) -> None:
+    """Download an address to a file, or the rest of it if a part is there."""
     have = path.stat().st_size if path.exists() else 0
     with _opened(url, have) as source, path.open("ab" if have else "wb") as file:
         if have and getattr(source, "status", 206) != 206:  # the server sends all of it again
@@ -223,6 +227,7 @@ def _download(url: str, path: Path, most: int) -> None:
 
 
 def _opened(url: str, have: int) -> IO[bytes]:
+    """Open an address for reading, from byte `have` on."""
     if url.startswith(("http://", "https://")):
         request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
         return urllib.request.urlopen(request, timeout=PATIENCE)

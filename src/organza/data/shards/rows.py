@@ -75,6 +75,7 @@ class Pictures:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def _one(self, item: int) -> np.ndarray:
+        """Return one image, or the next of its shard that can be decoded if it is damaged."""
         shard = int(np.searchsorted(self.starts, item, "right")) - 1
         first = item - int(self.starts[shard])
         file, offsets = self._opened(shard)
@@ -91,6 +92,7 @@ class Pictures:
         raise UserError(f"None of the images of {self.manifest.shards[shard].file} can be used; pack it again.")
 
     def _opened(self, number: int) -> tuple[OpenFile, np.ndarray]:
+        """Return a shard and its index, opened and verified; the least recently used one is closed."""
         with self._lock:
             if number in self._open:
                 self._open.move_to_end(number)
@@ -155,6 +157,7 @@ class WindowedOrder:
         return np.array([self._one(position) for position in positions], np.int64)
 
     def _one(self, position: int) -> int:
+        """Return the item at one position of the order."""
         number, place = divmod(position, self.count)
         if number != self._pass[0]:
             order = permutation(len(self.ranges), self.seed, "shards", number).numpy()
