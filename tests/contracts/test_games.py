@@ -73,8 +73,8 @@ def test_a_gradient_that_is_not_finite_is_named_and_changes_nothing(material: Ma
     game, _ = setting(get("dcgan"), material)
     before = copy.deepcopy(game.D)
 
-    def steep() -> Turn:  # a root at 0: the value is 0, its slope is not finite
-        return Turn({"fine": (next(game.D.parameters()).sum() * 0).sqrt()}, {})
+    def steep() -> StepOutput:  # a root at 0: the value is 0, its slope is not finite
+        return StepOutput({"fine": (next(game.D.parameters()).sum() * 0).sqrt()}, {})
 
     with pytest.raises(NonFinite, match="gradient"):
         update(game.D, torch.optim.SGD(game.D.parameters(), lr=1.0), steep)
