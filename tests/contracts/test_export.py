@@ -52,15 +52,13 @@ def networks_of(value: object) -> frozenset[str]:
     return frozenset(re.findall(r'"(organza\.networks\.[\w.]*:\w+)"', json.dumps(encode(value))))
 
 
-def parts_of(recipe: Recipe) -> dict[str, frozenset[str]]:
-    """What the files of each player hold: its networks and layers; of the generator, what its game makes of them, too."""
-    game = frozenset(re.findall(r'"(organza\.games\.[\w.]*:\w+)"', json.dumps(encode(recipe.game))))
-    return {"generator": networks_of(recipe.generator) | game, "discriminator": networks_of(recipe.discriminator)}
-
-
-FILES = {(name, part): held for name, make in RECIPES.items() for part, held in parts_of(make()).items()}
+FILES = {
+    (name, part): networks_of(getattr(make(), part))
+    for name, make in RECIPES.items()
+    for part in ("generator", "discriminator")
+}
 CHOSEN = list(FILES) if WHOLE else covering(FILES)
-"""Players of recipes whose files together hold every network and game, as an export takes seconds."""
+"""Players of recipes whose files together hold every network, as an export takes seconds."""
 EXPORTED = {name: [part for of, part in CHOSEN if of == name] for name, _ in CHOSEN}
 
 
@@ -119,7 +117,7 @@ def test_each_network_is_exported_and_those_looked_at_quickly_are_among_them():
     held = set().union(*(FILES[name, part] for name in EXPORTED for part in EXPORTED[name]))
     assert held == set().union(*FILES.values())
     named = set().union(*(ingredients(make()) for make in RECIPES.values()))
-    assert {name for name in named if name.startswith(("organza.networks.", "organza.games."))} <= held
+    assert {name for name in named if name.startswith("organza.networks.")} <= held
 
 
 def samples(run: organza.Run, out: Path, by: Ran) -> None:

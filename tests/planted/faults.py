@@ -155,7 +155,7 @@ FAULTS = [
         "a rate that a rollback does not halve", "training/step.py",
         "set_rate(optimizer, rate * factor(state.rollbacks, state.images))",
         "set_rate(optimizer, rate)",
-        "test_treatment.py",
+        "test_training_state.py",
     ),
     # ---- the variants -----------------------------------------------------------------------------------------------------
     Fault(
