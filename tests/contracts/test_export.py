@@ -20,7 +20,6 @@ from organza.export.graphs import require_law
 from organza.losses import probability
 from organza.networks import filler
 from organza.networks.layers import Generator, Translator
-from organza.recipe import Recipe
 from organza.seeding import stream
 from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, covering, ingredients, small
 from tests.contracts.material import SIZE, Material, size_of

@@ -271,8 +271,8 @@ class Group(World):
                 time.sleep(0.05)
 
     def _known(self) -> bool:
-        """True if those who need a failure have read it: rank 0 before the launcher, which sees this process end, stops all; the
-        others before rank 0 ends, and its store with it.
+        """Return True if those who need the failure have read it: rank 0 before the launcher, which
+        sees this process end, stops all; the others before rank 0 ends, and its store with it.
         """
         if self.leads:
             return self.ask(self.store.add, "heard", 0) >= self.size - 1
