@@ -9,13 +9,13 @@ DEMO ?= demo
 DEMO_FACES ?= 6000
 DEMO_BUDGET ?= 9m
 
-.PHONY: help demo dist test tests test-fast test-long faults planted lint docs clean types-Linux types-Windows types-Darwin
+.PHONY: help demo dist test tests test-fast test-long faults planted lint docs clean types-Linux types-Windows types-Darwin whole-Windows whole-Darwin
 
 help:
 	@echo "make demo       render cartoon faces, train on them for $(DEMO_BUDGET), draw what the generator makes"
 	@echo "make test       lint, types and all tests"
 	@echo "make test-fast  the tests that take seconds"
-	@echo "make test-long  the trials that repeat a shorter test at greater length: more ranks, every recipe, long series of kills"
+	@echo "make test-long  the trials that repeat a shorter test at greater length: more ranks, every recipe, long series of kills; all types for all systems"
 	@echo "make faults     kills, full disks, loss of power, damage, bad configurations, forced collapses: all of them, as a table"
 	@echo "make dist       build the wheel and the sdist in dist/"
 	@echo "make planted    put each of some sixty mistakes into a copy of the source, and see that the tests notice it"
@@ -44,9 +44,13 @@ demo: $(VENV)/demo.stamp
 	@echo "Open $(DEMO)/grid.png: 64 faces that nobody drew. Beside them, real ones: $(DEMO)/run/samples/real.png"
 	@echo "Now yours:  $(BIN)/organza data check FOLDER   and   $(BIN)/organza train FOLDER"
 
-# Types are checked once for each system, one after the other beside the tests, which begin at once: they take longer, and leave a
-# core free at times, since some of them wait for a browser or a clock.
+# Types are checked for each system, one after the other beside the tests, which begin at once: they take longer, and leave a core
+# free at times, since some of them wait for a browser or a clock.
 TYPES := types-Linux types-Windows types-Darwin
+# What the types of other systems can change: files that import a module which is another there, or ask a path for what it lacks there.
+# `make test-long` checks all files for all systems.
+OTHER_THERE := _thread|asyncio|concurrent|ctypes|errno|fcntl|filelock|grp|locale|mmap|msvcrt|multiprocessing|os|platform|posix|psutil|pty|pwd|readline|resource|select|selectors|shutil|signal|socket|ssl|stat|subprocess|sys|sysconfig|tempfile|termios|threading|time|tty|urllib|webbrowser|winreg|zipfile
+ELSEWHERE = $$(grep -rlE --include='*.py' '^ *(from|import) +($(OTHER_THERE))\b|[.](owner|group|is_mount)[(]' src examples benchmarks)
 # Each worker gets a half of the files, so that what a file shares is trained once, and takes from the other when it is done.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
@@ -59,13 +63,16 @@ test: $(VENV)/dev.stamp
 tests: $(VENV)/dev.stamp
 	$(PYTEST) -m "not long"
 
-$(TYPES): types-%: $(VENV)/dev.stamp
-	$(BIN)/pyright --pythonplatform $* --pythonpath $(BIN)/python
+types-Linux whole-Windows whole-Darwin: $(VENV)/dev.stamp
+	$(BIN)/pyright --pythonplatform $(subst types-,,$(subst whole-,,$@)) --pythonpath $(BIN)/python
+
+types-Windows types-Darwin: types-%: $(VENV)/dev.stamp
+	$(BIN)/pyright --pythonplatform $* --pythonpath $(BIN)/python $(ELSEWHERE)
 
 test-fast: $(VENV)/dev.stamp
 	$(PYTEST) -m "not slow"
 
-test-long: $(VENV)/dev.stamp
+test-long: $(VENV)/dev.stamp whole-Windows whole-Darwin
 	$(PYTEST) -m long
 
 faults: $(VENV)/dev.stamp

@@ -19,6 +19,8 @@ from torch.utils.data import Dataset, TensorDataset
 import organza
 from organza.data.given import place_of
 from organza.errors import UserError
+from organza.evaluation import run_with_data
+from organza.export.card import Statement
 from organza.inference.load import Run
 from organza.run.events import Event, Stopped, Tick
 from organza.training.request import TrainArgs
@@ -253,3 +255,44 @@ def test_inputs_follow_the_networks_to_their_device(run: Run):
     with pytest.raises((NotImplementedError, RuntimeError, UserError)):
         moved.judge(run.sample(2))
     assert seen == ["meta"]
+
+
+def test_an_evaluation_is_computed_where_its_run_is(run: Run, monkeypatch: pytest.MonkeyPatch):
+    """On the meta device, whose images hold no values: they are counted as black ones."""
+    moved = organza.load(run.path, recipe=QUICK["recipe"])
+    moved.device, places = torch.device("meta"), set()
+
+    def black(images: torch.Tensor) -> torch.Tensor:
+        places.add(images.device.type)
+        return torch.zeros(len(images), *images.shape[2:], images.shape[1], dtype=torch.uint8)
+
+    monkeypatch.setattr(run_with_data, "to_uint8", black)
+    made = run_with_data.RunWithData(moved).made(20, seed=0)
+    assert made.images.shape == (20, 16, 16, 3)
+    assert places == {"meta"}
+
+
+class Mean:
+    """The mean colour and its spread, as features."""
+
+    name, dimension = "mean", 6
+
+    def card(self) -> dict[str, str]:
+        return {"name": "mean"}
+
+    def __call__(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+        x = torch.as_tensor(np.asarray(images)).float() / 255
+        return torch.cat([x.mean((1, 2)), x.std((1, 2))], 1)
+
+
+def test_a_loaded_run_is_evaluated_and_exported_from_the_cpu(run: Run, tmp_path: Path):
+    opened = organza.load(run.path, "latest", recipe=QUICK["recipe"])
+    assert run_with_data.RunWithData(opened).run is opened
+    with pytest.raises(UserError, match="at least 10 images"):
+        organza.evaluate(opened, count=8)
+    [found] = organza.evaluate(opened, count=12, extractors=[Mean()])
+    assert found.of == f"{run.path} at 16 images"
+    assert found.card.fake == 12
+    opened.device = torch.device("meta")  # as if it were moved: the copy that is exported reads its weights again
+    opened.export(tmp_path / "out", to=["folder"], statement=Statement(licence="cc0-1.0"))
+    assert (tmp_path / "out" / "generator.safetensors").is_file()

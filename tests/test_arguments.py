@@ -150,7 +150,7 @@ def test_every_function_that_takes_images_looks_at_them(run: Run):
     with pytest.raises(UserError, match="judges images without labels"):
         run.judge_labelled(images, np.zeros((3, 2)))
     for target in (images, 5, [run.path]):
-        with pytest.raises(UserError, match="evaluate takes the path"):
+        with pytest.raises(UserError, match="evaluate takes a run, or the path"):
             organza.evaluate(target)  # type: ignore[arg-type]
 
 

@@ -53,6 +53,7 @@ def mistakes(pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
         "verb": (["trian"], "Did you mean train?"),
         "data verb": (["data", "chek"], "Did you mean check?"),
         "option": (["train", pictures, "--sise", "3"], "Did you mean --size?"),
+        "another command's option": (["studio", "--no-open"], "does not take --no-open. Did you mean --no-browser?"),
         "no data": (["train"], "needs DATA"),
         "recipe": (["train", pictures, *run, "--recipe", "dcgam"], "Did you mean dcgan?"),
         "missing folder": (["train", pictures.parent / (pictures.name + "x"), *run], f"Did you mean {pictures.name}?"),

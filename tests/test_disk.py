@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,27 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path):
     assert "Permission denied" in cannot_write(
         tmp_path / "new" / "grid.png", PermissionError(errno.EACCES, "Permission denied")
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems open no folders")
+def test_a_file_is_on_disk_before_it_gets_its_name_and_its_name_before_the_call_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def flushed(descriptor: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(*places: str) -> None:
+        steps.append("name")
+        replace(*places)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    disk.write_whole(tmp_path / "x.json", "{}")
+    assert steps == ["file", "name", "folder"]
+    steps.clear()
+    disk.make_folder(tmp_path / "a" / "b")
+    assert steps == ["folder", "folder"]

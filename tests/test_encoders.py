@@ -211,6 +211,17 @@ def test_a_way_leads_from_one_reconstruction_to_another(run: Run):
         run.interpolate(first, last, 1)
 
 
+def test_a_way_is_straight_and_ends_at_its_goal(run: Run, monkeypatch: pytest.MonkeyPatch):
+    """In latents: the images of so short a run are too alike to show it."""
+    size = len(run.latent(0, 0))
+    seen: list[torch.Tensor] = []
+    generate = run.generate
+    monkeypatch.setattr(run, "encode", lambda _: torch.stack([torch.zeros(size), torch.ones(size)]))
+    monkeypatch.setattr(run, "generate", lambda z: (seen.append(z), generate(z))[1])
+    run.interpolate(*some(2), 5)
+    torch.testing.assert_close(seen[0], torch.linspace(0, 1, 5)[:, None].expand(5, size))
+
+
 def test_a_generator_trained_as_a_decoder_samples_from_the_prior(run: Run):
     assert run.sample(4, seed=3).shape == (4, 32, 32, 3)
     assert ((run.judge(some(4)) > 0) & (run.judge(some(4)) < 1)).all()

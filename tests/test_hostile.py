@@ -15,6 +15,7 @@ import organza
 from organza.errors import UserError
 from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
+from organza.untrusted import Refused, printable, read_json, require_inside
 
 
 class Bomb:
@@ -106,6 +107,27 @@ def test_pipes_links_and_keys_that_are_there_twice(tmp_path: Path):
     os.mkfifo(folder / "manifest.json")  # to open it would be to wait for ever
     with pytest.raises(Damaged, match="not a regular file"):
         checkpoint.load(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="links")
+def test_a_link_that_leads_out_of_its_folder_is_refused_and_one_inside_is_not(tmp_path: Path):
+    home = tmp_path / "home"
+    home.mkdir()
+    for place in (home / "in.json", tmp_path / "secret.json"):
+        place.write_text("{}")
+    (home / "alias.json").symlink_to(home / "in.json")
+    (home / "out.json").symlink_to(tmp_path / "secret.json")
+    assert read_json(home / "alias.json", inside=home) == {}
+    for place in (home / "out.json", home / ".." / "secret.json"):
+        with pytest.raises(Refused, match="leads out of"):
+            require_inside(place, home)
+        with pytest.raises(Refused, match="leads out of"):
+            read_json(place, inside=home)
+
+
+def test_characters_that_control_a_terminal_are_shown_as_escapes():
+    assert printable("plain, naïve, 日本") == "plain, naïve, 日本"
+    assert printable("\x1b]0;title\x07 \u202egnp.exe\n") == r"\x1b]0;title\x07 \u202egnp.exe\n"
 
 
 @pytest.mark.parametrize("name", ["stylegan2-ffhq.pkl", "model.pt", "model.pth", "last.ckpt", ".metadata"])

@@ -37,7 +37,7 @@ def test_a_module_of_ones_own_is_used_by_every_command(place: Path, capsys: pyte
     asked = ["train", "data.npy", "--recipe", "mine_all:own", "--size", 16, "--run", "runs/mine", "--seed", "0,1"]
     code, out, err = call(capsys, *asked, "--budget", "32img")
     assert code == 0, err
-    assert "next: organza compare runs/mine-seed-0 runs/mine-seed-1" in out
+    assert "next: organza compare runs/mine-seed-0 runs/mine-seed-1 --import mine_all" in out
     assert "next: organza sample runs/mine-seed-0 --count 64 --seed 7 --show --import mine_all" in out
     run = "runs/mine-seed-0"
     code, _, err = call(capsys, "train", "data.npy", "--run", run, "--budget", "64img")  # which needs the module

@@ -12,6 +12,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +29,8 @@ from organza.report.findings import Evidence, likeness, trend, varied
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.ranking import Entry, better
 from organza.report.record import Record
-from organza.report.sections import next_commands
+from organza.report.sections import in_python, next_commands
+from organza.report.seeds import seeds_of, unequal
 from organza.report.verdict import verdict
 from organza.run.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
 from organza.run.health import Vitals, findings
@@ -154,9 +157,12 @@ def test_commands_of_the_page_exist_and_are_quoted(run: Path, capsys: pytest.Cap
     record = Record.of(run)
     lines = [shlex.split(line) for _, line in next_commands(record)]
     assert all(str(run) in words or "train" in words for words in lines)
-    assert {words[1] for words in lines} == {"train", "sample", "judge", "evaluate", "quiz", "compare"}
+    assert {words[1] for words in lines} == {"train", "sample", "walk", "judge", "evaluate", "quiz", "compare"}
     _, told, _ = call(capsys, "--help")
     assert all(words[1] in told for words in lines)
+    python = "\n".join(in_python(record))
+    assert f"run = organza.load({str(record.path)!r})" in python
+    compile(python, "report", "exec")
 
 
 def test_a_report_that_fails_costs_a_warning(hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -567,3 +573,19 @@ def test_noise_is_called_noise_whatever_was_made_of_it():
         "Cannot be said"
     ] * 2
     assert verdict(replace(noise, kept=0.24)).title.startswith(("Collapsed", "It copies"))
+
+
+@pytest.mark.parametrize(
+    ("budgets", "told"),
+    [(("1m", "1m"), []), (("1m", "2m"), ["mlp: no mean over its seeds, as their budgets differ: 1m, 2m"])],
+)
+def test_seeds_without_a_mean_are_told_of(budgets: tuple[str, str], told: list[str]):
+    runs: list[Any] = [
+        SimpleNamespace(
+            recipe="mlp", checks=(Check(10, 0.3 + seed, 0.1, 0.9, 0.1),),
+            content={"asked": {"seed": seed}, "recipe": {}, "data": {}, "plan": {"budget": budget}},
+        )
+        for seed, budget in enumerate(budgets)
+    ]  # fmt: skip
+    assert unequal(runs) == told
+    assert len(seeds_of(runs)) == (not told)

@@ -214,6 +214,28 @@ def test_the_command_says_what_it_wrote(run: Path, pairs: Path, tmp_path: Path, 
     assert (code, out.strip()) == (0, str(tmp_path / "new.png"))
 
 
+class Same(layers.Translator):
+    """Returns its input, each pixel `factor` times in both directions; for sides that are multiples of 8."""
+
+    stride, least = 8, 16
+
+    def __init__(self, factor: int):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: layers.Tensor) -> layers.Tensor:
+        assert all(side % 8 == 0 and side >= 16 for side in x.shape[2:])
+        return x.repeat_interleave(self.factor, 2).repeat_interleave(self.factor, 3)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_of_an_image_of_any_size_what_was_padded_is_cropped(factor: int):
+    for height, width in ((16, 24), (13, 21), (3, 40), (17, 1)):
+        x = layers.torch.rand(2, 3, height, width)
+        wanted = x.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        assert layers.torch.equal(Same(factor).translate(x), wanted), (height, width)
+
+
 class Shift(layers.Translator):
     """Makes images lighter or darker by a fixed amount: a translator whose way can be read off its result."""
 

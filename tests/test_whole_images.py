@@ -165,7 +165,7 @@ def test_mistakes_with_masks_are_one_sentence(filling: organza.Run, enlarging: o
     for name, size, value in (("other", (30, 40), 255), ("black", (40, 30), 0), ("white", (40, 30), 255)):
         Image.new("L", size, value).save(tmp_path / f"{name}.png")
     for mask, said in (
-        (None, r"has no transparent pixels to fill; give --mask"),
+        (None, r"has no transparent pixels to fill; give `mask`"),
         ("absent.png", r"There is no .*absent.png"),
         ("other.png", r"other.png is 30x40 and .* is 40x30; give a mask of the image's size"),
         ("black.png", r"has no white pixels, so there is nothing to fill"),

@@ -8,6 +8,8 @@ network, a subclass of `Generator` or `Discriminator`; a game, a subclass of `Ga
 level of a module of yours: `organza train DATA --recipe my_gan:my_recipe`.
 """
 
+from typing import TYPE_CHECKING
+
 from organza.augment import Augment as Augment
 from organza.config import Partial as Partial
 from organza.data.batches import Batches as Batches
@@ -42,4 +44,5 @@ from organza.schedule import Linear as Linear
 from organza.stop import Equilibrium as Equilibrium
 from organza.stop import Plateau as Plateau
 
-__getattr__ = forwarding("organza.gan", {"Several": "organza.networks.layers:NetworkDict"})
+if not TYPE_CHECKING:  # a type checker reports names that do not exist
+    __getattr__ = forwarding("organza.gan", {"Several": "organza.networks.layers:NetworkDict"})

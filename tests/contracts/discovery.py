@@ -54,7 +54,14 @@ HEADS: dict[str, tuple[str, ...]] = {
 PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
 BY_32 = [(1, 32, 32), (3, 64, 64), (4, 32, 64), (3, 32, 96)]
-OTHERS = {"voxel.Generator": CUBES, "voxel.Discriminator": CUBES, "filler.Generator": BY_32}
+ROWS = [(2,), (7,)]
+OTHERS = {
+    "vector.Generator": ROWS,
+    "vector.Discriminator": ROWS,
+    "voxel.Generator": CUBES,
+    "voxel.Discriminator": CUBES,
+    "filler.Generator": BY_32,
+}
 SHAPES = {name: OTHERS.get(name, PICTURES) for name in NETWORKS}
 """The shapes of data that each network is tried on."""
 RECIPES = recipes.everything()

@@ -64,7 +64,7 @@ class Ranks:
             queue.put((work, arguments))
         results: dict[int, Any] = {}
         for _ in range(self.size):
-            rank, result, trouble = self.answers.get(timeout=120)
+            rank, result, trouble = self.answers.get(timeout=600)  # a busy machine takes minutes to start them
             assert trouble is None, f"rank {rank}: {trouble}"
             results[rank] = result
         return [results[rank] for rank in range(self.size)]

@@ -82,6 +82,8 @@ def bare(file: Path, **given: np.ndarray) -> tuple[np.ndarray, dict]:
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
     assert one.shape == other.shape
+    if one.dtype == np.float64:  # vectors in their own units
+        return int(not np.allclose(one, other, rtol=1e-5, atol=1e-4 * other.std(0))) * 256
     assert one.dtype == other.dtype == np.uint8
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
@@ -175,6 +177,9 @@ def judgements(run: organza.Run, out: Path, by: Ran) -> None:
     elif getattr(run.discriminator, "labels", 0):
         rows = run.label_rows(range(4))
         given, wanted = {"image": images, "label": rows.numpy()}, run.judge_labelled(images, rows)
+    elif run.table is not None:
+        given = {"vector": run.sample(4)}
+        wanted = run.judge(given["vector"])
     else:
         given, wanted = {"image": images}, run.judge(images)
     chances, told = by(out / "discriminator.onnx", **given)

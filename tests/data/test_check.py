@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from organza.cli.wording import in_options
 from organza.data import Size, check, render
 from organza.data.check import Check, notes, recommendation
 from organza.errors import UserError
@@ -23,7 +24,7 @@ from .corpus import photo
 
 def shown(found: Check) -> str:
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(render(found))
+    console.print(render(found, in_options))
     return console.export_text()
 
 
@@ -65,6 +66,8 @@ def test_how_it_is_told(mixed: Path):
                   "[red]dog 8, cat 7", "--size 64", "--recipe auto", "--budget 20m", "1 in 1 group"):  # fmt: skip
         assert words in text
     assert f"next: organza train {mixed} --size 64 --budget 20m" in text.replace("\n", "")
+    python = str(render(found).renderables[-1])  # the same for a reader of Python
+    assert python.strip() == f"next: `organza.train({str(mixed)!r}, size='64', budget='20m')`"
     told = " ".join(notes(found))
     for words in (
         "15 images are few",
@@ -80,7 +83,7 @@ def test_a_size_of_ones_own(mixed: Path):
     assert found.size == (128, 32)
     assert found.enlarged == 15
     assert any("cuts much of them off" in note for note in notes(found))
-    assert recommendation(found)[0][0] == "--size 128x32"
+    assert recommendation(found)[0][0] == "size='128x32'"
     assert check(mixed, size=Size(40, 30)).enlarged == 0
 
 

@@ -351,7 +351,7 @@ FAULTS = [
         "a path traversal check removed: members of a zip", "data/archive.py",
         'or ".." in parts or',
         "or",
-        "data/test_foreign.py",
+        "data/test_pack.py",
     ),
     Fault(
         "a path traversal check removed: links out of a folder", "untrusted.py",

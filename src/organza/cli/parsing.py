@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import io
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import tyro
 
@@ -20,6 +21,7 @@ from organza.cli.data import (
     data_furniture,
     data_pack,
     data_pairs,
+    data_points,
     data_styles,
 )
 from organza.cli.directions import directions
@@ -64,6 +66,7 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "faces": data_faces,
     "styles": data_styles,
     "pairs": data_pairs,
+    "points": data_points,
     "fashion-mnist": data_fashion_mnist,
     "furniture": data_furniture,
 }
@@ -91,8 +94,8 @@ def parsed(arguments: list[str]) -> functools.partial[int]:
 
 
 def _data() -> int:
-    """Check data, or create example data: check, digits, faces, furniture, pairs, styles,
-    fashion-mnist.
+    """Check data, or create example data: check, digits, faces, furniture, pairs, points,
+    styles, fashion-mnist.
     """
     return 0
 
@@ -125,7 +128,22 @@ def _chosen(
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}")) from None
+        known = options_of(verbs[arguments[0]]) if arguments[0] in verbs else []
+        raise UserError(_one_sentence(told.getvalue(), f"{program} {arguments[0]}", known)) from None
+
+
+def options_of(verb: Callable[..., int]) -> list[str]:
+    """Return the options of a command.
+
+    >>> options_of(studio)[:2]
+    ['--data', '--host']
+    """
+    kinds, options = get_type_hints(verb, include_extras=True), []
+    for name, given in inspect.signature(verb).parameters.items():
+        if given.kind is not given.POSITIONAL_ONLY:
+            names = [one.name for one in getattr(kinds[name], "__metadata__", ()) if getattr(one, "name", None)]
+            options.append("--" + (names[0] if names else name).replace("_", "-"))
+    return options
 
 
 def _later(verb: Callable[..., int], whole: bool) -> Callable[..., functools.partial[int]]:
@@ -160,13 +178,13 @@ def _renamed(arguments: list[str]) -> list[str]:
     return result
 
 
-def _one_sentence(boxed: str, command: str) -> str:
-    """Return a parser's boxed message as one sentence."""
+def _one_sentence(boxed: str, command: str, options: list[str]) -> str:
+    """Return a parser's boxed message as one sentence; the parser itself suggests options of other commands."""
     text = " ".join(re.sub(r"[─│╭╮╰╯]", " ", boxed).split()).split(" For full helptext")[0]
     help_ = f"See {command} --help."
     if found := re.search(r"Unrecognized options?: ([^\s,]+)", text):
-        near = re.search(r"Perhaps you meant: (--[\w-]+)", text)
-        return f"{command} does not take {found[1]}.{f' Did you mean {near[1]}?' if near else ''} {help_}"
+        near = nearest(found[1].lstrip("-"), [option.removeprefix("--") for option in options])
+        return f"{command} does not take {found[1]}.{near.replace('mean ', 'mean --')} {help_}"
     if found := re.search(r"Error parsing ([\w-]+):.*invalid literal for int\(\) with base 10: ('.*?')", text):
         return f"{command} {found[1]} takes a whole number, not {found[2]}. {help_}"
     if found := re.search(r"invalid choice '(.*?)' for argument '(\S+?)'. Expected one of \((.*?)\)", text):

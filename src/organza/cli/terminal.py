@@ -16,7 +16,7 @@ from organza.display.live import shown, summary
 from organza.display.screen import Screen
 from organza.display.streams import OutputLost, drop_output, say
 from organza.errors import UserError
-from organza.run.events import EXIT_CODES, OUTPUT_CLOSED, Event, Stopped, Warned
+from organza.run.events import EXIT_CODES, OUTPUT_CLOSED, Evaluated, Event, Stopped, Warned
 from organza.run.folder import RunFolder
 from organza.shell import quoted
 from organza.training.signals import ask_to_stop
@@ -75,6 +75,9 @@ def _chained(first: Event, events: Iterable[Event]) -> Iterator[Event]:
     for event in chain([first], events):
         if isinstance(event, Warned):
             yield replace(event, text=in_options(event.text))
+        elif isinstance(event, Evaluated) and "health" in event.line:
+            health = event.line["health"] | {"text": in_options(str(event.line["health"].get("text", "")))}
+            yield replace(event, line=event.line | {"health": health})
         elif isinstance(event, Stopped):
             yield replace(event, reason=in_options(event.reason))
         else:
@@ -100,5 +103,9 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         if "source_shape" in folder.read()["data"]:
             yield f"next: organza translate {quoted(place)} INPUT OUTPUT{own}"
             return
+        if len(folder.read()["data"]["shape"]) == 1:
+            yield f"next: organza sample {quoted(place)} --count 1000 --seed 7 --out samples.csv{own}"
+            return
     yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show{own}"
+    yield f"      organza walk {quoted(place)} --seeds 1,5,9{own}"
     yield f"      organza judge {quoted(place)} IMAGE-OR-FOLDER{own}"

@@ -135,6 +135,8 @@ def _trained(asked: TrainArgs, log: str | None) -> int:
 
 def _each_seed(asked: TrainArgs, seeds: Sequence[int | None], log: str | None) -> int:
     """Train a run for each seed, in folders that end in -seed-N; return the first exit code that is not 0."""
+    from organza.config import trust_hint
+    from organza.run.folder import RunFolder
     from organza.training.default_run import RUNS, name_of
 
     base = asked.run if asked.run is not None else RUNS / name_of(asked.place)
@@ -143,7 +145,8 @@ def _each_seed(asked: TrainArgs, seeds: Sequence[int | None], log: str | None) -
         answer(f"seed {seed}: {folder}")
         if code := _trained(replace(asked, run=folder, seed=seed), log):
             return code
-    answer(f"next: organza compare {' '.join(map(quoted, folders))}")
+    own = trust_hint(RunFolder(folders[0]).read())
+    answer(f"next: organza compare {' '.join(map(quoted, folders))}{own}")
     return 0
 
 

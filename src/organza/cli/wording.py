@@ -23,9 +23,8 @@ OPTIONS = {
 """Options whose names are not those of the arguments in Python."""
 SAME = frozenset((
     "against", "between", "budget", "channels", "checkpoint", "count", "data", "device", "download", "follow_links", "format", "labels",
-    "log", "metadata", "on_collapse", "out", "overwrite", "pages", "precision", "public", "recipe", "run", "seed", "shard_size", "size",
-    "source",
-    "split", "stop", "to",
+    "log", "mask", "metadata", "on_collapse", "out", "overwrite", "pages", "precision", "public", "recipe", "run", "seed", "shard_size",
+    "size", "source", "split", "stop", "to",
 ))  # fmt: skip
 """Arguments whose options have their names."""
 QUOTED = re.compile(r"`([^`\n]{1,400})`")

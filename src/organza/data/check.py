@@ -28,7 +28,6 @@ from organza.data.parallel import in_order
 from organza.data.size import Size
 from organza.errors import UserError
 from organza.progress import Progress
-from organza.shell import quoted
 from organza.untrusted import printable
 
 FEW = 500  # images; a generator trained on fewer mostly repeats them
@@ -259,9 +258,13 @@ def render(found: Check, worded: Callable[[str], str] = str) -> RenderableType:
     if len(found.usable) > 1:
         advice = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for setting, reason in recommendation(found):
-            advice.add_row(setting, reason)
-        command = f"organza train {quoted(found.source)} --size {_typed(found.size)} --budget {found.budget}"
-        parts += ["", advice, Text(f"\nnext: {command}", no_wrap=True, overflow="ignore")]  # in one line, for copying
+            advice.add_row(worded(f"`{setting}`"), reason)
+        command = f"organza.train({str(found.source)!r}, size={_typed(found.size)!r}, budget={found.budget!r})"
+        parts += [
+            "",
+            advice,
+            Text(f"\nnext: {worded(f'`{command}`')}", no_wrap=True, overflow="ignore"),
+        ]  # in one line, for copying
     return Group(*parts)
 
 
@@ -303,14 +306,14 @@ def notes(found: Check) -> list[str]:
 
 
 def recommendation(found: Check) -> list[tuple[str, str]]:
-    """Return recommended settings with their reasons: (setting, reason)."""
+    """Return recommended arguments of `train` with their reasons: (argument, reason)."""
     side = middle_side([f for _, f in found.usable])
     colours = {1: "all are grey", 3: "they are in colour", 4: "most are partly transparent"}[found.channels]
     return [
-        (f"--size {_typed(found.size)}", f"the images are {side:.0f} pixels on their shorter side (median)"),
-        (f"--channels {found.channels}", colours),
-        ("--recipe auto", "chosen by the images, the budget and the machine"),
-        (f"--budget {found.budget}", "enough for a first result; the same command with a larger one resumes"),
+        (f"size={_typed(found.size)!r}", f"the images are {side:.0f} pixels on their shorter side (median)"),
+        (f"channels={found.channels}", colours),
+        ("recipe='auto'", "chosen by the images, the budget and the machine"),
+        (f"budget={found.budget!r}", "enough for a first result; a larger one later resumes the run"),
     ]
 
 

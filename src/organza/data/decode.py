@@ -245,7 +245,7 @@ def _upright(image: Image.Image, turn: int, size: Size, scaling: Scaling) -> Ima
     """
     if isinstance(image, JpegImageFile):  # the decoder can shrink by 2, 4 or 8: several times faster for photographs
         width, height = size if turn < 5 else (size.height, size.width)
-        image.draft(None, (2 * width, 2 * height))  # type: ignore[arg-type]  # None: the file's own mode
+        image.draft(None, (2 * width, 2 * height))  # None: the file's own mode
     image.load()
     shallow = to_eight_bits(image, scaling)
     return shallow.transpose(_UPRIGHT[turn]) if turn in _UPRIGHT else shallow

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, features
+from PIL.TiffImagePlugin import TiffImageFile
 
 from organza.data.deep import Unscaled
 from organza.data.signatures import CONVERT, HEAD, content_of
@@ -138,7 +139,7 @@ def page_numbers(image: Image.Image, most: int) -> list[int]:
     if image.format == "MPO":
         kinds = [entry["Attribute"]["MPType"] for entry in getattr(image, "mpinfo", {}).get(0xB002, ())]
         return [0, *(number for number, kind in enumerate(kinds) if number and "Multi-Frame" in kind)][:most]
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         return _tiff_pages(image, most)
     return list(
         range(2 if most == 2 else min(getattr(image, "n_frames", 1), most))
@@ -149,14 +150,14 @@ def may_have_pages(image: Image.Image) -> bool:
     return image.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF", "MPO")
 
 
-def _tiff_pages(image: Image.Image, most: int) -> list[int]:
+def _tiff_pages(image: TiffImageFile, most: int) -> list[int]:
     """Return the numbers of the pages of a TIFF that are no thumbnails and no masks."""
     numbers, number = [0], 0
     try:
         while len(numbers) < most and number < 4 * MOST_PAGES:
             number += 1
             image.seek(number)
-            if not int(image.tag_v2.get(254, 0)) & 0b101:  # type: ignore[attr-defined]  # reduced, or a mask
+            if not int(image.tag_v2.get(254, 0)) & 0b101:  # reduced, or a mask
                 numbers.append(number)
     except Exception:  # the end, or a damaged directory; the pages before are good
         pass

@@ -230,7 +230,7 @@ class Reduced(Patches):
             raise UserError(
                 f"`size` is {self.width}x{self.height}; both sides must be multiples of the factor, {factor}."
             )
-        self.factor, self.degrade = factor, degrade
+        self.factor, self.border, self.degrade = factor, factor, degrade
         self.fingerprint = digest({"of": self.fingerprint, "factor": factor, "degrade": repr(degrade)})
 
     margin = MARGIN
@@ -239,10 +239,6 @@ class Reduced(Patches):
     def source_shape(self) -> tuple[int, ...]:
         channels, height, width = self.shape
         return (channels, height // self.factor, width // self.factor)
-
-    @property
-    def border(self) -> int:  # type: ignore[override]
-        return self.factor
 
     def simply(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         small = to_uint8(self.referenced(positions)["a"]).numpy()

@@ -87,7 +87,8 @@ class Group(World):
         flat = [torch.cat([one.reshape(-1) for one in bucket]) for bucket in buckets]
         with self.met():
             for work in [dist.all_reduce(one, async_op=True) for one in flat]:
-                work.wait()  # type: ignore[union-attr]
+                if work is not None:
+                    work.wait()
         for bucket, whole in zip(buckets, flat, strict=True):
             parts = whole.div_(self.size).split([one.numel() for one in bucket])
             torch._foreach_copy_(bucket, [part.view(one.shape) for part, one in zip(parts, bucket, strict=True)])

@@ -20,12 +20,15 @@ from torch import Tensor
 
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
+from organza.data.vector_files import numbered
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.evaluation.extractors import Reporting, suited
 from organza.evaluation.image_sets import MOST, ImageSet, image_set_from_folder, is_run
 from organza.evaluation.results import Evaluation, Suspect
 from organza.evaluation.run_with_data import RunWithData
+from organza.inference.device import AUTO
+from organza.inference.load import Run
 from organza.memory import require_memory
 from organza.metrics.extractors.features import Extractor, cached_features
 from organza.metrics.extractors.multiscale import as_they_are
@@ -36,6 +39,8 @@ from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
 from organza.metrics.suite import LEAST, Card, by_class, thorough
+from organza.metrics.vectors import Column, by_column
+from organza.metrics.vectors import compared as compared_vectors
 from organza.progress import Progress
 from organza.recipe import Recipe
 
@@ -49,7 +54,7 @@ JUDGED = 1000  # training images, and unseen ones, for the membership test
 
 
 def evaluate(
-    target: str | Path,
+    target: str | Path | Run,
     against: str | Path | None = None,
     count: int | None = None,
     extractors: Sequence[Extractor] | None = None,
@@ -60,11 +65,12 @@ def evaluate(
     recipe: Recipe | str | None = None,
     labels: str | None = None,
     world: World = ALONE,
+    device: str | torch.device = AUTO,
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
     Args:
-        target: run folder, or folder, zip or array file of images.
+        target: run folder, or folder, zip or array file of images; or a loaded run, whose checkpoint and device are used.
         against: real images; a run's own held-out images by default.
         count: number of images to generate, or to take from a folder; 1,000, or all up to 10,000,
             by default.
@@ -77,25 +83,27 @@ def evaluate(
         recipe: recipe of your own that the run was trained with: see `load`.
         labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
         world: ranks that share the work: each generates and looks at its part, and rank 0 returns the results.
+        device: device of the run's networks: see `load`. Features are computed on the CPU, so that numbers can be compared.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
             images that no extractor supports.
     """
-    for name, place in (("target", target), ("against", against)):
+    for name, place in (("target", None if isinstance(target, Run) else target), ("against", against)):
         if not isinstance(place, str | PathLike | None):
             raise UserError(
-                f"{name} is a {type(place).__name__}; evaluate takes the path of a run, a folder, a zip or an array file (.npy)."
+                f"{name} is a {type(place).__name__}; evaluate takes a run, or the path of one, of a folder, a zip or an array file (.npy)."
             )
-    require_path(target, "target")
+    if not isinstance(target, Run):
+        require_path(target, "target")
     if against is not None:
         require_path(against, "against")
     if count is not None and whole(count, "count") < LEAST:
         raise UserError(f"`count` is {count}; an evaluation needs at least {LEAST} images.")
     seed = whole(seed, "seed", most=2**64)
     trained = None
-    if is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world)
+    if isinstance(target, Run) or is_run(target):
+        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world, device=device)
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)
@@ -158,6 +166,7 @@ def _sides_of_run(
         real = own if named is None else named
         unseen, notes = own if own.split == "held-out" else None, training.notes
     assert real is not None  # without data, real images were named
+    _require_alike(fake, real)
     return _Sides(fake, real, training, unseen, (*fake.notes, *real.notes, *notes, *_differences(fake, real)))
 
 
@@ -175,7 +184,31 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
         image_set_from_folder(target, most=count, progress=progress),
         image_set_from_folder(against, progress=progress),
     )
+    _require_alike(fake, real)
     return _Sides(fake, real, real, None, (*fake.notes, *real.notes, *_differences(fake, real)))
+
+
+def _require_alike(fake: ImageSet, real: ImageSet) -> None:
+    """Check that both sets are of images, or of vectors of the same columns.
+
+    Raises:
+        UserError: if they are not.
+    """
+    if fake.table is None and real.table is None:
+        return
+    ours, theirs = (None if side.table is None else side.table.printable for side in (fake, real))
+    if ours is None or theirs is None:
+        vectors, images = (fake, real) if theirs is None else (real, fake)
+        raise UserError(f"{vectors.name} is of vectors and {images.name} of images, which cannot be compared.")
+    if len(ours) != len(theirs) or (ours != theirs and not _numbered(ours) and not _numbered(theirs)):
+        raise UserError(
+            f"{fake.name} has the columns {', '.join(ours)[:80]} and {real.name} has {', '.join(theirs)[:80]}; they must be the same."
+        )
+
+
+def _numbered(names: tuple[str, ...]) -> bool:
+    """Return True for the names that columns of an array have."""
+    return names == numbered(len(names))
 
 
 def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
@@ -202,6 +235,10 @@ def _measured(
     fake, real = sides.fake, sides.real
     real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
+    columns: tuple[Column, ...] = ()
+    if real.table is not None:
+        scores |= compared_vectors(real_features, fake_features)
+        columns = by_column(real_features, fake_features, real.table)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:
         unseen = None if sides.unseen is None else as_they_are(features(extractor, sides.unseen))
@@ -217,7 +254,7 @@ def _measured(
     )  # fmt: skip
     classes = _classes(real, real_features, fake, fake_features)
     beside = compared(extractor, fake)
-    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside)
+    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside, columns)
 
 
 def compared(extractor: Extractor, made: ImageSet) -> Compared:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from organza.config import Partial
 from organza.config.outline import TooLarge, outlined
-from organza.data.batches import Batches, Split, to_uint8
+from organza.data.batches import Batches, Split
 from organza.data.difference import difference
 from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.shards.place import is_remote
@@ -25,7 +25,8 @@ from organza.errors import UserError, told_but_memory
 from organza.evaluation.image_sets import ImageSet
 from organza.export.folder import ExportedFolder
 from organza.game import Batch, Game
-from organza.inference.load import load
+from organza.inference.device import AUTO
+from organza.inference.load import Run, load
 from organza.networks.layers import channels_last
 from organza.progress import Progress
 from organza.recipe import Recipe, recorded
@@ -45,27 +46,30 @@ class RunWithData:
     """A run with its data, if that is available.
 
     Args:
-        path: run folder.
+        path: run folder; or a loaded run, whose checkpoint and device are used.
         which: best, latest, or a checkpoint's name.
         progress: callback (task, done, total).
         recipe: recipe of your own that the run was trained with: see `load`.
         at: new location of the data, if it was moved; remembered for next time.
         labels: columns or table of the labels, if the run was exported and they lay outside its data.
         world: ranks that share the generation of images.
+        device: device of the networks: see `load`. Several ranks stay on the CPU.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Run,
         which: str = "best",
         progress: Progress | None = None,
         recipe: Recipe | str | None = None,
         at: str | Path | None = None,
         labels: str | None = None,
         world: World = ALONE,
+        device: str | torch.device = AUTO,
     ):
-        self.world = world
-        self.run, self.progress, self.at, self.labels = load(path, which, recipe, device="cpu"), progress, at, labels
+        place = device if world.size == 1 else "cpu"
+        self.run = path if isinstance(path, Run) else load(path, which, recipe, device=place)
+        self.world, self.progress, self.at, self.labels = world, progress, at, labels
 
     @property
     def name(self) -> str:
@@ -155,6 +159,7 @@ class RunWithData:
             labels=self._labels(self.data),
             fields=self.run.labels,
             split=split,
+            table=self.data.table,
         )
 
     def training(self, most: int = MOST_TRAINING) -> ImageSet:
@@ -174,6 +179,7 @@ class RunWithData:
             self.run.labels,
             "training",
             notes=(note,) if len(which) < len(self.data.parts.train) else (),
+            table=self.data.table,
         )
 
     @torch.no_grad()
@@ -195,7 +201,7 @@ class RunWithData:
 
     def _made(self, count: int, seed: int) -> ImageSet:
         """Generate images: see `made`."""
-        game = self._game()
+        game, device = self._game().to(self.run.device), self.run.device
         images, labels, targets, seen = [], [], [], set()
         rivals: dict[str, list[np.ndarray]] = {}
         groups: list[str] = []
@@ -206,7 +212,7 @@ class RunWithData:
 
         def output_of(some: range) -> Tensor:
             batch, latents = input_of(some)
-            return to_uint8(game.make(batch | latents))
+            return self.data.finished(game.make({name: x.to(device) for name, x in (batch | latents).items()})).cpu()
 
         for some, made in self._shared(output_of, _chunks(count, FIRST)):
             batch, latents = input_of(some)
@@ -220,7 +226,7 @@ class RunWithData:
             if self._labelled:
                 labels.append(batch["label"].numpy()[keep])
             if game.paired:
-                targets.append(to_uint8(batch[game.output]).numpy()[keep])
+                targets.append(self.data.finished(batch[game.output]).numpy()[keep])
             for name, simple in self.data.simply(some).items():
                 rivals.setdefault(name, []).append(simple[keep])
             groups += [group for row, group in enumerate(self.data.groups(some)) if row in keep]
@@ -238,6 +244,7 @@ class RunWithData:
             groups=tuple(groups[:count]),
             border=self.data.border,
             notes=self.run.notes,
+            table=self.data.table,
         )
 
     def sampled(self, count: int, seed: int) -> ImageSet:
@@ -247,7 +254,7 @@ class RunWithData:
             return torch.from_numpy(next(self.run.sampled(len(some), seed, some.start)))
 
         parts = [made.numpy() for _, made in self._shared(output_of, _chunks(count, FIRST))]
-        return ImageSet(self.name, np.concatenate(parts)[:count], notes=self.run.notes)
+        return ImageSet(self.name, np.concatenate(parts)[:count], notes=self.run.notes, table=self.run.table)
 
     def _shared(self, work: Callable[[range], Tensor], parts: Sequence[range]) -> Iterator[tuple[range, Tensor]]:
         """Yield the parts with their results, each computed by one of the ranks."""

@@ -53,7 +53,7 @@ class Fill(Restoration):
         return [batch["a"][:, :-1], output, batch["b"]]
 
     def duels(self, batch: Batch, made: Batch) -> list[Duel]:
-        touched = self.D.touched(hole_of(batch["a"]))  # type: ignore[operator]
+        touched = self.D.touched(hole_of(batch["a"]))
         return [Duel(self.D, batch["b"], made["b"], weight=touched)]
 
     def distance(self, batch: Batch, made: Batch) -> Tensor:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from organza.config.arguments import as_image, whole
 from organza.inference.sampler import Sampler, bytes_of
-
-if TYPE_CHECKING:
-    pass
 
 
 class Encoding(Sampler):
@@ -31,12 +27,12 @@ class Encoding(Sampler):
         return self._each(self.encoder, pictures, "encode")
 
     @torch.no_grad()
-    def reconstruct(self, pictures: np.ndarray) -> np.ndarray:
+    def reconstruct(self, pictures: np.ndarray) -> NDArray[np.uint8]:
         """Reconstruct images through the latent, G(E(x)): uint8 [N, H, W, C] to the same."""
         encoder, generator = self.encoder, self.generator
         return bytes_of(self._each(lambda x: generator(encoder(x)), pictures, "reconstruct"))
 
-    def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> np.ndarray:
+    def interpolate(self, first: np.ndarray, last: np.ndarray, steps: int = 8) -> NDArray[np.uint8]:
         """Interpolate linearly between the latents of two images: uint8 [steps, H, W, C].
 
         Args:

@@ -19,8 +19,7 @@ from organza.disk import cache_folder
 from organza.errors import UserError, nearest
 from organza.export import onnx as onnx_files
 from organza.export.files import made
-from organza.export.graphs import graphs
-from organza.inference.networks import Networks
+from organza.export.graphs import Trained, graphs
 from organza.media.images import write_aside
 from organza.untrusted import is_trusted, read_bytes
 from organza.version import __version__
@@ -56,7 +55,7 @@ def require_engine(name: str) -> None:
         raise UserError(f"engine is {str(name)[:40]!r}; it must be torch or onnx.{nearest(str(name), ENGINES)}")
 
 
-def session_of(run: Networks, wanted: np.ndarray, z: Tensor, label: Tensor | None) -> Session | str:
+def session_of(run: Trained, wanted: np.ndarray, z: Tensor, label: Tensor | None) -> Session | str:
     """Return a run's generator in onnxruntime, or the reason why torch has to do.
 
     Args:
@@ -72,7 +71,7 @@ def session_of(run: Networks, wanted: np.ndarray, z: Tensor, label: Tensor | Non
         found = _opened(path)
         if found is None:
             onnx_files.require_installed()
-            content = made(next(graphs(run)), run, path.parent, {}).model.SerializeToString()  # type: ignore[arg-type]
+            content = made(next(graphs(run)), run, path.parent, {}).model.SerializeToString()
             write_aside(path, content)
             found = Session(onnx_files.session(content, torch.get_num_threads()))
     except UserError as error:
@@ -80,11 +79,14 @@ def session_of(run: Networks, wanted: np.ndarray, z: Tensor, label: Tensor | Non
     images = found(z, label)
     if images.shape != wanted.shape:
         return "its ONNX file makes images of another size"
+    if images.dtype != np.uint8:
+        near = np.allclose(images, wanted, rtol=1e-4, atol=1e-4 * float(wanted.std() or 1))
+        return found if near else "its ONNX file differs from torch"
     levels = int(np.abs(images.astype(int) - wanted.astype(int)).max())
     return found if levels <= LEVELS else f"its ONNX file differs from torch by {levels} of 255 levels"
 
 
-def _kept_at(run: Networks) -> Path:
+def _kept_at(run: Trained) -> Path:
     """Return the path in the cache, whose name depends on all that the graph is made of."""
     facts = (run.saved.digests["generator.safetensors"], __version__, torch.__version__, onnx_files.OPSET)
     return cache_folder() / "onnx" / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.onnx"

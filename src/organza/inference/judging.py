@@ -6,10 +6,11 @@ import copy
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from organza.config.arguments import as_bytes, as_labels, as_latents
@@ -19,10 +20,6 @@ from organza.inference.networks import Networks
 from organza.losses import probability
 from organza.seeding import MICROBATCH
 
-if TYPE_CHECKING:
-    pass
-
-
 LARGE = 2**24
 """Values of an image above which it is first tried without memory, since recipe.json may give any
 size."""
@@ -31,7 +28,7 @@ size."""
 class Judging(Networks):
     """A trained run whose discriminator scores images."""
 
-    def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> np.ndarray:
+    def judge(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> NDArray[np.float32]:
         """Return the probability that each image is authentic (1 = real, 0 = fake), float [N].
 
         sigmoid(D(x) - c), where c is the logit of an even chance: the loss's own, or for losses
@@ -55,7 +52,9 @@ class Judging(Networks):
         return self.verdicts(pictures, labels)[0]
 
     @torch.no_grad()
-    def verdicts(self, pictures: np.ndarray, labels: Mapping[str, str] | None = None) -> tuple[np.ndarray, list[str]]:
+    def verdicts(
+        self, pictures: np.ndarray, labels: Mapping[str, str] | None = None
+    ) -> tuple[NDArray[np.float32], list[str]]:
         """Return the probabilities of `judge`, and for each image the classes with the highest
         probability, "" if they were given.
 
@@ -73,7 +72,7 @@ class Judging(Networks):
         return chances.numpy(), [names[choice] for choice in chosen]
 
     @torch.no_grad()
-    def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> np.ndarray:
+    def judge_labelled(self, pictures: np.ndarray, rows: np.ndarray | Tensor) -> NDArray[np.float32]:
         """Judge images of a conditional run, each with its own label row: uint8 [N, H, W, C],
         [N, width] to float [N].
         """

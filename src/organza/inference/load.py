@@ -21,13 +21,14 @@ from organza.export.folder import ExportedFolder
 from organza.export.places import folder_at
 from organza.inference.device import AUTO, device_of
 from organza.inference.encoding import Encoding
-from organza.inference.engine import Engine, require_engine
+from organza.inference.engine import Engine, Session, require_engine, session_of
 from organza.inference.judging import Judging
 from organza.inference.latent_space import LatentSpace
 from organza.inference.sample_files import name_of, sample_files
 from organza.inference.translation import Translation
 from organza.media.html import html, picture
 from organza.media.images import grid, save_png
+from organza.media.scatter import panels
 from organza.media.volumes import render
 from organza.memory import require_memory
 from organza.progress import Progress
@@ -37,6 +38,7 @@ from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.forms import natural, require_form
+from organza.seeding import MICROBATCH
 from organza.untrusted import printable, read_json
 
 if TYPE_CHECKING:
@@ -60,15 +62,23 @@ class Run(LatentSpace, Encoding, Translation, Judging):
 
     def __repr__(self) -> str:
         size = "x".join(map(str, reversed(self.shape[1:])))
+        made = (
+            f"{size}, {self.channels} channel{'s' * (self.channels != 1)}"
+            if size
+            else f"vectors of {self.channels} columns"
+        )
         return (
-            f"Run({str(self.path)!r}: {printable(self.content['recipe']['name'])}, {size}, {self.channels} "
-            f"channel{'s' * (self.channels != 1)}, checkpoint {self.saved.directory.name}, {self.images:,} images seen, on {self.device})"
+            f"Run({str(self.path)!r}: {printable(self.content['recipe']['name'])}, {made}, checkpoint {self.saved.directory.name}, "
+            f"{self.images:,} {'images' if size else 'vectors'} seen, on {self.device})"
         )
 
     def _repr_html_(self) -> str:
         """Return the run for a notebook: its facts, and a grid of its first 16 samples if it generates from noise."""
         if not hasattr(self.generator, "latent"):
             return f"<div>{html(repr(self))}</div>"
+        if self.table is not None:
+            points = self.sample(500)
+            return f"<div>{html(repr(self))}</div>{picture(panels(points, points, self.table.printable))}"
         made = self.sample(16)
         return f"<div>{html(repr(self))}</div>{picture(made if made.ndim == 4 else render(made))}"
 
@@ -87,6 +97,35 @@ class Run(LatentSpace, Encoding, Translation, Judging):
         for name in ("player", "_judge"):
             if name in self.__dict__:
                 self.__dict__[name].to(self.device)
+        return self
+
+    def with_engine(self, engine: Engine) -> Run:
+        """Choose the engine of `sample` and return this run. If onnxruntime cannot be used, torch is, and
+        `notes` give the reason.
+
+        Args:
+            engine: "torch", or "onnx" for onnxruntime on the CPU; its bytes differ by one level of 255 at most.
+
+        Raises:
+            UserError: if there is no such engine.
+
+        >>> load("runs/faces").with_engine("onnx").sample(16)    # doctest: +SKIP
+        """
+        require_engine(engine)
+        self.session = None
+        if engine == "torch" or not hasattr(self.generator, "latent"):
+            return self
+        if self.device.type != "cpu":
+            found: Session | str = f"this run computes on {self.device}, and onnxruntime on the CPU"
+        else:
+            series = range(MICROBATCH)
+            z = torch.stack([self.latent(0, item) for item in series])
+            rows = self.label_rows(series) if self.labels else None
+            found = session_of(self, self.finished(self.generate(z, rows)), z, rows)
+        if isinstance(found, str):
+            self.notes = (*self.notes, f"torch generates the images: {found}")
+        else:
+            self.session = found
         return self
 
     def export(
@@ -144,6 +183,10 @@ class Run(LatentSpace, Encoding, Translation, Judging):
         """
         require_path(folder, "folder")
         place = Path(folder)
+        if self.table is not None:
+            raise UserError(
+                f"{self.path} generates vectors; write them with organza.inference.sample_vectors.sample_vectors."
+            )
         if len(self.shape) == 4:
             raise UserError(f"{self.path} generates volumes; write them with organza.media.volume_files.write_volumes.")
         if grid_only:  # the images, the grid, and the encoded grid

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
 from organza.config.arguments import as_labels, as_latents, room, whole
 from organza.data.batches import to_float, to_uint8
 from organza.errors import UserError, nearest
-from organza.inference.engine import Engine, Session, require_engine, session_of
+from organza.inference.engine import Session
 from organza.inference.networks import Networks, described
 from organza.latents.law import Law
 from organza.latents.truncation import truncated
 from organza.latents.walks import require_share
 from organza.media.images import to_image
 from organza.seeding import MICROBATCH, stream
-
-if TYPE_CHECKING:
-    pass
-
 
 Output = Literal["numpy", "pil", "torch"]
 SEEDS = 2**64
@@ -37,40 +34,11 @@ class Sampler(Networks):
     session: Session | None = None
     """Engine of `sample`: onnxruntime; None for torch."""
 
-    def with_engine(self, engine: Engine) -> Self:
-        """Choose the engine of `sample` and return this run. If onnxruntime cannot be used, torch is, and
-        `notes` give the reason.
-
-        Args:
-            engine: "torch", or "onnx" for onnxruntime on the CPU; its bytes differ by one level of 255 at most.
-
-        Raises:
-            UserError: if there is no such engine.
-
-        >>> load("runs/faces").with_engine("onnx").sample(16)    # doctest: +SKIP
-        """
-        require_engine(engine)
-        self.session = None
-        if engine == "torch" or not hasattr(self.generator, "latent"):
-            return self
-        if self.device.type != "cpu":
-            found: Session | str = f"this run computes on {self.device}, and onnxruntime on the CPU"
-        else:
-            series = range(MICROBATCH)
-            z = torch.stack([self.latent(0, item) for item in series])
-            rows = self.label_rows(series) if self.labels else None
-            found = session_of(self, bytes_of(self.generate(z, rows)), z, rows)
-        if isinstance(found, str):
-            self.notes = (*self.notes, f"torch generates the images: {found}")
-        else:
-            self.session = found
-        return self
-
     @overload
     def sample(
         self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
         truncate: float = ..., *, output: Literal["numpy"] = ...,
-    ) -> np.ndarray: ...  # fmt: skip
+    ) -> NDArray[Any]: ...  # fmt: skip
 
     @overload
     def sample(
@@ -93,8 +61,8 @@ class Sampler(Networks):
         truncate: float = 1.0,
         *,
         output: Output = "numpy",
-    ) -> np.ndarray | list[Image] | Tensor:
-        """Generate images, or volumes. Image k of a seed is the same in every batch.
+    ) -> NDArray[Any] | list[Image] | Tensor:
+        """Generate images, volumes or vectors. Image k of a seed is the same in every batch.
 
         Args:
             count: number of images.
@@ -105,7 +73,8 @@ class Sampler(Networks):
             truncate: share of each latent's distance from the centre of its law to keep; below 1,
                 images are more usual and less varied.
             output: "numpy" for uint8 [count, H, W, C], "pil" for a list of Pillow images, "torch"
-                for floats in [-1, 1], [count, C, H, W].
+                for floats in [-1, 1], [count, C, H, W]. Vectors are float64 [count, D] in the units of the
+                data, as an array or a tensor.
 
         Raises:
             UserError: if count is not positive, the run does not generate from noise, or there is
@@ -119,12 +88,14 @@ class Sampler(Networks):
         made = None
         for start in range(0, count, MICROBATCH):
             part = next(parts)
-            made = room(count, part.shape[1:]) if made is None else made
+            made = room(count, part.shape[1:], part.dtype) if made is None else made
             made[start : start + len(part)] = part
         assert made is not None
         if output == "pil":
             return [to_image(image) for image in made]
-        return to_float(made).contiguous() if output == "torch" else made
+        if output == "torch":
+            return to_float(made).contiguous() if self.table is None else torch.from_numpy(made)
+        return made
 
     def sampled(
         self,
@@ -133,7 +104,7 @@ class Sampler(Networks):
         first: int = 0,
         labels: Mapping[str, str] | None = None,
         truncate: float = 1.0,
-    ) -> Iterator[np.ndarray]:
+    ) -> Iterator[NDArray[Any]]:
         """Yield the images of `sample` a few at a time, for more than fit into memory."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
@@ -161,7 +132,7 @@ class Sampler(Networks):
                     f"{self.folder.recipe} gives {described(self.shape)}, and the generator makes {described(tuple(made.shape[1:]))}; "
                     "restore it."
                 )
-            yield bytes_of(made)[: first + count - start]
+            yield self.finished(made)[: first + count - start]
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
         """Return the labels of images of these indices of a series, [N, width]: the given ones, the
@@ -175,7 +146,7 @@ class Sampler(Networks):
         wanted = as_labels(labels)
         return torch.stack([self.labels.draw(stream(seed, "label", item), wanted) for item in series])
 
-    def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> np.ndarray:
+    def traversal(self, along: int = 0, steps: int = 10, seed: int = 0, reach: float = 2.0) -> NDArray[np.uint8]:
         """Generate a latent traversal of an InfoGAN: a row for each category, columns along a
         continuous code.
 
@@ -248,10 +219,11 @@ def _require_output(output: str, shape: tuple[int, ...]) -> None:
         raise UserError(
             f"`output` is {str(output)[:40]!r}; it must be {', '.join(kinds)}.{nearest(str(output), kinds)}"
         )
-    if output == "pil" and len(shape) == 4:
-        raise UserError("Pillow images are flat, and this run makes volumes; use `output='numpy'`.")
+    if output == "pil" and len(shape) != 3:
+        made = "vectors" if len(shape) == 1 else "volumes"
+        raise UserError(f"Pillow images are flat, and this run makes {made}; use `output='numpy'`.")
 
 
-def bytes_of(images: Tensor) -> np.ndarray:
+def bytes_of(images: Tensor) -> NDArray[np.uint8]:
     """Return images as uint8 [N, ..., C] on the CPU."""
     return to_uint8(images).cpu().numpy()

@@ -93,10 +93,10 @@ def _require_use(trained: Run, network: Translator, size: Size | None, mask: str
         UserError: if it has none.
     """
     if network.masked and size:
-        raise UserError("--size cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
+        raise UserError("`size` cannot be given to a run that fills: an image keeps its size, as its mask has it too.")
     if mask is not None and not network.masked:
         raise UserError(
-            f"{trained.path} does not fill holes, so it has no use for --mask; train a run with --recipe fill-light."
+            f"{trained.path} does not fill holes, so it has no use for `mask`; train a run with `recipe='fill-light'`."
         )
 
 

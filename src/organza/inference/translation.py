@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from organza.config.arguments import as_bytes
@@ -19,15 +19,12 @@ from organza.memory import require_memory
 from organza.networks.layers import NetworkDict, Translator
 from organza.seeding import MICROBATCH
 
-if TYPE_CHECKING:
-    pass
-
 
 class Translation(Networks):
     """A trained run that translates images."""
 
     @torch.no_grad()
-    def translate(self, pictures: np.ndarray, to: str = "b") -> np.ndarray:
+    def translate(self, pictures: np.ndarray, to: str = "b") -> NDArray[np.uint8]:
         """Translate images, uint8 [N, H, W, C] to [N, H, W, C'], of any height and width.
 
         The translation of an image does not depend on the others in the batch: it has the same

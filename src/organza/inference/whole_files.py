@@ -76,7 +76,7 @@ class WholeFiles:
             return f"it cannot be read ({error.strerror or error})"
         hole = hole_of(job.name, image.pixels, mask)
         made = filled(self.network, image.pixels, hole, self.channels)
-        save_strips([made], made.shape, job.result, self.made_by, image.profile)  # type: ignore[arg-type]
+        save_strips([made], made.shape, job.result, self.made_by, image.profile)
         return ""
 
     def _ticked(self, job: Job):
@@ -98,7 +98,7 @@ def hole_of(name: str, pixels: np.ndarray, mask: Path | None) -> np.ndarray:
     if mask is None:
         if pixels.shape[2] < 4:
             raise UserError(
-                f"{name} has no transparent pixels to fill; give --mask MASK, an image that is white where to fill."
+                f"{name} has no transparent pixels to fill; give `mask`, an image that is white where to fill."
             )
         hole, said = pixels[..., 3] < OPAQUE, f"{name} has no transparent pixels"
     else:

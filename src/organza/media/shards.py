@@ -107,7 +107,7 @@ class Tar(Shard):
             member = tarfile.TarInfo(f"{name}{self.ending}")
             member.size, member.mode = len(content), 0o644
             self.archive.addfile(member, io.BytesIO(content))
-            self.archive.members.clear()  # type: ignore[attr-defined]  # it keeps them all, and needs none
+            self.archive.getmembers().clear()  # it keeps them all, and needs none
 
     def finish(self) -> None:
         self.archive.close()

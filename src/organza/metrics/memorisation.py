@@ -9,7 +9,6 @@ training images as new data is; copies are nearer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -97,14 +96,19 @@ def thumbnails(items: np.ndarray | Tensor, side: int = 16) -> Tensor:
     """
     flat, parts = items.ndim == 4, []
     most = side if flat else side // 2
-    pool: Callable[[Tensor, list[int]], Tensor] = adaptive_avg_pool2d if flat else adaptive_avg_pool3d  # type: ignore[assignment]
     for start in range(0, len(items), 512):
         part = items[start : start + 512]
         # copied, as memory-mapped arrays are read-only
         some = torch.from_numpy(np.array(part)) if isinstance(part, np.ndarray) else part
         x = some.movedim(-1, 1).float() / 255
-        parts.append(pool(x, [min(most, length) for length in x.shape[2:]]).flatten(1))
+        parts.append(_averaged(x, most).flatten(1))
     return torch.cat(parts)
+
+
+def _averaged(x: Tensor, most: int) -> Tensor:
+    """Return images or volumes, [N, C, ...], averaged down to at most `most` values a side."""
+    *deep, height, width = (min(most, length) for length in x.shape[2:])
+    return adaptive_avg_pool3d(x, (deep[0], height, width)) if deep else adaptive_avg_pool2d(x, (height, width))
 
 
 def nearest(x: Tensor, among: Tensor, itself: bool = False) -> tuple[Tensor, Tensor]:

@@ -104,7 +104,7 @@ class Discriminator(layers.Discriminator):
         if depth < 1 or min(shape[1:]) < 2 ** (depth + 1):
             raise UserError(
                 f"Images of {shape[2]}x{shape[1]} do not suit {depth} halvings; use larger ones, "
-                f"or --set discriminator.depth={max(min(shape[1:]).bit_length() - 2, 1)}."
+                f"or `settings=['discriminator.depth={max(min(shape[1:]).bit_length() - 2, 1)}']`."
             )
         maps = [shape[0] + condition, *(width * 2**k for k in range(depth))]
         self.steps = nn.ModuleList(

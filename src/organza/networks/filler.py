@@ -97,7 +97,7 @@ class Generator(layers.Translator):
         if shape[1] % self.stride or shape[2] % self.stride:
             near = "x".join(str(max(round(side / self.stride), 1) * self.stride) for side in (shape[2], shape[1]))
             raise UserError(
-                f"Patches of {shape[2]}x{shape[1]} cannot be filled: both sides must be multiples of {self.stride}; try --size {near}."
+                f"Patches of {shape[2]}x{shape[1]} cannot be filled: both sides must be multiples of {self.stride}; try `size='{near}'`."
             )
         self.shape, wide = tuple(shape), 2 * width
         channels = shape[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,10 @@ class Generator(nn.Module):
 
     z_dim: int
     labels: int = 0
+
+    if TYPE_CHECKING:  # a module's call is Any to a type checker
+
+        def __call__(self, *inputs: Tensor) -> Tensor: ...
 
     def latent(self, stream: torch.Generator) -> Tensor:
         """Draw one z ~ N(0, I) from its own stream, [z_dim]."""
@@ -58,6 +62,10 @@ class Translator(nn.Module):
     masked: bool = False  # True if the last channel of the input is a mask, above 0 where an output is wanted
     shape: Shape  # shape of its outputs in training, (C', H, W), for a pool of its fakes
 
+    if TYPE_CHECKING:  # a module's call is Any to a type checker
+
+        def __call__(self, *inputs: Tensor) -> Tensor: ...
+
     def translate(self, x: Tensor) -> Tensor:
         """Translate images of any size, [N, C, H, W] to [N, C', factor H, factor W]."""
         height, width = x.shape[-2:]
@@ -76,6 +84,10 @@ class Encoder(nn.Module):
     """
 
     z_dim: int
+
+    if TYPE_CHECKING:  # a module's call is Any to a type checker
+
+        def __call__(self, *inputs: Tensor) -> Tensor: ...
 
 
 class NetworkDict(nn.ModuleDict):
@@ -109,6 +121,10 @@ class Discriminator(nn.Module):
     """
 
     labels: int = 0
+
+    if TYPE_CHECKING:  # a module's call is Any to a type checker
+
+        def __call__(self, *inputs: Tensor) -> Tensor: ...
 
     def probability(self, x: Tensor, condition: Tensor | None = None, neutral: float = 0.0) -> Tensor:
         """Return the probability that each item is authentic (1 = real, 0 = fake): sigmoid(D(x) -

@@ -104,20 +104,20 @@ def leaky_tanh(h: Tensor) -> Tensor:
     >>> leaky_tanh(h).backward(); h.grad
     tensor([0.0500])
     """
-    return _LeakyTanh.apply(h) if h.requires_grad else h.tanh()  # type: ignore[no-any-return]
+    return _LeakyTanh.apply(h) if h.requires_grad else h.tanh()
 
 
 class _LeakyTanh(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, h: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, h: Tensor) -> Tensor:
         y = h.tanh()
         ctx.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return gradient * (1 - y * y).clamp_min(LEAK)
+        return gradients[0] * (1 - y * y).clamp_min(LEAK)
 
 
 def opacity(x: Tensor) -> Tensor:

@@ -7,12 +7,21 @@ for other items on each rank. A game on one process has none of these layers.
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from organza.distributed.world import ALONE, World
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A module that knows the ranks that share its batches."""
+
+    world: World
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -90,8 +99,8 @@ def synchronise(game: nn.Module, world: World) -> None:
             elif type(layer) is nn.Dropout:
                 setattr(module, name, SharedDropout(layer.p))
     for module in game.modules():
-        if hasattr(module, "world"):
-            module.world = world  # type: ignore[assignment]
+        if isinstance(module, Shared):
+            module.world = world
 
 
 def _like(layer: _BatchNorm) -> SynchronisedBatchNorm:

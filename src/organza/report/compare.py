@@ -26,7 +26,7 @@ from organza.report.page import html, page, section, written
 from organza.report.ranking import Entry, better
 from organza.report.record import Record, estimate_of
 from organza.report.sections import noted
-from organza.report.seeds import seeds_of, sentences
+from organza.report.seeds import seeds_of, sentences, unequal
 from organza.report.verdict import TITLES, Verdict
 from organza.stop import best
 from organza.untrusted import printable
@@ -128,7 +128,7 @@ def standings(runs: Sequence[Record], found: Sequence[Verdict]) -> list[str]:
             )  # the distance already shows that
             entries.append(Entry(name, best(run.checks), verdict.title if ill else ""))
         told.append(better(entries))
-        told += sentences(seeds_of(group))
+        told += [*sentences(seeds_of(group)), *unequal(group)]
     return told
 
 

@@ -49,14 +49,7 @@ def seeds_of(runs: Sequence[Record]) -> list[Seeds]:
     found: dict[str, dict[object, Record]] = {}
     for run in runs:
         if run.checks:
-            asked = {name: value for name, value in run.content["asked"].items() if name != "seed"}
-            budget = run.content["plan"].get("budget")
-            key = json.dumps(
-                [run.content["recipe"], run.content["data"].get("fingerprint"), asked, budget],
-                sort_keys=True,
-                default=str,
-            )
-            found.setdefault(key, {}).setdefault(run.content["asked"].get("seed"), run)
+            found.setdefault(_kind(run, _budget(run)), {}).setdefault(_seed(run), run)
     sets = [list(by_seed.values()) for by_seed in found.values() if len(by_seed) > 1]
     names = [one[0].recipe for one in sets]
     return [
@@ -66,6 +59,34 @@ def seeds_of(runs: Sequence[Record]) -> list[Seeds]:
         )
         for place, (name, one) in enumerate(zip(names, sets, strict=True))
     ]
+
+
+def unequal(runs: Sequence[Record]) -> list[str]:
+    """Return a sentence for each recipe whose seeds have no mean because their budgets differ."""
+    found: dict[str, list[Record]] = {}
+    for run in runs:
+        found.setdefault(_kind(run), []).append(run)
+    told = []
+    for some in found.values():
+        budgets = sorted({_budget(run) for run in some})
+        if len({_seed(run) for run in some}) > 1 and len(budgets) == len(some):
+            told.append(f"{some[0].recipe}: no mean over its seeds, as their budgets differ: {', '.join(budgets)}")
+    return told
+
+
+def _kind(run: Record, *more: str) -> str:
+    """Return all that seeds of one recipe have in common, and more."""
+    asked = {name: value for name, value in run.content["asked"].items() if name != "seed"}
+    same = [run.content["recipe"], run.content["data"].get("fingerprint"), asked, *more]
+    return json.dumps(same, sort_keys=True, default=str)
+
+
+def _seed(run: Record) -> object:
+    return run.content["asked"].get("seed")
+
+
+def _budget(run: Record) -> str:
+    return str(run.content["plan"].get("budget"))
 
 
 def sentences(sets: Sequence[Seeds]) -> list[str]:

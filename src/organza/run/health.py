@@ -105,12 +105,12 @@ class Finding(NamedTuple):
     grave: bool = False
 
 
-class Pulse:
+class RunningStats:
     """Readings of each step, aggregated for the next evaluation: count, sum, largest and last, by
     name.
 
-    >>> pulse = Pulse(); pulse.beat({"G step": 0.5}); pulse.beat({"G step": 0.25})
-    >>> pulse.mean("G step"), pulse.largest("G step"), pulse.last("G step"), pulse.mean("D step")
+    >>> running = RunningStats(); running.update({"G step": 0.5}); running.update({"G step": 0.25})
+    >>> running.mean("G step"), running.largest("G step"), running.last("G step"), running.mean("D step")
     (0.375, 0.5, 0.25, None)
     """
 
@@ -123,9 +123,9 @@ class Pulse:
         """Return the facts for a manifest, by the names of `FIELDS`."""
         return {name: dict(zip(self.FIELDS, values, strict=True)) for name, values in self.kept.items()}
 
-    def beat(self, readings: Mapping[str, float]) -> None:
-        """Add the readings of one step."""
-        for name, value in readings.items():
+    def update(self, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of one step."""
+        for name, value in metrics.items():
             count, total, most, _ = self.kept.get(name, (0.0, 0.0, -math.inf, 0.0))
             self.kept[name] = [count + 1, total + value, max(most, value), value]
 
@@ -152,7 +152,7 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     every = (
         collapse(now, before),
         copied(now),
-        blind(now),
+        blind(now, before),
         jump(now, before),
         still(now),
         faded(now, before),
@@ -176,27 +176,34 @@ def at_a_glance(now: Vitals, before: Sequence[Vitals]) -> list[Finding]:
     """
     found = [still(now)]
     if now.images >= BEGINNING:  # early steps change small weights by their full size, and codes may still be identical
-        found += [collapse(now, before), blind(now), jump(now, before)]
+        found += [collapse(now, before), blind(now, before), jump(now, before)]
     return [one for one in found if one is not None and one.grave]
 
 
-def blind(now: Vitals) -> Finding | None:
+def blind(now: Vitals, before: Sequence[Vitals] = ()) -> Finding | None:
     """Return a finding if D cannot tell real from generated images, so that G learns nothing from
-    it.
+    it; None if nothing is left to tell, the equilibrium of the game, as for some tables of numbers.
+
+    >>> even = Vitals(5000, math.nan, math.nan, apart=1e-5)
+    >>> blind(even) is None, blind(even, [Vitals(4000, 0.001, 0.001)]) is None
+    (False, True)
     """
     if now.apart is None or now.apart > BLIND or now.images < BEGINNING:
+        return None
+    measured = [one for one in (*before, now) if not math.isnan(one.distance)]
+    if measured and measured[-1].distance <= 2 * measured[-1].error:
         return None
     return Finding(
         "blind discriminator",
         f"D gives real and generated images the same probability, within {now.apart:.5f}: it sees no difference",
-        "a smaller learning rate, another recipe (--recipe few-shot or swift), or a check of the images with `organza data check`",
+        "a smaller learning rate, another recipe, such as few-shot or swift, or a check of the images by `organza data check`",
         True,
     )
 
 
 def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
     """Return a finding if the samples are all alike."""
-    advice = "a smaller learning rate, a larger batch, or a penalty on D such as r1 (--recipe dcgan-r1)"
+    advice = "a smaller learning rate, a larger batch, or a penalty on D such as r1, as in the recipe dcgan-r1"
     if now.distinct is not None and now.distinct <= MANY:
         return Finding("collapse", _copied(now.distinct), advice, True)
     spreads = [one.spread for one in before if one.spread is not None]
@@ -261,7 +268,7 @@ def faded(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
         return None
     return Finding(
         "vanishing gradients", f"the generator's gradient is {now.gradient:.1e}; {usual[len(usual) // 2]:.1e} is usual",
-        "--set adversarial=nonsaturating or hinge, a penalty on D, or a smaller learning rate for D",
+        "the nonsaturating or the hinge loss (the setting adversarial=hinge), a penalty on D, or a smaller learning rate for D",
     )  # fmt: skip
 
 
@@ -284,7 +291,7 @@ def overfit(now: Vitals) -> Finding | None:
         return None
     return Finding(
         "overfitting", f"to D unseen real images look {now.overfitting:.0%} as fake as fakes do: it has memorised the training images",
-        "more images, or augmentation of D's input (--recipe few-shot)",
+        "more images, or augmentation of D's input, as in the recipe few-shot",
     )  # fmt: skip
 
 
@@ -328,7 +335,7 @@ def lags(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
     return Finding(
         "lag",
         f"the averaged generator is {now.lag:.0%} of its norm away from the trained one",
-        "a shorter average (--set average=2000)",
+        "a shorter average (the setting average=2000)",
     )
 
 

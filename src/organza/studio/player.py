@@ -59,6 +59,10 @@ class Player:
     """
 
     def __init__(self, run: Run):
+        if run.table is not None:
+            raise UserError(
+                f"{run.path.name} makes vectors: look at their scatter plots under Watch; images alone can be played with."
+            )
         self.run = run
         self.sign = sign_of(run.path)
 
@@ -124,14 +128,15 @@ class Player:
             raise UserError(f"The kept latent {name} of {self.run.path.name} is gone; find the image again.") from None
         offsets = tuple(found[key] for key in sorted(found) if key.startswith("offset."))
         z = found.get("z")
-        fits = (
-            z is not None
-            and z.shape == (1, *self.law.centre.shape)
-            and all(bool(part.isfinite().all()) for part in found.values())
-        )
-        if not fits or (offsets and (self.levels is None or len(offsets) != len(self.levels.levels))):
+        finite = all(bool(part.isfinite().all()) for part in found.values())
+        if (
+            z is None
+            or z.shape != (1, *self.law.centre.shape)
+            or not finite
+            or (offsets and (self.levels is None or len(offsets) != len(self.levels.levels)))
+        ):
             raise UserError(f"The kept latent {name} does not fit {self.run.path.name}; find the image again.")
-        return Latent(z, found.get("row"), offsets)  # type: ignore[arg-type]
+        return Latent(z, found.get("row"), offsets)
 
     @torch.no_grad()
     def draw(self, latents: Sequence[Latent], mixes: Sequence[tuple[int, ...]] = ()) -> np.ndarray:

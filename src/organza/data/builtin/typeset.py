@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from organza.errors import UserError
+
 Font = ImageFont.FreeTypeFont
 DIGITS = "0123456789"
 FAMILIES = (
@@ -106,7 +108,14 @@ def system_fonts(size: int) -> list[tuple[str, Font]]:
     ):
         if path.name.lower().startswith(FAMILIES) and path.stem not in found and (font := _fitted(path, size)):
             found[path.stem] = font
-    return list(found.items()) or [("pillow", _scaled(ImageFont.load_default(100), size))]  # type: ignore[arg-type]
+    if found:
+        return list(found.items())
+    own = ImageFont.load_default(100)
+    if not isinstance(own, Font):
+        raise UserError(
+            "Pillow was built without FreeType and draws no fonts; run: pip install --force-reinstall pillow"
+        )
+    return [("pillow", _scaled(own, size))]
 
 
 def _folders() -> list[Path]:
