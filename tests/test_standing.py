@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from organza.errors import UserError
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint
-from organza.run.events import Stopped, Warned
+from organza.run.events import Event, Sampled, Stopped, Warned
 from organza.run.folder import RunFolder
 from organza.training import snapshot
 from tests.contracts.discovery import small
@@ -50,15 +52,24 @@ def begun(half: Path, tmp_path: Path) -> Path:
 
 
 def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):
+    def within(event: Event) -> None:
+        if isinstance(event, Sampled) and event.images == 24:
+            signal.raise_signal(signal.SIGINT)
+
     recipe = replace(small(get("mlp"), 4), stop=())
-    plan = {"stats_every": 32, "sample_every": 1000, "evaluate_every": 1000, "save_every": 16}
+    plan = {"stats_every": 32, "sample_every": 24, "evaluate_every": 1000, "save_every": 16}
     for run in ("whole", "parts"):
         train(pictures, tmp_path / run, recipe, until=8, budget="64img")
         content = json.loads((tmp_path / run / "recipe.json").read_text())
         content["plan"] |= plan
         (tmp_path / run / "recipe.json").write_text(json.dumps(content))
     train(pictures, tmp_path / "whole", recipe, budget="64img")
-    train(pictures, tmp_path / "parts", recipe, until=24, budget="64img")
+    with suppress(KeyboardInterrupt):
+        organza.train(
+            pictures, tmp_path / "parts", recipe=recipe, budget="64img", size=32, stop=(), evaluate=False, report=False,
+            progress=False, on_event=within,
+        )  # fmt: skip
+    assert checkpoint.existing(tmp_path / "parts" / "checkpoints")[-1].name == checkpoint.name_for(24)
     train(pictures, tmp_path / "parts", recipe, budget="64img")
 
     def lines(run: str) -> list[dict]:
