@@ -53,11 +53,11 @@ def begun(half: Path, tmp_path: Path) -> Path:
 
 def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):
     def within(event: Event) -> None:
-        if isinstance(event, Sampled) and event.images == 24:
+        if isinstance(event, Sampled) and event.images == 16:
             signal.raise_signal(signal.SIGINT)
 
     recipe = replace(small(get("mlp"), 4), stop=())
-    plan = {"stats_every": 32, "sample_every": 24, "evaluate_every": 1000, "save_every": 16}
+    plan = {"stats_every": 32, "sample_every": 16, "evaluate_every": 1000, "save_every": 16}
     for run in ("whole", "parts"):
         train(pictures, tmp_path / run, recipe, until=8, budget="64img")
         content = json.loads((tmp_path / run / "recipe.json").read_text())
@@ -69,7 +69,7 @@ def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_pat
             pictures, tmp_path / "parts", recipe=recipe, budget="64img", size=32, stop=(), evaluate=False, report=False,
             progress=False, on_event=within,
         )  # fmt: skip
-    assert checkpoint.existing(tmp_path / "parts" / "checkpoints")[-1].name == checkpoint.name_for(24)
+    assert checkpoint.existing(tmp_path / "parts" / "checkpoints")[-1].name == checkpoint.name_for(16)
     train(pictures, tmp_path / "parts", recipe, budget="64img")
 
     def lines(run: str) -> list[dict]:
@@ -77,7 +77,7 @@ def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_pat
         return [{name: value for name, value in one.items() if name not in ("seconds", "rate")} for one in told]
 
     images = [line["images"] for line in lines("whole")]
-    assert [place for place in images if place > 24][:1] == [32], images
+    assert [place for place in images if place > 16][:1] == [32], images
     assert lines("whole") == lines("parts")
 
 
