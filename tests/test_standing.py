@@ -69,7 +69,7 @@ def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_pat
             pictures, tmp_path / "parts", recipe=recipe, budget="64img", size=32, stop=(), evaluate=False, report=False,
             progress=False, on_event=within,
         )  # fmt: skip
-    assert checkpoint.existing(tmp_path / "parts" / "checkpoints")[-1].name == checkpoint.name_for(16)
+    assert checkpoint.existing(tmp_path / "parts" / "checkpoints")[-1].name == checkpoint.name_for(24)
     train(pictures, tmp_path / "parts", recipe, budget="64img")
 
     def lines(run: str) -> list[dict]:
@@ -77,7 +77,7 @@ def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_pat
         return [{name: value for name, value in one.items() if name not in ("seconds", "rate")} for one in told]
 
     images = [line["images"] for line in lines("whole")]
-    assert [place for place in images if place > 16][:1] == [32], images
+    assert [place for place in images if place > 24][:1] == [32], images
     assert lines("whole") == lines("parts")
 
 
