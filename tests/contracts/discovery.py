@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from organza import losses, networks, penalties, recipes
 from organza.config import Partial, encode, walk
@@ -17,6 +17,7 @@ from organza.networks.layers import Discriminator, Encoder, Generator, Translato
 from organza.recipe import Recipe
 from tests.helpers import WHOLE
 
+K = TypeVar("K")
 LOSSES = {name: value for name, value in vars(losses).items() if isinstance(value, Adversarial)}
 PENALTIES = {
     name: value
@@ -53,7 +54,14 @@ HEADS: dict[str, tuple[str, ...]] = {
 PICTURES = [(1, 32, 32), (3, 64, 64), (4, 32, 48), (3, 32, 80)]
 CUBES = [(1, 16, 16, 16), (1, 32, 32, 32)]
 BY_32 = [(1, 32, 32), (3, 64, 64), (4, 32, 64), (3, 32, 96)]
-OTHERS = {"voxel.Generator": CUBES, "voxel.Discriminator": CUBES, "filler.Generator": BY_32}
+ROWS = [(2,), (7,)]
+OTHERS = {
+    "vector.Generator": ROWS,
+    "vector.Discriminator": ROWS,
+    "voxel.Generator": CUBES,
+    "voxel.Discriminator": CUBES,
+    "filler.Generator": BY_32,
+}
 SHAPES = {name: OTHERS.get(name, PICTURES) for name in NETWORKS}
 """The shapes of data that each network is tried on."""
 RECIPES = recipes.everything()
@@ -75,7 +83,7 @@ def ingredients(recipe: Recipe) -> frozenset[str]:
     return frozenset(re.findall(r'"(organza[\w.]*:\w+)"', made)) | {name for name, holds in more.items() if holds}
 
 
-def covering(made: Mapping[str, frozenset[str]]) -> list[str]:
+def covering(made: Mapping[K, frozenset[str]]) -> list[K]:
     """A few of these names that together have the ingredients of all: the one with most that are new, again and again.
 
     A contract that trains is tried on these: what a new recipe brings is under it, and nothing is trained twice.

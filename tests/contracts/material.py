@@ -10,6 +10,7 @@ from PIL import ImageOps
 
 from organza import Batches, Images, Labelled, Pairs, Source, Unpaired, Volumes
 from organza.data.patches import Masked, Reduced
+from organza.data.vectors import Vectors
 from organza.recipe import Recipe
 from tests.drawings import drawing, table
 
@@ -66,6 +67,15 @@ def large(folder: Path) -> None:
         (image.convert("RGBA") if item == 3 else image).save(folder / f"{item:03d}.png")
 
 
+def vectors(folder: Path) -> None:
+    """A table of three columns, of two clusters, of very different units."""
+    rng = np.random.default_rng(0)
+    side = rng.integers(2, size=120)[:, None]
+    values = side * [2.0, -1.0, 3.0] + rng.normal(size=(120, 3)) * [0.3, 0.5, 0.2]
+    lines = [f"{x},{1000 * y + 5000},{z / 100}" for x, y, z in values]
+    (folder / "table.csv").write_text("\n".join(["age,income,share", *lines]) + "\n", encoding="utf-8")
+
+
 MATERIAL: dict[type[Batches], Callable[[Path], None]] = {
     Images: single,
     Labelled: classes,
@@ -74,6 +84,7 @@ MATERIAL: dict[type[Batches], Callable[[Path], None]] = {
     Volumes: volumes,
     Reduced: large,
     Masked: large,
+    Vectors: vectors,
 }
 
 

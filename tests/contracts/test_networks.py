@@ -19,7 +19,7 @@ DISCRIMINATORS = {name: make for name, make in NETWORKS.items() if issubclass(ma
 
 
 def usual(name: str) -> tuple[int, ...]:
-    return SHAPES[name][0] if len(SHAPES[name][0]) == 4 else (3, 32, 32)
+    return SHAPES[name][0] if len(SHAPES[name][0]) != 3 else (3, 32, 32)
 
 
 def built(name: str, shape: tuple[int, ...] | None = None) -> nn.Module:
@@ -52,7 +52,7 @@ def test_what_is_made_has_its_shape_and_range(name: str, shape: tuple[int, ...])
     network = built(name, shape)
     made = network(*inputs(network, shape))
     assert made.shape == (4, *shape)
-    assert made.abs().max() <= 1
+    assert len(shape) == 1 or made.abs().max() <= 1  # columns have no bounds
     assert made.std() > 0
 
 

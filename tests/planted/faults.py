@@ -95,7 +95,7 @@ FAULTS = [
         "a check that looks at too little: gradients may be NaN", "game.py",
         'torch.isfinite(whole + turn.metrics["gradient"] if steps else whole)',
         "torch.isfinite(whole)",
-        f"{GAMES} test_health.py",
+        GAMES,
     ),
     Fault(
         "a sum that is not shared: each rank keeps its own gradients", "game.py",
@@ -155,7 +155,7 @@ FAULTS = [
         "a rate that a rollback does not halve", "training/step.py",
         "set_rate(optimizer, rate * factor(state.rollbacks, state.images))",
         "set_rate(optimizer, rate)",
-        "test_treatment.py",
+        "test_training_state.py",
     ),
     # ---- the variants -----------------------------------------------------------------------------------------------------
     Fault(

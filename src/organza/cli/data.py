@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import tyro
+
 from organza.cli.options import MOST, Data, Out, answer, arg, require_seed, require_within
 from organza.cli.wording import in_options
 from organza.shell import quoted
@@ -17,17 +19,24 @@ def data_check(
     pages: Annotated[Literal["first", "all"], arg("first|all", "first")] = "first",
     follow_links: bool = False,
 ) -> int:
-    """Check a folder or zip of images: usable and broken files, and recommended training options.
+    """Check a folder or zip of images, or a CSV or array file of vectors: usable and broken parts, and
+    recommended training options.
 
     Args:
-        data: folder, zip or array file.
+        data: folder, zip, array file or CSV file.
         size: intended training size in pixels, 64 or 96x64.
         pages: first page or frame of a file as an image, or all of them.
         follow_links: follow links in the folder that lead outside of it.
     """
     from organza.data import check, parse_size, render
+    from organza.data.shards.place import is_remote
+    from organza.data.vector_check import check_vectors, render_vectors
+    from organza.data.vector_files import is_vectors
     from organza.display.console import Console, preparing
 
+    if not is_remote(data) and is_vectors(data):
+        Console().print(render_vectors(check_vectors(data)), crop=False)
+        return 0
     with preparing() as progress:
         wanted = parse_size(size) if size else None
         found = check(data, size=wanted, progress=progress, pages=pages, follow_links=follow_links)
@@ -70,6 +79,32 @@ def data_pack(
         f"{manifest.count:,} images of {manifest.size} in {len(manifest.shards):,} shards of {total / 1e6:,.0f} MB together, in {out}",
         f"next: organza train {quoted(out)}",
     )
+    return 0
+
+
+def data_points(
+    shape: Annotated[Literal["ring", "grid", "moons", "spiral"], tyro.conf.Positional, arg("SHAPE")],
+    out: Annotated[Path, tyro.conf.Positional, arg("OUT")],
+    /,
+    count: Annotated[int, arg("N", "4000")] = 4_000,
+    seed: Annotated[int, arg("N", "0")] = 0,
+) -> int:
+    """Write points in the plane with a known law: a ring of eight Gaussians, a grid of 25, two moons, a
+    spiral.
+
+    Args:
+        shape: ring, grid, moons or spiral.
+        out: output file: .csv with the columns x and y, or .npy.
+        count: number of points.
+        seed: random seed; the same seed gives the same points.
+    """
+    from organza.data.points import MOST as MOST_POINTS
+    from organza.data.points import drawn, save_points
+
+    require_within("count", count, 2, MOST_POINTS)
+    require_seed(seed)
+    save_points(drawn(shape, count, seed), out)
+    answer(f"{count:,} points in {out}", f"next: organza train {quoted(out)}")
     return 0
 
 

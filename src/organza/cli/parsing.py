@@ -21,6 +21,7 @@ from organza.cli.data import (
     data_furniture,
     data_pack,
     data_pairs,
+    data_points,
     data_styles,
 )
 from organza.cli.directions import directions
@@ -65,6 +66,7 @@ DATA_VERBS: dict[str, Callable[..., int]] = {
     "faces": data_faces,
     "styles": data_styles,
     "pairs": data_pairs,
+    "points": data_points,
     "fashion-mnist": data_fashion_mnist,
     "furniture": data_furniture,
 }
@@ -92,8 +94,8 @@ def parsed(arguments: list[str]) -> functools.partial[int]:
 
 
 def _data() -> int:
-    """Check data, or create example data: check, digits, faces, furniture, pairs, styles,
-    fashion-mnist.
+    """Check data, or create example data: check, digits, faces, furniture, pairs, points,
+    styles, fashion-mnist.
     """
     return 0
 

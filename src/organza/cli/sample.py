@@ -60,7 +60,7 @@ def sample(
         label: labels by field, such as hair=long01, for a conditional run.
         seed: random seed.
         truncate: share of each latent's distance from the centre to keep; less is less varied.
-        out: output folder, or one file for all images: .npy, .zip or .tar.
+        out: output folder, or one file for all images: .npy, .zip or .tar; for vectors .csv or .npy.
         format: format of the images in folders, zip and tar files; webp is lossless.
         traverse: InfoGAN only: write a grid, a row for each category, columns along this code.
         at: write one image, that of this address in the studio: at=7.3&moves=1.5.
@@ -82,11 +82,34 @@ def sample(
     trained = load(run, checkpoint, recipe, engine=engine)
     tell(trained.notes)
     series = _Series(trained, count, seed, truncate, labels, out, show, not no_metadata)
-    if at is not None:
+    if trained.table is not None:
+        if grid or stl or traverse is not None or at is not None or labels:
+            raise UserError(f"{run} generates vectors; leave out --grid, --stl, --traverse, --at and labels.")
+        answer(_vectors(series))
+    elif at is not None:
         answer(_at_address(series, at))
     elif speaks() or (traverse is None and series.is_shared(grid)):
         answer(_written(series, format, traverse, grid, stl))
     return 0
+
+
+def _vectors(series: _Series) -> str:
+    """Write vectors to a file; return a summary."""
+    from organza.display.console import draw
+    from organza.inference.sample_vectors import sample_vectors
+    from organza.media.images import grid
+    from organza.media.scatter import panels
+
+    trained = series.run
+    shrunk = "" if series.truncate == 1 else f"-truncated-{series.truncate:g}"
+    file = series.place or trained.folder.place("generated") / f"{series.count}-of-seed-{series.seed}{shrunk}.csv"
+    made = sample_vectors(
+        trained, file, series.count, series.seed, truncate=series.truncate, metadata=series.metadata
+    )  # fmt: skip
+    if series.show and trained.table is not None:
+        draw(grid(panels(made, made, trained.table.printable)))
+    which = f"seed {series.seed}, checkpoint {trained.saved.directory.name}, {trained.images:,} vectors seen"
+    return f"{series.count:,} vectors of {trained.channels} columns in {file} ({which})"
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,9 @@ def _farewell(screen: Screen, last: Stopped, run: Path) -> Iterator[str]:
         if "source_shape" in folder.read()["data"]:
             yield f"next: organza translate {quoted(place)} INPUT OUTPUT{own}"
             return
+        if len(folder.read()["data"]["shape"]) == 1:
+            yield f"next: organza sample {quoted(place)} --count 1000 --seed 7 --out samples.csv{own}"
+            return
     yield f"next: organza sample {quoted(place)} --count 64 --seed 7 --show{own}"
     yield f"      organza walk {quoted(place)} --seeds 1,5,9{own}"
     yield f"      organza judge {quoted(place)} IMAGE-OR-FOLDER{own}"

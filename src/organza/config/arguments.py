@@ -62,6 +62,35 @@ def as_bytes(images: Any, shape: Sides, who: str) -> np.ndarray:
     return array
 
 
+def as_vectors(values: Any, names: Sequence[str], who: str) -> np.ndarray:
+    """Return vectors as float64 [N, D] from an array, a tensor or a list of rows, in their own units.
+
+    Args:
+        values: numbers [N, D].
+        names: printable names of the D columns.
+        who: name of the calling function.
+
+    Raises:
+        UserError: if there are other columns, no rows, or values that are not finite numbers.
+
+    >>> as_vectors([[1, 2]], ("a", "b"), "judge")
+    array([[1., 2.]])
+    """
+    wanted = f"{who} takes vectors [N, {len(names)}] of the columns {', '.join(names)[:80]}"
+    try:
+        array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+    except (TypeError, ValueError):
+        raise UserError(f"{wanted}; {type(values).__name__} is no array of numbers.") from None
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"{wanted}; {array.dtype} {list(array.shape)} holds no numbers.")
+    if array.ndim != 2 or array.shape[1] != len(names) or not len(array):
+        more = ": for one vector, values[None]" if array.shape == (len(names),) else ""
+        raise UserError(f"{wanted}, not {list(array.shape)}{more}.")
+    if not np.isfinite(array).all():
+        raise UserError(f"{wanted}; {int((~np.isfinite(array)).sum()):,} of the values are not finite.")
+    return array.astype(np.float64)
+
+
 def as_image(image: Any, shape: Sides, who: str) -> np.ndarray:
     """Return one image as uint8 [*shape]: see `as_bytes`."""
     if isinstance(image, Image.Image):
@@ -178,16 +207,16 @@ def as_labels(labels: Any) -> dict[str, str]:
     return {name: str(value) for name, value in labels.items()}
 
 
-def room(count: int, shape: Sequence[int]) -> np.ndarray:
-    """Allocate memory for images, uint8 [count, *shape].
+def room(count: int, shape: Sequence[int], dtype: Any = np.uint8) -> np.ndarray:
+    """Allocate memory for images, uint8 [count, *shape], or for vectors.
 
     Raises:
         UserError: if there is not enough.
     """
     try:
-        return np.empty((count, *shape), np.uint8)
+        return np.empty((count, *shape), dtype)
     except (MemoryError, ValueError):
-        needed = count * math.prod(shape) / 1e9
+        needed = count * math.prod(shape) * np.dtype(dtype).itemsize / 1e9
         raise UserError(
             f"{count:,} images of {list(shape)} need {needed:,.1f} GB of memory; generate fewer at a time, with first=."
         ) from None

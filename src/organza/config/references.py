@@ -64,6 +64,7 @@ MODULES: dict[str, tuple[Kind, ...]] = {
     "organza.data.labels": (_is_layout, _is_dataclass),
     "organza.data.pairs": (_is_layout,),
     "organza.data.volumes": (_is_layout,),
+    "organza.data.vectors": (_is_layout,),
     "organza.data.patches": (_is_layout,),
     "organza.data.degradation": (_is_dataclass,),
     "organza.data.masks": (_is_dataclass,),

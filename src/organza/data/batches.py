@@ -21,6 +21,7 @@ from organza.data.arrays import Rows
 from organza.data.classes import split_notes
 from organza.data.shards.rows import Pictures, WindowedOrder
 from organza.data.source import Source
+from organza.networks.standard import Columns
 from organza.seeding import permutation, stream
 
 
@@ -115,6 +116,7 @@ class Batches(ABC):
     unit = "images"  # plural name of the items
     rows, columns = 8, 8  # of a sample grid
     shape: tuple[int, ...]  # shape of generated items, channels first
+    table: Columns | None = None  # names and scale of the columns of vectors
     border = 0  # pixels at the edges that the PSNR of brightness leaves out
     broken: tuple[tuple[str, str], ...] = ()  # files that were skipped, each with its reason
     notes: tuple[str, ...] = ()  # notes on ambiguous interpretations of the data
@@ -144,6 +146,10 @@ class Batches(ABC):
     @abstractmethod
     def real(self) -> np.ndarray:
         """Return the reference items to compare with the generator's output, uint8 [N, ..., C]."""
+
+    def finished(self, x: Tensor) -> Tensor:
+        """Return generated items as their files hold them: uint8 [N, ..., C] of float [-1, 1]; vectors in their own units."""
+        return to_uint8(x)
 
     def gallery(self, positions: Sequence[int]) -> dict[str, Tensor]:
         """Return the batch for sample grids: reference items, unless a layout has a better order

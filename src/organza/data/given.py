@@ -24,11 +24,12 @@ from torch.utils.data import Dataset
 
 from organza.config.arguments import require_path
 from organza.data.shards.place import is_remote
+from organza.data.vector_files import save
 from organza.disk import cache_folder, make_folder, remove_tree, rename
 from organza.errors import UserError
 
 Data = str | os.PathLike[str] | np.ndarray | Tensor | Sequence[Image.Image] | Dataset[Any]
-"""Data to train on: a path, uint8 or float images as an array or a tensor, Pillow images, or a dataset."""
+"""Data to train on: a path, uint8 or float images or vectors as an array or a tensor, Pillow images, or a dataset."""
 CHANNELS = (1, 3, 4)
 FIRST = 256
 """Items whose values decide the range of a dataset of floats: 0 to 1, or -1 to 1."""
@@ -44,7 +45,7 @@ def place_of(data: Data) -> str | Path:
     """Return the path of data: its own, or that of its copy in the cache.
 
     Args:
-        data: path; or images as an array or tensor, [N, H, W] or [N, H, W, C], in torch's layout
+        data: path; or vectors as an array or tensor [N, D]; or images as an array or tensor, [N, H, W] or [N, H, W, C], in torch's layout
             [N, C, H, W] as well, of bytes, or of floats from 0 to 1 or from -1 to 1; or Pillow
             images; or a dataset of these, whose labels become the classes.
 
@@ -55,14 +56,33 @@ def place_of(data: Data) -> str | Path:
         require_path(data, "data")
         return str(data) if is_remote(data) else Path(data)
     if isinstance(data, np.ndarray | Tensor):
+        if data.ndim == 2 and len(data):
+            return _table(data)
         if data.ndim not in (3, 4) or not len(data):
-            raise UserError(f"data is an array of shape {list(data.shape)}; give images [N, H, W] or [N, H, W, C].")
+            raise UserError(
+                f"data is an array of shape {list(data.shape)}; give images [N, H, W] or [N, H, W, C], or vectors [N, D]."
+            )
         return _kept("array", iter(data), len(data), ())
     if isinstance(data, Dataset):
         return _of_dataset(data)
     if isinstance(data, Sequence) and data and all(isinstance(one, Image.Image) for one in data):
         return _kept("images", iter(data), len(data), ())
     raise UserError(f"data is {_shown(data)}; it must be {KINDS}.")
+
+
+def _table(data: np.ndarray | Tensor) -> Path:
+    """Return the place of vectors [N, D]: an array file of float64 named after its content."""
+    values = np.asarray(data.detach().cpu().double() if isinstance(data, Tensor) else data)
+    if values.dtype.kind not in "biuf":
+        raise UserError(f"data is an array of {values.dtype} {list(values.shape)}; vectors [N, D] are numbers.")
+    values = np.ascontiguousarray(values, np.float64)
+    content = io.BytesIO()
+    np.save(content, values, allow_pickle=False)
+    key = hashlib.sha256(content.getvalue()).hexdigest()[:16]
+    place = cache_folder() / "given" / key / f"vectors-{key[:8]}.npy"
+    if not place.is_file():
+        save(place, content.getvalue())
+    return place
 
 
 def _of_dataset(data: Dataset[Any]) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from organza.data.batches import Batches, round_robin
+from organza.data.vector_files import save, written
 from organza.errors import UserError, nearest
 
 NARROW = 0.04
@@ -82,6 +85,29 @@ def drawn(shape: str, count: int, seed: int = 0) -> np.ndarray:
     if not 1 <= count <= MOST:
         raise UserError(f"count is {count}; it must be from 1 to {MOST:,}.")
     return SHAPES[shape](np.random.default_rng(seed), count)
+
+
+def save_points(points: np.ndarray, out: str | Path) -> None:
+    """Write points as CSV with the columns x and y, or as .npy.
+
+    Args:
+        points: points, [N, 2].
+        out: file that ends in .csv or .npy; it must not exist.
+
+    Raises:
+        UserError: if it has another ending, exists, or cannot be written.
+    """
+    place = Path(out)
+    if place.suffix.lower() not in (".csv", ".npy"):
+        raise UserError(f"{place} names no file for points; name one that ends in .csv or .npy.")
+    if place.exists():
+        raise UserError(f"{place} exists already; name another file, or remove it.")
+    content = io.BytesIO()
+    if place.suffix.lower() == ".npy":
+        np.save(content, points, allow_pickle=False)
+    else:
+        content.write(written(points.astype(np.float64), ("x", "y")).encode())
+    save(place, content.getvalue())
 
 
 def covered(points: np.ndarray, places: Sequence[Sequence[float]], share: float = 0.02) -> int:

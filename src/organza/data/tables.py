@@ -101,7 +101,7 @@ def read_table(content: bytes, name: str) -> Table:
     >>> read_table(b"file;age\\n1.png;3,5\\n", "labels.csv").lines
     [Line(number=2, file='1.png', cells=('3,5',))]
     """
-    text = _text(content, name)
+    text = text_of(content, name)
     ending = name.lower().rpartition(".")[2]
     if ending == "json":
         return _labels_json(text, name)
@@ -110,8 +110,12 @@ def read_table(content: bytes, name: str) -> Table:
     return _csv(text, name)
 
 
-def _text(content: bytes, name: str) -> str:
-    """Return the text of a table's bytes, by its byte order mark, else as UTF-8."""
+def text_of(content: bytes, name: str) -> str:
+    """Return the text of a table's bytes, by its byte order mark, else as UTF-8.
+
+    Raises:
+        UserError: if it is no text in this encoding; names what it is.
+    """
     mark, encoding = next((pair for pair in MARKS if content.startswith(pair[0])), (b"", "utf-8"))
     try:
         text = content[len(mark) :].decode(encoding)
@@ -155,7 +159,7 @@ def _csv(text: str, name: str) -> Table:
     columns = [column for k, column in enumerate(header) if k != place]
     _require_columns(columns, name)
     kept = [k for k, column in enumerate(header) if column and k != place]  # a column without a name is pandas' index
-    rows = _parsed(text, separator, name)
+    rows = parsed(text, separator, name)
     lines, unnamed = _lines(rows, header, place, kept, name, skipped)
     notes = [f"{unnamed:,} lines of {name} name no file"] if unnamed else []
     nameless = [k for k, column in enumerate(header) if k and not column]
@@ -181,7 +185,7 @@ def _aligned(text: str) -> str:
     return "\n".join("\t".join(row) for row in rows) + "\n"
 
 
-def _parsed(text: str, separator: str, name: str) -> list[tuple[int, list[str]]]:
+def parsed(text: str, separator: str, name: str) -> list[tuple[int, list[str]]]:
     """Return all lines that are not empty, each with its number.
 
     Raises:

@@ -57,7 +57,7 @@ def summary(screen: Screen, last: Stopped) -> Iterator[str]:
         least = best(screen.checks)
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
-            f"(0 = indistinguishable from real images; Gaussian-kernel MMD on features of {screen.extractor})"
+            f"(0 = indistinguishable from real ones; Gaussian-kernel MMD on features of {screen.extractor})"
         )
         if tied := tie(screen.checks):
             yield f"      {tied}"

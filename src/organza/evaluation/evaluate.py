@@ -20,6 +20,7 @@ from torch import Tensor
 
 from organza.config.arguments import require_path, whole
 from organza.data.size import Size
+from organza.data.vector_files import numbered
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError
 from organza.evaluation.extractors import Reporting, suited
@@ -38,6 +39,8 @@ from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.methods import Compared, compare
 from organza.metrics.paired import faithfulness
 from organza.metrics.suite import LEAST, Card, by_class, thorough
+from organza.metrics.vectors import Column, by_column
+from organza.metrics.vectors import compared as compared_vectors
 from organza.progress import Progress
 from organza.recipe import Recipe
 
@@ -163,6 +166,7 @@ def _sides_of_run(
         real = own if named is None else named
         unseen, notes = own if own.split == "held-out" else None, training.notes
     assert real is not None  # without data, real images were named
+    _require_alike(fake, real)
     return _Sides(fake, real, training, unseen, (*fake.notes, *real.notes, *notes, *_differences(fake, real)))
 
 
@@ -180,7 +184,31 @@ def _sides_of_folders(target: str | Path, against: str | Path | None, count: int
         image_set_from_folder(target, most=count, progress=progress),
         image_set_from_folder(against, progress=progress),
     )
+    _require_alike(fake, real)
     return _Sides(fake, real, real, None, (*fake.notes, *real.notes, *_differences(fake, real)))
+
+
+def _require_alike(fake: ImageSet, real: ImageSet) -> None:
+    """Check that both sets are of images, or of vectors of the same columns.
+
+    Raises:
+        UserError: if they are not.
+    """
+    if fake.table is None and real.table is None:
+        return
+    ours, theirs = (None if side.table is None else side.table.printable for side in (fake, real))
+    if ours is None or theirs is None:
+        vectors, images = (fake, real) if theirs is None else (real, fake)
+        raise UserError(f"{vectors.name} is of vectors and {images.name} of images, which cannot be compared.")
+    if len(ours) != len(theirs) or (ours != theirs and not _numbered(ours) and not _numbered(theirs)):
+        raise UserError(
+            f"{fake.name} has the columns {', '.join(ours)[:80]} and {real.name} has {', '.join(theirs)[:80]}; they must be the same."
+        )
+
+
+def _numbered(names: tuple[str, ...]) -> bool:
+    """Return True for the names that columns of an array have."""
+    return names == numbered(len(names))
 
 
 def _differences(fake: ImageSet, real: ImageSet) -> list[str]:
@@ -207,6 +235,10 @@ def _measured(
     fake, real = sides.fake, sides.real
     real_features = features(extractor, real)
     scores = thorough(real_features, fake_features)
+    columns: tuple[Column, ...] = ()
+    if real.table is not None:
+        scores |= compared_vectors(real_features, fake_features)
+        columns = by_column(real_features, fake_features, real.table)
     suspects: tuple[Suspect, ...] = ()
     if sides.training is not None:
         unseen = None if sides.unseen is None else as_they_are(features(extractor, sides.unseen))
@@ -222,7 +254,7 @@ def _measured(
     )  # fmt: skip
     classes = _classes(real, real_features, fake, fake_features)
     beside = compared(extractor, fake)
-    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside)
+    return Evaluation(fake.name, real.name, scores | obeyed, card, classes, suspects, sides.notes, beside, columns)
 
 
 def compared(extractor: Extractor, made: ImageSet) -> Compared:

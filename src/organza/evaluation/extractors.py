@@ -18,6 +18,7 @@ from organza.metrics.extractors.features import Extractor, offline_extractor, se
 from organza.metrics.extractors.multiscale import Pyramid
 from organza.metrics.extractors.reference import KINDS, known
 from organza.metrics.shapes import ShapeStatistics
+from organza.metrics.vectors import Standardised
 from organza.progress import Progress
 from organza.recipes import imported
 
@@ -38,6 +39,8 @@ def suited(side: ImageSet, named: Sequence[str] = ()) -> list[Extractor]:
     """
     if side.images.ndim == 5:
         return [ShapeStatistics()]
+    if side.table is not None:
+        return [Standardised(side.table)]
     chosen = named or [name for name, (_, installed) in EXTRACTORS.items() if installed()] or ["lite0"]
     return [named_extractor(name) for name in chosen]
 

@@ -13,9 +13,12 @@ from organza.data.folder import listing
 from organza.data.labels import Field as LabelField
 from organza.data.labels import Labels
 from organza.data.pack import open_data
+from organza.data.shards.place import is_remote
 from organza.data.size import Size
+from organza.data.vector_files import is_vectors, read_vectors
 from organza.export.folder import ExportedFolder
 from organza.export.places import is_address
+from organza.networks.standard import Columns
 from organza.progress import Progress
 from organza.run.folder import RunFolder
 from organza.shell import quoted
@@ -32,7 +35,7 @@ class ImageSet:
 
     Args:
         name: origin of the images.
-        images: uint8 [N, H, W, C], or volumes [N, D, H, W, C].
+        images: uint8 [N, H, W, C], or volumes [N, D, H, W, C], or vectors [N, D] in their own units.
         key: key of their content for caches; None if they were just generated.
         directory: folder for derived data.
         names: names of the images, if they have any.
@@ -44,6 +47,7 @@ class ImageSet:
         groups: group of each image, such as the width of its hole; () for one group.
         border: pixels at the edges that the PSNR of brightness leaves out.
         notes: notes for the user.
+        table: names and scale of the columns of vectors.
     """
 
     name: str
@@ -59,13 +63,16 @@ class ImageSet:
     groups: tuple[str, ...] = ()
     border: int = 0
     notes: tuple[str, ...] = ()
+    table: Columns | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def size(self) -> str:
-        """Width x height (x depth) x channels."""
+        """Width x height (x depth) x channels; the columns of vectors."""
+        if self.table is not None:
+            return f"{len(self.table.names)} columns"
         return "x".join(str(side) for side in (*reversed(self.images.shape[1:-1]), self.images.shape[-1]))
 
     def classes(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
@@ -103,6 +110,8 @@ def image_set_from_folder(
     Raises:
         UserError: if the folder does not exist, or holds no readable images.
     """
+    if not is_remote(path) and is_vectors(path):
+        return _vectors_from_file(path, most)
     if not Path(path).exists():
         listing(path)  # its error suggests similar names
     pack = open_data(path, size=size or _own_size(path), channels=channels, progress=progress)
@@ -127,6 +136,13 @@ def image_set_from_folder(
         fields,
         notes=tuple(notes),
     )
+
+
+def _vectors_from_file(path: str | Path, most: int) -> ImageSet:
+    found = read_vectors(path)
+    values = found.values[_spaced(np.arange(len(found.values)), most)]
+    table = Columns.measured(values, found.names)
+    return ImageSet(str(path), values, notes=found.notes, table=table)
 
 
 def _own_size(path: str | Path) -> Size:

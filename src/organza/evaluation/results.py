@@ -9,6 +9,7 @@ from typing import Any
 from organza.metrics.kernels import Estimate
 from organza.metrics.methods import Compared
 from organza.metrics.suite import Card
+from organza.metrics.vectors import Column
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Evaluation:
         suspects: samples that are nearest to training images.
         notes: notes for the reader.
         beside: the generator and simple methods on the same inputs, if the layout of the data knows any.
+        columns: columns of vectors, one by one.
     """
 
     of: str
@@ -49,6 +51,7 @@ class Evaluation:
     suspects: tuple[Suspect, ...] = ()
     notes: tuple[str, ...] = ()
     beside: Compared = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
@@ -65,6 +68,7 @@ class Evaluation:
             "card": asdict(self.card),
             "notes": list(self.notes),
             **({"beside": beside} if beside else {}),
+            **({"columns": [column._asdict() for column in self.columns]} if self.columns else {}),
         }
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from organza.config import Partial
 from organza.config.outline import TooLarge, outlined
-from organza.data.batches import Batches, Split, to_uint8
+from organza.data.batches import Batches, Split
 from organza.data.difference import difference
 from organza.data.location import asked_of, is_own, locate, places, remember
 from organza.data.shards.place import is_remote
@@ -159,6 +159,7 @@ class RunWithData:
             labels=self._labels(self.data),
             fields=self.run.labels,
             split=split,
+            table=self.data.table,
         )
 
     def training(self, most: int = MOST_TRAINING) -> ImageSet:
@@ -178,6 +179,7 @@ class RunWithData:
             self.run.labels,
             "training",
             notes=(note,) if len(which) < len(self.data.parts.train) else (),
+            table=self.data.table,
         )
 
     @torch.no_grad()
@@ -210,7 +212,7 @@ class RunWithData:
 
         def output_of(some: range) -> Tensor:
             batch, latents = input_of(some)
-            return to_uint8(game.make({name: x.to(device) for name, x in (batch | latents).items()})).cpu()
+            return self.data.finished(game.make({name: x.to(device) for name, x in (batch | latents).items()})).cpu()
 
         for some, made in self._shared(output_of, _chunks(count, FIRST)):
             batch, latents = input_of(some)
@@ -224,7 +226,7 @@ class RunWithData:
             if self._labelled:
                 labels.append(batch["label"].numpy()[keep])
             if game.paired:
-                targets.append(to_uint8(batch[game.output]).numpy()[keep])
+                targets.append(self.data.finished(batch[game.output]).numpy()[keep])
             for name, simple in self.data.simply(some).items():
                 rivals.setdefault(name, []).append(simple[keep])
             groups += [group for row, group in enumerate(self.data.groups(some)) if row in keep]
@@ -242,6 +244,7 @@ class RunWithData:
             groups=tuple(groups[:count]),
             border=self.data.border,
             notes=self.run.notes,
+            table=self.data.table,
         )
 
     def sampled(self, count: int, seed: int) -> ImageSet:
@@ -251,7 +254,7 @@ class RunWithData:
             return torch.from_numpy(next(self.run.sampled(len(some), seed, some.start)))
 
         parts = [made.numpy() for _, made in self._shared(output_of, _chunks(count, FIRST))]
-        return ImageSet(self.name, np.concatenate(parts)[:count], notes=self.run.notes)
+        return ImageSet(self.name, np.concatenate(parts)[:count], notes=self.run.notes, table=self.run.table)
 
     def _shared(self, work: Callable[[range], Tensor], parts: Sequence[range]) -> Iterator[tuple[range, Tensor]]:
         """Yield the parts with their results, each computed by one of the ranks."""

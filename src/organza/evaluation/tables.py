@@ -14,6 +14,7 @@ from organza.evaluation.evaluate import Evaluation
 from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import RARE
 from organza.metrics.suite import unlike
+from organza.untrusted import printable
 
 MEANINGS = {
     "mmd": ("distance (MMD, Gaussian)", "0 alike, about 1 nothing alike"),
@@ -29,6 +30,10 @@ MEANINGS = {
     "copies": ("near-copies", f"{RARE} by chance"),
     "pixel nearness": ("distance to training, pixels", "1 as unseen reals, below 1 copies"),
     "pixel copies": ("near-copies, in pixels", f"{RARE} by chance"),
+    "energy": ("energy distance", "0 alike"),
+    "energy_floor": ("energy distance of real halves", "the floor: others of the same kind"),
+    "columns": ("difference of columns", "0 alike, 1 apart (mean Kolmogorov-Smirnov)"),
+    "correlations": ("difference of correlations", "0 alike, 1 opposite (mean over pairs)"),
     "membership": ("D memorised its training set", "0.5 not at all, 1 completely"),
     "l1": ("L1 to target", "0 alike"),
     "psnr": ("PSNR, dB", "higher is nearer"),
@@ -37,7 +42,7 @@ MEANINGS = {
 }
 BESIDE = {"psnr": "PSNR", "psnr y": "PSNR of Y", "ssim": "SSIM", "perceptual": "perceptual", "mmd": "MMD of patches"}
 """Columns of the table of methods."""
-MANY_CLASSES = 40
+MANY_CLASSES, MANY_COLUMNS = 40, 40
 SURE = 3.0  # standard errors
 
 
@@ -55,6 +60,7 @@ def as_table(evaluations: Sequence[Evaluation]) -> RenderableType:
     parts: list[RenderableType] = [_metrics(evaluations)]
     parts += [_classes(evaluations)] if any(evaluation.classes for evaluation in evaluations) else []
     parts += [table for evaluation in evaluations for table in _methods(evaluation)]
+    parts += [_columns(evaluation) for evaluation in evaluations if evaluation.columns]
     parts += [Text(f"warning: {text}", style="bold red") for text in warnings(evaluations)]
     parts += [Text(f"note: {text}") for text in _notes(evaluations)]
     parts += [Text(text, style="dim") for text in _cards(evaluations)]
@@ -141,6 +147,29 @@ def _methods(evaluation: Evaluation) -> list[Table]:
             table.add_row(method, *(shown(scores.get(name)) for name in BESIDE))
         found.append(table)
     return found
+
+
+def _columns(evaluation: Evaluation) -> Table:
+    """Return a table of the columns of vectors, those that differ most first."""
+    table = Table(box=None, padding=(0, 2, 0, 0), title="\nby column, mean ± deviation", title_justify="left")
+    for heading in ("", "real", "generated", "difference"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for column in sorted(evaluation.columns, key=lambda column: -column.difference)[:MANY_COLUMNS]:
+        table.add_row(
+            printable(column.name[:40]), spread(*column.real), spread(*column.made), f"{column.difference:.3f}"
+        )
+    if len(evaluation.columns) > MANY_COLUMNS:
+        table.caption = f"and {len(evaluation.columns) - MANY_COLUMNS:,} that differ less"
+    return table
+
+
+def spread(mean: float, deviation: float) -> str:
+    """Return a mean and a deviation.
+
+    >>> spread(40.0, 10.5)
+    '40 ± 10.5'
+    """
+    return f"{mean:.4g} ± {deviation:.3g}"
 
 
 def _notes(evaluations: Sequence[Evaluation]) -> list[str]:

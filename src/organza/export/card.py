@@ -113,16 +113,16 @@ def _front(content: Any, name: str, statement: Statement, run: Trained, files: S
     lines += [] if known else [f"license_name: {json.dumps(printable(licence))}"]
     lines += ["library_name: organza"]
     if len(run.shape) == 3:
-        lines += [f"pipeline_tag: {'image-to-image' if _translates(content) else 'unconditional-image-generation'}"]
+        lines += [f"pipeline_tag: {_task(content)}"]
     tags = ["gan", "organza", *(["onnx"] if files else []), str(content["recipe"]["name"])]
     lines += ["tags:", *(f"- {json.dumps(tag)}" for tag in tags)]
     line = measured(run)
     if line is not None:
         lines += ["model-index:", f"- name: {json.dumps(name)}", "  results:", "  - task:"]
-        lines += [f"      type: {'image-to-image' if _translates(content) else 'unconditional-image-generation'}"]
+        lines += [f"      type: {_task(content) if len(run.shape) == 3 else 'other'}"]
         lines += [
             "    dataset:",
-            "      name: the held-out images of its own data",
+            f"      name: the held-out {_unit(run)} of its own data",
             "      type: private",
             "    metrics:",
         ]
@@ -144,14 +144,24 @@ def _translates(content: Any) -> bool:
     return "source_shape" in content["data"]
 
 
+def _task(content: Any) -> str:
+    return "image-to-image" if _translates(content) else "unconditional-image-generation"
+
+
+def _unit(run: Trained) -> str:
+    return {1: "vectors", 4: "volumes"}.get(len(run.shape), "images")
+
+
 def _size(shape: Sequence[int]) -> str:
+    if len(shape) == 1:
+        return f"{shape[0]} columns"
     channels = {1: "grey", 3: "colour", 4: "colour with transparency"}.get(shape[0], f"{shape[0]} channels")
     return f"{'x'.join(map(str, reversed(shape[1:])))} {'voxels' if len(shape) == 4 else 'pixels'}, {channels}"
 
 
 def _about(content: Any, run: Trained) -> str:
     """Return the paragraph on kind, size, recipe and labels of the model."""
-    unit = "volumes" if len(run.shape) == 4 else "images"
+    unit = _unit(run)
     does = "translates images" if _translates(content) else f"draws {unit} from noise"
     labels = ""
     if run.labels is not None:
@@ -179,13 +189,19 @@ def _use(name: str, run: Trained, files: Sequence[OnnxFile], judges: bool) -> st
         f'run = organza.load("{name}")  # the folder',
         "made = run.translate(images)  # uint8 [N, H, W, C]"
         if translates
+        else f"made = run.sample(16, seed=7)  # [16, {run.shape[0]}], in the units of the data"
+        if run.table is not None
         else "images = run.sample(16, seed=7)  # uint8 [N, H, W, C]",
     ]
-    python += ["chances = run.judge(images)  # 1 = authentic"] if judges and not translates else []
+    python += (
+        [f"chances = run.judge({'images' if run.table is None else 'made'})  # 1 = authentic"]
+        if judges and not translates
+        else []
+    )
     shell = (
         f"organza translate {quoted(name)} photos results"
         if translates
-        else f"organza sample {quoted(name)} --count 64 --seed 7"
+        else f"organza sample {quoted(name)} --count 64 --seed 7{' --out samples.csv' if run.table is not None else ''}"
     )
     parts = ["## Use", "```python\n" + "\n".join(python) + "\n```", f"```sh\n{shell}\n```"]
     generators = [file for file in files if file.graph.name == "generator"]
@@ -198,7 +214,9 @@ def _alone(file: OnnxFile, run: Trained) -> str:
     """With onnxruntime and numpy alone."""
     given, laws = _given(file, run)
     lines = ["import numpy as np, onnxruntime", f'session = onnxruntime.InferenceSession("{file.path.name}")', *laws]
-    lines += [f"{file.graph.output}, = session.run(None, {{{given}}})  # uint8"]
+    lines += [
+        f"{file.graph.output}, = session.run(None, {{{given}}})  # {'uint8' if run.table is None else 'float64 [N, columns]'}"
+    ]
     return "Without Organza, with onnxruntime and numpy:\n\n```python\n" + "\n".join(lines) + "\n```"
 
 
@@ -238,9 +256,8 @@ def _script(file: OnnxFile, run: Trained) -> str:
         laws = "; ".join(f"{part['size']} {_told(part)}" for part in facts["prior"])
         lines += [f'const z = new ort.Tensor("float32", latent, [1, {size}]);  // latent: Float32Array, {laws}']
         label = ", label" if "labels" in facts else ""
-        lines += [
-            f"const {{ {file.graph.output} }} = await session.run({{ z{label} }});  // uint8 [1, height, width, channels]"
-        ]
+        form = "uint8 [1, height, width, channels]" if run.table is None else "float64 [1, columns]"
+        lines += [f"const {{ {file.graph.output} }} = await session.run({{ z{label} }});  // {form}"]
     else:
         lines += ['const source = new ort.Tensor("uint8", bytes, [1, height, width, channels]);']
         lines += ["const { image } = await session.run({ source });  // uint8 [1, height, width, channels]"]

@@ -7,7 +7,7 @@ both; they cost a Transpose, a Round and a Cast.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ class Trained(Protocol):
     content: dict[str, Any]
     shape: tuple[int, ...]
     labels: Any
+    table: Any
 
     @property
     def images(self) -> int: ...
@@ -115,6 +116,49 @@ class Made(nn.Module):
         return x, bytes_of(x)
 
 
+class Standardised(nn.Module):
+    """Vectors in the units of the data, float64 [N, D], to floats for networks: x = (value - mean) / deviation.
+
+    Args:
+        means: mean of each column, [D].
+        deviations: standard deviation of each.
+    """
+
+    means: Tensor
+    deviations: Tensor
+
+    def __init__(self, means: Sequence[float], deviations: Sequence[float]):
+        super().__init__()
+        self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
+        self.register_buffer("deviations", torch.tensor(deviations, dtype=torch.float64))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        return ((vector - self.means) / self.deviations).to(torch.float32)
+
+
+class Restored(nn.Module):
+    """z to vectors x and the same in the units of the data, float64: value = deviation x + mean.
+
+    Args:
+        generator: network from z [N, z_dim] to x [N, D].
+        means: mean of each column, [D].
+        deviations: standard deviation of each.
+    """
+
+    means: Tensor
+    deviations: Tensor
+
+    def __init__(self, generator: nn.Module, means: Sequence[float], deviations: Sequence[float]):
+        super().__init__()
+        self.generator = generator
+        self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
+        self.register_buffer("deviations", torch.tensor(deviations, dtype=torch.float64))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.generator(z)
+        return x, x.double() * self.deviations + self.means
+
+
 class Translated(nn.Module):
     """Bytes of images to their translations' x and bytes, of any size that the translator takes."""
 
@@ -147,18 +191,27 @@ class Judged(nn.Module):
         coder: encoder to the code or latent that D judges; None if D judges x.
         neutral: logit of an even chance.
         original: True if the condition is an image.
+        floats: function or module that makes floats for D of bytes, or of vectors in their own units.
     """
 
-    def __init__(self, discriminator: nn.Module, coder: nn.Module | None, neutral: float | None, original: bool):
+    def __init__(
+        self,
+        discriminator: nn.Module,
+        coder: nn.Module | None,
+        neutral: float | None,
+        original: bool,
+        floats: Callable[[Tensor], Tensor] = floats_of,
+    ):
         super().__init__()
         self.discriminator, self.coder, self.neutral, self.original = discriminator, coder, neutral, original
+        self.floats = floats
 
     def forward(self, image: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return the probability that each image is authentic, [N], twice: a tracer needs two outputs."""
         beside = tuple(map(floats_of, condition)) if self.original else condition
         encode: Callable[[Tensor], Tensor] = self.coder or nn.Identity()
         judge: Any = self.discriminator
-        evidence = judge.evidence(floats_of(image), encode)
+        evidence = judge.evidence(self.floats(image), encode)
         # As `losses.probability`, without len, which a tracer takes for a constant.
         chance = torch.sigmoid(self.discriminator(evidence, *beside) - (self.neutral or 0.0))
         chance = chance.flatten(1).mean(1) if chance.ndim > 1 else chance
@@ -230,6 +283,10 @@ def _generation(run: Trained) -> Graph:
             "categories": list(codes.categories),
             "continuous": codes.continuous,
         }
+    if run.table is not None:
+        facts["columns"] = list(run.table.names)
+        restored = Restored(run.generator, run.table.means, run.table.deviations)
+        return Graph("generator", restored, inputs, axes, "vector", facts, draw)
     return Graph("generator", Made(run.generator), inputs, axes, _unit(run.shape), facts, draw)
 
 
@@ -263,6 +320,8 @@ def _encoding(run: Trained, encoder: nn.Module) -> Graph:
 
 def _judgement(run: Trained, encoder: nn.Module | None) -> Graph:
     """Return the graph of a discriminator: images to probabilities."""
+    if run.table is not None:
+        return _judgement_of_vectors(run)
     D = run.discriminator
     inputs, axes = {"image": _images(run.shape)}, {"image": PICTURES}
     facts: dict[str, Any] = {"makes": "probability", "from": _unit(run.shape)}
@@ -277,8 +336,16 @@ def _judgement(run: Trained, encoder: nn.Module | None) -> Graph:
     return Graph("discriminator", judge, inputs, axes, "probability", facts)
 
 
+def _judgement_of_vectors(run: Any) -> Graph:
+    example = run.table.restored(torch.randn(64, run.shape[0], generator=torch.Generator().manual_seed(0)))
+    floats = Standardised(run.table.means, run.table.deviations)
+    judge = Judged(run.discriminator, None, run.saved.facts["neutral"], False, floats)
+    facts = {"makes": "probability", "from": "vector", "columns": list(run.table.names)}
+    return Graph("discriminator", judge, {"vector": example}, {"vector": PICTURES}, "probability", facts)
+
+
 def _unit(shape: tuple[int, ...]) -> str:
-    return "volume" if len(shape) == 4 else "image"
+    return {1: "vector", 4: "volume"}.get(len(shape), "image")
 
 
 def require_law(prior: Any, z: Tensor, path: str) -> None:

@@ -27,6 +27,7 @@ from organza.export.web import drawn_pattern, middle_hole, page
 from organza.latents import saved
 from organza.media.images import encoded, grid, side_by_side
 from organza.media.provenance import CHANGED, MADE
+from organza.media.scatter import panels
 from organza.media.volumes import pictured
 from organza.progress import Progress
 from organza.run import checkpoint
@@ -38,6 +39,7 @@ PRECISIONS = "fp32", "fp16", "int8"
 PAGE = "index.html"
 PREVIEWED = 64
 SEEN = 16
+POINTS = 500
 """Volumes of a preview."""
 
 
@@ -137,7 +139,11 @@ def export(
         UserError: if a form, part or precision is unknown, a folder has no licence, the run lacks a part, ONNX does not support the
             network, a file differs from the run, or the folder cannot be written.
     """
-    fitting = KINDS if statement.licence else ("onnx", "web")
+    fitting = tuple(
+        kind for kind in (KINDS if statement.licence else ("onnx", "web")) if kind != "web" or run.table is None
+    )
+    if "web" in to and run.table is not None:
+        raise UserError(f"{run.path} makes vectors, which a page does not draw; use `to='onnx'` or folder.")
     title = printable(name or run.path.resolve().name)
     order = Order(tuple(to) or fitting, tuple(parts), precision or "", title, statement, size)
     place = Path(out) if out is not None else run.folder.place("export")
@@ -237,6 +243,9 @@ def _shared(run: Trained, order: Order, files: Sequence[OnnxFile], place: Path) 
 def preview(run: Trained) -> np.ndarray:
     """Return a sample grid, uint8 [H, W, C]: the first samples of seed 0, or a drawn pattern and its translation."""
     if hasattr(run.generator, "latent"):
+        if run.table is not None:
+            points = run.sample(POINTS, seed=0)
+            return grid(panels(points, points, run.table.printable))
         return grid(pictured(run.sample(SEEN if len(run.shape) == 4 else PREVIEWED, seed=0)))
     pattern = drawn_pattern(
         run.shape[-1], run.shape[-2], run.shape[0] if run.generator.masked else run.source_channels()

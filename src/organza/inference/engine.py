@@ -79,6 +79,9 @@ def session_of(run: Trained, wanted: np.ndarray, z: Tensor, label: Tensor | None
     images = found(z, label)
     if images.shape != wanted.shape:
         return "its ONNX file makes images of another size"
+    if images.dtype != np.uint8:
+        near = np.allclose(images, wanted, rtol=1e-4, atol=1e-4 * float(wanted.std() or 1))
+        return found if near else "its ONNX file differs from torch"
     levels = int(np.abs(images.astype(int) - wanted.astype(int)).max())
     return found if levels <= LEVELS else f"its ONNX file differs from torch by {levels} of 255 levels"
 

@@ -20,6 +20,7 @@ from organza.data.decode import Unreadable, decode, size_of
 from organza.data.deep import fixed, read_scales
 from organza.data.folder import ARRAYS, LARGEST, listing
 from organza.data.size import Size
+from organza.data.vector_files import read_vectors
 from organza.data.volumes import volumes_in
 from organza.errors import UserError
 from organza.inference.load import Run, load
@@ -82,6 +83,8 @@ def judge_files(
     found = (
         _volumes(trained, paths, notes)
         if len(trained.shape) == 4
+        else _vectors(paths)
+        if trained.table is not None
         else pictures_at(paths, Size(trained.width, trained.height), trained.channels, notes, trained.content["data"])
     )
     for item in found:
@@ -149,6 +152,13 @@ def _volumes(trained: Run, paths: Sequence[Path], notes: list[str]) -> Iterator[
                 notes.append(f"{place} is left out: {one}")
             else:
                 yield place, one[..., None] * np.uint8(255), ""
+
+
+def _vectors(paths: Sequence[Path]) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Yield every vector of CSV and array files, named by its number from 1."""
+    for path in paths:
+        for number, row in enumerate(read_vectors(path).values, 1):
+            yield f"{printable(str(path))}, vector {number:,}", row, ""
 
 
 def _contents(paths: Sequence[Path], notes: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -25,10 +25,10 @@ from organza.inference.engine import Engine, Session, require_engine, session_of
 from organza.inference.judging import Judging
 from organza.inference.latent_space import LatentSpace
 from organza.inference.sample_files import name_of, sample_files
-from organza.inference.sampler import bytes_of
 from organza.inference.translation import Translation
 from organza.media.html import html, picture
 from organza.media.images import grid, save_png
+from organza.media.scatter import panels
 from organza.media.volumes import render
 from organza.memory import require_memory
 from organza.progress import Progress
@@ -62,15 +62,23 @@ class Run(LatentSpace, Encoding, Translation, Judging):
 
     def __repr__(self) -> str:
         size = "x".join(map(str, reversed(self.shape[1:])))
+        made = (
+            f"{size}, {self.channels} channel{'s' * (self.channels != 1)}"
+            if size
+            else f"vectors of {self.channels} columns"
+        )
         return (
-            f"Run({str(self.path)!r}: {printable(self.content['recipe']['name'])}, {size}, {self.channels} "
-            f"channel{'s' * (self.channels != 1)}, checkpoint {self.saved.directory.name}, {self.images:,} images seen, on {self.device})"
+            f"Run({str(self.path)!r}: {printable(self.content['recipe']['name'])}, {made}, checkpoint {self.saved.directory.name}, "
+            f"{self.images:,} {'images' if size else 'vectors'} seen, on {self.device})"
         )
 
     def _repr_html_(self) -> str:
         """Return the run for a notebook: its facts, and a grid of its first 16 samples if it generates from noise."""
         if not hasattr(self.generator, "latent"):
             return f"<div>{html(repr(self))}</div>"
+        if self.table is not None:
+            points = self.sample(500)
+            return f"<div>{html(repr(self))}</div>{picture(panels(points, points, self.table.printable))}"
         made = self.sample(16)
         return f"<div>{html(repr(self))}</div>{picture(made if made.ndim == 4 else render(made))}"
 
@@ -113,7 +121,7 @@ class Run(LatentSpace, Encoding, Translation, Judging):
             series = range(MICROBATCH)
             z = torch.stack([self.latent(0, item) for item in series])
             rows = self.label_rows(series) if self.labels else None
-            found = session_of(self, bytes_of(self.generate(z, rows)), z, rows)
+            found = session_of(self, self.finished(self.generate(z, rows)), z, rows)
         if isinstance(found, str):
             self.notes = (*self.notes, f"torch generates the images: {found}")
         else:
@@ -175,6 +183,10 @@ class Run(LatentSpace, Encoding, Translation, Judging):
         """
         require_path(folder, "folder")
         place = Path(folder)
+        if self.table is not None:
+            raise UserError(
+                f"{self.path} generates vectors; write them with organza.inference.sample_vectors.sample_vectors."
+            )
         if len(self.shape) == 4:
             raise UserError(f"{self.path} generates volumes; write them with organza.media.volume_files.write_volumes.")
         if grid_only:  # the images, the grid, and the encoded grid

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from organza.config import Partial, decode
-from organza.config.arguments import as_bytes
-from organza.data.batches import to_float
+from organza.config.arguments import as_bytes, as_vectors
+from organza.data.batches import to_float, to_uint8
 from organza.data.labels import Labels
 from organza.errors import UserError, lacks_memory
 from organza.export.folder import ExportedFolder
 from organza.media.provenance import MADE, Provenance
 from organza.networks.layers import NetworkDict, Shape, channels_last, main_network
+from organza.networks.standard import Columns
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import RunFolder
 from organza.run.weights import fitting_network
@@ -42,7 +43,9 @@ class Networks:
         self._rooms: dict[str, int] = {}
         self.content = folder.read()
         self.shape: Shape = tuple(self.content["data"]["shape"])  # shape of generated items, channels first
-        self.channels, (self.height, self.width) = self.shape[0], self.shape[-2:]
+        self.channels, (self.height, self.width) = self.shape[0], (1, 1, *self.shape[1:])[-2:]
+        vectors = len(self.shape) == 1
+        self.table = Columns.of(self.content["data"].get("columns"), self.channels) if vectors else None
         self.labels = Labels.of(self.content["data"]["labels"]) if "labels" in self.content["data"] else None
 
     @property
@@ -116,17 +119,27 @@ class Networks:
         return channels_last(network).eval().requires_grad_(False).to(self.device)
 
     def _each(self, network: Callable[[Tensor], Tensor], pictures: np.ndarray, who: str) -> Tensor:
-        """Run a network on images in batches of one size, so that each result does not depend on
-        the other images.
+        """Run a network on images or vectors in batches of one size, so that each result does not depend on
+        the others.
         """
-        pictures = as_bytes(pictures, (*self.shape[1:], self.channels), who)
+        pictures, floats = self._checked(pictures, who)
         found = []
         for start in range(0, len(pictures), MICROBATCH):
             some = pictures[start : start + MICROBATCH]
             padded = np.concatenate([some, np.repeat(some[-1:], MICROBATCH - len(some), 0)])
             with self._fitted():
-                found.append(network(to_float(padded).to(self.device))[: len(some)])
+                found.append(network(floats(padded).to(self.device))[: len(some)])
         return torch.cat(found).cpu()
+
+    def _checked(self, items: np.ndarray, who: str) -> tuple[np.ndarray, Callable[[np.ndarray], Tensor]]:
+        """Return images or vectors as an array, and the function that makes floats for networks of them."""
+        if self.table is not None:
+            return as_vectors(items, self.table.printable, who), self.table.standardised
+        return as_bytes(items, (*self.shape[1:], self.channels), who), to_float
+
+    def finished(self, x: Tensor) -> np.ndarray:
+        """Return what the generator makes as files hold it: uint8 [N, ..., C], or vectors in their own units, float64 [N, D]."""
+        return (to_uint8(x).cpu() if self.table is None else self.table.restored(x)).numpy()
 
     @contextmanager
     def _fitted(self) -> Iterator[None]:
@@ -144,7 +157,9 @@ class Networks:
 
 
 def described(shape: tuple[int, ...]) -> str:
-    """Return a shape, channels first, in words: 16x16 images of 3 channels."""
+    """Return a shape, channels first, in words: 16x16 images of 3 channels, vectors of 2 columns."""
+    if len(shape) == 1:
+        return f"vectors of {shape[0]} columns"
     return (
         f"{'x'.join(map(str, reversed(shape[1:])))} {'volumes' if len(shape) == 4 else 'images'} of {shape[0]} channels"
     )

@@ -38,7 +38,7 @@ class Sampler(Networks):
     def sample(
         self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
         truncate: float = ..., *, output: Literal["numpy"] = ...,
-    ) -> NDArray[np.uint8]: ...  # fmt: skip
+    ) -> NDArray[Any]: ...  # fmt: skip
 
     @overload
     def sample(
@@ -61,8 +61,8 @@ class Sampler(Networks):
         truncate: float = 1.0,
         *,
         output: Output = "numpy",
-    ) -> NDArray[np.uint8] | list[Image] | Tensor:
-        """Generate images, or volumes. Image k of a seed is the same in every batch.
+    ) -> NDArray[Any] | list[Image] | Tensor:
+        """Generate images, volumes or vectors. Image k of a seed is the same in every batch.
 
         Args:
             count: number of images.
@@ -73,7 +73,8 @@ class Sampler(Networks):
             truncate: share of each latent's distance from the centre of its law to keep; below 1,
                 images are more usual and less varied.
             output: "numpy" for uint8 [count, H, W, C], "pil" for a list of Pillow images, "torch"
-                for floats in [-1, 1], [count, C, H, W].
+                for floats in [-1, 1], [count, C, H, W]. Vectors are float64 [count, D] in the units of the
+                data, as an array or a tensor.
 
         Raises:
             UserError: if count is not positive, the run does not generate from noise, or there is
@@ -87,12 +88,14 @@ class Sampler(Networks):
         made = None
         for start in range(0, count, MICROBATCH):
             part = next(parts)
-            made = room(count, part.shape[1:]) if made is None else made
+            made = room(count, part.shape[1:], part.dtype) if made is None else made
             made[start : start + len(part)] = part
         assert made is not None
         if output == "pil":
             return [to_image(image) for image in made]
-        return to_float(made).contiguous() if output == "torch" else made
+        if output == "torch":
+            return to_float(made).contiguous() if self.table is None else torch.from_numpy(made)
+        return made
 
     def sampled(
         self,
@@ -101,7 +104,7 @@ class Sampler(Networks):
         first: int = 0,
         labels: Mapping[str, str] | None = None,
         truncate: float = 1.0,
-    ) -> Iterator[NDArray[np.uint8]]:
+    ) -> Iterator[NDArray[Any]]:
         """Yield the images of `sample` a few at a time, for more than fit into memory."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)
@@ -129,7 +132,7 @@ class Sampler(Networks):
                     f"{self.folder.recipe} gives {described(self.shape)}, and the generator makes {described(tuple(made.shape[1:]))}; "
                     "restore it."
                 )
-            yield bytes_of(made)[: first + count - start]
+            yield self.finished(made)[: first + count - start]
 
     def label_rows(self, series: range, seed: int = 0, labels: Mapping[str, str] | None = None) -> Tensor:
         """Return the labels of images of these indices of a series, [N, width]: the given ones, the
@@ -216,8 +219,9 @@ def _require_output(output: str, shape: tuple[int, ...]) -> None:
         raise UserError(
             f"`output` is {str(output)[:40]!r}; it must be {', '.join(kinds)}.{nearest(str(output), kinds)}"
         )
-    if output == "pil" and len(shape) == 4:
-        raise UserError("Pillow images are flat, and this run makes volumes; use `output='numpy'`.")
+    if output == "pil" and len(shape) != 3:
+        made = "vectors" if len(shape) == 1 else "volumes"
+        raise UserError(f"Pillow images are flat, and this run makes {made}; use `output='numpy'`.")
 
 
 def bytes_of(images: Tensor) -> NDArray[np.uint8]:

@@ -45,6 +45,8 @@ def law_of(source: Source) -> Law:
     """
     if not hasattr(source.generator, "latent"):
         raise UserError(f"{source.path} translates images and generates none from noise, so it has no latents.")
+    if len(source.shape) == 1:
+        raise UserError(f"{source.path} generates vectors; walks, directions, mixtures and inversion are for images.")
     return Law.of(source.generator.prior)
 
 

@@ -13,14 +13,15 @@ from organza.data.batches import Batches
 from organza.errors import UserError
 from organza.metrics.damage import Damage
 from organza.metrics.kernels import Estimate
+from organza.metrics.vectors import alike
 from organza.recipe import Recipe
-from organza.report import sections
+from organza.report import sections, vectors
 from organza.report.curves import curves
 from organza.report.findings import Evidence, new
 from organza.report.page import asset, page, written
 from organza.report.probe import Look, look
 from organza.report.record import Record, estimate_of
-from organza.report.verdict import Verdict, verdict
+from organza.report.verdict import Verdict, reworded, verdict
 from organza.run.events import Reported
 from organza.run.folder import RunFolder
 
@@ -86,6 +87,7 @@ def _recorded(path: str | Path, record: Record, seen: Look | None) -> str:
     audit = new(evidence(record, seen))
     if audit is None or seen is None:
         return ""
+    audit = audit if seen.vectors is None else reworded(audit)
     outcome = f"{audit.answer}: {audit.numbers}"
     with suppress(UserError):  # a run that cannot be written to is searched again next time
         RunFolder(path).audited(seen.images, outcome)
@@ -104,6 +106,8 @@ def report(record: Record, seen: Look | None, found: Verdict, reason: str = "") 
     notes = seen.notes if seen is not None else (reason,) if reason else ()
     parts = [
         sections.opening(record, seen, found),
+        vectors.scatters(record, seen),
+        vectors.columns(seen),
         sections.noted(notes),
         sections.samples(record),
         sections.methods(seen),
@@ -147,7 +151,14 @@ def evidence(record: Record, seen: Look | None) -> Evidence:
         between=None if seen is None else seen.between,
         apart=None if seen is None else seen.apart,
         kept=None if seen is None else seen.kept,
+        alike=_alike(record),
     )
+
+
+def _alike(record: Record) -> float | None:
+    found = [estimate_of(record.chosen, name) for name in ("coverage", "density")] if record.chosen else []
+    values = [estimate.value for estimate in found if estimate is not None]
+    return alike(*values) if len(values) == 2 and record.unit == "vectors" else None
 
 
 def _measured(record: Record, name: str) -> float | None:

@@ -22,6 +22,7 @@ def curves(record: Record) -> str:
 def charts(record: Record) -> list[Chart]:
     """Return the charts of a run; those without data have no points."""
     clock = record.clock()
+    unit = "vectors" if record.unit == "vectors" else "images"
     chosen = ((best(record.checks).images, "best"),) if record.checks else ()
     others = tuple(name for name in record.terms if name not in PLAYERS)[:6]
     return [
@@ -33,19 +34,19 @@ def charts(record: Record) -> list[Chart]:
         ),
         Chart(
             "Variety",
-            "Differences among the samples; 1 is as varied as real images.",
+            f"Differences among the samples; 1 is as varied as real {unit}.",
             (measured(record, "variety", "variety"),),
-            ((1.0, "as varied as real images"),), chosen, clock,
+            ((1.0, f"as varied as real {unit}"),), chosen, clock,
         ),
         Chart(
             "Output of the discriminator",
-            "The probability of being real that it assigns to real and to generated images. Both at 0.5: it cannot tell them apart.",
-            (logged(record, "D(x)", "D(x), real images"), logged(record, "D(G(z))", "D(G(z)), generated images")),
+            f"The probability of being real that it assigns to real and to generated {unit}. Both at 0.5: it cannot tell them apart.",
+            (logged(record, "D(x)", f"D(x), real {unit}"), logged(record, "D(G(z))", f"D(G(z)), generated {unit}")),
             ((0.5, "cannot tell"),), (), clock, (0.0, 1.0),
         ),
         Chart(
             "Accuracy of the discriminator",
-            "On training batches, and on unseen real images with fresh samples. Far higher on training batches: it has overfitted.",
+            f"On training batches, and on unseen real {unit} with fresh samples. Far higher on training batches: it has overfitted.",
             (logged(record, "D accuracy", "training"), measured(record, "D accuracy", "held out")),
             ((0.5, "guessing"),), (), clock, (0.0, 1.0),
         ),

@@ -43,6 +43,31 @@ sample grids of 16 kinds by eye: on 53 grids of the five kinds that they were no
 one in the others (docs/lab-log.md, 64). None of these grids was "very like"; the first two limits are of 162 older ones."""
 
 
+OF_VECTORS: tuple[tuple[float, Tone, str, str], ...] = (
+    (
+        0.9,
+        "good",
+        "Very like the real ones",
+        "generated vectors fill the neighbourhoods of real ones as other real ones do",
+    ),
+    (
+        0.7,
+        "good",
+        "Close to the real ones",
+        "most neighbourhoods of real vectors are met, and few vectors lie outside of them",
+    ),
+    (
+        0.35,
+        "fair",
+        "Recognisable, with faults",
+        "many neighbourhoods of real vectors are missed, or many vectors lie outside of them",
+    ),
+    (0.15, "fair", "Rough", "few vectors lie in the neighbourhoods of real ones"),
+    (-math.inf, "bad", "Not like the real ones yet", "hardly any vectors lie in the neighbourhoods of real ones"),
+)
+"""Shares of neighbourhoods, see `metrics.vectors.alike`, from which these words hold. On halves of real data the share is 0.9 to 1.1."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Measurements that a verdict is drawn from. A field is None if it was not measured.
@@ -62,6 +87,7 @@ class Evidence:
         pieces, blurred: distances of damaged real images, see `metrics.damage`.
         between, apart: variance between real images, and distance of the mean sample: see `metrics.diversity`.
         kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
+        alike: share of neighbourhoods that vectors fill, at the best evaluation: see `metrics.vectors.alike`.
     """
 
     trained_on: int
@@ -83,6 +109,7 @@ class Evidence:
     between: float | None = None
     apart: float | None = None
     kept: float | None = None
+    alike: float | None = None
 
     @property
     def noise(self) -> bool:
@@ -141,6 +168,8 @@ def likeness(seen: Evidence) -> Finding | None:
         return Finding("Do they look like the real ones?", likely, answer, ONE_FOR_ALL, numbers)
     if not seen.checks:
         return None
+    if seen.alike is not None:
+        return _of_vectors(seen, seen.alike)
     least, known, share = best(seen.checks), seen.damage, _units(seen)
     _, tone, answer, why = next(step for step in SCALE if share < step[0])
     if tied := tie(seen.checks):
@@ -150,6 +179,19 @@ def likeness(seen: Evidence) -> Finding | None:
     )
     if known:
         numbers += f"; real images put together from nine pieces of others stand at {known.pieces:.3f}, blurred ones at {known.blurred:.3f}"
+    return Finding("Do they look like the real ones?", tone, answer, sentence(begun(why)), numbers)
+
+
+def _of_vectors(seen: Evidence, share: float) -> Finding:
+    """Rate the likeness of vectors by the neighbourhoods of real ones that they fill."""
+    least = best(seen.checks)
+    _, tone, answer, why = next(row for row in OF_VECTORS if share >= row[0])
+    if tied := tie(seen.checks):
+        why += f". {tied}"
+    numbers = (
+        f"{share:.2f} of the neighbourhoods that other real vectors would fill (1 alike); "
+        f"distance {_shown(least.distance, least.error)} at {least.images:,} vectors"
+    )
     return Finding("Do they look like the real ones?", tone, answer, sentence(begun(why)), numbers)
 
 
@@ -219,7 +261,7 @@ def new(seen: Evidence) -> Finding | None:
             "it has learned them by heart. The pairs below show which.",
             numbers,
         )
-    if collapse(seen) or (seen.checks and _units(seen) > SCALE[3][0]):
+    if collapse(seen) or (seen.checks and _unlike(seen)):
         return Finding(
             question, "open", "Cannot be said", "They are too unlike real images for copies to show.", numbers
         )
@@ -345,6 +387,11 @@ def _again(seen: Evidence) -> float:
 def _units(seen: Evidence) -> float:
     """Return the distance at the best evaluation in units of the data's own damage."""
     return best(seen.checks).distance / (seen.damage.unit if seen.damage else UNIT)
+
+
+def _unlike(seen: Evidence) -> bool:
+    """Return True if the samples are too unlike real ones for copies to show."""
+    return _units(seen) > SCALE[3][0] if seen.alike is None else seen.alike < OF_VECTORS[3][0]
 
 
 def _below(one: Check, other: Check) -> bool:

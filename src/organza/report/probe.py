@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,10 +30,12 @@ from organza.metrics.kernels import Estimate
 from organza.metrics.memorisation import Memorisation, memorisation, thumbnails
 from organza.metrics.methods import Compared
 from organza.metrics.shapes import variety
+from organza.metrics.vectors import Column, Standardised, by_column, compact
+from organza.networks.standard import Columns
 from organza.recipe import Recipe
 
-SAMPLES = 256
-"""Number of images to generate, judge and compare."""
+SAMPLES, POINTS = 256, 1000
+"""Number of images, and of vectors, to generate, judge and compare."""
 TRIED = 128
 """Number of training and of held-out images to test the discriminator on."""
 QUARTER = 4
@@ -115,6 +117,7 @@ class Look:
         encoded: real images and their reconstructions.
         notes: reasons for missing parts.
         methods: metrics of the generator and of simple methods on the same inputs: see `metrics.methods`.
+        vectors: generated and real vectors; `made`, `real` and all other images are then absent.
     """
 
     images: int
@@ -131,6 +134,26 @@ class Look:
     apart: float | None = None
     kept: float | None = None
     methods: Compared | None = None
+    vectors: Vectors | None = None
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of a report.
+
+    Args:
+        made: generated vectors, float64 [N, D], in their own units.
+        real: real ones.
+        table: their columns.
+        columns: comparison of each column.
+        nearest: the samples nearest to training vectors: the sample, that vector, and their distance relative to the usual one.
+    """
+
+    made: np.ndarray
+    real: np.ndarray
+    table: Columns
+    columns: tuple[Column, ...]
+    nearest: tuple[tuple[np.ndarray, np.ndarray, float], ...]
 
 
 def look(
@@ -166,8 +189,11 @@ def look(
             return Look(run.images, np.empty((0, 1, 1, 1), np.uint8), notes=(missing,))
         made, real, training = trained.sampled(SAMPLES, 0), None, None
     else:
-        made, real, training = trained.made(SAMPLES, 0), trained.real(), trained.training(_most(run))
+        count = SAMPLES if run.table is None else POINTS
+        made, real, training = trained.made(count, 0), trained.real(), trained.training(_most(run))
     notes = (missing,) if missing else ()
+    if made.table is not None:
+        return _vectors(run, made, real, training, notes)
     copies = None if training is None or real is None or translates else _copies(made, training, real)
     varied, again = _variety(real, made) if real is not None else (None, None)
     return Look(
@@ -185,6 +211,63 @@ def look(
         None if real is None else _kept(real),
         compared(suited(made)[0], made) if made.rivals else None,
     )
+
+
+def _vectors(
+    run: Run, made: ImageSet, real: ImageSet | None, training: ImageSet | None, notes: tuple[str, ...]
+) -> Look:
+    """Return the observations of a generator of vectors."""
+    nothing = np.empty((0, 1, 1, 1), np.uint8)
+    if real is None or training is None or made.table is None:
+        return Look(run.images, nothing, notes=(*notes, *run.notes))
+    pictures = Standardised(made.table)
+    copies, nearest = _near(made, training, real)
+    varied, again = _variety(real, made)
+    return Look(
+        run.images,
+        nothing,
+        None,
+        varied,
+        again,
+        copies,
+        _tolerated(lambda: _scores(run, made, real, training)),
+        notes=(*notes, *run.notes),
+        vectors=Vectors(
+            made.images,
+            real.images,
+            made.table,
+            by_column(pictures(real.images), pictures(made.images), made.table),
+            nearest,
+        ),
+    )
+
+
+def _near(made: ImageSet, training: ImageSet, real: ImageSet) -> tuple[Copies | None, tuple[Any, ...]]:
+    """Return the search for copies among vectors, and the nearest of them."""
+    held_out = real.split == "held-out"
+    sides = [compact(side.images, side.table) for side in (training, made, real)]
+    try:
+        found = memorisation(sides[0], sides[1], sides[2] if held_out else None)
+    except UserError:  # fewer than three
+        return None, ()
+    usual = found.distances.median().item() / max(found.nearness.value, 1e-12)
+    chosen = found.distances.argsort()[:SHOWN].tolist()
+    nearest = tuple(
+        (
+            made.images[index],
+            training.images[int(found.nearest[index])],
+            found.distances[index].item() / usual if usual else 0.0,
+        )
+        for index in chosen
+    )
+    return Copies(found.nearness, found.copies, (), real.split), nearest
+
+
+def _scores(run: Run, made: ImageSet, real: ImageSet, training: ImageSet) -> Judged:
+    """Return the shares that D takes for real."""
+    held_out = _share(_chances(run, real, TRIED)) if real.split == "held-out" else None
+    none = np.empty((0, 1, 1, 1), np.uint8), np.empty(0)
+    return Judged(none, none, _share(_chances(run, made)), held_out, _share(_chances(run, training, TRIED)))
 
 
 def _most(run: Run) -> int:
@@ -231,7 +314,7 @@ def _pairs(found: Memorisation, made: ImageSet, training: ImageSet, usual: float
 
 
 def _variety(real: ImageSet, made: ImageSet) -> tuple[Estimate | None, Estimate | None]:
-    x, y = thumbnails(real.images), thumbnails(made.images)
+    x, y = compact(real.images, real.table), compact(made.images, made.table)
     try:
         return variety(x, y), repeats(x, y)
     except UserError:

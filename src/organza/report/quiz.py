@@ -88,6 +88,10 @@ def write_quiz(
     trained = RunWithData(path, checkpoint, recipe=recipe, at=data)
     if missing := trained.missing():
         raise UserError(f"{missing} A quiz needs real images.")
+    if trained.run.table is not None:
+        raise UserError(
+            f"{path} makes vectors, which nobody tells apart by eye; `organza evaluate` compares them with real ones."
+        )
     chosen = secrets.randbelow(2**31) if seed is None else seed
     side = trained.real()
     half = count // 2

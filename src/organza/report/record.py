@@ -71,7 +71,9 @@ class Record:
 
     @property
     def size(self) -> str:
-        """Width x height (x depth)."""
+        """Width x height (x depth); the number of columns of vectors."""
+        if len(self.shape) == 1:
+            return f"{self.shape[0]} columns"
         return "x".join(map(str, reversed(self.shape[1:])))
 
     @property
@@ -81,8 +83,8 @@ class Record:
 
     @property
     def unit(self) -> str:
-        """Plural name of the items: images or volumes."""
-        return "volumes" if len(self.shape) == 4 else "images"
+        """Plural name of the items: images, volumes or vectors."""
+        return {1: "vectors", 4: "volumes"}.get(len(self.shape), "images")
 
     @property
     def trained_on(self) -> int:

@@ -10,6 +10,7 @@ from organza.config import own_modules, trust_hint
 from organza.data.location import places
 from organza.evaluation import tables
 from organza.progress import words
+from organza.report import vectors
 from organza.report.embed import encoded, img, row, sheet_of, spaced
 from organza.report.findings import begun, sentence
 from organza.report.page import html, section
@@ -34,7 +35,7 @@ def opening(record: Record, seen: Look | None, found: Verdict) -> str:
     data = record.content["data"]
     about = (
         f"<b>{html(record.name)}</b>: recipe {html(record.recipe)}, {int(data['count']):,} {record.unit} of {record.size}, "
-        f"{record.images:,} images seen in {words(record.seconds)}"
+        f"{record.images:,} {record.unit} seen in {words(record.seconds)}"
     )
     answers = "".join(
         f'<li class="finding {finding.tone}"><h3 class="question">{html(finding.question)}</h3>'
@@ -91,7 +92,7 @@ def samples(record: Record) -> str:
     pictures = []
     for index, (images, source) in enumerate(found):
         near = min(clock, key=lambda known: abs(known - images))
-        told = f"after {images:,} images" + (f", {words(clock[near])}" if images and near else "")
+        told = f"after {images:,} {record.unit}" + (f", {words(clock[near])}" if images and near else "")
         told += ", kept as the best" if images == kept and record.checks else ""
         pictures.append(
             f'<img alt="Grid of {unit} {told}" data-told="{told}" src="{source}"{" hidden" if index != shown else ""}>'
@@ -103,7 +104,7 @@ def samples(record: Record) -> str:
         else ""
     )
     generated = (
-        f'<figure class="sheet"><figcaption>Generated <span id="moment-told">after {found[shown][0]:,} images</span></figcaption>'
+        f'<figure class="sheet"><figcaption>Generated <span id="moment-told">after {found[shown][0]:,} {record.unit}</span></figcaption>'
         f'<div id="sheets">{"".join(pictures)}</div></figure>'
     )
     return section(
@@ -134,6 +135,8 @@ def copies(record: Record, seen: Look | None) -> str:
     """Return the samples that are nearest to training images."""
     if seen is None or seen.copies is None:
         return ""
+    if seen.vectors is not None:
+        return vectors.nearest(seen)
     measure = "unseen real images" if seen.copies.against == "held-out" else "training images from each other"
     cells = "".join(
         f'<li><div class="pair">{img(pair.sample, "A generated sample")}{img(pair.training, "The nearest training image")}</div>'
@@ -152,7 +155,7 @@ def authentic(seen: Look | None) -> str:
     """Return the samples that the discriminator finds the most and the least authentic."""
     if seen is None or seen.judged is None:
         return ""
-    parts = []
+    unit, parts = "images" if seen.vectors is None else "vectors", []
     for title, (pictures, chances) in (("Most authentic", seen.judged.most), ("Least authentic", seen.judged.least)):
         cells = "".join(
             f"<li>{img(picture, f'A generated sample, {chance:.0%} authentic')}<p><b>{chance:.1%}</b></p></li>"
@@ -162,7 +165,7 @@ def authentic(seen: Look | None) -> str:
             parts.append(f'<h3 class="sub">{title}</h3><ul class="cells">{cells}</ul>')
     told = [f"It takes {seen.judged.samples.value:.0%} of the samples for real"]
     if seen.judged.held_out is not None:
-        told.append(f"and {seen.judged.held_out.value:.0%} of real images that it never saw")
+        told.append(f"and {seen.judged.held_out.value:.0%} of real {unit} that it never saw")
     return section(
         "Output of the discriminator",
         f"The probability of being real that the discriminator assigns to samples. {' '.join(told)}.",
@@ -227,8 +230,8 @@ def health(record: Record) -> str:
     rate = record.stats[-1].get("rate") if record.stats else None
     passes = record.images / max(record.trained_on, 1)
     facts = {
-        "images seen": f"{record.images:,}: each of {record.trained_on:,} training {record.unit} about {passes:,.1f} times",
-        "time": f"{words(record.seconds)}" + (f", {rate:,.1f} images a second" if rate else ""),
+        f"{record.unit} seen": f"{record.images:,}: each of {record.trained_on:,} training {record.unit} about {passes:,.1f} times",
+        "time": f"{words(record.seconds)}" + (f", {rate:,.1f} {record.unit} a second" if rate else ""),
         "measured": f"{len(record.checks)} times, against {record.card().get('real', 0):,} {record.card().get('split', '')} {record.unit}"
         if record.checks else "not at all",
         "warnings": str(sum(line.get("event") == "warned" for line in record.events) or "none"),
@@ -309,13 +312,17 @@ def next_commands(record: Record) -> list[tuple[str, str]]:
     if record.translates:
         found.append(("Translate images", f"organza translate {run} INPUT OUTPUT{own}"))
     else:
-        found.append(("Generate new images", f"organza sample {run} --count 64 --seed 7{own}"))
-        found.append(("Draw a clip, a walk through three images", f"organza walk {run} --seeds 1,5,9{own}"))
-        found.append(("Judge images with the discriminator", f"organza judge {run} IMAGES{own}"))
+        if record.unit == "vectors":
+            found.append(("Generate new vectors", f"organza sample {run} --count 1000 --seed 7 --out samples.csv{own}"))
+        else:
+            found.append(("Generate new images", f"organza sample {run} --count 64 --seed 7{own}"))
+            found.append(("Draw a clip, a walk through three images", f"organza walk {run} --seeds 1,5,9{own}"))
+            found.append(("Judge images with the discriminator", f"organza judge {run} IMAGES{own}"))
     if str(record.content["players"]["generator"].get("part", "")).endswith("codes:Generator"):
         found.append(("Show the effect of a code", f"organza sample {run} --traverse 0"))
     found.append(("Evaluate with more feature networks, and search for copies", f"organza evaluate {run}"))
-    found.append(("Tell real images from generated ones yourself", f"organza quiz {run}"))
+    if record.unit != "vectors":
+        found.append(("Tell real images from generated ones yourself", f"organza quiz {run}"))
     found.append(("Compare with another run", f"organza compare {run} OTHER-RUN"))
     return found
 

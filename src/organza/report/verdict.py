@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from organza.report.findings import (
     EARLY,
@@ -64,7 +64,28 @@ def verdict(seen: Evidence) -> Verdict:
     """
     found = (likeness(seen), varied(seen), new(seen), trend(seen), contest(seen))
     findings = tuple(finding for finding in found if finding is not None)
-    return Verdict(*_most_serious(seen), findings)
+    if seen.alike is None:
+        return Verdict(*_most_serious(seen), findings)
+    tone, *texts = _most_serious(seen)
+    title, why, remedy = map(of_vectors, texts)
+    return Verdict(tone, title, why, remedy, tuple(map(reworded, findings)))
+
+
+def of_vectors(text: str) -> str:
+    """Return a text on images as one on vectors.
+
+    >>> of_vectors("Real images differ. An image does not.")
+    'Real vectors differ. A vector does not.'
+    """
+    for image, vector in (("an image", "a vector"), ("An image", "A vector"), ("image", "vector"), ("Image", "Vector")):
+        text = text.replace(image, vector)
+    return text
+
+
+def reworded(finding: Finding) -> Finding:
+    """Return a finding on images as one on vectors."""
+    words = {name: of_vectors(getattr(finding, name)) for name in ("question", "answer", "why", "numbers")}
+    return replace(finding, **words)
 
 
 def _most_serious(seen: Evidence) -> tuple[Tone, str, str, str]:

@@ -54,7 +54,7 @@ FORM: dict[str, Any] = {
     "data": {
         "source": str, "count": natural, "shape": sides, "fingerprint": str,
         "held_out?": natural, "source_shape?": sides, "source_count?": natural, "labels?": tuple[dict, ...],
-        "scale?": dict[str, tuple[float, float]],
+        "scale?": dict[str, tuple[float, float]], "columns?": tuple[dict, ...],
     },
     "asked": {
         "size": str | None, "channels": int | None, "labels": str | None, "seed": int | None,

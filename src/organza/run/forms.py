@@ -39,8 +39,8 @@ def number(value: Any) -> bool:
 
 
 def sides(value: Any) -> bool:
-    """Return True if it is the shape of an image or volume, channels first."""
-    return isinstance(value, tuple) and 2 <= len(value) <= 4 and all(positive(side) and side <= 4096 for side in value)
+    """Return True if it is the shape of a vector, an image or a volume, channels first."""
+    return isinstance(value, tuple) and 1 <= len(value) <= 4 and all(positive(side) and side <= 4096 for side in value)
 
 
 def named(record: Any, fields: Sequence[str]) -> dict[str, Any]:

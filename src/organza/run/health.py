@@ -105,12 +105,12 @@ class Finding(NamedTuple):
     grave: bool = False
 
 
-class Pulse:
+class RunningStats:
     """Readings of each step, aggregated for the next evaluation: count, sum, largest and last, by
     name.
 
-    >>> pulse = Pulse(); pulse.beat({"G step": 0.5}); pulse.beat({"G step": 0.25})
-    >>> pulse.mean("G step"), pulse.largest("G step"), pulse.last("G step"), pulse.mean("D step")
+    >>> running = RunningStats(); running.update({"G step": 0.5}); running.update({"G step": 0.25})
+    >>> running.mean("G step"), running.largest("G step"), running.last("G step"), running.mean("D step")
     (0.375, 0.5, 0.25, None)
     """
 
@@ -123,9 +123,9 @@ class Pulse:
         """Return the facts for a manifest, by the names of `FIELDS`."""
         return {name: dict(zip(self.FIELDS, values, strict=True)) for name, values in self.kept.items()}
 
-    def beat(self, readings: Mapping[str, float]) -> None:
-        """Add the readings of one step."""
-        for name, value in readings.items():
+    def update(self, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of one step."""
+        for name, value in metrics.items():
             count, total, most, _ = self.kept.get(name, (0.0, 0.0, -math.inf, 0.0))
             self.kept[name] = [count + 1, total + value, max(most, value), value]
 
@@ -152,7 +152,7 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     every = (
         collapse(now, before),
         copied(now),
-        blind(now),
+        blind(now, before),
         jump(now, before),
         still(now),
         faded(now, before),
@@ -176,15 +176,22 @@ def at_a_glance(now: Vitals, before: Sequence[Vitals]) -> list[Finding]:
     """
     found = [still(now)]
     if now.images >= BEGINNING:  # early steps change small weights by their full size, and codes may still be identical
-        found += [collapse(now, before), blind(now), jump(now, before)]
+        found += [collapse(now, before), blind(now, before), jump(now, before)]
     return [one for one in found if one is not None and one.grave]
 
 
-def blind(now: Vitals) -> Finding | None:
+def blind(now: Vitals, before: Sequence[Vitals] = ()) -> Finding | None:
     """Return a finding if D cannot tell real from generated images, so that G learns nothing from
-    it.
+    it; None if nothing is left to tell, the equilibrium of the game, as for some tables of numbers.
+
+    >>> even = Vitals(5000, math.nan, math.nan, apart=1e-5)
+    >>> blind(even) is None, blind(even, [Vitals(4000, 0.001, 0.001)]) is None
+    (False, True)
     """
     if now.apart is None or now.apart > BLIND or now.images < BEGINNING:
+        return None
+    measured = [one for one in (*before, now) if not math.isnan(one.distance)]
+    if measured and measured[-1].distance <= 2 * measured[-1].error:
         return None
     return Finding(
         "blind discriminator",

@@ -68,7 +68,7 @@ def content_of(run: Path) -> dict[str, Any]:
         found = read_json(run / CONFIG, inside=run, most=RECIPE_BYTES)
         shape = found["data"]["shape"]
         if not (
-            isinstance(shape, list) and 3 <= len(shape) <= 4 and all(type(n) is int and 0 < n < 2**16 for n in shape)
+            isinstance(shape, list) and len(shape) in (1, 3, 4) and all(type(n) is int and 0 < n < 2**16 for n in shape)
         ):
             raise ValueError("it gives no shape")
         return printable_form(found)
@@ -84,8 +84,8 @@ def facts_of(content: Mapping[str, Any]) -> dict[str, Any]:
         "recipe": str(content["recipe"].get("name", "")),
         "source": str(content["recipe"].get("source", "")),
         "shape": shape,
-        "size": "x".join(map(str, reversed(shape[1:]))),
-        "unit": "volumes" if len(shape) == 4 else "images",
+        "size": "x".join(map(str, reversed(shape[1:]))) if shape[1:] else f"{shape[0]} columns",
+        "unit": {1: "vectors", 4: "volumes"}.get(len(shape), "images"),
         "translates": "source_shape" in data,
         "data": str(data.get("source", "")),
         "count": number(data.get("count")) or 0,

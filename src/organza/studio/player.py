@@ -59,6 +59,10 @@ class Player:
     """
 
     def __init__(self, run: Run):
+        if run.table is not None:
+            raise UserError(
+                f"{run.path.name} makes vectors: look at their scatter plots under Watch; images alone can be played with."
+            )
         self.run = run
         self.sign = sign_of(run.path)
 

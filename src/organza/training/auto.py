@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from organza.data.batches import Batches
 from organza.data.detail import detail
+from organza.data.shards.place import is_remote
 from organza.data.source import Source
+from organza.data.vector_files import is_vectors
 from organza.distributed.world import ALONE, World
 from organza.networks.latent import greatest_reduction
 from organza.optimizers import Adam
@@ -23,6 +25,7 @@ from organza.recipes import current
 from organza.recipes.classic import dcgan_r1
 from organza.recipes.conditional import cgan_swift
 from organza.recipes.swift import falling, few_shot, latent, latent_wide, rates_of_r3, swift
+from organza.recipes.vectors import vectors
 from organza.schedule import Cosine
 from organza.training.feasibility import feasible
 from organza.training.plan import Budget
@@ -71,7 +74,7 @@ def recipe_for(
     gpu: bool = False,
     world: World = ALONE,
 ) -> Choice:
-    """Return the recipe for the images of a source.
+    """Return the recipe for the images or vectors of a source.
 
     Args:
         source: data; a conditional recipe is chosen if it names labels.
@@ -83,6 +86,11 @@ def recipe_for(
     Raises:
         UserError: whatever opening the data raises; see `feasible`.
     """
+    if not is_remote(source.path) and is_vectors(source.path):
+        plain = vectors()
+        data = world.after_first(lambda: plain.data(source))
+        many = len(data.parts.train)
+        return Choice(plain, (f"{many:,} vectors of {data.shape[0]} columns to learn from: recipe {plain.name}",))
     plain = (
         swift() if source.labels is None else cgan_swift()
     )  # `cgan-latent` begins to repeat itself: docs/lab-log.md, 70

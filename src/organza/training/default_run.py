@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from organza.data.folder import ARRAYS
 from organza.data.location import asked_of, is_at
 from organza.data.shards.place import is_remote
 from organza.data.source import Source
+from organza.data.vector_files import ENDINGS
 from organza.errors import UserError, told
 from organza.recipe import recorded
 from organza.run.folder import RunFolder
@@ -67,7 +67,7 @@ def name_of(data: str | Path) -> str:
     ['faces.v1', 'photos', 'a_ b_', 'con_']
     """
     path = _as_path(data)
-    name = path.stem if path.suffix.lower() in (".zip", *ARRAYS) else path.name
+    name = path.stem if path.suffix.lower() in (".zip", *ENDINGS) else path.name
     kept = re.sub(r'[<>:"/\\|?*]', "_", "".join(c if c.isprintable() else "_" for c in name))[:LONGEST].rstrip(". ")
     reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", kept, re.IGNORECASE)  # devices on Windows
     return f"{kept}_" if reserved else kept or "data"

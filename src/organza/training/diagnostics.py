@@ -14,11 +14,12 @@ from organza.errors import UserError
 from organza.game import spread
 from organza.metrics.diversity import repeats
 from organza.metrics.kernels import Estimate
-from organza.metrics.memorisation import thumbnails
+from organza.metrics.vectors import compact
+from organza.networks.standard import Columns
 from organza.run.health import Vitals
 from organza.stop import Check
 from organza.training.evaluator import JUDGED, tried, verdicts
-from organza.training.state import TrainState, change, glimpse
+from organza.training.state import TrainState, change, sample_weights
 
 
 def distinct(made: Tensor) -> float:
@@ -53,20 +54,21 @@ def overfitting(trained: Sequence[tuple[Tensor, Tensor]], unseen: Sequence[tuple
     return ((known - other) / away).item() if away > 0.2 else None
 
 
-def repeating(real: np.ndarray, made: Tensor) -> float | None:
+def repeating(real: np.ndarray, made: Tensor, table: Columns | None = None) -> float | None:
     """Return the share of samples that nearly repeat another, less three of its errors; None for
     too few samples.
 
     Args:
         real: real images, uint8 [N, ...], compared by thumbnails.
         made: samples, uint8 [N, ...], compared by thumbnails.
+        table: columns of vectors, by which they are compared instead.
 
     >>> real = np.random.default_rng(0).integers(0, 255, (100, 8, 8, 1), dtype=np.uint8)
     >>> round(repeating(real, torch.from_numpy(real[:3]).repeat(40, 1, 1, 1)), 2)
     0.96
     """
     try:
-        found = repeats(thumbnails(real), thumbnails(made))
+        found = repeats(compact(real, table), compact(made, table))
     except UserError:
         return None
     return found.value - 3 * found.error
@@ -85,7 +87,7 @@ def examined(
         made: samples, uint8 [N, ...].
         against: reals that they were compared with; None if there were none.
     """
-    game, variety, pulse = state.game, scores.get("variety"), state.pulse
+    game, variety, running = state.game, scores.get("variety"), state.running
     known, again, unseen = None, None, verdicts(state)
     with state.averaged():
         batch = state.batch(range(max(0, state.images - state.recipe.batch), state.images))
@@ -94,7 +96,7 @@ def examined(
             positions = range(JUDGED)
             seen = state.data.at(positions) | state.latents("judged", positions)
             known = overfitting(tried(game, state.accelerator.take(seen)), unseen)
-            again = repeating(state.data.real(), made)
+            again = repeating(state.data.real(), made, state.data.table)
     average = state.average.network if state.recipe.average else None
     return Vitals(
         images=check.images,
@@ -105,15 +107,15 @@ def examined(
         spread=varies,
         overfitting=known,
         accuracy=check.accuracy,
-        generator_step=pulse.mean("G step"),
-        discriminator_step=pulse.mean("D step"),
-        generator_last=pulse.last("G step"),
-        generator_jump=pulse.largest("G step"),
-        discriminator_jump=pulse.largest("D step"),
-        gradient=pulse.mean("G gradient"),
-        lag=None if average is None else change(glimpse(game.G), glimpse(average)).item(),
+        generator_step=running.mean("G step"),
+        discriminator_step=running.mean("D step"),
+        generator_last=running.last("G step"),
+        generator_jump=running.largest("G step"),
+        discriminator_jump=running.largest("D step"),
+        gradient=running.mean("G gradient"),
+        lag=None if average is None else change(sample_weights(game.G), sample_weights(average)).item(),
         repeats=again,
-        apart=None if game.paired else pulse.mean("apart"),
+        apart=None if game.paired else running.mean("apart"),
     )
 
 

@@ -18,7 +18,7 @@ from organza.run.folder import RunFolder
 from organza.training.accelerator import choose
 from organza.training.feasibility import feasible
 from organza.training.plan import Budget
-from organza.training.preparation import DEFAULT_BUDGET, earlier, open_data, resolve
+from organza.training.preparation import earlier, open_data, resolve
 from organza.training.request import TrainArgs
 from organza.training.speed import faster, rates, trial
 from organza.training.step import train_step
@@ -31,18 +31,18 @@ def dry_run(asked: TrainArgs, progress: Progress | None = None) -> str:
     recipe, reasons = resolve(asked, accelerator, before, progress)
     data = open_data(asked, recipe, before, progress)
     feasible(recipe, data)
-    budget = Budget.parse(asked.budget or (before["plan"]["budget"] if before else DEFAULT_BUDGET))
+    budget = Budget.parse(asked.budget or before["plan"]["budget"] if before else asked.length)
     accelerator = faster(recipe, data, accelerator)
     rate = max(rates(recipe, data, accelerator, 1.5).values())
     planned = budget.planned(len(data.parts.train), rate)
     game = recipe.build(data)
     channels, *space = data.shape
-    size = "x".join(map(str, reversed(space)))
+    size = f"of {'x'.join(map(str, reversed(space)))}, {channels} channels" if space else f"of {channels} columns"
     lines = [
         json.dumps(encode(recipe), indent=2),
         "",
         *reasons,
-        f"data            {data.count:,} {data.unit} of {size}, {channels} channels ({len(data.parts.held_out):,} held out)",
+        f"data            {data.count:,} {data.unit} {size} ({len(data.parts.held_out):,} held out)",
         f"generator       {count(game.G):,} weights",
         f"discriminator   {count(game.D):,} weights",
         f"cost            {cost(recipe, data) / 1e9:.2f} GFLOP an image, both players, all passes",

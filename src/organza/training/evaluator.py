@@ -16,12 +16,13 @@ from organza.data.batches import Batches
 from organza.game import Batch, Game
 from organza.losses import probability
 from organza.metrics.damage import CUTS, damage
-from organza.metrics.extractors.features import Extractor, cached_features
-from organza.metrics.extractors.multiscale import as_they_are
+from organza.metrics.extractors.features import Extractor, cached_features, offline_extractor
+from organza.metrics.extractors.multiscale import Pyramid, as_they_are
 from organza.metrics.kernels import Estimate
 from organza.metrics.paired import estimate, faithfulness, perceptual
-from organza.metrics.shapes import variety
+from organza.metrics.shapes import ShapeStatistics, variety
 from organza.metrics.suite import Card, evaluate
+from organza.metrics.vectors import Standardised, compared
 from organza.seeding import MICROBATCH
 from organza.training.state import TrainState
 
@@ -31,6 +32,13 @@ JUDGED = 256
 """Number of real and of generated items for the accuracy of D."""
 Duels = list[tuple[Tensor, Tensor]]
 """D's logits of real and of generated data, [N, ...] each, for every duel of a game."""
+
+
+def extractor_of(data: Batches) -> Extractor:
+    """Return the extractor for the items of a layout: of images, of volumes, or of vectors."""
+    if data.table is not None:
+        return Standardised(data.table)
+    return ShapeStatistics() if len(data.shape) == 4 else Pyramid(offline_extractor)
 
 
 class Evaluator:
@@ -60,7 +68,7 @@ class Evaluator:
     @cached_property
     def damage(self) -> dict[str, Estimate]:
         """Return the distances of damaged real images from real ones, as units for other distances;
-        empty for volumes.
+        empty for volumes and vectors.
         """
         real, data = self.data.real(), self.data
         if real.ndim != 4 or min(real.shape[1:3]) < CUTS:
@@ -69,11 +77,11 @@ class Evaluator:
         return {name: Estimate(value, 0.0) for name, value in found._asdict().items()}
 
     def scores(self, made: Tensor, target: Tensor | None = None, features: Tensor | None = None) -> dict[str, Estimate]:
-        """Compute the distances of generated images, uint8 [N, H, W, C], or volumes from the real
+        """Compute the distances of generated images, uint8 [N, H, W, C], volumes or vectors from the real
         ones, and their variety.
 
         Args:
-            made: generated images or volumes.
+            made: generated images, volumes or vectors.
             target: targets, the same each time, if there are any: adds the distance of each image
                 from its own.
             features: features of the generated images, if they are known.
@@ -83,6 +91,8 @@ class Evaluator:
         features = as_they_are(features)
         found |= {"variety": variety(as_they_are(self.features), features)}
         found |= self.damage
+        if made.ndim == 2:
+            found |= compared(self.features, features)
         if target is None:
             return found
         if self.wanted is None:

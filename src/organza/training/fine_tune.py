@@ -43,8 +43,8 @@ def prepared(asked: TrainArgs, start: Run | None) -> TrainArgs:
         asked,
         run=asked.folder.path,
         recipe=recorded(start.content["recipe"], start.own) if left_open else asked.recipe,
-        size=asked.size or f"{start.width}x{start.height}",
-        channels=asked.channels or start.channels,
+        size=asked.size or (f"{start.width}x{start.height}" if start.table is None else None),
+        channels=asked.channels or (start.channels if start.table is None else None),
     )
 
 

@@ -29,7 +29,7 @@ from organza.training.evaluator import Evaluator
 from organza.training.feasibility import CANNOT
 from organza.training.notes import data_notes, headline, name_notes
 from organza.training.plan import Budget, Plan
-from organza.training.preparation import DEFAULT_BUDGET, Preparation, prepare
+from organza.training.preparation import Preparation, prepare
 from organza.training.recipe_json import content
 from organza.training.request import TrainArgs
 from organza.training.resume import already_ended, go_on
@@ -74,14 +74,14 @@ def train(
     so far, else the default.
 
     Args:
-        data: folder, zip or array file of images; or the images themselves: an array or tensor
-            [N, H, W], [N, H, W, C] or [N, C, H, W], a list of Pillow images, or a torch Dataset of
-            images or of (image, label).
+        data: folder, zip or array file of images, or CSV or array file of vectors; or the data itself: an
+            array or tensor of images [N, H, W], [N, H, W, C] or [N, C, H, W] or of vectors [N, D], a list
+            of Pillow images, or a torch Dataset of images or of (image, label).
         run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that
             belongs to other data.
         recipe: name of a recipe (see `list_recipes`), or a `Recipe`; None or "auto" chooses one by
             the data, the budget and the machine.
-        budget: time (10m), images (500kimg) or passes (20epochs); 20m by default.
+        budget: time (10m), images (500kimg) or passes (20epochs); 20m by default, for vectors 500kimg, half a million of them.
         settings: field=value changes to the recipe, such as "batch=32".
         size: pixels, 64 or "96x64", width x height.
         channels: 1, 3 or 4.
@@ -161,7 +161,7 @@ def train_events(asked: TrainArgs, progress: Progress | None = None) -> Iterator
 
 def _joined(asked: TrainArgs, progress: Progress | None) -> Iterator[Event]:
     """Yield the events of a run that the ranks of this program share."""
-    Budget.parse(asked.budget or DEFAULT_BUDGET)
+    Budget.parse(asked.length)
     if asked.on_collapse not in (allowed := ("stop", "rollback", "continue")):
         raise UserError(
             f"`on_collapse` is {asked.on_collapse}; it must be {' or '.join(allowed)}.{nearest(asked.on_collapse, allowed)}"

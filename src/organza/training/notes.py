@@ -46,8 +46,9 @@ def headline(
     """Return data, recipe, machine and folder of a run in words, a line each."""
     channels, *space = data.shape
     held = len(data.parts.held_out)
+    size = f", {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}"
     return (
-        f"{data.count:,} {data.unit}, {'x'.join(map(str, reversed(space)))}, {channels} channel{'s' if channels > 1 else ''}; "
+        f"{data.count:,} {data.unit}{size if space else f' of {channels} columns'}; "
         + (
             f"{held:,} held out for evaluation"
             if held

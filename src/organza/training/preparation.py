@@ -18,9 +18,6 @@ from organza.distributed.launched import local_rank
 from organza.distributed.world import ALONE, World
 from organza.errors import UserError, told
 from organza.inference.load import Run
-from organza.metrics.extractors.features import offline_extractor
-from organza.metrics.extractors.multiscale import Pyramid
-from organza.metrics.shapes import ShapeStatistics
 from organza.progress import Progress
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder, Unwritten
@@ -28,7 +25,7 @@ from organza.run.forms import positive
 from organza.training import auto, fine_tune
 from organza.training.accelerator import Accelerator, choose
 from organza.training.auto import Choice, fallback_for, recipe_for
-from organza.training.evaluator import SAMPLES, Evaluator
+from organza.training.evaluator import SAMPLES, Evaluator, extractor_of
 from organza.training.feasibility import CANNOT, feasible, require_size
 from organza.training.inspection import inspected, of_ones_own
 from organza.training.plan import Budget, Plan, make_plan
@@ -36,7 +33,6 @@ from organza.training.request import TrainArgs
 from organza.training.resume import recorded_in, require_same
 from organza.training.speed import Pace, costs, faster, fewest, measure, rates, trial
 
-DEFAULT_BUDGET = "20m"
 ROUGHLY = 0.3
 """Seconds in which the speed is measured for a budget in images: the intervals of a run depend on it, its length does not."""
 
@@ -91,7 +87,7 @@ class Preparation:
         if self.before:
             known = _known_threads(self.before) or here
             return here if "OMP_NUM_THREADS" in os.environ else min(known, os.cpu_count() or 1)
-        if Budget.parse(self.asked.budget or DEFAULT_BUDGET).seconds is None:
+        if Budget.parse(self.asked.length).seconds is None:
             return here  # so that the same command gives the same bytes
         return fewest(rates(self.recipe, self.data, self.accelerator))
 
@@ -99,14 +95,13 @@ class Preparation:
         """Return the evaluator of the samples; None if none is wanted, or the data has too few items."""
         if not self.asked.evaluate or len(self.data.reference) < 3:  # a distance between sets needs three items in each
             return None
-        volumes = len(self.data.shape) == 4
-        return Evaluator(ShapeStatistics() if volumes else Pyramid(offline_extractor), self.data, SAMPLES)
+        return Evaluator(extractor_of(self.data), self.data, SAMPLES)
 
     def plan(self, evaluator: Evaluator | None) -> Plan:
         """Return the plan of the run so far, or one for a new budget by the speed measured here."""
         if self.before and self.asked.budget in (None, self.before["plan"]["budget"]):
             return Plan(**self.before["plan"])
-        budget = Budget.parse(self.asked.budget or DEFAULT_BUDGET)
+        budget = Budget.parse(self.asked.length)
         # Only a time budget needs a good estimate of its images, and a short one needs less.
         state = trial(self.recipe, self.data, self.accelerator, self.world)
         rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else ROUGHLY)
@@ -207,7 +202,7 @@ def resolve(
         choice = Choice(recorded_in(folder, before, asked.own), ())
     else:
         source = Source.remembered(asked.place, asked.wishes(), progress)
-        budget = Budget.parse(asked.budget or DEFAULT_BUDGET)
+        budget = Budget.parse(asked.length)
         gpu = accelerator.device.type == "cuda"
         choice = recipe_for(source, budget, Pace(accelerator, world), gpu, world)
     recipe = overrides.apply(choice.recipe, asked.settings)

@@ -21,7 +21,7 @@ def content(
 ) -> dict[str, Any]:
     """Return the content of recipe.json."""
     generator, discriminator = recipe.players(data)
-    height, width = data.shape[-2:]
+    size = "x".join(map(str, data.shape[:-3:-1])) if len(data.shape) > 1 else None  # width x height
     return {
         "format": checkpoint.FORMAT,
         "recipe": encode(recipe),
@@ -29,7 +29,7 @@ def content(
         "data": {"source": shared_name(asked.place), **data.facts()},
         "asked": replace(
             asked,
-            size=asked.size or f"{width}x{height}",
+            size=asked.size or size,
             seed=data.seed,
             pages=asked.pages or "first",
             follow_links=bool(asked.follow_links),

@@ -12,8 +12,10 @@ from organza import recipes
 from organza.config.arguments import require_path, require_text, whole
 from organza.data.described import from_anywhere
 from organza.data.given import Data, is_path, place_of
+from organza.data.shards.place import is_remote
 from organza.data.size import parse_size
 from organza.data.source import WISHES
+from organza.data.vector_files import is_vectors
 from organza.inference.sampler import SEEDS
 from organza.recipe import Recipe
 from organza.run.folder import RunFolder
@@ -22,6 +24,8 @@ from organza.training import auto
 from organza.training.accelerator import AUTO
 from organza.training.default_run import DefaultRun, default_run
 
+BUDGET, BUDGET_OF_VECTORS = "20m", "500kimg"
+"""Budgets of runs on images and on vectors that name none."""
 TEXTS = {"budget": "10m", "labels": "labels.csv:class", "device": "cpu", "on_collapse": "stop", "pages": "first"}
 """Fields of a request that are texts, with examples."""
 
@@ -32,15 +36,15 @@ class TrainArgs:
     run in the folder, else the default.
 
     Args:
-        data: folder, zip or array file of images; or the images themselves: an array or tensor
-            [N, H, W], [N, H, W, C] or [N, C, H, W], a list of Pillow images, or a torch Dataset of
-            images or of (image, label). These are copied to the cache, where the run finds them
-            again.
+        data: folder, zip or array file of images, or CSV or array file of vectors; or the data itself: an
+            array or tensor of images [N, H, W], [N, H, W, C] or [N, C, H, W] or of vectors [N, D], a list
+            of Pillow images, or a torch Dataset of images or of (image, label). These are copied to the
+            cache, where the run finds them again.
         run: run folder; by default runs/<name of the data>, or runs/<name>-2 and so on if that
             belongs to other data.
         recipe: name of a recipe, or a Recipe; None or "auto" chooses one by the data, the budget
             and the machine.
-        budget: time (10m), images (500kimg) or passes (20epochs).
+        budget: time (10m), images (500kimg) or passes (20epochs); 20m by default, for vectors 500kimg, half a million of them.
         settings: field=value changes to the recipe.
         size: 64 or 96x64, width x height.
         channels: 1, 3 or 4.
@@ -116,6 +120,12 @@ class TrainArgs:
     def folder(self) -> RunFolder:
         """Run folder."""
         return self.chosen.folder
+
+    @property
+    def length(self) -> str:
+        """Budget of a new run."""
+        vectors = not is_remote(self.place) and is_vectors(self.place)
+        return self.budget or (BUDGET_OF_VECTORS if vectors else BUDGET)
 
     def wishes(self) -> dict[str, Any]:
         """Return the data settings as recipe.json keeps them."""
