@@ -33,6 +33,14 @@ def test_gradients_pass_through(kind):
     assert torch.autograd.gradcheck(lambda y: change(y, ALL), x)
 
 
+def test_gradients_pass_through_what_is_drawn_for_a_batch():
+    torch.manual_seed(0)
+    x = torch.rand(4, 1, 8, 8, requires_grad=True)
+    Augment(1.0, (colour,)).drawn(x, 0, 1)(x, ALL).square().sum().backward()
+    assert x.grad is not None
+    assert (x.grad.flatten(1).abs().sum(1) > 0).all()
+
+
 def test_translation_moves_whole_pictures_by_an_eighth_at_the_most():
     x = torch.zeros(200, 1, 16, 16)
     x[:, :, 8, 8] = 1

@@ -81,6 +81,13 @@ def test_the_generators_turn_evaluation_and_warm_up_leave_the_pool_alone():
     assert torch.equal(game.pool.items, before)
 
 
+def test_the_refiner_is_held_to_its_input_by_the_mean_absolute_difference():
+    game, _, batch = played()
+    made = {"b": batch["a"] + torch.tensor([0.5, 0.0]).repeat(4).reshape(8, 1, 1, 1)}
+    (term,) = game.extra_generator_terms(batch, made).values()
+    assert term.item() == pytest.approx(game.fidelity * 0.25)
+
+
 def test_half_a_batch_takes_the_room_that_is_left_then_that_of_earlier_ones_at_random():
     torch.manual_seed(0)
     pool, lives = Pool(16, (1,)), []

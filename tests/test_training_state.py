@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from organza.recipes import get
-from organza.schedule import Cosine, Linear
+from organza.schedule import Cosine, Linear, at
 from organza.training.ema import Average, decay, half_life, recalibrate
 from organza.training.plan import Plan
-from organza.training.state import TrainState
+from organza.training.state import Rollback, TrainState
 from organza.training.step import played, train_step
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
@@ -73,6 +73,19 @@ def test_statistics_made_anew_are_the_plain_mean_of_the_batches_and_leave_the_mo
     torch.testing.assert_close(network.running_var, torch.stack([x.var(0) for x in batches]).mean(0))
     assert network.momentum == 0.1
     assert not network.training
+
+
+def test_a_step_takes_its_rates_from_the_schedule_and_the_rollbacks(material: Material):
+    state = begun(material)
+    state.images = 40  # of 80
+    state.rollbacks += [Rollback(0, 8, "nan"), Rollback(48, 56, "nan")]  # one behind this step, one before it
+    train_step(state)
+    for optimizer, chosen in zip(state.optimizers.values(), state.recipe.optimizers, strict=True):
+        wanted = at(chosen.rate, 40, 80) / 2
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(
+            [wanted] * len(optimizer.param_groups)
+        )
+        assert wanted > 0
 
 
 def test_new_weights_follow_from_the_seed_alone(material: Material):

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from organza import losses, networks, penalties, recipes
 from organza.config import Partial, encode, walk
@@ -17,6 +17,7 @@ from organza.networks.layers import Discriminator, Encoder, Generator, Translato
 from organza.recipe import Recipe
 from tests.helpers import WHOLE
 
+K = TypeVar("K")
 LOSSES = {name: value for name, value in vars(losses).items() if isinstance(value, Adversarial)}
 PENALTIES = {
     name: value
@@ -82,7 +83,7 @@ def ingredients(recipe: Recipe) -> frozenset[str]:
     return frozenset(re.findall(r'"(organza[\w.]*:\w+)"', made)) | {name for name, holds in more.items() if holds}
 
 
-def covering(made: Mapping[str, frozenset[str]]) -> list[str]:
+def covering(made: Mapping[K, frozenset[str]]) -> list[K]:
     """A few of these names that together have the ingredients of all: the one with most that are new, again and again.
 
     A contract that trains is tried on these: what a new recipe brings is under it, and nothing is trained twice.

@@ -69,6 +69,18 @@ def test_a_term_that_is_not_finite_is_named_and_changes_nothing(material: Materi
     assert same(game.D, before)
 
 
+def test_a_gradient_that_is_not_finite_is_named_and_changes_nothing(material: Material):
+    game, _ = setting(get("dcgan"), material)
+    before = copy.deepcopy(game.D)
+
+    def steep() -> StepOutput:  # a root at 0: the value is 0, its slope is not finite
+        return StepOutput({"fine": (next(game.D.parameters()).sum() * 0).sqrt()}, {})
+
+    with pytest.raises(NonFinite, match="gradient"):
+        update(game.D, torch.optim.SGD(game.D.parameters(), lr=1.0), steep)
+    assert same(game.D, before)
+
+
 def test_a_lazy_penalty_keeps_its_average_weight(material: Material):
     recipe = replace(get("dcgan-r1"), penalties=(Penalty(r1, weight=2.0),))
     game, batch = setting(recipe, material)

@@ -92,6 +92,6 @@ def test_mutated_configurations(courses: list[Course], material: Material):
 
 @pytest.mark.slow
 def test_illness_is_noticed_and_health_is_left_alone(tmp_path: Path):
-    patients = illness.Patients(tmp_path, faces=300, every=960, checks=3, samples=150)
+    patients = illness.Patients(tmp_path, faces=300, every=640, checks=3, samples=150)
     kept(illness.left_alone(patients, 1))
     kept(illness.noticed(patients, 1))

@@ -95,7 +95,7 @@ FAULTS = [
         "a check that looks at too little: gradients may be NaN", "game.py",
         'torch.isfinite(whole + turn.metrics["gradient"] if steps else whole)',
         "torch.isfinite(whole)",
-        f"{GAMES} test_health.py",
+        GAMES,
     ),
     Fault(
         "a sum that is not shared: each rank keeps its own gradients", "game.py",
@@ -155,7 +155,7 @@ FAULTS = [
         "a rate that a rollback does not halve", "training/step.py",
         "set_rate(optimizer, rate * factor(state.rollbacks, state.images))",
         "set_rate(optimizer, rate)",
-        "test_treatment.py",
+        "test_training_state.py",
     ),
     # ---- the variants -----------------------------------------------------------------------------------------------------
     Fault(
@@ -278,13 +278,13 @@ FAULTS = [
         "a line of statistics begun anew on resume", "training/snapshot.py",
         "history=history, sums=sums,",
         "history=history, sums={},",
-        RESUME,
+        "test_standing.py",
     ),
     Fault(
         "an off-by-one: the line at the checkpoint is dropped", "run/folder.py",
         'and line.get("images", 0) <= images]',
         'and line.get("images", 0) < images]',
-        f"{RESUME} test_runs.py test_health.py",
+        "test_standing.py",
     ),
     Fault(
         "a skipped fsync of a file", "disk.py",

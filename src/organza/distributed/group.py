@@ -224,6 +224,8 @@ class Group(World):
         told = json.loads(self.ask(self.store.get, "failed"))
         if self.leads:
             self.ask(self.store.set, "seen", "yes")
+        else:
+            self.ask(self.store.add, "heard", 1)
         return RankFailed(told["kind"], told["rank"], told["text"])
 
     def lost(self, error: Exception) -> RankFailed:
@@ -261,13 +263,21 @@ class Group(World):
         told = json.dumps({"kind": kind, "rank": self.rank, "text": text})
         with suppress(RankFailed):
             self.ask(self.store.compare_set, "failed", "", told)
+            if not self.leads:
+                self.ask(self.store.add, "heard", 1)
         dist.destroy_process_group()
         until = time.monotonic() + GRACE
-        with suppress(
-            RankFailed
-        ):  # the launcher stops the others when this process ends: rank 0 should have read it by then
-            while not self.leads and time.monotonic() < until and not self.ask(self.store.check, ["seen"]):
+        with suppress(RankFailed):
+            while time.monotonic() < until and not self._known():
                 time.sleep(0.05)
+
+    def _known(self) -> bool:
+        """Return True if those who need the failure have read it: rank 0 before the launcher, which
+        sees this process end, stops all; the others before rank 0 ends, and its store with it.
+        """
+        if self.leads:
+            return self.ask(self.store.add, "heard", 0) >= self.size - 1
+        return self.ask(self.store.check, ["seen"])
 
     def leave(self) -> None:
         """Wait until rank 0 has finished; rank 0 waits until the others know, as it holds the store."""

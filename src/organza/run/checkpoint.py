@@ -1,8 +1,8 @@
 """Checkpoints that are complete or absent: safetensors and a manifest with the sha256 of each file,
 written aside and renamed.
 
-The content is that of `training.snapshot`. A flipped bit in a weight file loads silently (in any format), so nothing is loaded before its
-digest is verified.
+The content is that of `training.snapshot`. A flipped bit in a weight file loads silently (in any
+format), so nothing is loaded before its digest is verified.
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ def manifest_of(images: int, digests: Mapping[str, str], facts: Mapping[str, Any
 def size_of(tensors: Mapping[str, Mapping[str, Tensor]]) -> int:
     """Return the bytes of all tensors.
 
+    >>> import torch
     >>> size_of({"generator": {"w": torch.zeros(3)}})
     12
     """

@@ -105,12 +105,12 @@ class Finding(NamedTuple):
     grave: bool = False
 
 
-class Pulse:
+class RunningStats:
     """Readings of each step, aggregated for the next evaluation: count, sum, largest and last, by
     name.
 
-    >>> pulse = Pulse(); pulse.beat({"G step": 0.5}); pulse.beat({"G step": 0.25})
-    >>> pulse.mean("G step"), pulse.largest("G step"), pulse.last("G step"), pulse.mean("D step")
+    >>> running = RunningStats(); running.update({"G step": 0.5}); running.update({"G step": 0.25})
+    >>> running.mean("G step"), running.largest("G step"), running.last("G step"), running.mean("D step")
     (0.375, 0.5, 0.25, None)
     """
 
@@ -123,9 +123,9 @@ class Pulse:
         """Return the facts for a manifest, by the names of `FIELDS`."""
         return {name: dict(zip(self.FIELDS, values, strict=True)) for name, values in self.kept.items()}
 
-    def beat(self, readings: Mapping[str, float]) -> None:
-        """Add the readings of one step."""
-        for name, value in readings.items():
+    def update(self, metrics: Mapping[str, float]) -> None:
+        """Add the metrics of one step."""
+        for name, value in metrics.items():
             count, total, most, _ = self.kept.get(name, (0.0, 0.0, -math.inf, 0.0))
             self.kept[name] = [count + 1, total + value, max(most, value), value]
 

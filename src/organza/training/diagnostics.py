@@ -19,7 +19,7 @@ from organza.networks.standard import Columns
 from organza.run.health import Vitals
 from organza.stop import Check
 from organza.training.evaluator import JUDGED, tried, verdicts
-from organza.training.state import TrainState, change, glimpse
+from organza.training.state import TrainState, change, sample_weights
 
 
 def distinct(made: Tensor) -> float:
@@ -87,7 +87,7 @@ def examined(
         made: samples, uint8 [N, ...].
         against: reals that they were compared with; None if there were none.
     """
-    game, variety, pulse = state.game, scores.get("variety"), state.pulse
+    game, variety, running = state.game, scores.get("variety"), state.running
     known, again, unseen = None, None, verdicts(state)
     with state.averaged():
         batch = state.batch(range(max(0, state.images - state.recipe.batch), state.images))
@@ -107,15 +107,15 @@ def examined(
         spread=varies,
         overfitting=known,
         accuracy=check.accuracy,
-        generator_step=pulse.mean("G step"),
-        discriminator_step=pulse.mean("D step"),
-        generator_last=pulse.last("G step"),
-        generator_jump=pulse.largest("G step"),
-        discriminator_jump=pulse.largest("D step"),
-        gradient=pulse.mean("G gradient"),
-        lag=None if average is None else change(glimpse(game.G), glimpse(average)).item(),
+        generator_step=running.mean("G step"),
+        discriminator_step=running.mean("D step"),
+        generator_last=running.last("G step"),
+        generator_jump=running.largest("G step"),
+        discriminator_jump=running.largest("D step"),
+        gradient=running.mean("G gradient"),
+        lag=None if average is None else change(sample_weights(game.G), sample_weights(average)).item(),
         repeats=again,
-        apart=None if game.paired else pulse.mean("apart"),
+        apart=None if game.paired else running.mean("apart"),
     )
 
 

@@ -19,7 +19,7 @@ from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint, Damaged
 from organza.run.folder import PLAN, RunFolder
 from organza.run.forms import duration, named, natural, number, require_form
-from organza.run.health import Pulse, Vitals
+from organza.run.health import RunningStats, Vitals
 from organza.run.moments import check_optimizer, optimizer_tensors, restore_optimizer
 from organza.run.weights import check_tensors, restore_network
 from organza.stop import Check, best, tie
@@ -72,15 +72,16 @@ def _records(fields: Sequence[str], measured: int) -> Callable[[Any], bool]:
 
 
 def _pulse(value: Any) -> bool:
-    """Return True for the facts of `Pulse`: by name, the count of readings, their sum, the largest
+    """Return True for the facts of `RunningStats`: by name, the count of values, their sum, the largest
     and the last.
     """
     try:
-        rows = [named(kept, Pulse.FIELDS) for kept in value.values()]
+        rows = [named(kept, RunningStats.FIELDS) for kept in value.values()]
     except (AttributeError, ValueError):
         return False
     return all(
-        row.keys() == set(Pulse.FIELDS) and all(map(_measured, row.values())) and row["count"] >= 1 for row in rows
+        row.keys() == set(RunningStats.FIELDS) and all(map(_measured, row.values())) and row["count"] >= 1
+        for row in rows
     )
 
 
@@ -171,7 +172,7 @@ def facts(state: TrainState) -> dict[str, Any]:
         "data": state.data.fingerprint,
         "seed": state.seed,
         "vitals": [one._asdict() for one in state.vitals],
-        "pulse": state.pulse.facts(),
+        "pulse": state.running.facts(),
         "rollbacks": len(state.rollbacks),
         "unwell": state.unwell,
         "plan": vars(state.plan),
@@ -228,7 +229,7 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
     if remembered:
         check_tensors(remembered, saved.tensors["memory"], place["memory"])
     images, steps, seconds, history, sums = _read(saved)
-    vitals, pulse = _told_of_health(saved)
+    vitals, running = _told_of_health(saved)
 
     for name, network in networks.items():
         restore_network(network, saved.tensors[name], place[name])
@@ -241,7 +242,7 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
         Plan(**planned) if planned and planned["budget"] == state.plan.budget else state.plan
     )  # the plan as corrected until then
     state.stand_at(
-        images=images, steps=steps, seconds=seconds, history=history, sums=sums, vitals=vitals, pulse=pulse,
+        images=images, steps=steps, seconds=seconds, history=history, sums=sums, vitals=vitals, running=running,
         planned_at=saved.facts.get("planned at", images), unwell=saved.facts.get("unwell", 0), plan=plan,
     )  # fmt: skip
     folder.rewind(images)
@@ -329,13 +330,15 @@ def _same(saved: Checkpoint, state: TrainState) -> None:
             )
 
 
-def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], Pulse]:
+def _told_of_health(saved: Checkpoint) -> tuple[list[Vitals], RunningStats]:
     """Return the health records in a manifest, empty for an earlier version. Raises Damaged if they
     are invalid.
     """
     try:
         vitals = [Vitals(**named(row, Vitals._fields)) for row in saved.facts.get("vitals", [])]
-        return vitals, Pulse({name: named(kept, Pulse.FIELDS) for name, kept in saved.facts.get("pulse", {}).items()})
+        return vitals, RunningStats(
+            {name: named(kept, RunningStats.FIELDS) for name, kept in saved.facts.get("pulse", {}).items()}
+        )
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise Damaged(f"{saved.directory / checkpoint.MANIFEST} is not a manifest of a run: {error}") from error
 

@@ -20,7 +20,7 @@ from organza.game import Batch
 from organza.networks.layers import channels_last, networks_of
 from organza.networks.synchronised import synchronise
 from organza.recipe import Recipe
-from organza.run.health import Pulse, Vitals
+from organza.run.health import RunningStats, Vitals
 from organza.run.weights import restore_network
 from organza.seeding import seed_of, stream
 from organza.stop import Check
@@ -28,8 +28,8 @@ from organza.training.accelerator import CPU, Accelerator
 from organza.training.ema import Average, recalibrate
 from organza.training.plan import Plan
 
-GLANCED = 4096  # weights of a player that are compared between steps: enough to detect a change, at no cost
-PULSE = ("G step", "D step", "G gradient", "spread")
+COMPARED = 4096  # weights of a player that are compared between steps: enough to detect a change, at no cost
+TRACKED = ("G step", "D step", "G gradient", "spread")
 """Readings of a step that the next evaluation uses."""
 STRICTER = 3.0
 """Factor of the penalties' weights after mode collapse or a blind discriminator: one step of the
@@ -105,7 +105,7 @@ class TrainState:
         self.history: list[Check] = []
         self.sums: dict[str, list[float]] = {}
         self.vitals: list[Vitals] = []
-        self.pulse = Pulse()
+        self.running = RunningStats()
         self.unwell = 0  # consecutive checks that found a fault
         self.look()
 
@@ -163,7 +163,7 @@ class TrainState:
 
     def look(self) -> None:
         """Record the current weights, for comparison after the next step."""
-        self.glimpses = {"G": glimpse(self.game.G), "D": glimpse(self.game.D)}
+        self.sampled_weights = {"G": sample_weights(self.game.G), "D": sample_weights(self.game.D)}
 
     def count(self, images: int) -> None:
         """Count images that D saw."""
@@ -177,18 +177,18 @@ class TrainState:
         """
         self.images = max(self.images, least)
         self.steps += 1
-        before = self.glimpses
+        before = self.sampled_weights
         self.look()
-        return {who: change(before[who], now) for who, now in self.glimpses.items()}
+        return {who: change(before[who], now) for who, now in self.sampled_weights.items()}
 
     def record(self, numbers: Mapping[str, float]) -> None:
-        """Record the losses and readings of a step, for the next line of statistics and the next
+        """Record the losses and metrics of a step, for the next line of statistics and the next
         evaluation.
         """
-        beats = {name: value for name, value in numbers.items() if name in PULSE}
+        tracked = {name: value for name, value in numbers.items() if name in TRACKED}
         if "D(x)" in numbers:
-            beats["apart"] = abs(numbers["D(x)"] - numbers["D(G(z))"])
-        self.pulse.beat(beats)
+            tracked["apart"] = abs(numbers["D(x)"] - numbers["D(G(z))"])
+        self.running.update(tracked)
         for name, value in numbers.items():
             self.sums.setdefault(name, []).append(value)
 
@@ -218,7 +218,7 @@ class TrainState:
         """Record that the steps so far are evaluated, which the checkpoint at this position does
         not know yet.
         """
-        self.pulse, self.saved_at = Pulse(), -1
+        self.running, self.saved_at = RunningStats(), -1
 
     def keep_duels(self, duels: list[tuple[Tensor, Tensor]]) -> None:
         """Record D's logits of reference items and of fakes at this position."""
@@ -242,31 +242,31 @@ class TrainState:
         history: list[Check],
         sums: dict[str, list[float]],
         vitals: list[Vitals],
-        pulse: Pulse,
+        running: RunningStats,
         planned_at: int,
         unwell: int,
         plan: Plan,
     ) -> None:
         """Set the counters and histories of a checkpoint, after its tensors are loaded."""
         self.images, self.steps, self.seconds, self.plan = images, steps, seconds, plan
-        self.history, self.sums, self.vitals, self.pulse = history, sums, vitals, pulse
+        self.history, self.sums, self.vitals, self.running = history, sums, vitals, running
         self.planned_at, self.unwell = planned_at, unwell
         self.saved_at, self.calibrated_at, self.tried_at = images, -1, -1
         self.look()
 
 
 @torch.no_grad()
-def glimpse(player: nn.Module) -> Tensor:
+def sample_weights(player: nn.Module) -> Tensor:
     """Return a copy of some weights of a player, evenly spaced, [about 4,096]."""
     weights = list(player.parameters())
     if not weights:
         return torch.zeros(1)
-    every = max(1, sum(weight.numel() for weight in weights) // GLANCED)
+    every = max(1, sum(weight.numel() for weight in weights) // COMPARED)
     return torch.cat([weight.detach().flatten()[::every] for weight in weights]).float()
 
 
 def change(before: Tensor, now: Tensor) -> Tensor:
-    """Return the distance of two glimpses relative to the norm of the first: after one step, the
+    """Return the distance of two samples of weights relative to the norm of the first: after one step, the
     update-to-weight ratio.
 
     >>> change(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])).item()

@@ -227,7 +227,7 @@ class Trainer:
         measures = state.world.decide(lambda: self._measures(made, measured, features))
         scores = {name: Estimate(*score) for name, score in measures["scores"].items()}
         right, error = measures["accuracy"]
-        check = Check(state.images, *scores["mmd"], right, error, state.pulse.mean("G gradient"))
+        check = Check(state.images, *scores["mmd"], right, error, state.running.mean("G gradient"))
         state.history.append(check)
         line = {"images": state.images, "seconds": round(state.seconds, 1)}
         line |= {name: {"value": estimate.value, "error": estimate.error} for name, estimate in scores.items()}
