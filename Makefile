@@ -50,7 +50,7 @@ TYPES := types-Linux types-Windows types-Darwin
 # What the types of other systems can change: files that import a module which is another there, or ask a path for what it lacks there.
 # `make test-long` checks all files for all systems.
 OTHER_THERE := _thread|asyncio|concurrent|ctypes|errno|fcntl|filelock|grp|locale|mmap|msvcrt|multiprocessing|os|platform|posix|psutil|pty|pwd|readline|resource|select|selectors|shutil|signal|socket|ssl|stat|subprocess|sys|sysconfig|tempfile|termios|threading|time|tty|urllib|webbrowser|winreg|zipfile
-ELSEWHERE = $$(grep -rlE --include='*.py' '^ *(from|import) +($(OTHER_THERE))\b|[.](owner|group|is_mount)[(]' src examples benchmarks)
+ELSEWHERE = $$(grep -rlE --include='*.py' '^ *(from|import) +($(OTHER_THERE))\b|[.](owner|group|is_mount)[(]' src examples benchmarks) tests/users_module.py
 # Each worker gets a half of the files, so that what a file shares is trained once, and takes from the other when it is done.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import signal
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +19,10 @@ from organza.errors import UserError
 from organza.recipes import get
 from organza.run import checkpoint
 from organza.run.checkpoint import Checkpoint
-from organza.run.events import Stopped, Warned
+from organza.run.events import Event, Sampled, Stopped, Warned
 from organza.run.folder import RunFolder
 from organza.training import snapshot
+from organza.training.plan import Plan, make_plan
 from tests.contracts.discovery import small
 from tests.helpers import train, weights
 
@@ -49,24 +52,37 @@ def begun(half: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(half, tmp_path / "run"))
 
 
-def test_a_line_of_statistics_that_had_begun_is_finished(pictures: Path, tmp_path: Path):
-    recipe = replace(small(get("mlp"), 4), stop=())
-    plan = {"stats_every": 32, "sample_every": 1000, "evaluate_every": 1000, "save_every": 16}
-    for run in ("whole", "parts"):
-        train(pictures, tmp_path / run, recipe, until=8, budget="64img")
-        content = json.loads((tmp_path / run / "recipe.json").read_text())
-        content["plan"] |= plan
-        (tmp_path / run / "recipe.json").write_text(json.dumps(content))
-    train(pictures, tmp_path / "whole", recipe)
-    train(pictures, tmp_path / "parts", recipe, until=24)
-    train(pictures, tmp_path / "parts", recipe)
-    whole, parts = (
-        [json.loads(line) for line in (tmp_path / run / "stats.jsonl").read_text().splitlines()]
-        for run in ("whole", "parts")
-    )
-    assert {k: v for k, v in whole[-1].items() if k not in ("seconds", "rate")} == {
-        k: v for k, v in parts[-1].items() if k not in ("seconds", "rate")
-    }
+def test_a_line_of_statistics_that_had_begun_is_finished_and_one_at_a_checkpoint_stays(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def planned(*asked) -> Plan:
+        return replace(make_plan(*asked), stats_every=32, sample_every=16, evaluate_every=1000, save_every=16)
+
+    def within(event: Event) -> None:
+        if isinstance(event, Sampled) and event.images == 16:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("organza.training.preparation.make_plan", planned)
+    recipe, parts = replace(small(get("mlp"), 4), stop=()), tmp_path / "parts"
+    train(pictures, tmp_path / "whole", recipe, budget="96img")
+    asked = {"size": 32, "stop": (), "evaluate": False, "report": False, "progress": False}
+    with suppress(KeyboardInterrupt):
+        organza.train(pictures, parts, recipe=recipe, budget="96img", on_event=within, **asked)
+    folder = RunFolder(parts).checkpoints
+    assert 0 < int(checkpoint.existing(folder)[-1].name) < 32
+    train(pictures, parts, recipe, until=64, budget="96img")
+    for later in checkpoint.existing(folder):
+        if int(later.name) > 64:
+            shutil.rmtree(later)
+    assert checkpoint.existing(folder)[-1].name == checkpoint.name_for(64)
+    train(pictures, parts, recipe, budget="96img")
+
+    def lines(run: str) -> list[dict]:
+        told = [json.loads(line) for line in (tmp_path / run / "stats.jsonl").read_text().splitlines()]
+        return [{name: value for name, value in one.items() if name not in ("seconds", "rate")} for one in told]
+
+    assert [line["images"] for line in lines("whole")] == [32, 64, 96]
+    assert lines("whole") == lines("parts")
 
 
 @pytest.mark.parametrize(

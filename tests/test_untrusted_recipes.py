@@ -189,7 +189,7 @@ def test_a_module_of_the_users_counts_only_where_it_is_named():
     form = {"part": "tests.drawings:drawing"}
     import tests.drawings
 
-    with pytest.raises(UserError, match=r"name its module: `modules=\['tests.drawings'\]`, or your recipe"):
+    with pytest.raises(UserError, match=r"name its module: `modules=\['tests.drawings'\]`"):
         decode(form)
     assert decode(form, {"tests.drawings"}).make is tests.drawings.drawing
     with pytest.raises(UserError, match="not part of organza"):
@@ -461,9 +461,9 @@ def test_a_run_of_ones_own_recipe_opens_where_that_is_named(
         assert organza.load("run", recipe=named).sample(2).shape == (2, 16, 16, 3)
     del sys.modules["mine_alone"]  # as in a process that has not imported it
     code, _, error = call(capsys, "sample", "run", "--count", 1)
-    assert (code, "--recipe" in error) == (2, True), error
+    assert (code, "--import mine_alone" in error) == (2, True), error
     assert "mine_alone" not in sys.modules
-    code, _, error = call(capsys, "sample", "run", "--count", 1, "--recipe", "mine_alone:recipe")
+    code, _, error = call(capsys, "sample", "run", "--count", 1, "--import", "mine_alone")
     assert code == 0, error
     assert RunFolder(tmp_path / "run").exists
 

@@ -97,7 +97,7 @@ def small() -> Recipe:
 def used() -> None:
     run = organza.train("photos", recipe=small(), budget="1m", seed=1, progress=False)
     assert_type(run, organza.Run)
-    assert_type(run.sample(4), NDArray[np.uint8])
+    assert_type(run.sample(4), NDArray[np.uint8 | np.float64])
     assert_type(run.sample(4, output="pil"), list[Image])
     assert_type(run.sample(4, output="torch"), Tensor)
     assert_type(run.judge(run.sample(4)), NDArray[np.float32])

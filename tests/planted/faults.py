@@ -278,13 +278,13 @@ FAULTS = [
         "a line of statistics begun anew on resume", "training/snapshot.py",
         "history=history, sums=sums,",
         "history=history, sums={},",
-        "test_training_state.py",
+        "test_training_state.py test_standing.py",
     ),
     Fault(
         "an off-by-one: the line at the checkpoint is dropped", "run/folder.py",
         'and line.get("images", 0) <= images]',
         'and line.get("images", 0) < images]',
-        f"{RESUME} test_runs.py test_health.py",
+        "test_standing.py",
     ),
     Fault(
         "a skipped fsync of a file", "disk.py",

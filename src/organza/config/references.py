@@ -131,8 +131,7 @@ def resolve(name: str, own: Collection[str] = ()) -> Any:
     if module_name.partition(".")[0] != OWN:
         known = module_name if all(part.isidentifier() for part in module_name.split(".")) else "my_module"
         raise UserError(
-            f"This recipe uses {name}, which is not part of organza. If you trust it, name its module: `modules=['{known}']`, or "
-            "your recipe that it belongs to: `recipe='my_module:my_recipe'`."
+            f"This recipe uses {name}, which is not part of organza. If you trust it, name its module: `modules=['{known}']`."
         )
     kinds = MODULES.get(module_name) or PACKAGES.get(module_name.rpartition(".")[0])
     if kinds is None or not attribute or attribute.startswith("_"):

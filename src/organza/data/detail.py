@@ -38,16 +38,17 @@ def detail(x: Tensor, reduction: int) -> Detail:
 
     >>> import torch
     >>> chequered = (torch.arange(16)[:, None] + torch.arange(16)).remainder(2).expand(1, 1, 16, 16) * 2.0 - 1
-    >>> detail(chequered, 2).kept < 0.1
-    True
+    >>> detail(chequered, 2).kept < 0.1, detail(torch.zeros(1, 1, 16, 16), 2).kept
+    (True, 1.0)
     """
     x = covered(x, x)
     small = F.interpolate(x, scale_factor=1 / reduction, mode="bicubic", antialias=True)
     y = F.interpolate(small, size=x.shape[2:], mode="bicubic").clamp(-1, 1)
     colour = x.movedim(1, -1).flatten(0, -2).median(0).values[:, None, None]
-    least = 1e-6  # images of one colour have no contrast and no error
+    least = 1e-6  # images of one colour have no contrast to lose, and no error
+    whole = contrast(x)
     return Detail(
-        float(contrast(y) / contrast(x).clamp_min(least)),
+        float(contrast(y) / whole) if whole > least else 1.0,
         float((x - y).abs().mean() / (x - colour).abs().mean().clamp_min(least)),
     )
 

@@ -66,6 +66,7 @@ def evaluate(
     labels: str | None = None,
     world: World = ALONE,
     device: str | torch.device = AUTO,
+    modules: Sequence[str] = (),
 ) -> list[Evaluation]:
     """Evaluate the images of a run or of a folder, once with each extractor.
 
@@ -84,6 +85,7 @@ def evaluate(
         labels: columns or table of the labels, hair or my.csv:hair, for an exported folder whose table lay outside its data.
         world: ranks that share the work: each generates and looks at its part, and rank 0 returns the results.
         device: device of the run's networks: see `load`. Features are computed on the CPU, so that numbers can be compared.
+        modules: names of further modules of your own that its networks are from: see `load`.
 
     Raises:
         UserError: if there is no such run or folder, nothing to compare with, too few images, or
@@ -103,7 +105,9 @@ def evaluate(
     seed = whole(seed, "seed", most=2**64)
     trained = None
     if isinstance(target, Run) or is_run(target):
-        trained = RunWithData(target, checkpoint, progress, recipe, at=data, labels=labels, world=world, device=device)
+        trained = RunWithData(
+            target, checkpoint, progress, recipe, at=data, labels=labels, world=world, device=device, modules=modules
+        )
         if data is not None:
             _ = trained.data  # a location that was given must be right
         sides = _sides_of_run(trained, against, count or COUNT, seed, progress)

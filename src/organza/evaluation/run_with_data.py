@@ -54,6 +54,7 @@ class RunWithData:
         labels: columns or table of the labels, if the run was exported and they lay outside its data.
         world: ranks that share the generation of images.
         device: device of the networks: see `load`. Several ranks stay on the CPU.
+        modules: names of further modules of your own that its networks are from.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class RunWithData:
         labels: str | None = None,
         world: World = ALONE,
         device: str | torch.device = AUTO,
+        modules: Sequence[str] = (),
     ):
         place = device if world.size == 1 else "cpu"
-        self.run = path if isinstance(path, Run) else load(path, which, recipe, device=place)
+        self.run = path if isinstance(path, Run) else load(path, which, recipe, device=place, modules=modules)
         self.world, self.progress, self.at, self.labels = world, progress, at, labels
 
     @property

@@ -23,6 +23,8 @@ from organza.media.images import to_image
 from organza.seeding import MICROBATCH, stream
 
 Output = Literal["numpy", "pil", "torch"]
+Items = NDArray[np.uint8 | np.float64]
+"""Images or volumes as bytes, or vectors in their own units."""
 SEEDS = 2**64
 FARTHEST = 1000
 """Largest value of a code, which was trained on [-1, 1]."""
@@ -38,7 +40,7 @@ class Sampler(Networks):
     def sample(
         self, count: int = ..., seed: int = ..., first: int = ..., labels: Mapping[str, str] | None = ...,
         truncate: float = ..., *, output: Literal["numpy"] = ...,
-    ) -> NDArray[Any]: ...  # fmt: skip
+    ) -> Items: ...  # fmt: skip
 
     @overload
     def sample(
@@ -61,7 +63,7 @@ class Sampler(Networks):
         truncate: float = 1.0,
         *,
         output: Output = "numpy",
-    ) -> NDArray[Any] | list[Image] | Tensor:
+    ) -> Items | list[Image] | Tensor:
         """Generate images, volumes or vectors. Image k of a seed is the same in every batch.
 
         Args:
@@ -104,7 +106,7 @@ class Sampler(Networks):
         first: int = 0,
         labels: Mapping[str, str] | None = None,
         truncate: float = 1.0,
-    ) -> Iterator[NDArray[Any]]:
+    ) -> Iterator[Items]:
         """Yield the images of `sample` a few at a time, for more than fit into memory."""
         count, first = whole(count, "count", least=1), whole(first, "first", least=0)
         seed, labels = whole(seed, "seed", most=SEEDS), as_labels(labels)

@@ -88,7 +88,7 @@ def _recorded(path: str | Path, record: Record, seen: Look | None) -> str:
     if audit is None or seen is None:
         return ""
     audit = audit if seen.vectors is None else reworded(audit)
-    outcome = f"{audit.answer}: {audit.numbers}"
+    outcome = f"{audit.answer}: {audit.numbers or audit.why}"
     with suppress(UserError):  # a run that cannot be written to is searched again next time
         RunFolder(path).audited(seen.images, outcome)
     return outcome

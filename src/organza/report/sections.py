@@ -291,6 +291,8 @@ def in_python(record: Record) -> list[str]:
     lines = ["import organza", f"run = organza.load({path!r}{f', modules={own!r}' if own else ''})"]
     if record.translates:
         lines.append("images = run.translate(images)  # uint8 [N, H, W, C]")
+    elif record.unit != "images":
+        lines.append(f"{record.unit} = run.sample(64, seed=7)")
     else:
         lines += ["images = run.sample(64, seed=7)  # uint8 [N, H, W, C]", "chances = run.judge(images)"]
     return [*lines, "first, *others = organza.evaluate(run)"]
