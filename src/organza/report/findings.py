@@ -66,7 +66,7 @@ OF_VECTORS: tuple[tuple[float, Tone, str, str], ...] = (
     (-math.inf, "bad", "Not like the real ones yet", "hardly any vectors lie in the neighbourhoods of real ones"),
 )
 """Shares of neighbourhoods, see `metrics.vectors.alike`, from which these words hold. Between two sets of real rows of one law the share
-is 0.90 to 1.02 for 400 rows each, and 0.82 to 1.03 for 100 (docs/lab-log.md, 73)."""
+is 0.90 to 1.02 for 400 rows each, and 0.82 to 1.03 for 100 (docs/lab-log.md, 74)."""
 
 
 @dataclass(frozen=True)
