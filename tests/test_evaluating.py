@@ -144,7 +144,7 @@ def test_a_run_of_every_layout(name: str, material: Material, extractor: Extract
     made = side.made(len(real) + 20, seed=3)
     assert len(real) == len(side.data.reference)
     assert len(training) == len(side.data.parts.train)
-    assert made.images.dtype == np.uint8
+    assert made.images.dtype == real.images.dtype == (np.uint8 if made.table is None else np.float64)
     assert made.images.shape[1:] == real.images.shape[1:] == training.images.shape[1:]
     assert np.array_equal(made.images[:20], side.made(20, seed=3).images)
     assert (made.targets is not None) == side.recipe.game.make.paired
