@@ -202,11 +202,16 @@ def test_a_reconstruction_is_the_picture_of_its_latent(run: Run):
     assert np.abs(again.astype(int) - made).max() <= 1
 
 
-def test_a_way_leads_from_one_reconstruction_to_another(run: Run):
+def test_a_way_leads_from_one_reconstruction_to_another(run: Run, monkeypatch: pytest.MonkeyPatch):
     first, last = some(2)
+    asked, genuine = [], run.generate
+    monkeypatch.setattr(run, "generate", lambda z: asked.append(z) or genuine(z))
     way, ends = run.interpolate(first, last, 5), run.reconstruct(some(2))
     assert way.shape == (5, 32, 32, 3)
     assert np.abs(way[[0, -1]].astype(int) - ends).max() <= 1
+    a, b = run.encode(some(2))  # images of a little trained decoder are too alike to tell their latents
+    steps = torch.stack([a + share * (b - a) for share in (0, 0.25, 0.5, 0.75, 1)])
+    assert ((asked[0] - steps).norm(dim=1) < 1e-3 * (b - a).norm()).all()
     with pytest.raises(UserError, match="at least 2"):
         run.interpolate(first, last, 1)
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from organza.recipes import get
+from organza.run import checkpoint
+from organza.run.folder import RunFolder
 from organza.schedule import Cosine, Linear, at
+from organza.training import snapshot
 from organza.training.ema import Average, decay, half_life, recalibrate
 from organza.training.plan import Plan
 from organza.training.state import Rollback, TrainState
 from organza.training.step import played, train_step
+from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 from tests.contracts.material import Material
 
@@ -99,6 +104,21 @@ def test_fakes_that_only_the_discriminator_sees_have_no_graph(material: Material
     for graph in (False, True):
         _, made = played(state, 0, graph=graph)
         assert made["image"].requires_grad == graph
+
+
+@pytest.mark.usefixtures("few_looks")
+def test_a_line_of_statistics_that_has_begun_goes_on_behind_a_checkpoint(material: Material, tmp_path: Path):
+    folder, state, again = RunFolder(tmp_path / "run"), begun(material), begun(material)  # a line in 80 images
+    folder.begin()
+    trainer = Trainer(state, folder, None)
+    for _event in trainer.events():
+        if state.images >= 16:
+            break
+    list(trainer._save())
+    snapshot.restore(again, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]), folder)
+    assert again.images == 16
+    assert len(state.sums["discriminator"]) == 2
+    assert again.sums == state.sums
 
 
 @pytest.mark.parametrize("schedule", [Linear(1.0, 0.2, begin=0.25, end=0.75), Cosine(1.0, 0.2, begin=0.25, end=0.75)])

@@ -44,6 +44,7 @@ SECTIONS: dict[str, list[str]] = {
         "unpaired.md",
         "simgan.md",
         "gan3d.md",
+        "vectors.md",
         "encoders.md",
     ],
     "Extend": ["own-parts.md", "contributing.md", "map.md"],

@@ -278,7 +278,7 @@ FAULTS = [
         "a line of statistics begun anew on resume", "training/snapshot.py",
         "history=history, sums=sums,",
         "history=history, sums={},",
-        "test_standing.py",
+        "test_training_state.py test_standing.py",
     ),
     Fault(
         "an off-by-one: the line at the checkpoint is dropped", "run/folder.py",

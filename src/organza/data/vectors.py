@@ -38,7 +38,7 @@ class Vectors(Batches):
     """
 
     unit = "vectors"
-    rows, columns = 32, 32  # points of a scatter plot
+    rows, columns = 342, 3  # 1,026 points in each scatter plot, three plots in a row
 
     def __init__(self, source: Source):
         if source.labels is not None:

@@ -225,8 +225,8 @@ def load(
             cannot be used, torch is, and the run's notes give the reason.
 
     Raises:
-        UserError: if there is no run, no such checkpoint, no intact one, or its networks are from
-            modules that are not named here.
+        UserError: if there is no run, no such checkpoint, or no intact one; when its networks are first
+            used, also if they are from modules that are not named here.
     """
     require_path(path, "path")
     require_text(which, "which", "best")

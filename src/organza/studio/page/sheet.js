@@ -4,7 +4,7 @@ import { add, count, fill, h } from "./dom.js";
 
 /** The cells of a sheet: images of the run's size, or several side by side, with two pixels between them. */
 export function geometry(width, height, run) {
-  const [H, W] = run.unit === "volumes" ? [96, 96] : run.shape.slice(-2);
+  const [H, W] = { volumes: [96, 96], vectors: [320, 320] }[run.unit] ?? run.shape.slice(-2);
   for (const parts of [1, 2, 3, 4]) {
     const columns = (width + 2) / (parts * W + 2);
     const rows = (height + 2) / (H + 2);
