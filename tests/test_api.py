@@ -129,7 +129,7 @@ def test_pillow_images_keep_their_sizes_and_modes():
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (noise(8, 8), "array of shape"),
+        (noise(8), "array of shape"),
         (np.zeros((3, 8, 8, 2), np.uint8), "C of 1, 3 or 4"),
         (np.linspace(-300, 300, 3 * 64).reshape(3, 8, 8), "values from -300"),
         ([], "an empty list"),
@@ -266,8 +266,9 @@ def test_an_evaluation_is_computed_where_its_run_is(run: Run, monkeypatch: pytes
         places.add(images.device.type)
         return torch.zeros(len(images), *images.shape[2:], images.shape[1], dtype=torch.uint8)
 
-    monkeypatch.setattr(run_with_data, "to_uint8", black)
-    made = run_with_data.RunWithData(moved).made(20, seed=0)
+    trained = run_with_data.RunWithData(moved)
+    monkeypatch.setattr(trained.data, "finished", black)
+    made = trained.made(20, seed=0)
     assert made.images.shape == (20, 16, 16, 3)
     assert places == {"meta"}
 

@@ -116,7 +116,7 @@ def test_the_main_job_from_folder_to_verdicts(pictures: Path, tmp_path: Path, ca
 
 
 def test_the_same_command_finds_the_run_ended(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    command = ["train", pictures, "--run", tmp_path / "run", "--no-evaluate", *TINY]
+    command = ["train", pictures, "--run", tmp_path / "run", "--no-evaluate", "--no-report", *TINY]
     assert call(capsys, *command)[0] == 0
     code, out, error = call(capsys, *command)
     assert code == 0
@@ -147,7 +147,18 @@ def test_the_one_command_works_on_folders_of_every_kind(kind: str, tmp_path: Pat
         with zipfile.ZipFile(source, "w") as archive:
             for file in folder.iterdir():
                 archive.write(file, file.name)
-    command = ["train", source, "--run", tmp_path / "run", *TINY[:4], *size, "--budget", "16img", "--no-evaluate"]
+    command = [
+        "train",
+        source,
+        "--run",
+        tmp_path / "run",
+        *TINY[:4],
+        *size,
+        "--budget",
+        "16img",
+        "--no-evaluate",
+        "--no-report",
+    ]
     code, out, error = call(capsys, *command)
     assert code == 0, error
     if kind == "some broken":
@@ -162,7 +173,7 @@ def test_a_corrupt_checkpoint_falls_back_and_says_so(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     for budget in ("16img", "24img"):
-        call(capsys, "train", pictures, "--run", tmp_path / "run", "--no-evaluate", *TINY[:-1], budget)
+        call(capsys, "train", pictures, "--run", tmp_path / "run", "--no-evaluate", "--no-report", *TINY[:-1], budget)
     newest = checkpoint.existing(tmp_path / "run" / "checkpoints")[-1]
     (newest / "generator.safetensors").write_bytes(b"x" * 100)
     code, out, error = call(capsys, "sample", tmp_path / "run", "--count", "1", "--out", tmp_path / "new")
@@ -227,7 +238,7 @@ def test_a_full_disk_is_told_in_a_sentence(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     place = tmp_path / "run"
-    assert call(capsys, "train", pictures, "--run", place, "--no-evaluate", *TINY)[0] == 0
+    assert call(capsys, "train", pictures, "--run", place, "--no-evaluate", "--no-report", *TINY)[0] == 0
     monkeypatch.setattr(folder, "write_all", full)
     code, _, error = call(capsys, "train", pictures, "--run", place, "--no-evaluate", *TINY[:-1], "32img")
     assert code == 2

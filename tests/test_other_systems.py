@@ -41,6 +41,7 @@ class Session(NamedTuple):
     """Outcome of the commands of one system.
 
     Args:
+        kind: system.
         place: folder of everything.
         holder: number of the process that held the run when it was asked for a second time.
         codes: exit codes, in order.
@@ -48,6 +49,7 @@ class Session(NamedTuple):
         error: text of all on standard error.
     """
 
+    kind: str
     place: Path
     holder: int
     codes: list[int]
@@ -90,18 +92,11 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     furnished(place)
     run = place / "run"
     training = ["train", place / "few", "--run", run, "--budget", "400img", *TINY]
+    labelled = ["train", place / "labelled", "--run", place / "labels", "--recipe", "cgan", "--size", 32]
     labels = [
-        "train",
-        place / "labelled",
-        "--run",
-        place / "labels",
-        "--recipe",
-        "cgan",
-        "--size",
-        32,
-        "--budget",
-        "32img",
-    ]
+        [*labelled, "--budget", "32img", "--no-report", "--no-evaluate"],
+        *(["sample", place / "labels", "--count", 1, "--class", label] for label in LABELS),
+    ] if request.param == "windows" else []  # fmt: skip
     sample = ["sample", run, "--count", 3, "--out", place / "new"]
     killed = started(request.param, place, "killed", training)
     while not list(run.glob("checkpoints/[0-9]*")) and killed.poll() is None:
@@ -110,8 +105,7 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     commands: list[list[object]] = [
         training, ["wait"], training, sample, sample,  # the second time over images that are there
         ["data", "faces", place / "faces", "--count", 210, "--size", 16], ["data", "check", place / "faces"],
-        [*labels, "--no-report", "--no-evaluate"],
-        *(["sample", place / "labels", "--count", 1, "--class", label] for label in LABELS),
+        *labels,
         ["train", place / "few", "--run", place / "endless", "--budget", "1000000img", *TINY],
     ]  # fmt: skip
     process = started(request.param, place, "session", *commands)
@@ -127,13 +121,13 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     process.communicate(timeout=60)
     out, error = ((place / f"session.{name}").read_text(encoding="utf-8") for name in ("out", "error"))
     parts = re.split(r"exit code (\d+)\n", out)
-    return Session(place, killed.pid, [int(code) for code in parts[1::2]], parts[::2], error)
+    return Session(request.param, place, killed.pid, [int(code) for code in parts[1::2]], parts[::2], error)
 
 
 def test_train_kill_resume_and_sample(session: Session):
     run = session.place / "run"
     assert session.codes[:-1] == [2] + [0] * (len(session.codes) - 2), session.error
-    assert len(session.codes) == 10, session.error
+    assert len(session.codes) == (10 if session.kind == "windows" else 7), session.error
     assert f"is being trained by process {session.holder}" in session.error
     events = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert next(event["event"] for event in events if event["event"] != "warned") == "started"
@@ -156,6 +150,8 @@ def test_faces_are_drawn_by_workers(session: Session):
 
 
 def test_labels_and_names_that_windows_forbids_become_names_of_files(session: Session):
+    if session.kind != "windows":
+        pytest.skip("names that only Windows forbids")
     for out in session.out[7:9]:
         assert "seed-0" in out
     assert len(list((session.place / "labels" / "generated").iterdir())) == 2
