@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +71,9 @@ def told(run: organza.Run, shape: str = "") -> str:
 
 def floors(times: int = 20) -> None:
     """Print the share of neighbourhoods between two sets of real rows of one law: least, mean and greatest of some draws."""
-    laws = {name: lambda count, seed, name=name: drawn(name, count, seed) for name in ("ring", "moons", "spiral")}
+    laws: dict[str, Callable[[int, int], np.ndarray]] = {
+        name: partial(drawn, name) for name in ("ring", "moons", "spiral")
+    }
     laws["ten columns"] = lambda count, seed: np.random.default_rng(seed).normal(size=(count, 10))
     for count in (100, 400):
         for name, law in laws.items():

@@ -189,7 +189,7 @@ def test_what_is_no_path_is_refused_in_words(path: object, pictures: Path):
     for asks in (organza.load, organza.train, organza.evaluate, lambda run: organza.train(pictures, run)):
         if path is None and asks not in (organza.load, organza.train, organza.evaluate):
             continue
-        with pytest.raises(UserError, match="path of (a|one)"):
+        with pytest.raises(UserError, match=r"path of (a|one)"):
             asks(path)  # type: ignore[arg-type]
 
 
