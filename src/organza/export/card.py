@@ -7,7 +7,7 @@ without facts is left out. A metric of our own has its own name, never `fid`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -391,11 +391,3 @@ def _began(content: Any) -> str:
     if not isinstance(known, Mapping):
         return ""
     return f"It began with the weights of sha256 `{printable(str(known.get('sha256')))[:64]}` (`--from`).\n\n"
-
-
-def listed(files: Iterable[OnnxFile]) -> list[dict[str, Any]]:
-    """Return the entries of config.json for the ONNX files."""
-    return [
-        {"file": file.path.name, "bytes": file.size, **file.agreement.facts(), "precision": file.precision}
-        for file in files
-    ]
