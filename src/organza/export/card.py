@@ -201,8 +201,10 @@ def _use(name: str, run: Trained, files: Sequence[OnnxFile], judges: bool) -> st
     shell = (
         f"organza translate {quoted(name)} photos results"
         if translates
-        else f"organza sample {quoted(name)} --count 64 --seed 7{' --out samples.csv' if run.table is not None else ''}"
+        else f"organza sample {quoted(name)} --count 64 --seed 7"
     )
+    if run.table is not None:
+        shell += " --out samples.csv"
     parts = ["## Use", "```python\n" + "\n".join(python) + "\n```", f"```sh\n{shell}\n```"]
     generators = [file for file in files if file.graph.name == "generator"]
     if generators:

@@ -1,4 +1,4 @@
-"""What a verdict is drawn from: the measurements of a run, and what follows from several of them."""
+"""Evidence of a verdict: the measurements of a run, and conclusions from several of them."""
 
 from __future__ import annotations
 
