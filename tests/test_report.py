@@ -25,7 +25,8 @@ from organza.metrics.kernels import Estimate
 from organza.report import at_end
 from organza.report.build import report, verdict_of, write_report
 from organza.report.compare import comparison, groups, records, standings, verdicts, warnings
-from organza.report.findings import Evidence, likeness, trend, varied
+from organza.report.evidence import Evidence
+from organza.report.findings import likeness, trend, varied
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
 from organza.report.ranking import Entry, better
 from organza.report.record import Record

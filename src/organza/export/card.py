@@ -7,7 +7,7 @@ without facts is left out. A metric of our own has its own name, never `fid`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,8 +201,10 @@ def _use(name: str, run: Trained, files: Sequence[OnnxFile], judges: bool) -> st
     shell = (
         f"organza translate {quoted(name)} photos results"
         if translates
-        else f"organza sample {quoted(name)} --count 64 --seed 7{' --out samples.csv' if run.table is not None else ''}"
+        else f"organza sample {quoted(name)} --count 64 --seed 7"
     )
+    if run.table is not None:
+        shell += " --out samples.csv"
     parts = ["## Use", "```python\n" + "\n".join(python) + "\n```", f"```sh\n{shell}\n```"]
     generators = [file for file in files if file.graph.name == "generator"]
     if generators:
@@ -391,11 +393,3 @@ def _began(content: Any) -> str:
     if not isinstance(known, Mapping):
         return ""
     return f"It began with the weights of sha256 `{printable(str(known.get('sha256')))[:64]}` (`--from`).\n\n"
-
-
-def listed(files: Iterable[OnnxFile]) -> list[dict[str, Any]]:
-    """Return the entries of config.json for the ONNX files."""
-    return [
-        {"file": file.path.name, "bytes": file.size, **file.agreement.facts(), "precision": file.precision}
-        for file in files
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,3 +162,11 @@ def _features(look: Extractor, session: Any, graph: Graph, series: range, progre
         if progress:
             progress("measuring the loss", start + len(some), len(series))
     return look(pictured(np.concatenate(images)))
+
+
+def listed(files: Iterable[OnnxFile]) -> list[dict[str, Any]]:
+    """Return the entries of config.json for the ONNX files."""
+    return [
+        {"file": file.path.name, "bytes": file.size, **file.agreement.facts(), "precision": file.precision}
+        for file in files
+    ]

@@ -20,8 +20,8 @@ from organza.disk import cannot_write, discard, make_folder, rename, write
 from organza.errors import UserError, nearest
 from organza.export import folder as folders
 from organza.export import onnx as onnx_files
-from organza.export.card import Statement, card, listed, require_licence
-from organza.export.files import KINDS, OnnxFile, halving_loss, made
+from organza.export.card import Statement, card, require_licence
+from organza.export.files import KINDS, OnnxFile, halving_loss, listed, made
 from organza.export.graphs import Trained, graphs
 from organza.export.web import drawn_pattern, middle_hole, page
 from organza.latents import saved

@@ -17,7 +17,8 @@ from organza.metrics.vectors import alike
 from organza.recipe import Recipe
 from organza.report import sections, vectors
 from organza.report.curves import curves
-from organza.report.findings import Evidence, new
+from organza.report.evidence import Evidence
+from organza.report.findings import new
 from organza.report.page import asset, page, written
 from organza.report.probe import Look, look
 from organza.report.record import Record, estimate_of

@@ -10,27 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from organza.metrics.damage import UNIT, Damage
-from organza.metrics.kernels import Estimate
+from organza.metrics.damage import UNIT
 from organza.metrics.memorisation import RARE
+from organza.report.evidence import SURE, Evidence, best_vitals, collapse, repeated
 from organza.run import health
-from organza.run.health import Vitals
 from organza.stop import Check, best, equals, tie
 
 Tone = Literal["good", "fair", "bad", "open"]
-SURE = 3.0  # standard errors
 NARROW, WILD = 0.75, 1.25
 """Spread of the samples over that of real images: below, it is narrow; above, it is wild."""
 COPYING = 0.05
 """Share of near-copies above which a run copies."""
 NEAR = 0.75
 """Distance to the training images over that of unseen ones, below which samples are too near to them."""
-ONE_IMAGE = 0.2
-"""Share of the variance between images, of thumbnails, below which they are nearly one image: copies of one, moved by a pixel and a little
-brighter or darker, have 0.06, and of 22 kinds of images none had less than 0.42 (docs/lab-log.md, 63)."""
-NOISE = 0.1
-"""Contrast that images keep at a quarter of their size, below which they are noise: that of every pixel for itself keeps 0.04, and of 22
-kinds of images none less than 0.24 (docs/lab-log.md, 63)."""
 SCALE: tuple[tuple[float, Tone, str, str], ...] = (
     (1 / 12, "good", "Very like the real ones", "the network that compares them sees next to no difference"),
     (1 / 4, "good", "Close to the real ones", "all is there, and faults are seen at a second look"),
@@ -67,70 +59,6 @@ OF_VECTORS: tuple[tuple[float, Tone, str, str], ...] = (
 )
 """Shares of neighbourhoods, see `metrics.vectors.alike`, from which these words hold. Between two sets of real rows of one law the share
 is 0.90 to 1.02 for 400 rows each, and 0.82 to 1.03 for 100 (docs/lab-log.md, 74)."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Measurements that a verdict is drawn from. A field is None if it was not measured.
-
-    Args:
-        trained_on, held_out: number of training and of held-out images.
-        checks: evaluations in the order of time.
-        variety: spread of the samples over that of real images, at the best evaluation; of features, or else of thumbnails.
-        repeats: share of samples that repeat another: see `metrics.diversity.repeats`.
-        nearness, copies: see `metrics.memorisation`.
-        knows_training, knows_held_out: share of training and of held-out images that D classifies as real.
-        kind: rule that ended the run; "" if it has not ended.
-        reason: reason for its end in words.
-        translates: True if images are made from images.
-        images: images seen; None if they do not matter.
-        vitals: health readings of the evaluations.
-        pieces, blurred: distances of damaged real images, see `metrics.damage`.
-        between, apart: variance between real images, and distance of the mean sample: see `metrics.diversity`.
-        kept: share of the contrast between neighbours that real images keep at a quarter of their size: see `data.detail`.
-        alike: share of neighbourhoods that vectors fill, at the best evaluation: see `metrics.vectors.alike`.
-    """
-
-    trained_on: int
-    held_out: int
-    checks: tuple[Check, ...] = ()
-    variety: Estimate | None = None
-    repeats: Estimate | None = None
-    nearness: Estimate | None = None
-    copies: Estimate | None = None
-    knows_training: Estimate | None = None
-    knows_held_out: Estimate | None = None
-    kind: str = ""
-    reason: str = ""
-    translates: bool = False
-    images: int | None = None
-    vitals: tuple[Vitals, ...] = ()
-    pieces: float | None = None
-    blurred: float | None = None
-    between: float | None = None
-    apart: float | None = None
-    kept: float | None = None
-    alike: float | None = None
-
-    @property
-    def noise(self) -> bool:
-        """True if neighbours in the real images have nothing to do with each other."""
-        return self.kept is not None and self.kept < NOISE
-
-    @property
-    def one_image(self) -> bool:
-        """True if the data are nearly one image, so that samples which are all alike are right."""
-        return self.between is not None and self.between < ONE_IMAGE and not self.translates
-
-    @property
-    def drawn(self) -> bool:
-        """True if the mean sample is that one image, nearly."""
-        return self.apart is not None and self.apart < ONE_IMAGE
-
-    @property
-    def damage(self) -> Damage | None:
-        """Distances of damaged real images, if both were measured."""
-        return None if self.pieces is None or self.blurred is None else Damage(self.pieces, self.blurred)
 
 
 @dataclass(frozen=True)
@@ -215,13 +143,13 @@ def varied(seen: Evidence) -> Finding | None:
         many = seen.repeats is not None and value >= health.ALIKE
         answer = "Hardly: a few images return" if many else "No: they are all nearly the same"
         return Finding(question, "bad", answer, f"{sentence(begun(found.text))}", numbers)
-    if some := health.copied(_now(seen)):
+    if some := health.copied(best_vitals(seen)):
         return Finding(question, "fair", "Not all of them", f"{sentence(begun(some.text))}", numbers)
     if seen.translates and value < NARROW:
         return Finding(
             question, "fair", "Less than they should", "The translations differ less than their targets do.", numbers
         )
-    if _again(seen) > health.REPEATED:
+    if repeated(seen) > health.REPEATED:
         why = "Many samples are nearly the same as another; with so few images to learn from, that is what copying looks like, too."
         return Finding(question, "fair", "They return often", why, numbers)
     if value + 2 * error < NARROW:
@@ -310,8 +238,8 @@ def contest(seen: Evidence) -> Finding | None:
     if known is None or unseen is None:
         return _accuracy(seen)
     numbers = f"takes {known.value:.0%} of training and {unseen.value:.0%} ± {unseen.error:.0%} of unseen real images for real"
-    ill = health.overfit(_now(seen))
-    measured = _now(seen).overfitting is not None
+    ill = health.overfit(best_vitals(seen))
+    measured = best_vitals(seen).overfitting is not None
     if ill or (not measured and health.recognised(known.value, unseen.value, math.hypot(known.error, unseen.error))):
         return Finding(
             "Does the discriminator judge fairly?",
@@ -351,38 +279,6 @@ def _accuracy(seen: Evidence) -> Finding | None:
     return Finding(
         "Who is ahead?", "open", "The discriminator, a little", "It is often right, and often fooled.", numbers
     )
-
-
-def collapse(seen: Evidence) -> health.Finding | None:
-    """Return the finding of mode collapse at the best evaluation, or None."""
-    return health.collapse(_now(seen), _before(seen))
-
-
-def young(seen: Evidence) -> bool:
-    """Return True if the run has seen too few images for samples that are all alike to mean anything."""
-    found = collapse(seen)
-    return bool(found and not found.grave and seen.images is not None and seen.images < health.BEGINNING)
-
-
-def _now(seen: Evidence) -> Vitals:
-    """Return the vitals at the best evaluation, completed by the measurements of the report, which shows these samples."""
-    if seen.checks:
-        least = best(seen.checks)
-        told = next((one for one in seen.vitals if one.images == least.images), None)
-        found = told or Vitals(least.images, least.distance, least.error)
-    else:
-        found = Vitals(seen.images or 0, math.nan, math.nan)
-    variety = found.variety if seen.variety is None else seen.variety.value
-    return found._replace(variety=variety, repeats=_again(seen) if seen.held_out else None)
-
-
-def _before(seen: Evidence) -> list[Vitals]:
-    return [one for one in seen.vitals if one.images < _now(seen).images]
-
-
-def _again(seen: Evidence) -> float:
-    """Return the share of samples that repeat another, less three standard errors."""
-    return 0.0 if seen.repeats is None else seen.repeats.value - SURE * seen.repeats.error
 
 
 def _units(seen: Evidence) -> float:

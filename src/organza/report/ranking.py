@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from organza.report.findings import SURE
+from organza.report.evidence import SURE
 from organza.stop import Check
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from organza.report.findings import SURE
+from organza.report.evidence import SURE
 from organza.report.record import Record
 from organza.stop import best
 

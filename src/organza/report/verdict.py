@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from organza.report.evidence import Evidence, collapse, young
 from organza.report.findings import (
     EARLY,
     RISING,
     WORSE,
-    Evidence,
     Finding,
     Tone,
     begun,
-    collapse,
     contest,
     likeness,
     new,
     sentence,
     trend,
     varied,
-    young,
 )
 from organza.run import health
 
