@@ -39,6 +39,23 @@ def test_folders_are_listed_and_checked(studio: Studio):
     assert (small.status, small.headers["content-type"], small.body[:4]) == (200, "image/webp", b"RIFF")
 
 
+def test_a_table_is_listed_and_checked(studio: Studio):
+    (studio.data / "ring.csv").write_text(
+        "x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(600)), encoding="utf-8"
+    )
+    (studio.data / "text.csv").write_text("name,age\nann,3\nbob,\n", encoding="utf-8")
+    try:
+        assert {"ring.csv", "text.csv"} <= set(studio.get("/api/data?root=data&path=")["folders"])
+        checked = studio.post("/api/data/check", {"root": "data", "path": "ring.csv"})
+        refused = studio.post("/api/data/check", {"root": "data", "path": "text.csv"})
+    finally:
+        (studio.data / "ring.csv").unlink()
+        (studio.data / "text.csv").unlink()
+    assert (checked["usable"], checked["columns"]) == (600, [["x", "0", "599"], ["y", "0", "6"]])
+    assert refused["usable"] == 0
+    assert "holds text" in refused["problems"][0]
+
+
 @pytest.mark.parametrize("path", ["drawings/../../secret.txt", "linked/secret.png", "..", "/etc/hostname"])
 def test_nothing_outside_is_shown(studio: Studio, path: str):
     for route in ("/api/data?root=data&path=", "/api/data/thumbnail?root=data&path="):

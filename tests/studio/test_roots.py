@@ -51,7 +51,13 @@ def test_data_is_looked_up_inside_its_folder(roots: Roots, path: str):
 
 
 def test_data_and_its_images_are_counted(roots: Roots):
-    assert listed(roots.folder("data", "images")) == (["deep"], 1)
+    place = roots.folder("data", "images")
+    assert listed(place) == (["deep"], 1)
+    for name in ("ring.csv", "labels.csv", "moons.npy"):
+        (place / name).write_bytes(b"")
+    assert listed(place) == (["deep", "moons.npy", "ring.csv"], 1)  # labels belong to the images
+    (place / "second.npy").write_bytes(b"")
+    assert listed(place) == (["deep", "ring.csv"], 3)  # several arrays are volumes
     with pytest.raises(UserError):
         roots.folder("elsewhere", "")
 

@@ -23,6 +23,7 @@ IMAGES = frozenset(
     [".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif", ".ppm", ".pgm", ".npy"]
 )
 """Endings counted as images in a listing; `data check` decides by content."""
+TABLES = frozenset([".csv", ".tsv"])
 
 
 @dataclass(frozen=True)
@@ -141,17 +142,23 @@ def kind_of(folder: Path) -> str:
 
 
 def listed(folder: Path) -> tuple[list[str], int]:
-    """Return the names of a folder's subfolders and archives, and the number of its images."""
-    folders, images = [], 0
+    """Return the names of a folder's subfolders, archives and tables, and the number of its images.
+
+    An array file is an image among others, and a table if it is the only one.
+    """
+    folders, images, arrays = [], 0, []
     with os.scandir(folder) as items:
         for item, _ in zip(items, range(100_000), strict=False):
             if item.name.startswith(".") or not item.name.isprintable():
                 continue
             ending = os.path.splitext(item.name)[1].lower()  # noqa: PTH122 (a Path for each of 100,000 names is slow)
-            if item.is_dir() or ending in (".zip", ".npz"):
+            if item.is_dir() or ending in (".zip", ".npz") or (ending in TABLES and item.name != "labels.csv"):
                 folders.append(item.name)
             else:
                 images += ending in IMAGES
+                arrays += [item.name] if ending == ".npy" else []
+    if len(arrays) == 1:
+        folders, images = folders + arrays, images - 1
     return sorted(folders)[:MOST], images
 
 

@@ -24,10 +24,13 @@ Call = Callable[[dict[str, Any], bytes, Progress], tuple[Any, bytes]]
 
 
 def check(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
-    """Check data: see `organza.data.check`."""
+    """Check data: see `organza.data.check` and `organza.data.vector_check`."""
     from organza.data import check as look
+    from organza.data.vector_files import is_vectors
     from organza.untrusted import printable
 
+    if is_vectors(given["place"]):
+        return check_table(given["place"]), b""
     found = look(given["place"], progress=progress)
     small, _, large = found.sizes
     some = [name for name, _ in found.usable]
@@ -41,6 +44,27 @@ def check(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, 
         "labels": columns(Path(given["place"])),
         "shown": [printable(name) for name in some[:: max(1, len(some) // 24)][:24]],
     }, b""  # fmt: skip
+
+
+def check_table(place: str) -> dict[str, Any]:
+    """Return the check of a table of vectors: its rows, the range of each column, problems and notes."""
+    import numpy as np
+
+    from organza.data.vector_check import SHOWN, check_vectors, notes
+    from organza.data.vector_files import shown
+
+    checked = check_vectors(place)
+    values = checked.found.values
+    ranges = []
+    for name, column in zip(checked.found.names[:SHOWN], values.T, strict=False):
+        known = column[np.isfinite(column)]
+        least, greatest = (f"{known.min():.4g}", f"{known.max():.4g}") if len(known) else ("none", "none")
+        ranges.append([shown(name), least, greatest])
+    return {
+        "usable": len(values) if checked.usable else 0, "rows": len(values), "size": f"{values.shape[1]} columns",
+        "columns": ranges, "problems": [str(one) for one in checked.found.problems[:SHOWN]], "notes": notes(checked),
+        "duplicates": checked.duplicates, "classes": [], "labels": [],
+    }  # fmt: skip
 
 
 def columns(place: Path) -> list[str]:

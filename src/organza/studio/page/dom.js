@@ -35,6 +35,9 @@ export function icon(path) {
 const plain = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 export const count = (value) => plain.format(value ?? 0);
 
+/** A number with its noun: 1 image, 2 images. */
+export const many = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
 /** A measurement with three digits. */
 export function digits(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
@@ -107,14 +110,11 @@ export function state(run) {
   return h("span", { class: `state ${run.state.replace(" ", "-")}` }, run.state);
 }
 
-/** Buttons of which one is chosen. */
+/** Buttons of which one is chosen; its function `mark` shows another value, or none, as chosen. */
 export function segments(label, options, chosen, pick) {
-  const buttons = options.map(([value, text]) =>
-    h("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => {
-      for (const button of buttons) button.setAttribute("aria-pressed", String(button === buttons[options.findIndex((o) => o[0] === value)]));
-      pick(value);
-    } }, text));
-  return h("div", { class: "segments", role: "group", "aria-label": label }, buttons);
+  const buttons = options.map(([value, text]) => h("button", { type: "button", "aria-pressed": String(value === chosen), onclick: () => { mark(value); pick(value); } }, text));
+  const mark = (value) => buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(options[at][0] === value)));
+  return Object.assign(h("div", { class: "segments", role: "group", "aria-label": label }, buttons), { mark });
 }
 
 /** Ask for a text in a dialog; null if it was closed. */

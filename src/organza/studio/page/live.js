@@ -15,6 +15,18 @@ export function listen(callback) {
   return () => listeners.delete(callback);
 }
 
+/** Wait for a job to end; returns it. One that ended before this call returns at once. */
+export function finished(job) {
+  return new Promise((yes) => {
+    const ended = () => {
+      const now = jobs.get(job.number) ?? job;
+      if (now.code !== null) { stop(); yes(now); }
+    };
+    const stop = listen(ended);
+    ended();
+  });
+}
+
 function take(kind, message) {
   if (kind === "all") {
     runs.clear();

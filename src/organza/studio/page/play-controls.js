@@ -1,7 +1,7 @@
 // Sliders along directions with images at their ends, truncation, labels, codes and style mixing.
 import { get, path, post } from "./api.js";
 import { add, digits, doing, fill, h } from "./dom.js";
-import { listen, runs } from "./live.js";
+import { finished, runs } from "./live.js";
 import { copy, start } from "./point.js";
 
 const REACH = 3;
@@ -114,10 +114,10 @@ function mixing(session, levels) {
 /** A button that has `organza directions` find directions with names, from the labels of the data. */
 function search(session, again) {
   const told = h("div", { role: "status" });
-  const button = h("button", { type: "button", class: "quiet", onclick: doing(async () => {
+  const button = h("button", { type: "button", class: "quiet words", onclick: doing(async () => {
     const job = await post(`/api/runs/${path(session.run)}/make`, { kind: "directions" });
     fill(told, h("p", { class: "small" }, `${job.command}: this takes a minute or two.`), h("progress", { "aria-label": "Finding directions" }));
-    const ended = await new Promise((yes) => { const stop = listen((kind, message) => { if (kind === "job" && message.number === job.number && message.code !== null) { stop(); yes(message); } }); });
+    const ended = await finished(job);
     fill(told, ended.code ? h("p", { class: "problem" }, ended.lines.at(-1) ?? "None were found.") : null);
     if (!ended.code) await again();
   }) }, "Find directions with names, from labels");

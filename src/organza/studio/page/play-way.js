@@ -15,9 +15,9 @@ export function between(session, tiles) {
   seconds.value = "25";
   const make = h("button", { type: "button", class: "main", id: "clip", onclick: doing(() => clip()) }, "Make a clip");
   const two = h("button", { type: "button", class: "quiet", onclick: () => { session.pins.length = 0; show(); } }, "Unpin all");
-  const hint = h("p", { class: "small" }, "Pin two images or more to walk from one to the next.");
+  const hint = h("p", { class: "small" }, "Pin two images or more (the button under the large image); the generator draws the way from one to the next, as a clip to save.");
   const bar = h("div", { class: "row" }, make, h("label", { class: "row small" }, "each", seconds), h("label", { class: "tick small" }, closed, "a loop that closes"), two);
-  const element = h("section", { class: "card stack", "aria-label": "Between pinned images" }, h("h2", {}, "Between images"), hint, list, bar, work, preview);
+  const element = h("section", { class: "card stack", "aria-label": "Between pinned images" }, h("h2", {}, "A clip between images"), hint, list, bar, work, preview);
 
   function arrow(at, by, text, label) {
     return h("button", { type: "button", class: "quiet", "aria-label": label, disabled: at + by < 0 || at + by >= session.pins.length, onclick: () => {
@@ -34,7 +34,8 @@ export function between(session, tiles) {
       h("div", { class: "row" }, arrow(at, -1, "←", "Move it forward"), h("button", { type: "button", class: "quiet", "aria-label": `Unpin image ${at + 1}`, onclick: () => { session.pins.splice(at, 1); show(); } }, "✕"), arrow(at, 1, "→", "Move it back")))));
   }
 
-  async function pin(point) {
+  /** Pin a point. Its image is copied if it is drawn already, as calls are answered in turn. */
+  async function pin(point, drawn = null) {
     if (session.pins.length >= 32) {
       tell("32 images are pinned; unpin one first.", true);
       return;
@@ -43,7 +44,8 @@ export function between(session, tiles) {
       tell("This image is pinned already.");
       return;
     }
-    const [canvas] = await tiles(await session.images([point], 1));
+    const [canvas] = drawn ? [h("canvas", { width: drawn.width, height: drawn.height })] : await tiles(await session.images([point], 1));
+    if (drawn) canvas.getContext("2d").drawImage(drawn, 0, 0);
     canvas.setAttribute("aria-hidden", "true");
     session.pins.push({ point, canvas });
     say(`Pinned; ${session.pins.length} images are pinned.`);
@@ -69,5 +71,5 @@ export function between(session, tiles) {
     }
   }
   show();
-  return { element, pin: (point) => pin(point).catch((error) => tell(error.message, true)), end: () => {} };
+  return { element, pin: (point, drawn) => pin(point, drawn).catch((error) => tell(error.message, true)), end: () => {} };
 }

@@ -11,7 +11,7 @@ import { copy, fields, parsed, query, start, title } from "./point.js";
 const GRID = 24;
 const VARIED = 12;
 const goTo = (address) => dispatchEvent(new CustomEvent("organza-go", { detail: address }));
-const playable = (run) => run.playable;
+const playable = (run) => run.playable && run.unit !== "vectors";
 
 /** A sheet of images as canvases, one for each. */
 export async function tiles({ blob, facts }) {
@@ -93,7 +93,8 @@ function stage(session) {
     h("div", { class: "row spread" }, share, h("label", { class: "tick small" }, smooth, "smooth")));
   const turning = session.known.shape.length === 4 ? turntable(session, () => paint(session.point)) : null;
   if (turning) element.insertBefore(turning.element, problem);
-  return { element, save, end: () => turning?.end() };
+  const drawn = () => (canvas.dataset.query === query(session.point) ? canvas : null);
+  return { element, save, drawn, end: () => turning?.end() };
 }
 
 function turntable(session, paint) {
@@ -156,6 +157,7 @@ function choice(session) {
     clearTimeout(later);
     later = setTimeout(fresh, 250);
   });
+  fill(grid, h("p", { class: "small" }, "Drawing samples …"));
   fresh();
   return h("section", { class: "card", "aria-label": "Choose" }, h("h2", { class: "unseen" }, "Choose an image"), h("div", { class: "row spread head-row" }, pick, h("div", { class: "row" }, strong, more)), grid);
 }
@@ -176,6 +178,11 @@ export async function open(body, [name], given) {
     fill(body, h("div", { class: "empty" }, h("h1", {}, "Nothing to play with yet"), h("p", {}, "A run can be played with as soon as it saved its first checkpoint."), h("a", { class: "button main", href: "/new" }, "Train one")));
     return null;
   }
+  if (runs.get(name)?.unit === "vectors") {
+    fill(body, h("div", { class: "empty" }, h("h1", {}, `${name} generates numbers`), h("p", {}, "Play is for images. The page of the run shows its points; this command writes more of them:"),
+      code(`organza sample runs/${name} --count 1000 --out samples.csv`), h("a", { class: "button main", href: `/run/${path(name)}` }, "Show its points")));
+    return null;
+  }
   const waiting = h("p", { class: "hint", role: "status" }, `Opening ${name} …`, h("progress", { "aria-label": "Opening" }));
   const head = h("div", { class: "head" }, h("div", {}, h("h1", {}, "Play"), h("p", { class: "lead" }, "Choose an image, change it with the sliders, pin a few and walk between them. Each state has an address of its own.")), h("div", { class: "row" }, picker(name)));
   fill(body, head, waiting);
@@ -189,11 +196,12 @@ export async function open(body, [name], given) {
   }
   const large = stage(session);
   const way = between(session, tiles);
-  session.pin = () => way.pin(copy(session.point));
+  session.pin = () => way.pin(copy(session.point), large.drawn());
+  const grid = choice(session); // before the controls: the search for directions takes seconds, and calls are answered in turn
   const panel = controls(session, tiles);
   const own = ownImages(session);
   const said = h("section", { class: "card", "aria-label": "The same in code" }, h("h2", {}, "The same in code"), lines(session));
-  fill(body, head, notes, h("div", { class: "cols play-cols" }, large.element, h("div", { class: "stack gap" }, panel.element, choice(session))), way.element, own.element, said);
+  fill(body, head, notes, h("div", { class: "cols play-cols" }, large.element, h("div", { class: "stack gap" }, panel.element, grid)), way.element, own.element, said);
   const keys = (event) => {
     if (event.target.closest("input[type=text], select, dialog, textarea") || event.metaKey || event.ctrlKey || event.altKey) return;
     const action = { n: () => document.getElementById("another").click(), p: () => session.pin(), s: () => large.save() }[event.key.toLowerCase()];

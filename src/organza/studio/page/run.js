@@ -1,7 +1,7 @@
 // One run: watch it learn, steer it, take its generator away.
 import { get, path, post } from "./api.js";
 import { Charts, smoothed } from "./charts.js";
-import { code, count, digits, doing, duration, fill, h, say, segments, state, tell } from "./dom.js";
+import { code, count, digits, doing, duration, fill, h, many, say, segments, state, tell } from "./dom.js";
 import { listen, runs } from "./live.js";
 import { progressOf } from "./runs.js";
 import { Sheet } from "./sheet.js";
@@ -65,7 +65,7 @@ function pulse(run) {
 function healthBox(run, checks) {
   const findings = run.health?.findings ?? [];
   const last = checks.at(-1);
-  if (!last) return h("p", { class: "small" }, run.state === "training" ? "The first evaluation says how the run is doing." : "No evaluation was made.");
+  if (!last) return h("p", { class: "small" }, ["starting", "training"].includes(run.state) ? "The first evaluation says how the run is doing." : "No evaluation was made.");
   const best = run.best ? h("p", { class: "small" }, `Best checkpoint: ${run.best.why ?? run.best.checkpoint} (${count(run.best.images)} images).`) : null;
   if (!findings.length) return h("div", { class: "health" }, h("p", { class: "well" }, "✓ Well: no fault was found at the last evaluation."), best);
   return h("div", { class: "health" }, findings.map((one) => h("div", { class: one.grave ? "finding grave" : "finding" }, h("p", {}, h("b", {}, one.name), `: ${one.text}.`), h("p", { class: "small" }, `Try ${one.advice}.`))), best);
@@ -79,7 +79,8 @@ function eventList(events) {
 
 function about(run, command) {
   const rows = [
-    ["Recipe", run.recipe], ["Images", `${count(run.count)} from ${run.data}, ${count(run.held_out)} held out`], ["Size", `${run.size}, ${run.shape?.[0]} channels`],
+    ["Recipe", run.recipe], [run.unit === "vectors" ? "Rows" : "Images", `${count(run.count)} from ${run.data}, ${count(run.held_out)} held out`],
+    ["Size", run.unit === "vectors" ? run.size : `${run.size}, ${many(run.shape?.[0], "channel")}`],
     ["Budget", run.budget], ["Labels", run.labels?.join(", ")],
   ].filter(([, value]) => value);
   return [h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
@@ -98,7 +99,7 @@ class Controls {
     const sign = `${run.state}${run.playable}${this.asked ? "!" : ""}`;
     if (sign === this.sign) return;
     this.sign = sign;
-    const play = run.playable ? h("a", { class: "button", href: `/play/${path(this.name)}` }, "Play") : null;
+    const play = run.playable && run.unit !== "vectors" ? h("a", { class: "button", href: `/play/${path(this.name)}` }, "Play") : null;
     if (run.state === "training" || run.state === "starting") {
       fill(this.element, play, this.asked ? h("span", { class: "small", role: "status" }, "saving …") : h("button", { type: "button", class: "main", id: "stop", onclick: doing(() => this.stop()) }, "Pause"),
         this.asked && Date.now() - this.asked > 30000 ? h("button", { type: "button", class: "danger", onclick: doing(() => this.kill()) }, "End it at once") : null);

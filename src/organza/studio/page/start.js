@@ -1,11 +1,14 @@
 // A new run in three steps: images, settings, start.
 import { get, path, post, send } from "./api.js";
-import { ask, code, count, doing, fill, h, say, segments, tell } from "./dom.js";
-import { jobs, listen, runs } from "./live.js";
+import { ask, code, count, doing, fill, h, many, say, segments, tell } from "./dom.js";
+import { finished, listen, runs } from "./live.js";
 
 const BUDGETS = [["5m", "5 min"], ["20m", "20 min"], ["1h", "1 h"], ["4h", "4 h"], ["12h", "12 h"]];
+const TABLE = /\.(csv|tsv|npy)$/i;
 const thumb = (root, place) => `/api/data/thumbnail?root=${encodeURIComponent(root)}&path=${encodeURIComponent(place)}`;
 const goTo = (address) => dispatchEvent(new CustomEvent("organza-go", { detail: address }));
+
+const line = (text, warn = false) => h("li", { class: warn ? "check-line warn" : "check-line" }, h("span", {}, text));
 
 function title(number, text) {
   return h("div", { class: "step-title" }, h("span", { "aria-hidden": "true" }, number), h("h2", {}, text));
@@ -66,7 +69,7 @@ class DataStep {
     const box = h("div", {}, panels.folder);
     const kinds = segments("Where the images are", [["folder", "A folder"], ["drop", "Drop images"], ["made", "Built-in"]], "folder", (kind) => fill(box, panels[kind]));
     this.kinds = kinds;
-    this.element = h("section", { class: "card" }, title(1, "Images"), h("div", { class: "stack" }, kinds, box, this.work, this.found));
+    this.element = h("section", { class: "card" }, title(1, "Images, or a table of numbers"), h("div", { class: "stack" }, kinds, box, this.work, this.found));
     this.look();
   }
 
@@ -81,11 +84,11 @@ class DataStep {
       const parts = place.split("/").filter(Boolean);
       const crumbs = [h("button", { type: "button", class: "quiet", onclick: () => this.look(root, "") }, root), ...parts.map((part, at) => ["/", h("button", { type: "button", class: "quiet", onclick: () => this.look(root, parts.slice(0, at + 1).join("/")) }, part)])];
       const roots = Object.keys(this.studio.data).length > 1 ? segments("Data folder", Object.keys(this.studio.data).map((name) => [name, name]), root, (name) => this.look(name, "")) : null;
-      const inner = seen.folders.map((name) => h("button", { type: "button", onclick: () => this.look(root, [...parts, name].join("/")) }, `${name.endsWith(".zip") ? "🗜" : "▸"} ${name}`));
-      const use = seen.images || seen.file || parts.length ? h("button", { type: "button", class: "main", id: "use", onclick: doing(() => this.check(root, place)) }, seen.file ? "Use this file" : `Use this folder${seen.images ? ` (${count(seen.images)} images)` : ""}`) : null;
+      const inner = seen.folders.map((name) => h("button", { type: "button", onclick: () => this.look(root, [...parts, name].join("/")) }, `${/\.(zip|npz)$/i.test(name) ? "🗜" : TABLE.test(name) ? "▦" : "▸"} ${name}`));
+      const use = seen.images || seen.file || parts.length ? h("button", { type: "button", class: "main", id: "use", onclick: doing(() => this.check(root, place)) }, seen.file ? `Use this ${TABLE.test(place) ? "table" : "file"}` : `Use this folder${seen.images ? ` (${count(seen.images)} images)` : ""}`) : null;
       fill(this.list, roots, h("div", { class: "crumbs", "aria-label": "Folder" }, crumbs), inner.length ? h("div", { class: "folders" }, inner) : null,
-        seen.shown.length ? h("div", { class: "thumbs" }, seen.shown.slice(0, 12).map((name) => h("img", { src: thumb(root, [...parts, name].join("/")), alt: "", loading: "lazy" }))) : null,
-        !inner.length && !seen.images && !seen.file ? h("p", { class: "small" }, "There are no images here.") : null, use ? h("div", {}, use) : null);
+        this.preview = h("div", { class: "stack" }, seen.shown.length ? h("div", { class: "thumbs" }, seen.shown.slice(0, 12).map((name) => h("img", { src: thumb(root, [...parts, name].join("/")), alt: "", loading: "lazy" }))) : null,
+        !inner.length && !seen.images && !seen.file ? h("p", { class: "small" }, "There are no images and no tables here.") : null, use ? h("div", {}, use) : null));
     } catch (error) {
       fill(this.list, h("p", { class: "problem" }, error.message), h("button", { type: "button", onclick: () => this.look(Object.keys(this.studio.data)[0], "") }, "Back to the data folder"));
     }
@@ -111,10 +114,7 @@ class DataStep {
   async follow(job) {
     const bar = h("progress", { "aria-label": "Drawing the images" });
     fill(this.work, h("p", { class: "hint" }, `Drawing ${job.about} …`), bar, h("p", { class: "small" }, job.command));
-    const ended = await new Promise((yes) => {
-      const stop = listen((kind, message) => { if (kind === "job" && message.number === job.number && message.code !== null) { stop(); yes(message); } });
-      if (jobs.get(job.number)?.code !== null && jobs.has(job.number)) { stop(); yes(jobs.get(job.number)); }
-    });
+    const ended = await finished(job);
     fill(this.work);
     if (ended.code !== 0) throw new Error(ended.lines.at(-1) ?? "The images were not made.");
     await this.look(job.root, job.path);
@@ -127,7 +127,8 @@ class DataStep {
       tell("There is no image among these files.", true);
       return;
     }
-    const given = await ask(`${count(images.length)} images`, "A name for this data set", "my-images", "Copy them");
+    const others = files.length - images.length;
+    const given = await ask(`${many(images.length, "image")}${others ? `, and ${many(others, "other file")} left out` : ""}`, "A name for this data set", "my-images", "Copy them");
     if (!given) return;
     const bar = h("progress", { max: images.length, value: 0, "aria-label": "Copying images" });
     const told = h("p", { class: "hint" });
@@ -168,6 +169,7 @@ class DataStep {
     try {
       const found = await post("/api/data/check", { root, path: place });
       this.show(root, place, found);
+      if (this.preview && this.place.root === root && this.place.path === place) this.preview.hidden = true; // the check shows more of the same
       this.chosen({ root, path: place, found });
     } catch (error) {
       fill(this.found, h("p", { class: "problem" }, error.message));
@@ -176,16 +178,29 @@ class DataStep {
     }
   }
 
+  /** The check of a table: rows, the range of each column, what is wrong. */
+  table(root, place, found) {
+    const columns = h("table", { class: "small num" }, h("thead", {}, h("tr", {}, ["column", "least", "greatest"].map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, found.columns.map((row) => h("tr", {}, row.map((text) => h("td", {}, text))))));
+    fill(this.found, h("h3", {}, `${place || root}: ${many(found.rows, "row")} of ${found.size}`),
+      h("ul", { class: "stack" }, found.usable ? line("every value is a number") : null, found.problems.map((text) => line(text, true)), found.duplicates ? line(`${many(found.duplicates, "row")} repeat an earlier one`, true) : null, found.notes.map((text) => line(text, !found.usable))),
+      h("details", { open: found.columns.length < 9 }, h("summary", {}, "Columns"), h("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Columns" }, columns)));
+    say(found.usable ? `${many(found.rows, "row")}.` : "This table cannot be trained on.");
+  }
+
   show(root, place, found) {
-    const line = (text, warn = false) => h("li", { class: warn ? "check-line warn" : "check-line" }, h("span", {}, text));
+    if (found.columns) {
+      this.table(root, place, found);
+      return;
+    }
     const seen = (name) => (/\.(png|jpe?g|webp|bmp|gif|tiff?|heic|avif|ppm|pgm)$/i.test(name) && !/\.(zip|npz|npy)(\/|$)/i.test(place) ? h("img", { src: thumb(root, `${place}/${name}`), alt: "", loading: "lazy" }) : null);
     const formats = Object.entries(found.formats).map(([name, number]) => `${count(number)} ${name}`).join(", ");
     fill(this.found, h("h3", {}, `${place || root}: ${count(found.usable)} usable images`), h("div", { class: "thumbs" }, found.shown.map(seen)),
-      h("ul", { class: "stack" }, line(`${formats}; sizes from ${found.smallest} to ${found.largest}`),
+      h("ul", { class: "stack" }, line(`${formats}; ${found.smallest === found.largest ? `all of ${found.smallest}` : `sizes from ${found.smallest} to ${found.largest}`}`),
         found.usable < 500 ? line(`${count(found.usable)} images are few: the generator will tend to repeat them; 500 or more are better`, true) : null,
-        found.broken_count ? line(`${count(found.broken_count)} files cannot be used: ${found.broken.slice(0, 3).map(([name, why]) => `${name} (${why})`).join("; ")}${found.broken_count > 3 ? " …" : ""}`, true) : null,
-        found.copies_count ? line(`${count(found.copies_count)} groups of identical images`, true) : null,
-        found.alike_count ? line(`${count(found.alike_count)} groups of images that are nearly the same`, true) : null,
+        found.broken_count ? line(`${many(found.broken_count, "file")} cannot be used: ${found.broken.slice(0, 3).map(([name, why]) => `${name} (${why})`).join("; ")}${found.broken_count > 3 ? " …" : ""}`, true) : null,
+        found.copies_count ? line(`${many(found.copies_count, "group")} of identical images`, true) : null,
+        found.alike_count ? line(`${many(found.alike_count, "group")} of images that are nearly the same`, true) : null,
         found.enlarged ? line(`${count(found.enlarged)} images are smaller than ${found.size} and will be enlarged`, true) : null,
         found.classes.length ? line(`classes: ${found.classes.slice(0, 12).map(([name, number]) => `${name} (${count(number)})`).join(", ")}`) : null,
         found.labels.length ? line(`labels.csv has the columns ${found.labels.join(", ")}`) : null,
@@ -200,13 +215,20 @@ export async function open(body, _, query) {
   let data = null;
   let named = query.get("name") ?? "";
   const start = h("button", { type: "button", class: "main", id: "start", disabled: true }, "Start training");
-  const summary = h("p", { class: "small" }, "Choose images first.");
+  const summary = h("p", { class: "small" }, "Choose images or a table first.");
   const name = h("input", { type: "text", id: "name", autocomplete: "off", value: named });
   const size = h("input", { type: "text", id: "size", autocomplete: "off", placeholder: "chosen from the images" });
   const labels = h("input", { type: "text", id: "labels", autocomplete: "off", placeholder: "none" });
   const budget = h("input", { type: "text", id: "budget", value: "20m", autocomplete: "off" });
   const recipe = h("select", { id: "recipe" }, h("option", { value: "" }, "auto: chosen by images, budget and machine"));
-  const from = h("select", { id: "from" }, h("option", { value: "" }, "fresh weights"), [...runs.values()].filter((run) => run.playable).map((run) => h("option", { value: run.name }, run.name)));
+  const from = h("select", { id: "from" });
+  const sources = (table) => {
+    const chosen = from.value;
+    const fitting = [...runs.values()].filter((run) => run.playable && (run.unit === "vectors") === table);
+    fill(from, h("option", { value: "" }, "fresh weights"), fitting.map((run) => h("option", { value: run.name }, run.name)));
+    from.value = fitting.some((run) => run.name === chosen) ? chosen : "";
+  };
+  sources(false);
   const expect = h("p", { class: "small" });
   const settings = h("input", { type: "text", id: "settings", autocomplete: "off", placeholder: "batch=32 generator.width=48" });
   const seed = h("input", { type: "text", id: "seed", inputmode: "numeric", autocomplete: "off", placeholder: "0" });
@@ -226,9 +248,9 @@ export async function open(body, _, query) {
   });
 
   function update() {
-    start.disabled = !data;
+    start.disabled = !data?.found.usable;
     const found = known.find((one) => one.name === recipe.value);
-    expect.textContent = found ? `${found.expect} ${found.source}` : recipe.value ? "" : "Without a choice, organza decides by the number and kind of the images, the budget and the speed of this machine, and says why.";
+    expect.textContent = found ? `${found.expect} ${found.source}` : recipe.value ? "" : from.value ? `The recipe and the networks of ${from.value} learn these images from where they are.` : "Without a choice, organza decides by the number and kind of the images, the budget and the speed of this machine, and says why.";
     if (!data) return;
     const place = `${studio.data[data.root]}${data.path ? `/${data.path}` : ""}`;
     const quoted = (text) => (/^[\w./:=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);
@@ -237,18 +259,32 @@ export async function open(body, _, query) {
     for (const [key, input] of [["recipe", recipe], ["budget", budget], ["size", size], ["labels", labels], ["seed", seed]]) if (input.value.trim()) words.push(`--${key}`, quoted(input.value.trim()));
     if (settings.value.trim()) words.push("--set", settings.value.trim());
     fill(command, code(words.join(" ")));
-    summary.textContent = `${count(data.found.usable)} images, ${budget.value}, ${recipe.value || "recipe chosen automatically"}${from.value ? `, from the weights of ${from.value}` : ""}`;
+    if (!data.found.usable) {
+      summary.textContent = "Nothing here can be trained on: see above.";
+      return;
+    }
+    summary.textContent = `${many(data.found.usable, data.found.columns ? "row" : "image")}, ${budget.value}, ${recipe.value || "recipe chosen automatically"}${from.value ? `, from the weights of ${from.value}` : ""}`;
   }
 
   const step = new DataStep(studio, (chosen) => {
     data = chosen;
     if (!named) {
-      const base = (chosen.path.split("/").filter(Boolean).at(-1) ?? chosen.root).replace(/\.(zip|npz|npy)$/i, "").replace(/^-+/, "");
+      const base = (chosen.path.split("/").filter(Boolean).at(-1) ?? chosen.root).replace(/\.(zip|npz|npy|csv|tsv)$/i, "").replace(/^-+/, "");
       let free = base;
       for (let number = 2; runs.has(free); number += 1) free = `${base}-${number}`;
       name.value = free;
     }
-    size.placeholder = `${chosen.found.size}, from the images`;
+    const table = Boolean(chosen.found.columns);
+    if (table !== size.disabled) { // the recipe for vectors has a budget of its own, in vectors
+      budget.value = table ? "500kimg" : "20m";
+      quick.mark(budget.value);
+    }
+    for (const input of [size, labels]) {
+      input.disabled = table;
+      if (table) input.value = "";
+    }
+    sources(table);
+    size.placeholder = table ? chosen.found.size : `${chosen.found.size}, from the images`;
     labels.placeholder = chosen.found.labels.length ? `none; columns: ${chosen.found.labels.slice(0, 3).join(", ")}` : chosen.found.classes.length ? "subfolders" : "none";
     fill(proposal);
     update();
@@ -256,11 +292,12 @@ export async function open(body, _, query) {
   });
 
   const quick = segments("Budget", BUDGETS, "20m", (value) => { budget.value = value; update(); });
+  budget.addEventListener("input", () => quick.mark(budget.value.trim()));
   const propose = h("button", { type: "button", id: "propose", onclick: doing(async () => {
     if (!data) throw new Error("Choose images first.");
     const job = await post("/api/propose", given());
-    fill(proposal, h("p", { class: "hint", role: "status" }, "Measuring this machine with your images …"), h("progress", { "aria-label": "Measuring" }));
-    const ended = await new Promise((yes) => { const stop = listen((kind, message) => { if (kind === "job" && message.number === job.number && message.code !== null) { stop(); yes(message); } }); });
+    fill(proposal, h("p", { class: "hint", role: "status" }, "Measuring this machine with your images: ten seconds when it is idle, a minute or two when it is busy. You can start without waiting."), h("progress", { "aria-label": "Measuring" }));
+    const ended = await finished(job);
     const lines = ended.lines;
     if (ended.code !== 0) {
       fill(proposal, h("p", { class: "problem" }, lines.at(-1) ?? "This did not work."));
