@@ -203,7 +203,7 @@ class RunWithData:
 
     def _made(self, count: int, seed: int) -> ImageSet:
         """Generate images: see `made`."""
-        game, device = self._game().to(self.run.device), self.run.device
+        game, device = self._game(), self.run.device
         images, labels, targets, seen = [], [], [], set()
         rivals: dict[str, list[np.ndarray]] = {}
         groups: list[str] = []
@@ -276,7 +276,7 @@ class RunWithData:
         return np.concatenate([data.referenced(some)["label"].numpy() for some in _chunks(count)])[:count]
 
     def _game(self) -> Game:
-        """Build the game of the checkpoint, with the averaged generator."""
+        """Build the game of the checkpoint, with the averaged generator, on the run's device."""
         saved, parts = self.run.saved, self.recipe.players(self.data)
         alone = isinstance(self.run.folder, ExportedFolder) and "discriminator" not in saved.tensors
 
@@ -285,7 +285,8 @@ class RunWithData:
             if name == "discriminator" and alone:  # nothing is judged: its outline suffices
                 with outlined():
                     return part()
-            return fitting_network(part, saved.tensors[name], str(saved.directory / f"{name}.safetensors"))
+            place = str(saved.directory / f"{name}.safetensors")
+            return fitting_network(part, saved.tensors[name], place).to(self.run.device)
 
         try:  # memory is allocated only for what the checkpoint holds, whatever recipe.json describes
             G, D = (network(name, part) for name, part in zip(("generator", "discriminator"), parts, strict=True))
