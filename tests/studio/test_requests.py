@@ -13,7 +13,7 @@ import pytest
 
 from organza.errors import UserError
 from organza.studio import commands
-from organza.studio.processes import shown
+from organza.studio.processes import shown, threads
 from tests.studio.server import Studio, wait_for
 
 RAW = {"Content-Type": "application/octet-stream"}
@@ -213,3 +213,16 @@ def test_a_command_is_shown_as_typed(tmp_path: Path):
         shown(arguments) == "organza train 'my photos' --run runs/x --budget 20m --set batch=32 generator.width=48"
         or os.name == "nt"
     )
+
+
+def test_a_budget_that_is_spent_is_no_longer_one(studio: Studio):
+    answer = studio.send("POST", "/api/runs/format-2/resume", {"budget": "1img"})
+    assert answer.status == 400
+    assert b"1img is spent" in answer.body
+    assert commands.is_spent("1m30s", 0, 90, 10)
+    assert not commands.is_spent("0.5kimg", 499, 1e9, 10)
+    assert commands.is_spent("2epochs", 20, 1, 10)
+
+
+def test_a_worker_leaves_cores_to_a_run_that_trains():
+    assert [threads(cores)["OMP_NUM_THREADS"] for cores in (1, 2, 16)] == ["1", "1", "8"]

@@ -112,6 +112,19 @@ def resume(run: Path, budget: str | None = None, data: Path | None = None) -> li
     return arguments
 
 
+def is_spent(budget: str, images: float, seconds: float, items: int) -> bool:
+    """Return True if a run has trained for as long as a budget allows.
+
+    >>> is_spent("1h30m", 0, 5400, 1000), is_spent("20kimg", 19_000, 60, 1000), is_spent("2epochs", 1500, 60, 1000)
+    (True, False, False)
+    """
+    if found := re.fullmatch(r"([\d.]+)([kM]?)(img|epochs)", budget):
+        scale = items if found[3] == "epochs" else {"": 1, "k": 1_000, "M": 1_000_000}[found[2]]
+        return float(found[1]) * scale <= images
+    times = re.findall(r"([\d.]+)([dhms])", budget)
+    return sum(float(number) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[unit] for number, unit in times) <= seconds
+
+
 def make(kind: str, out: Path, wishes: Mapping[str, Any]) -> list[str]:
     """Return the arguments of `organza data KIND`, which makes a built-in set.
 

@@ -73,6 +73,15 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1", "COLUMNS": "100"}
 
 
+def threads(cores: int) -> dict[str, str]:
+    """Return the variables by which a worker takes half of the cores, and sleeps while it waits for them.
+
+    It draws beside a run that trains. On two cores with a load of 5 an image of 64x64 took 2.7 ms by one thread, and 24 to 540 ms
+    by two, which wait for each other in turn (`benchmarks/studio_threads.py`).
+    """
+    return {"OMP_NUM_THREADS": str(max(1, cores // 2)), "OMP_WAIT_POLICY": "PASSIVE"}
+
+
 def apart() -> dict[str, Any]:
     """Return the options of a process that does not receive this terminal's Ctrl-C, nor end with it."""
     if sys.platform == "win32":

@@ -182,6 +182,12 @@ async def resume(request: Request) -> Response:
     here, run = parts(request), _run(request)
     given = await form(request, budget=str, root=str, path=str)
     data = here.roots.folder(given["root"], given["path"] or "") if given["root"] else None
+    if budget := (given["budget"] or "").strip():
+        now = await asyncio.to_thread(history.summary, run)
+        if commands.is_spent(budget, now["images"], now["seconds"], now["count"] - now["held_out"]):
+            raise UserError(
+                f"{budget} is spent: {run.name} has trained for {now['seconds']:.0f} s on {now['images']:,} images; give a longer budget."
+            )
     arguments = await asyncio.to_thread(commands.resume, run, given["budget"], data)
     here.training.start(run, arguments)
     return JSONResponse({"name": run.name, "command": shown(arguments)})

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from organza.studio.processes import apart, environment
+from organza.studio.processes import apart, environment, threads
 
 WAITING = 16
 """Largest number of calls that wait for one worker."""
@@ -118,7 +119,7 @@ class Worker:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE, env=environment(), limit=2**26, **apart(),
+                stdout=asyncio.subprocess.PIPE, env=threads(os.cpu_count() or 1) | environment(), limit=2**26, **apart(),
             )  # fmt: skip
         return self._process
 

@@ -10,7 +10,10 @@ const MOST = 6;
 
 export async function open(body, _, query) {
   let chosen = (query.get("runs") ?? "").split(",").filter((name) => runs.get(name)?.kind === "run").slice(0, MOST);
-  if (!chosen.length) chosen = [...runs.values()].filter((run) => run.kind === "run" && run.images).sort((a, b) => b.changed - a.changed).slice(0, 2).map((run) => run.name);
+  if (!chosen.length) { // the latest run, and one of the same size, whose numbers can be compared with its
+    const latest = [...runs.values()].filter((run) => run.kind === "run" && run.images).sort((a, b) => b.changed - a.changed);
+    chosen = latest.filter((run) => run.size === latest[0].size).slice(0, 2).map((run) => run.name);
+  }
   const known = new Map();
   const charts = new Charts();
   const sheets = new Map();

@@ -9,6 +9,7 @@ import { takeAway } from "./take.js";
 
 const READINGS = ["D(x)", "D(G(z))", "D accuracy"];
 const PACE = ["images", "seconds", "rate"];
+const ENDED = ["finished", "ended early"];
 const SLOW = /gradient|step$/;
 
 /** The series of every chart, from points and evaluations. */
@@ -56,7 +57,7 @@ function speed(points, place, strength) {
 function pulse(run) {
   const item = (name, value, more = "") => h("div", {}, h("dt", {}, name), h("dd", {}, value, more ? h("span", { class: "small" }, ` ${more}`) : null));
   return h("dl", { class: "pulse" },
-    item("Images seen", count(run.images), run.planned ? `of about ${count(run.planned)}` : ""),
+    item("Images seen", count(run.images), run.planned > run.images && !ENDED.includes(run.state) ? `of about ${count(run.planned)}` : ""),
     item("Time", duration(run.seconds), run.seconds_planned ? `of ${duration(run.seconds_planned)}` : ""),
     run.state === "training" ? item("Time left", run.left === null ? "–" : duration(run.left)) : null,
     item("Speed", digits(run.rate), "images/s"));
@@ -99,7 +100,7 @@ class Controls {
     const sign = `${run.state}${run.playable}${this.asked ? "!" : ""}`;
     if (sign === this.sign) return;
     this.sign = sign;
-    const play = run.playable && run.unit !== "vectors" ? h("a", { class: "button", href: `/play/${path(this.name)}` }, "Play") : null;
+    const play = run.playable && run.unit !== "vectors" ? h("a", { class: ENDED.includes(run.state) ? "button main" : "button", href: `/play/${path(this.name)}` }, "Play") : null;
     if (run.state === "training" || run.state === "starting") {
       fill(this.element, play, this.asked ? h("span", { class: "small", role: "status" }, "saving …") : h("button", { type: "button", class: "main", id: "stop", onclick: doing(() => this.stop()) }, "Pause"),
         this.asked && Date.now() - this.asked > 30000 ? h("button", { type: "button", class: "danger", onclick: doing(() => this.kill()) }, "End it at once") : null);
@@ -110,10 +111,9 @@ class Controls {
       fill(this.element, h("a", { class: "button main", href: `/new?name=${encodeURIComponent(this.name)}` }, "Try again"));
       return;
     }
-    const ended = ["finished", "ended early"].includes(run.state);
     fill(this.element, play,
       run.kind === "run" ? h("button", { type: "button", id: "extend", onclick: () => this.extend(run) }, "Train longer") : null,
-      ended ? null : h("button", { type: "button", class: "main", id: "resume", onclick: doing(() => this.resume()) }, "Resume"));
+      ENDED.includes(run.state) ? null : h("button", { type: "button", class: "main", id: "resume", onclick: doing(() => this.resume()) }, "Resume"));
   }
 
   async stop() {
