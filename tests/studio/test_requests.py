@@ -219,6 +219,8 @@ def test_a_budget_that_is_spent_is_no_longer_one(studio: Studio):
     answer = studio.send("POST", "/api/runs/format-2/resume", {"budget": "1img"})
     assert answer.status == 400
     assert b"1img is spent" in answer.body
+    mistaken = studio.send("POST", "/api/runs/format-2/resume", {"budget": "3 apples"})
+    assert (mistaken.status, b"must be a time" in mistaken.body) == (400, True)
     assert commands.is_spent("1m30s", 0, 90, 10)
     assert not commands.is_spent("0.5kimg", 499, 1e9, 10)
     assert commands.is_spent("2epochs", 20, 1, 10)

@@ -178,11 +178,12 @@ async def halt(request: Request) -> Response:
 
 
 async def resume(request: Request) -> Response:
-    """Resume a run, with a longer budget if one is given."""
+    """Resume a run, with a longer budget if one is given; one that is no budget is refused before one that is spent."""
     here, run = parts(request), _run(request)
     given = await form(request, budget=str, root=str, path=str)
     data = here.roots.folder(given["root"], given["path"] or "") if given["root"] else None
-    if budget := (given["budget"] or "").strip():
+    if given["budget"]:
+        budget = commands.valid("budget", given["budget"])
         now = await asyncio.to_thread(history.summary, run)
         if commands.is_spent(budget, now["images"], now["seconds"], now["count"] - now["held_out"]):
             raise UserError(
