@@ -110,7 +110,7 @@ def read_vectors(path: str | Path) -> VectorFile:
         path: CSV file, .npy or .npz file, or a folder that holds one of them alone.
 
     Raises:
-        UserError: for the first problem of the file: text, ragged lines, missing values, fewer than two rows or columns, a constant column.
+        UserError: if the file has text, ragged lines, missing values, a constant column, or too few rows or columns; names the first.
     """
     found = scanned(path)
     if found.problems:
