@@ -13,15 +13,11 @@ from organza.networks import enlarger
 from organza.optimizers import Adam
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
-from organza.schedule import Cosine
-
-WARM_UP = 48_000
-"""Patches of the warm-up."""
+from organza.schedule import Cosine, Share
 
 
 def enlarge_light() -> Recipe:
     """Return the recipe for photographs and artwork that were reduced well."""
-    falling = Adam(Cosine(1e-3, 5e-5, begin=0.2), 0.9, 0.99)
     return Recipe(
         name="enlarge-light",
         source="Two stages as in SRGAN (Ledig et al. 2017, arXiv:1609.04802): absolute error, then the game. A compact network with pixel "
@@ -30,15 +26,15 @@ def enlarge_light() -> Recipe:
         expect="25 photographs, four times: after 34,000 patches, a minute and a half of one core, 0.5 dB above the cubic filter by "
         "PSNR on held-out patches, and a perceptual distance of 0.25 (Lanczos 0.27): sharper edges, no new texture yet.",
         game=Partial(Enlarge, factor=4, l1=10.0, features=1.0),
-        generator=Partial(enlarger.Generator, width=24, blocks=4),
+        generator=Partial(enlarger.Generator, width=24, blocks=4, smooth=True),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=2),
         data=Partial(Reduced, size=64, longest=1600, degrade=Bicubic()),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=0.001), Penalty(r2_finite, weight=0.001)),
-        generator_optimizer=falling,
-        discriminator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.2), 0.5, 0.99),
+        generator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.1, end=0.5), 0.9, 0.99),
+        discriminator_optimizer=Adam(Cosine(5e-4, 1e-4, begin=0.6), 0.5, 0.99),
         batch=16,
-        generator_warmup=WARM_UP,
+        generator_warmup=Share(0.5),
         warmup=1_600,
         average=4_000,
         stop=(),
