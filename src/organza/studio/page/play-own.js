@@ -2,6 +2,7 @@
 import { path, send } from "./api.js";
 import { digits, fill, h, say, segments, tell } from "./dom.js";
 import { dropZone } from "./dropped.js";
+import { filling } from "./filling.js";
 import { listen } from "./live.js";
 import { start } from "./point.js";
 
@@ -100,7 +101,9 @@ export function ownImages(session) {
   let translator = null;
   if (known.translates.length) {
     translator = translation(session, result);
-    options.push(["translate", "Translate", "Drop images here to translate them.", translator.take, true, translator.ways]);
+    const enlarges = known.factor > 1;
+    if (known.fills) options.push(["translate", "Fill", "Drop an image here, then paint over what should be filled; transparent pixels are filled as well.", filling(session, result), false]);
+    else options.push(["translate", enlarges ? "Enlarge" : "Translate", enlarges ? `Drop images here; they become ${known.factor} times as wide and high.` : "Drop images here to translate them.", translator.take, true, translator.ways]);
   }
   if (known.draws && known.shape.length === 3) options.push(["invert", "Find it in the generator", "Drop an image here; the generator draws the nearest that it can, and you change that.", inversion(session, result), false]);
   if (!known.judges && known.shape.length === 3) options.push(["judge", "Ask the discriminator", "Drop images here; the discriminator sorts them by how authentic they look to it.", judgement(session, result), true]);
