@@ -2,13 +2,15 @@
 import { send } from "./api.js";
 import { fill, h, say, tell } from "./dom.js";
 
-/** The image without the hole, as PNG: what is painted over is transparent. */
+/** The image without the hole, as PNG: what is painted over is transparent, the soft edge of the brush too. */
 function withHole(image, hole) {
   const canvas = new OffscreenCanvas(image.width, image.height);
   const context = canvas.getContext("2d");
   context.drawImage(image, 0, 0);
-  context.globalCompositeOperation = "destination-out";
-  context.drawImage(hole, 0, 0);
+  const pixels = context.getImageData(0, 0, image.width, image.height);
+  const marks = hole.getContext("2d").getImageData(0, 0, image.width, image.height).data;
+  for (let k = 3; k < marks.length; k += 4) if (marks[k]) pixels.data[k] = 0;
+  context.putImageData(pixels, 0, 0);
   return canvas.convertToBlob({ type: "image/png" });
 }
 
@@ -82,6 +84,6 @@ export function filling(session, result) {
     const again = () => { pen.clearRect(0, 0, width, height); show(canvas, image, hole); };
     show(canvas, image, hole);
     fill(result, h("div", { class: "row" }, h("label", { for: "brush" }, "Brush"), size, h("button", { type: "button", class: "main", id: "fill", onclick: work }, "Fill"), h("button", { type: "button", onclick: again }, "Clear")),
-      h("div", { class: "pairs" }, h("figure", {}, canvas, h("figcaption", { class: "small" }, file.name)), made));
+      h("div", { class: "pairs wide" }, h("figure", {}, canvas, h("figcaption", { class: "small" }, file.name)), made));
   };
 }

@@ -57,7 +57,7 @@ function translation(session, result) {
       for (const file of files.slice(0, 12)) {
         const { blob } = await send(`${session.address}/translate?to=${to}`, file);
         const url = URL.createObjectURL(blob);
-        rows.push(h("div", { class: "pairs" }, h("figure", {}, h("img", { src: URL.createObjectURL(file), alt: `Original: ${file.name}` }), h("figcaption", { class: "small" }, file.name)),
+        rows.push(h("div", { class: session.known.factor > 1 ? "pairs wide" : "pairs" }, h("figure", {}, h("img", { src: URL.createObjectURL(file), alt: `Original: ${file.name}` }), h("figcaption", { class: "small" }, file.name)),
           h("figure", {}, h("img", { src: url, alt: `Translation of ${file.name}`, class: "translated" }), h("figcaption", { class: "small" }, h("a", { href: url, download: `${file.name.replace(/\.\w+$/, "")}-translated.png` }, "Save")))));
         fill(result, rows);
       }
