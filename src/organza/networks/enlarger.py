@@ -85,6 +85,8 @@ class Generator(layers.Translator):
         width: number of feature maps.
         blocks: number of residual blocks.
         smooth: True to add a learned linear filter that begins as what a cubic filter adds to repeated pixels.
+        fine: feature maps at the size of the result, from which a last 3x3 convolution makes its colours, so that neighbours know of
+            each other across the pixels of a; 0 for none.
 
     Raises:
         UserError: if the factor is another.
@@ -94,20 +96,25 @@ class Generator(layers.Translator):
     (torch.Size([2, 3, 96, 80]), 6)
     """
 
-    def __init__(self, shape: Shape, *, factor: int = 1, width: int = 24, blocks: int = 4, smooth: bool = False):
+    def __init__(
+        self, shape: Shape, *, factor: int = 1, width: int = 24, blocks: int = 4, smooth: bool = False, fine: int = 0
+    ):
         super().__init__()
         if factor != 1:
             require_factor(factor)
         self.shape, self.factor = tuple(shape), factor
-        self.reach = 2 + 2 * blocks  # pixels of a on each side that a result depends on
+        self.reach = 2 + 2 * blocks + (fine > 0)  # pixels of a on each side that a result depends on
         channels = shape[0]
         self.enter = he(nn.Conv2d(channels, width, 3, 1, 1))
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        self.leave = he(nn.Conv2d(width, channels * factor**2, 3, 1, 1), 0.1)
+        self.leave = he(nn.Conv2d(width, (fine or channels) * factor**2, 3, 1, 1), 1.0 if fine else 0.1)
+        self.finish = (
+            nn.Sequential(nn.PReLU(fine, 0.2), he(nn.Conv2d(fine, channels, 3, 1, 1), 0.1)) if fine else nn.Identity()
+        )
         self.filter = Filter(channels, factor) if smooth else None
 
     def forward(self, a: Tensor) -> Tensor:
-        details = F.pixel_shuffle(self.leave(self.blocks(self.enter(a))), self.factor)
+        details = self.finish(F.pixel_shuffle(self.leave(self.blocks(self.enter(a))), self.factor))
         if self.filter is not None:
             details = details + self.filter(a)
         return (details + F.interpolate(a, scale_factor=float(self.factor), mode="nearest")).clamp(-1, 1)

@@ -26,7 +26,7 @@ def enlarge_light() -> Recipe:
         expect="25 photographs, four times: after 34,000 patches, a minute and a half of one core, 0.5 dB above the cubic filter by "
         "PSNR on held-out patches, and a perceptual distance of 0.25 (Lanczos 0.27): sharper edges, no new texture yet.",
         game=Partial(Enlarge, factor=4, l1=10.0, features=1.0),
-        generator=Partial(enlarger.Generator, width=24, blocks=4, smooth=True),
+        generator=Partial(enlarger.Generator, width=24, blocks=4, smooth=True, fine=8),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=2),
         data=Partial(Reduced, size=64, longest=1600, degrade=Bicubic()),
         adversarial=relativistic,
