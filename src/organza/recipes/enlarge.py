@@ -8,6 +8,7 @@ from organza.config import Partial
 from organza.data.degradation import Bicubic, Camera, Nearest
 from organza.data.patches import Reduced
 from organza.games.enlarge import Enlarge
+from organza.games.restoration import squared
 from organza.losses import relativistic
 from organza.networks import enlarger
 from organza.optimizers import Adam
@@ -59,6 +60,6 @@ def enlarge_pixel_art_light() -> Recipe:
         name="enlarge-pixel-art-light",
         source="enlarge-light, twice the size, on images of which each second pixel was dropped.",
         expect="Crawl's tiles, twice: crisp pixels, and after 30,000 patches no others than repeating them makes.",
-        game=Partial(Enlarge, factor=2, l1=10.0, features=1.0),
+        game=Partial(Enlarge, factor=2, error=squared, l1=10.0, features=1.0),
         data=Partial(Reduced, size=32, longest=0, degrade=Nearest()),
     )
