@@ -47,7 +47,7 @@ def test_anime_faces_renders_trains_and_samples(run, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     recipe = ["--recipe", "swift", "--budget", "64img"]  # the tutorial's own is ten times as large
     told = run("anime_faces.py", "--count", "64", *recipe, "--run", tmp_path / "run")
-    assert "stopped: the budget of 64img is spent" in told
+    assert [Path(line.split("samples in ")[1]).is_file() for line in told.splitlines() if "samples in" in line] == [True] * 2
     assert (tmp_path / "run" / "faces.png").is_file()
     assert (tmp_path / "faces" / "labels.csv").is_file()
 
