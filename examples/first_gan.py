@@ -3,7 +3,8 @@
     organza data fashion-mnist fashion --download  # 31 MB; without it, from Debian's package dataset-fashion-mnist
     python examples/first_gan.py fashion --steps 3000
 
-Any folder of images will do, such as the cartoon faces of `organza data faces faces`. The two networks are written out here; the turns of the game come from organza.
+Any folder of images will do, such as the cartoon faces of `organza data faces faces`.
+The two networks are written out here; the turns of the game come from organza.
 """
 
 from __future__ import annotations

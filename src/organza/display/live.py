@@ -55,7 +55,8 @@ def summary(screen: Screen, last: Stopped) -> Iterator[str]:
     yield f"stopped at {last.images:,} images: {last.reason}"
     if screen.checks:
         least = best(screen.checks)
-        features = f" on features of {screen.extractor}" if screen.extractor else ""  # named by an evaluation of this part
+        # An evaluation of this part of the run names the extractor.
+        features = f" on features of {screen.extractor}" if screen.extractor else ""
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
             f"(0 = indistinguishable from real ones; Gaussian-kernel MMD{features})"
