@@ -602,3 +602,18 @@ def test_seeds_without_a_mean_are_told_of(budgets: tuple[str, str], told: list[s
     ]  # fmt: skip
     assert unequal(runs) == told
     assert len(seeds_of(runs)) == (not told)
+
+
+@pytest.mark.parametrize("images", [3200, 6400])
+def test_a_run_resumed_with_a_larger_budget_is_no_equal_seed(images: int):
+    plan = {"budget": "3200img", "images": 3200, "seconds": None}
+    runs: list[Any] = [
+        SimpleNamespace(
+            recipe="mlp", images=seen, checks=(Check(10, 0.3, 0.1, 0.9, 0.1),),
+            content={"asked": {"seed": seed}, "recipe": {}, "data": {}, "plan": plan},
+        )
+        for seed, seen in enumerate((3200, images))
+    ]  # fmt: skip
+    assert len(seeds_of(runs)) == (images == 3200)
+    told = ["mlp: no mean over its seeds, as their budgets differ: 3200img, 6,400 images"]
+    assert unequal(runs) == (told if images > 3200 else [])
