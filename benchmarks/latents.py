@@ -53,7 +53,7 @@ def inversion(run: Run, held: Path, count: int) -> None:
         )
 
 
-def moved(run: Run, one: Direction, judge: Reader, attribute: int, count: int = 256) -> tuple[float, Tensor]:
+def moved(run: Run, one: Direction, judge: Reader, attribute: int, count: int = 512) -> tuple[float, Tensor]:
     """Return the correlation over random latents, and the attribute at `PLACES` of new latents, [places, N], in deviations."""
     law = law_of(run)
     z = latents(run, 2**40, range(1000))
@@ -98,13 +98,13 @@ def directions(run: Run, faces: Path, held: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", help="run, exported folder, or builtin:faces")
     parser.add_argument("faces", type=Path)
     parser.add_argument("held", type=Path)
     parser.add_argument("--count", type=int, default=32, help="held-out images to invert")
     asked = parser.parse_args()
     torch.set_flush_denormal(True)
-    run = organza.load(asked.run)
+    run = organza.load(asked.run, device="cpu")
     print(f"{asked.run}: {run.content['recipe']['name']}, {run.images:,} images seen")
     inversion(run, asked.held, asked.count)
     directions(run, asked.faces, asked.held)

@@ -73,10 +73,10 @@ def test_pictures_of_some_size_get_a_latent_gan_with_a_twentieth_of_the_run_for_
     for turns, width in ((ON_CODES[16], 16), (ON_CODES[16] - 1, 8)):
         choice = recipe_for(Source(path), Budget("n", images=turns * 16), never)
         assert (choice.recipe.name, width_of(choice.recipe), choice.recipe.augment) == ("latent", width, None)
-        assert choice.recipe.generator_warmup == pytest.approx(turns * 16 / 20, abs=16)
-        assert choice.recipe.generator_warmup % 16 == 0
-        assert f"the first {choice.recipe.generator_warmup:,} images are for the autoencoder alone" in choice.reasons[2]
-    assert recipe_for(Source(path), Budget("n", images=10**7), never).recipe.generator_warmup == LONGEST
+        alone = choice.recipe.alone(turns * 16)
+        assert alone == pytest.approx(turns * 16 / 20, abs=16)
+        assert f"the first {alone:,} images are for the autoencoder alone" in choice.reasons[2]
+    assert recipe_for(Source(path), Budget("n", images=10**7), never).recipe.alone(10**7) == LONGEST
     np.save(path, np.load(path)[::60])  # few of them, too
     assert recipe_for(Source(path), Budget("n", images=1600), never).recipe.name == "latent"
 
@@ -114,7 +114,7 @@ def test_a_gpu_gets_the_wide_players_with_codes_of_an_eighth_for_large_images(tm
         np.save(tmp_path / f"{side}.npy", np.stack([np.asarray(drawing(k).resize((side, side))) for k in range(40)]))
         recipe = recipe_for(Source(tmp_path / f"{side}.npy", size=side), Budget.parse("20Mimg"), never, gpu=True).recipe
         assert (recipe.name, recipe.generator.settings.get("reduction")) == ("latent-wide", reduction)
-        assert recipe.generator_warmup == LONGEST * 256 // 16
+        assert recipe.alone(20_000_000) == LONGEST * 256 // 16
         assert width_of(recipe) == 192
     small = recipe_for(Source(tmp_path / "64.npy"), Budget.parse("256kimg"), never, gpu=True).recipe
     assert width_of(small) == 48

@@ -19,9 +19,15 @@ from organza.games.latent import LEVEL, LatentGAN
 from organza.networks.latent import Discriminator, Generator, code_shape, greatest_reduction
 from organza.recipe import Recipe
 from organza.recipes.swift import latent
+from organza.run import checkpoint
 from organza.run.checkpoint import _own_digest
 from organza.run.events import Evaluated, Sampled, Warned
 from organza.run.folder import RunFolder, lines_of
+from organza.schedule import Share
+from organza.training import snapshot
+from organza.training.plan import Plan
+from organza.training.state import TrainState
+from organza.training.step import train_step
 from tests.helpers import train
 
 
@@ -98,9 +104,9 @@ def test_settings_out_of_range_are_refused_in_words(part: str, setting: dict, sa
 @pytest.mark.parametrize(("warmup", "last"), [(0, 0), (8, 0), (9, 8), (400, 392)])
 def test_the_last_step_of_the_rehearsal_begins_before_its_end(warmup: int, last: int):
     recipe = tiny(generator_warmup=warmup)
-    assert recipe.last_warm_up == last
-    assert recipe.turns(last)[0] == (0 if warmup else 1)
-    assert recipe.turns(last + 8)[0] == 1
+    assert recipe.alone(1000) == warmup
+    assert recipe.turns(last, warmup)[0] == (0 if warmup else 1)
+    assert recipe.turns(last + 8, warmup)[0] == 1
 
 
 def test_the_rehearsal_trains_the_autoencoder_and_the_game_leaves_the_encoder_to_its_own_error(setting):
@@ -207,3 +213,32 @@ def test_the_discriminator_of_codes_judges_pictures(pictures: Path, tmp_path: Pa
     assert ((chances > 0) & (chances < 1)).all()
     with pytest.raises(UserError, match="no encoder"):
         run.encode(run.sample(1))
+
+
+def test_a_rehearsal_that_is_a_share_of_the_time_is_corrected_until_the_game_begins(pictures: Path, tmp_path: Path):
+    recipe = tiny(generator_warmup=Share(0.5))
+    plan = Plan("80s", 800, 80.0, 80, 80, 80, 80, pace=2.0)
+    data = Images(Source(pictures, size=32))
+    state = TrainState(recipe, data, plan, 0)
+    assert state.alone == 400
+    while state.images < 200:
+        train_step(state)
+    assert state.due(192).save  # in the middle of the rehearsal, where the length is corrected
+    state.set_clock(40.0)  # twice as slow as planned
+    state.correct_plan()
+    assert (state.plan.images, state.alone) == (266, 208)  # half of it is over: the game begins after the next step
+    train_step(state)
+    state.set_clock(41.0)
+    state.correct_plan()
+    assert not state.warming_up
+    state.set_clock(20.0)  # a faster machine now: the game is not interrupted for it
+    state.correct_plan()
+    assert state.plan.images > 400
+    assert state.alone == 208
+
+    folder = RunFolder(tmp_path / "run")
+    folder.begin()
+    snapshot.save(state, folder)
+    again = TrainState(recipe, data, plan, 0)
+    snapshot.restore(again, checkpoint.load(checkpoint.existing(folder.checkpoints)[-1]), folder)
+    assert (again.alone, again.plan) == (208, state.plan)

@@ -81,7 +81,7 @@ def make_folder(path: Path) -> None:
         flush_folder(path.parent)
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | memoryview) -> None:
     """Write a file and wait until it is on disk. An existing file or link is removed, never written
     through.
     """
@@ -121,7 +121,7 @@ def open_to_change(path: Path) -> IO[bytes]:
     return path.open("r+b")
 
 
-def write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
     """Write all bytes to a file: a nearly full disk accepts a part of them without an error."""
     rest = memoryview(content)
     while rest:

@@ -23,6 +23,7 @@ from organza.game import Game
 from organza.losses import Adversarial, nonsaturating
 from organza.optimizers import Adam, Optimizer
 from organza.penalties import Penalty
+from organza.schedule import Number, at
 from organza.stop import Plateau, Rule
 
 LARGEST = 65_536
@@ -51,7 +52,7 @@ class Recipe:
         discriminator_turns, generator_turns: turns of each player in a step.
         discriminator_limit: batch accuracy of D above which it skips its turn.
         generator_warmup: images of the generator's warm-up, on its own terms, before the game
-            begins.
+            begins; or a `Share` of the budget.
         warmup: images that D is then trained on alone, before G's first turn in the game.
         average: longest half-life of the generator's moving average, in images; 0 samples the
             latest weights instead.
@@ -74,14 +75,15 @@ class Recipe:
     discriminator_turns: int = 1
     generator_turns: int = 1
     discriminator_limit: float = 1.0
-    generator_warmup: int = 0
+    generator_warmup: Number = 0
     warmup: int = 0
     average: int = 10_000
     stop: tuple[Rule, ...] = (Plateau(),)
 
     def __post_init__(self) -> None:
         least_of = {"batch": 1, "discriminator_turns": 1, "generator_turns": 1, "discriminator_limit": 0.0}
-        for name, least in (least_of | {"generator_warmup": 0, "warmup": 0, "average": 0}).items():
+        alone = {"generator_warmup": 0} if not callable(self.generator_warmup) else {}
+        for name, least in (least_of | alone | {"warmup": 0, "average": 0}).items():
             if not isinstance(value := getattr(self, name), int | float) or not value >= least:
                 raise UserError(f"{name} is {value}; it must be at least {least}.")
         for name, most in {"batch": LARGEST, "discriminator_turns": 1000, "generator_turns": 1000}.items():
@@ -93,20 +95,23 @@ class Recipe:
         """Optimizers of the generator and of the discriminator."""
         return self.generator_optimizer, self.discriminator_optimizer
 
-    def turns(self, images: int) -> tuple[int, int]:
+    def alone(self, planned: int) -> int:
+        """Return the images of the generator's warm-up in a run of so many."""
+        return round(at(self.generator_warmup, 0, planned))
+
+    def turns(self, images: int, alone: int) -> tuple[int, int]:
         """Return the turns of D and of G in the step that begins at so many images seen; during a
         warm-up, one player has none.
+
+        Args:
+            images: images seen.
+            alone: images of the generator's warm-up.
         """
-        if images < self.generator_warmup:
+        if images < alone:
             return 0, self.generator_turns
-        if images < self.generator_warmup + self.warmup:
+        if images < alone + self.warmup:
             return self.discriminator_turns, 0
         return self.discriminator_turns, self.generator_turns
-
-    @property
-    def last_warm_up(self) -> int:
-        """Images seen when the last step of the generator's warm-up begins; 0 if there is none."""
-        return max(0, self.generator_warmup - 1) // self.batch * self.batch
 
     def opened(self, source: Source) -> Batches:
         """Open data in the layout that the game needs."""

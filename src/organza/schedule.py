@@ -24,6 +24,25 @@ def at(number: Number, images: int, planned: int) -> float:
     return number(images, planned) if callable(number) else number
 
 
+@dataclass(frozen=True)
+class Share:
+    """Images that are a share of the budget, for the length of a phase.
+
+    Args:
+        share: share of the budget, from 0 to 1.
+        most: images that are enough for the phase, however long the run.
+
+    >>> Share(0.5)(0, 1000), Share(0.05, most=20)(0, 1000)
+    (500.0, 20)
+    """
+
+    share: float
+    most: int = 10**12
+
+    def __call__(self, images: int, planned: int) -> float:
+        return min(self.share * planned, self.most)
+
+
 def _fraction(images: int, planned: int, begin: float, end: float) -> float:
     done = images / max(planned, 1)
     return min(max((done - begin) / max(end - begin, 1e-12), 0.0), 1.0)

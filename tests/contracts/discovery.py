@@ -73,7 +73,7 @@ def ingredients(recipe: Recipe) -> frozenset[str]:
     """
     made = json.dumps(encode(replace(recipe, stop=(), adversarial=losses.minimax)))
     more = {
-        "generator warm-up": recipe.generator_warmup > 0,
+        "generator warm-up": bool(recipe.generator_warmup),
         "warm-up": recipe.warmup > 0,
         "several turns of D": recipe.discriminator_turns > 1,
         "several turns of G": recipe.generator_turns > 1,
@@ -120,6 +120,6 @@ def small(made: Recipe, width: int = 8, blocks: int | None = None) -> Recipe:
         generator=thin(made.generator),
         discriminator=thin(made.discriminator),
         batch=8,
-        generator_warmup=min(made.generator_warmup, 16),
+        generator_warmup=min(made.alone(64), 16),
         warmup=min(made.warmup, 16),
     )

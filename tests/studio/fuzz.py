@@ -27,7 +27,7 @@ NAMES = [
 ROUTES = [
     "/", "/{}", "/api/{}", "/api/studio", "/api/runs", "/api/runs/{}", "/api/runs/{}/{}", "/api/runs/{}/samples/{}", "/api/runs/{}/pages/{}",
     "/api/runs/{}/files/{}", "/api/runs/{}/stop", "/api/runs/{}/resume", "/api/runs/{}/make", "/api/jobs", "/api/jobs/cancel",
-    "/api/data?root={}&path={}", "/api/data/thumbnail?root=data&path={}", "/api/data/check", "/api/data/make", "/api/data/upload?name={}&file={}",
+    "/api/data?root={}&path={}", "/api/data/thumbnail?root=data&path={}", "/api/data/check", "/api/data/make", "/api/data/upload?name={}",
     "/api/play/{}/describe", "/api/play/{}/images", "/api/play/{}/{}", "/api/play/{}/judge?to={}", "/enter", "/?token={}", "/main.js", "/../{}", "//{}",
 ]  # fmt: skip
 FIELDS = [

@@ -127,12 +127,66 @@ def state(page: Any) -> str:
     return page.locator(".head .state").first.inner_text()
 
 
-def test_from_drawn_images_to_an_export_while_the_studio_dies(browser: Any, tmp_path: Path):
+def drop(opened: Opened, place: Path) -> None:
+    """Drop a file or a folder onto the page, as a user's file manager does."""
+    devices = opened.context.new_cdp_session(opened.page)
+    carried = {"items": [], "files": [str(place)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devices.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 500, "data": carried})
+
+
+def classes(place: Path, pictures: Path) -> Path:
+    """A folder of images in two classes, with files that are no images, as file managers leave them."""
+    for number, path in enumerate(sorted(pictures.iterdir())[:9]):
+        inner = place / ("cats" if number < 5 else "dogs")
+        inner.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, inner / path.name)
+    (place / ".DS_Store").write_bytes(b"hidden")
+    (place / "notes.txt").write_text("of a holiday", encoding="utf-8")
+    (place / "broken.png").write_bytes(b"no image")
+    return place
+
+
+def check_start(opened: Opened, studio: Studio, place: Path) -> None:
+    """The page of a new run, from a dropped folder to a command, says at each step what it waits for."""
+    page, summary = opened.page, opened.page.locator("#summary")
+    assert summary.inner_text() == "Choose images or a table above."
+    assert page.locator("#start").is_disabled()
+    drop(opened, place)
+    page.get_by_role("heading", name="my pets: 9 usable images").wait_for()
+    assert {path.parent.name for path in studio.data.rglob("*.png")} == {"cats", "dogs"}
+    step = page.locator(".steps section").first.inner_text()
+    for text in ("1 other file left out", "broken.png: This is not a usable image", "classes: cats (5), dogs (4)"):
+        assert text in step
+    assert summary.inner_text() == "9 images, 20m, recipe chosen automatically"
+    page.get_by_role("button", name="1 min", exact=True).click()
+    assert page.get_by_label("Budget", exact=True).input_value() == "1m"
+    page.get_by_label("Budget", exact=True).fill("90s")
+    assert page.locator("[aria-label='Usual times'] [aria-pressed=true]").count() == 0
+    groups = page.locator("#recipe optgroup")
+    soon(lambda: groups.count() > 3)
+    assert page.locator("optgroup[label='Pairs of images'] option").all_inner_texts() == ["pix2pix"]
+    page.locator("#recipe").select_option("swift")
+    assert page.locator("#expect").inner_text().startswith("swift: images, in little time. Faces at 64x64")
+    assert "--recipe swift --budget 90s" in page.locator(".steps .code").last.inner_text()
+    drop(opened, place / "cats")  # of another folder: a set of its own
+    page.get_by_role("heading", name="cats: 5 usable images").wait_for()
+    assert page.locator("#name").input_value() == "cats"
+    page.locator("input[data-folder]").set_input_files(place / "dogs")
+    page.get_by_role("heading", name="dogs: 4 usable images").wait_for()
+    page.get_by_role("button", name="A folder", exact=True).click()
+    page.get_by_role("button", name="▸ my pets").click()
+    page.get_by_role("button", name="▸ dogs").click()
+    page.get_by_role("button", name="Use this folder (4 images)").wait_for()
+
+
+def test_from_drawn_images_to_an_export_while_the_studio_dies(browser: Any, tmp_path: Path, pictures: Path):
     studio = Studio(tmp_path / "runs", tmp_path / "data")
     studio.data.mkdir()
     opened = Opened(browser, studio.start())
     page = opened.page
     page.get_by_role("link", name="Start the first run").click()
+    check_start(opened, studio, classes(tmp_path / "my pets", pictures))
     page.get_by_role("button", name="Built-in").click()
     page.locator("#made-count").fill("80")
     page.locator("#made-size").fill("16")
@@ -252,7 +306,7 @@ def test_a_kept_address_opens_again_and_a_wrong_one_is_told(browser: Any, studio
 )
 def test_every_page_fits_its_screen_and_everyone(browser: Any, studio: Studio, size: str, scheme: str):
     opened = Opened(browser, studio, size, color_scheme=scheme, reduced_motion="reduce")
-    for path in ("/", "/new", "/run/drawn", "/play/drawn?at=1.0", "/compare?runs=drawn"):
+    for path in ("/", "/new", "/run/drawn", "/play/drawn?at=1.0", "/compare?runs=drawn", "/classroom"):
         page = opened.go(path)
         page.locator("main h1").first.wait_for()
         page.wait_for_timeout(800)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ import pytest
 
 from organza.errors import UserError
 from organza.studio import commands
+from organza.studio.dropped import DroppedFile, DroppedImages
 from organza.studio.processes import shown, threads
+from organza.studio.roots import Roots
+from organza.studio.server import Address, bound
 from tests.studio.server import Studio, wait_for
 
 RAW = {"Content-Type": "application/octet-stream"}
@@ -63,27 +68,97 @@ def test_nothing_outside_is_shown(studio: Studio, path: str):
     assert studio.send("POST", "/api/data/check", {"root": "data", "path": path}).status == 400
 
 
+def packed(files: list[tuple[str, bytes]]) -> bytes:
+    """Files by their paths, as the page sends them."""
+    parts = [(*path.rpartition("/")[::2], content) for path, content in files]
+    entries = [{"folder": folder, "file": file, "bytes": len(content)} for folder, file, content in parts]
+    return json.dumps(entries).encode() + b"\n" + b"".join(content for *_, content in parts)
+
+
+def dropped(studio: Studio, name: str, *files: tuple[str, bytes]) -> Any:
+    return studio.send("POST", f"/api/data/upload?name={quote(name)}", packed(list(files)), RAW)
+
+
 def test_dropped_images_go_into_a_folder_of_their_own(studio: Studio):
     content = (studio.data / "drawings" / "001.png").read_bytes()
-
-    def drop(name: str, file: str, content: bytes = content) -> Any:
-        return studio.send("POST", f"/api/data/upload?name={quote(name)}&file={quote(file)}", content, RAW)
-
-    assert drop("mine", "a.png").json == {"name": "a.png", "images": 1}
-    assert drop("mine", "a.png").json["name"] == "a.png"  # the same image once more
-    assert drop("mine", "../../b.png").json["name"] == "b.png"
-    assert drop("mine", "a.png", (studio.data / "drawings" / "002.png").read_bytes()).json["name"] == "a-2.png"
-    assert sorted(p.name for p in (studio.data / "mine").iterdir() if p.suffix == ".png") == [
-        "a-2.png",
-        "a.png",
-        "b.png",
+    other = (studio.data / "drawings" / "002.png").read_bytes()
+    for _ in range(2):  # the same images once more
+        assert dropped(studio, "mine", ("a.png", content)).json == [{"name": "a.png"}]
+    assert dropped(studio, "mine", ("a.png", other), ("a.png", content)).json == [
+        {"name": "a-2.png"},
+        {"name": "a.png"},
     ]
-    for name, file, wrong in (
-        ("mine", "c.png", b"no image"), ("mine", "c.exe", content), ("drawings", "c.png", content), ("../x", "c.png", content),
-        ("linked", "c.png", content), ("", "c.png", content),
-    ):  # fmt: skip
-        assert drop(name, file, wrong).status == 400, (name, file)
+    entry = json.dumps([{"folder": "", "file": "../../b.png", "bytes": len(content)}]).encode() + b"\n" + content
+    assert studio.send("POST", "/api/data/upload?name=mine", entry, RAW).json == [{"name": "b.png"}]
+    assert sorted(path.name for path in (studio.data / "mine").iterdir()) == [".dropped", "a-2.png", "a.png", "b.png"]
+    for file, wrong in (("c.png", b"no image"), ("c.png", b""), ("c.exe", content), ("../c.png", content), (".x/c.png", content),
+                        ("a.png/c.png", content), ("labels.csv", b"\xff\xfe\0"), ("x/labels.csv", b"file,hair\n")):  # fmt: skip
+        answer = dropped(studio, "mine", (file, wrong), ("a.png", content))
+        assert answer.json[0].keys() == {"error"}, file
+        assert answer.json[1] == {"name": "a.png"}  # one that cannot be used keeps no other out
+    for name in ("drawings", "../x", "linked", ""):
+        assert dropped(studio, name, ("c.png", content)).status == 400, name
+    assert len(list((studio.data / "mine").iterdir())) == 4
     assert len(list((studio.data / "drawings").iterdir())) == 120
+
+
+def test_dropped_folders_keep_their_classes_and_labels(studio: Studio):
+    content = [(studio.data / "drawings" / f"{number:03d}.png").read_bytes() for number in range(4)]
+    table = b"file,hair\ncats/1.png,long\n"
+    files = ("cats/1.png", content[0]), ("cats/2.png", content[1]), ("dogs/1.png", content[2]), ("labels.csv", table)
+    assert [one["name"] for one in dropped(studio, "pets", *files).json] == ["1.png", "2.png", "1.png", "labels.csv"]
+    assert "error" in dropped(studio, "pets", ("labels.csv", b"file,hair\n")).json[0]
+    checked = studio.post("/api/data/check", {"root": "data", "path": "pets"})
+    assert (checked["usable"], checked["classes"], checked["labels"]) == (3, [["cats", 2], ["dogs", 1]], ["hair"])
+
+
+def test_many_requests_fill_one_folder_at_once_and_lose_nothing(studio: Studio):
+    content = [(studio.data / "drawings" / f"{number:03d}.png").read_bytes() for number in range(24)]
+    lanes = [threading.Thread(target=dropped, args=(studio, "lanes", *(("same.png", one) for one in content[at::6])))
+             for at in range(6)]  # fmt: skip
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.join()
+    kept = [path.read_bytes() for path in (studio.data / "lanes").glob("*.png")]
+    assert sorted(kept) == sorted(content)
+    assert not list((studio.data / "lanes").glob(".*.part"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\n", b"[]\n", b"{}\n", b"[1]\nx", b'[{"folder": "", "file": "a.png", "bytes": 3}]\nxy', b"[" * 5000 + b"\n",
+     b'[{"folder": "", "file": "a.png", "bytes": -1}]\n', b'[{"folder": "", "file": "a.png", "bytes": true}]\nx',
+     b'[{"folder": "", "file": "a.png", "bytes": 1}]\nxy', b'[{"folder": 1, "file": "a.png", "bytes": 1}]\nx',
+     b"[" + b",".join([b'{"folder": "", "file": "a.png", "bytes": 0}'] * 257) + b"]\n"],
+)  # fmt: skip
+def test_an_upload_whose_list_does_not_fit_is_refused(studio: Studio, body: bytes):
+    answer = studio.send("POST", "/api/data/upload?name=unfit", body, RAW)
+    assert (answer.status, set(answer.json)) == (400, {"error"})
+    assert not (studio.data / "unfit").exists()
+
+
+def test_a_folder_of_dropped_images_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    images = DroppedImages(Roots.of(tmp_path / "runs", (tmp_path,)))
+    monkeypatch.setattr("organza.studio.dropped.FILES", 3)
+
+    def store(number: int) -> list[dict[str, str]]:
+        return images.store("few", [DroppedFile("x" * (number % 2), f"{number}.png", memoryview(b"%d" % number))])
+
+    assert [list(store(number)[0]) for number in range(5)] == [["name"]] * 3 + [["error"]] * 2
+    assert list(store(0)[0]) == ["name"]  # it is there already
+    (tmp_path / "few" / "2.png").unlink()
+    assert list(store(7)[0]) == ["name"]  # room was made
+    again = DroppedImages(Roots.of(tmp_path / "runs", (tmp_path,)))
+    assert "is full" in again.store("few", [DroppedFile("", "9.png", memoryview(b"9"))])[0]["error"]
+
+
+def test_a_browser_waits_for_no_acknowledgement_between_head_and_body():
+    place = bound(Address(port=0))
+    try:
+        assert place.proto == socket.IPPROTO_TCP  # asyncio turns Nagle's algorithm off for such sockets only
+    finally:
+        place.close()
 
 
 def test_a_start_with_a_wrong_option_writes_nothing(studio: Studio):

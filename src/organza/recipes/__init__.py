@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -58,6 +59,26 @@ def list_recipes(paper: bool = False) -> list[str]:
 def is_paper(name: str) -> bool:
     """Return True for the name of a recipe with a paper's numbers, which was not trained here."""
     return name.endswith("-paper")
+
+
+def grouped() -> dict[str, list[str]]:
+    """Return the names of organza's recipes by what they are for: the beginnings of the texts that
+    describe their files. Those with the numbers of their papers come last.
+
+    >>> grouped()["Volumes"]
+    ['gan3d']
+    """
+    groups: dict[str, list[str]] = {}
+    for name, make in everything().items():
+        about = "With the numbers of their papers, not trained here" if is_paper(name) else _heading(make.__module__)
+        groups.setdefault(about, []).append(name)
+    return dict(sorted(groups.items(), key=lambda group: (is_paper(group[1][0]), group[0])))
+
+
+def _heading(module: str) -> str:
+    """Return the beginning of a module's text, up to the first colon or full stop."""
+    text = " ".join((sys.modules[module].__doc__ or module).split())
+    return re.split(r"[:.](?: |$)", text)[0]
 
 
 def get_recipe(name: str) -> Recipe:

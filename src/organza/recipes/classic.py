@@ -1,4 +1,4 @@
-"""Recipes of the first papers and tutorials, with their numbers."""
+"""Images, as in the first papers and tutorials: fully connected networks and DCGAN's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditional GANs: images by class, tag or number."""
+"""Images with labels: conditional GANs, by class, tag or number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes with an encoder, which maps images back to latents."""
+"""Images, with an encoder that maps them back to latents."""
 
 from __future__ import annotations
 

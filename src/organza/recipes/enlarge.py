@@ -1,4 +1,4 @@
-"""Recipes that enlarge images: photographs, photographs as they come from the web, pixel art."""
+"""Enlarge images: photographs, photographs as they come from the web, pixel art."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes that fill holes in images."""
+"""Fill holes in images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""InfoGAN: interpretable codes, without labels."""
+"""Images, with codes that it finds without labels: InfoGAN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One recipe for each adversarial loss with its stabilisation, all on DCGAN's networks, with the numbers of their papers.
+"""Images, one recipe for each adversarial loss: its stabilisation, DCGAN's networks and the numbers of its paper.
 
 Each row is a recipe: `dcgan` with the fields of the row.
 """

@@ -1,4 +1,4 @@
-"""Recipes for pairs of images: Isola et al. 2017, arXiv:1611.07004."""
+"""Pairs of images: Isola et al. 2017, arXiv:1611.07004."""
 
 from __future__ import annotations
 

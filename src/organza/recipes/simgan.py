@@ -1,4 +1,4 @@
-"""Recipes for the refinement of synthetic images."""
+"""Synthetic images, refined by real ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Recipes that `auto` sizes: thin networks, small batches and large steps, for many turns of the
-players in little time.
+"""Images, in little time: thin networks, small batches and large steps, for many turns of the
+players; `auto` sizes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recipes for translation between two unpaired folders of images."""
+"""Two unpaired folders of images: translation from one to the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes for vectors: rows of a table of numbers."""
+"""Tables of numbers: each row is a vector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes for volumes."""
+"""Volumes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from organza.disk import cannot_write, make_folder, open_to_append, write_all, write_json, write_whole
 from organza.errors import UserError
-from organza.run.forms import duration, named, natural, positive, require_form, sides
+from organza.run.forms import duration, named, natural, positive, ratio, require_form, sides
 from organza.run.lock import Held, locked
 from organza.run.unsupported import refusal
 from organza.untrusted import (
@@ -34,6 +34,7 @@ RECIPE_BYTES = 2**24
 PLAN: dict[str, Any] = {
     "budget": str, "images": natural, "seconds": duration,
     "stats_every": positive, "sample_every": positive, "evaluate_every": positive, "save_every": positive,
+    "pace?": ratio,
 }  # fmt: skip
 ROLLBACK = {"to": natural, "at": natural, "why": str, "stricter?": bool, "recipe?": str}
 
@@ -189,7 +190,7 @@ class RunFolder:
         try:
             content = read_json(self.recipe, inside=self.path, most=RECIPE_BYTES)
             require_form(content, FORM)
-            if strange := content["plan"].keys() - FORM["plan"].keys():
+            if strange := content["plan"].keys() - {name.removesuffix("?") for name in FORM["plan"]}:
                 raise ValueError(f"plan holds {min(strange)}")
             require_few(content)
             content = _printable(content)

@@ -8,6 +8,7 @@ ignored: a later version may have written them.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any
@@ -31,6 +32,11 @@ def positive(value: Any) -> bool:
 def duration(value: Any) -> bool:
     """Return True if it is a number of 0 or more; None stands for no duration."""
     return value is None or (fits(value, float) and 0 <= value < LARGEST)
+
+
+def ratio(value: Any) -> bool:
+    """Return True if it is a positive, finite number."""
+    return number(value) and 0 < value < math.inf
 
 
 def number(value: Any) -> bool:

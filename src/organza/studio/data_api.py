@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import Any
+from dataclasses import replace
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from organza.disk import discard, make_folder, safe_name, write
-from organza.errors import UserError
 from organza.studio import commands
 from organza.studio.bodies import IMAGE_BYTES, body, form, needed
+from organza.studio.dropped import UPLOAD_BYTES, unpacked
 from organza.studio.parts import parts
 from organza.studio.roots import IMAGES, first_images, listed
 from organza.untrusted import Refused, read_bytes
 
-FILES, FOLDER_BYTES = 100_000, 20 * 2**30
-"""Largest numbers of files and bytes of a folder of dropped images."""
 SHOWN = 24
 
 
@@ -78,59 +74,24 @@ async def make(request: Request) -> Response:
 
 
 async def upload(request: Request) -> Response:
-    """Store one dropped image in a folder of dropped images, after it was decoded."""
+    """Store dropped files in a folder of dropped images: images after they were decoded, and a table of labels.
+
+    The body is a line of JSON, [{"folder": "", "file": "1.png", "bytes": 812}, ...], and then the files. The
+    answer has an entry for each: its name in the folder, or the reason why it was left out.
+    """
     here = parts(request)
-    name, file = request.query_params.get("name", ""), request.query_params.get("file", "")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/octet-stream":
         raise HTTPException(415, "The body must be application/octet-stream.")
-    place = _dropped(here.roots, name)
-    content = await body(request, IMAGE_BYTES)
-    await here.reader.call("require_image", {}, content, patience=20)
-    return JSONResponse(await asyncio.to_thread(_store, place, file, content), 201)
-
-
-def _dropped(roots: Any, name: str) -> Any:
-    """Return the folder of dropped images of a name, which holds the mark of one, or a new one."""
-    try:
-        place = roots.folder(next(iter(roots.data), ""), name)
-    except UserError:
-        return roots.new_data(name)
-    if not name or "/" in name or not (place / MARK).is_file():
-        raise UserError(f"{name} exists already; choose another name for your images.")
-    return place
-
-
-MARK = ".dropped"
-"""Hidden file of a folder that the page made, so that it adds to no other."""
-
-
-def _store(place: Any, file: str, content: bytes) -> dict[str, Any]:
-    """Write an uploaded image under a free name; return the name and the number of images."""
-    make_folder(place)
-    if not (place / MARK).exists():
-        write(place / MARK, b"")
-    with os.scandir(place) as items:
-        sizes = [item.stat().st_size for item in items]
-    if len(sizes) >= FILES or sum(sizes) + len(content) > FOLDER_BYTES:
-        raise UserError(
-            f"{place.name} is full: {FILES:,} images or {FOLDER_BYTES // 2**30} GB; train on a folder of your own instead."
-        )
-    name = safe_name(file.replace("\\", "/").rpartition("/")[2].lstrip(".") or "image.png")
-    if os.path.splitext(name)[1].lower() not in IMAGES:  # noqa: PTH122
-        raise UserError(f"{name} has no ending of an image.")
-    target, number = place / name, 1
-    while os.path.lexists(target):
-        if target.is_file() and target.read_bytes() == content:
-            return {"name": target.name, "images": len(sizes) - 1}
-        number += 1
-        target = place / f"{os.path.splitext(name)[0][:180]}-{number}{os.path.splitext(name)[1]}"  # noqa: PTH122
-    aside = place / f".{os.getpid()}-{number}.part"
-    try:
-        write(aside, content)
-        os.replace(aside, target)  # noqa: PTH105
-    finally:
-        discard(aside)
-    return {"name": target.name, "images": len(sizes)}
+    files = unpacked(await body(request, UPLOAD_BYTES))
+    found, _ = await here.reader.call(
+        "image_problems",
+        {"sizes": [len(one.content) for one in files]},
+        b"".join(one.content for one in files),
+        patience=20 + len(files),
+    )
+    checked = [replace(one, problem=one.problem or problem) for one, problem in zip(files, found, strict=True)]
+    answers = await asyncio.to_thread(here.dropped.store, request.query_params.get("name", ""), checked)
+    return JSONResponse(answers, 201)
 
 
 async def recipes(request: Request) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from organza.studio.dropped import DroppedImages
 from organza.studio.guard import Access
 from organza.studio.jobs import Jobs
 from organza.studio.processes import Training
@@ -24,6 +25,7 @@ class Parts:
         training: training processes.
         watch: changes of the runs.
         jobs: commands.
+        dropped: folders of dropped images.
         player: worker that draws images for sliders.
         helper: worker for clips and dropped images.
         reader: worker that reads data.
@@ -35,10 +37,16 @@ class Parts:
     training: Training
     watch: Watch
     jobs: Jobs
+    dropped: DroppedImages
     player: Worker
     helper: Worker
     reader: Worker
     teacher: Worker
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """All workers."""
+        return self.player, self.helper, self.reader, self.teacher
 
 
 def parts(request: Request) -> Parts:

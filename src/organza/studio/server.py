@@ -27,6 +27,7 @@ from organza.errors import UserError
 from organza.studio import classroom, data_api, play_api, run_api
 from organza.studio.bodies import body
 from organza.studio.connections import MOST, Connection
+from organza.studio.dropped import DroppedImages
 from organza.studio.guard import Access, Guard, sign_in, welcome
 from organza.studio.jobs import Jobs
 from organza.studio.parts import Parts
@@ -64,6 +65,7 @@ def application(roots: Roots, access: Access) -> Starlette:
         training,
         watch,
         jobs,
+        DroppedImages(roots),
         Worker("sliders"),
         Worker("clips and dropped images"),
         Worker("data"),
@@ -79,9 +81,7 @@ def application(roots: Roots, access: Access) -> Starlette:
         yield
         task.cancel()
         watch.close()
-        await asyncio.gather(
-            parts.jobs.close(), *(one.end() for one in (parts.player, parts.helper, parts.reader, parts.teacher))
-        )
+        await asyncio.gather(parts.jobs.close(), *(worker.end() for worker in parts.workers))
 
     routes = [
         Route("/enter", _enter, methods=["POST"]),
@@ -147,13 +147,15 @@ _ASSETS: dict[str, bytes] = {}
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which ends the streams of events when it is asked to end, and so ends at once."""
+    """uvicorn, which ends the streams of events and the workers when it is asked to end, and so ends at once."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """End the streams."""
+        """End the streams, and the calls that wait for a worker."""
         with suppress(AttributeError):
             app: Any = self.config.app
             app.state.parts.watch.close()
+            for worker in app.state.parts.workers:
+                worker.close()
         super().handle_exit(sig, frame)
 
 
@@ -241,7 +243,8 @@ def bound(address: Address) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     for port in range(address.port, address.port + TRIES) if address.port else [0]:
-        place = socket.socket(family, socket.SOCK_STREAM)
+        # named TCP, or asyncio leaves Nagle's algorithm on, and a browser gets each answer's body 40 ms after its head
+        place = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":
             place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

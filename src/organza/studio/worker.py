@@ -87,15 +87,20 @@ def columns(place: Path) -> list[str]:
         return []
 
 
-def require_image(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
-    """Check that a body is an image that can be trained on."""
+def image_problems(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
+    """Return the reason why each of several images cannot be trained on, or None; they follow one another in the blob."""
     from organza.data.decode import Unreadable, glance
 
-    try:
-        facts, _ = glance(blob)
-    except Unreadable as reason:
-        raise UserError(f"This is not a usable image: {reason}.") from None
-    return {"size": str(facts.size)}, b""
+    problems: list[str | None] = []
+    at = 0
+    for size in given["sizes"]:
+        try:
+            glance(blob[at : at + size])
+            problems.append(None)
+        except Unreadable as reason:
+            problems.append(f"This is not a usable image: {reason}.")
+        at += size
+    return problems, b""
 
 
 def thumbnail(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
@@ -116,11 +121,13 @@ def thumbnail(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[A
 
 
 def recipes(given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
-    """Return the recipes with their sources and expected results."""
-    from organza.recipes import everything
+    """Return the recipes, by what they are for, with their sources and expected results."""
+    from organza.recipes import get, grouped
 
-    made = {name: make() for name, make in everything().items()}
-    return [{"name": name, "source": one.source, "expect": one.expect} for name, one in made.items()], b""
+    made = [(group, name, get(name)) for group, names in grouped().items() for name in names]
+    return [
+        {"name": name, "group": group, "source": one.source, "expect": one.expect} for group, name, one in made
+    ], b""
 
 
 def play(name: str) -> Call:
@@ -136,7 +143,7 @@ def play(name: str) -> Call:
 
 
 CALLS: dict[str, Call] = {
-    "check": check, "require_image": require_image, "thumbnail": thumbnail, "recipes": recipes,
+    "check": check, "image_problems": image_problems, "thumbnail": thumbnail, "recipes": recipes,
     **{name: play(name) for name in ("describe", "directions", "images", "clip", "invert", "translate", "judge", "encode")},
 }  # fmt: skip
 

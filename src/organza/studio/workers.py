@@ -37,6 +37,7 @@ class Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._turn, self._waiting, self._number = asyncio.Lock(), 0, 0
         self._rest: asyncio.TimerHandle | None = None
+        self._closed = False
 
     @property
     def process(self) -> int | None:
@@ -59,11 +60,13 @@ class Worker:
         Raises:
             HTTPException: 400 with the reason if it refuses, 429 if too many wait, 409 if the worker died.
         """
+        self._require_open()
         if self._waiting >= WAITING:
             raise HTTPException(429, "The studio is busy; try again in a moment.")
         self._waiting += 1
         try:
             async with self._turn:
+                self._require_open()  # it may have ended meanwhile
                 return await self._spoken(name, given, blob, patience, told)
         finally:
             self._waiting -= 1
@@ -104,6 +107,7 @@ class Worker:
             ) from None
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             await self.end()
+            self._require_open()
             text = f"The process for {self.name} ended unexpectedly, perhaps for lack of memory. It starts again with the next request."
             raise HTTPException(409, text) from None
         except asyncio.CancelledError:  # its answer would be taken for that of the next call
@@ -122,6 +126,16 @@ class Worker:
                 stdout=asyncio.subprocess.PIPE, env=threads(os.cpu_count() or 1) | environment(), limit=2**26, **apart(),
             )  # fmt: skip
         return self._process
+
+    def _require_open(self) -> None:
+        """Raise HTTPException 409 if the studio ends."""
+        if self._closed:
+            raise HTTPException(409, "The studio ends.") from None
+
+    def close(self) -> None:
+        """End the process for good: the calls that wait for it are refused."""
+        self._closed = True
+        self._kill()
 
     def _kill(self) -> None:
         if self.process is not None and self._process is not None:

@@ -26,7 +26,7 @@ from organza.recipes.classic import dcgan_r1
 from organza.recipes.conditional import cgan_swift
 from organza.recipes.swift import falling, few_shot, latent, latent_wide, rates_of_r3, swift
 from organza.recipes.vectors import vectors
-from organza.schedule import Cosine
+from organza.schedule import Cosine, Share
 from organza.training.feasibility import feasible
 from organza.training.plan import Budget
 
@@ -117,8 +117,8 @@ def recipe_for(
     then = "what D sees is changed at random" if often else "too seldom for D to memorise it"
     if plain.generator_warmup:
         longest = LONGEST * plain.batch // latent().batch
-        plain = replace(plain, generator_warmup=min(longest, round(REHEARSAL * count) * plain.batch))
-        then = f"the first {plain.generator_warmup:,} images are for the autoencoder alone"
+        plain = replace(plain, generator_warmup=Share(REHEARSAL, longest))
+        then = f"the first {plain.alone(round(count) * plain.batch):,} images are for the autoencoder alone"
     halved = ["codes of half the images' size, since a quarter of it would lose much of their detail"] if fine else []
     reasons = (
         f"{_data_in_words(data)}: recipe {plain.name}{why}",

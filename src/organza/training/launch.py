@@ -223,7 +223,12 @@ def _trained(run: Preparation, plan: Plan, evaluator: Evaluator | None) -> Itera
         yield Stopped(*ended)
         return
     begun = "resumed" if state.images else "started"
-    folder.event(begun, f"{recipe.name}, {plan.images:,} images planned", images=state.images)
+    expected = (
+        f"{plan.images:,} images planned"
+        if plan.seconds is None
+        else f"about {plan.images:,} images expected in {plan.budget}"
+    )
+    folder.event(begun, f"{recipe.name}, {expected}", images=state.images)
     lines = (*headline(recipe, run.data, plan, folder, run.accelerator, world), *run.reasons)
     yield Begun(lines, state.images, plan.images, tuple(state.history))
     treatment = Treatment(folder, run.asked.on_collapse, fallback)

@@ -5,6 +5,7 @@ checkpoints. Kept in recipe.json.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -72,16 +73,20 @@ class Costs(NamedTuple):
     """Costs on this machine.
 
     Args:
-        rate: images a second in training.
+        rate: images a second in the game.
         evaluation: seconds of one evaluation, with its sample grid and checkpoint.
         sheet: seconds of a sample grid by itself.
+        pace: images of the generator's warm-up in the time of one of the game's.
     """
 
     rate: float
     evaluation: float = 0.0
     sheet: float = 0.0
+    pace: float = 1.0
 
 
+Alone = Callable[[int], int]
+"""Images of the generator's warm-up in a run of so many."""
 INTERVALS = ("stats_every", "sample_every", "evaluate_every", "save_every")
 TOLERATED = 0.1
 """Error of the planned images below which a plan is kept, as schedules hardly change."""
@@ -96,6 +101,7 @@ class Plan:
         images: images of the budget; schedules are fractions of them.
         seconds: seconds of a time budget, else None.
         stats_every, sample_every, evaluate_every, save_every: intervals in images.
+        pace: images of the generator's warm-up in the time of one of the game's.
     """
 
     budget: str
@@ -105,6 +111,7 @@ class Plan:
     sample_every: int
     evaluate_every: int
     save_every: int
+    pace: float = 1.0
 
     def crossed(self, before: int, after: int) -> Crossed:
         """Return the work that is due between `before` and `after` images seen.
@@ -124,13 +131,14 @@ class Plan:
         share = images / self.images
         return replace(self, images=images, **{name: max(1, round(getattr(self, name) * share)) for name in INTERVALS})
 
-    def corrected(self, images: int, seconds: float) -> Plan:
+    def corrected(self, images: int, seconds: float, alone: Alone = lambda planned: 0) -> Plan:
         """Return the plan for the time that is left, if the estimated speed was wrong by more than
         `TOLERATED`.
 
         Args:
             images: images seen.
             seconds: training time for them.
+            alone: images of the generator's warm-up in a run of so many.
 
         >>> plan = Plan("10m", 24_000, 600.0, 120, 3000, 6000, 3000)
         >>> plan.corrected(3000, 150.0).images, plan.corrected(3000, 76.0) is plan
@@ -138,11 +146,30 @@ class Plan:
         """
         if self.seconds is None or seconds <= 0 or images <= 0:
             return self
-        likely = round(images + max(self.seconds - seconds, 0.0) * images / seconds)
+        early = min(images, alone(self.images))
+        work = early / self.pace + images - early
+        likely = max(images, fitting(work * max(self.seconds / seconds, 1.0), self.pace, alone))
         return self if abs(likely / self.images - 1) <= TOLERATED else self.of(likely)
 
 
-def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
+def fitting(work: float, pace: float, alone: Alone) -> int:
+    """Return the images of a run with a warm-up, by the time it takes.
+
+    Args:
+        work: images of the game in the time of the run.
+        pace: images of the warm-up in the time of one of the game's.
+        alone: images of the warm-up in a run of so many.
+
+    >>> fitting(1000, 3.0, lambda planned: round(planned / 2)), fitting(1000, 3.0, lambda planned: 0)
+    (1500, 1000)
+    """
+    images = work
+    for _ in range(40):  # the warm-up is a share of the images, which depend on it
+        images = work + alone(round(images)) * (1 - 1 / pace)
+    return round(images)
+
+
+def make_plan(budget: Budget, items: int, batch: int, costs: Costs, alone: Alone = lambda planned: 0) -> Plan:
     """Return a plan for a budget: about 20 evaluations and 40 sample grids, fewer if they would
     exceed their share of the time.
 
@@ -157,13 +184,15 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
         items: number of training images.
         batch: images in a step.
         costs: costs measured on a few steps.
+        alone: images of the generator's warm-up in a run of so many.
 
     >>> plan = make_plan(Budget.parse("10m"), 20_000, 32, Costs(rate=40.0, evaluation=3.0, sheet=0.5))
     >>> plan.images, plan.evaluate_every, plan.sample_every
     (24000, 6000, 3000)
     """
-    images = max(budget.planned(items, costs.rate), batch)
-    duration = images / costs.rate
+    images = budget.planned(items, costs.rate)
+    images = max(fitting(images, costs.pace, alone) if budget.seconds else images, batch)
+    duration = (images - (early := min(images, alone(images))) + early / costs.pace) / costs.rate
     looks = min(20, max(2, _within(0.02 * duration, costs.evaluation)))
     between = min(40 // looks - 1, max(1, _within(0.004 * duration, looks * costs.sheet)))
     sample_every = max(batch, -(-images // (looks * (between + 1))))  # rounded up, so that the last one is at the end
@@ -171,7 +200,7 @@ def make_plan(budget: Budget, items: int, batch: int, costs: Costs) -> Plan:
     # A kill loses the work since the last checkpoint: at most the time between two sample grids, and five minutes.
     save_every = max(batch, min(sample_every, round(300 * costs.rate)))
     stats_every = max(batch, images // 200)
-    return Plan(budget.text, images, budget.seconds, stats_every, sample_every, evaluate_every, save_every)
+    return Plan(budget.text, images, budget.seconds, stats_every, sample_every, evaluate_every, save_every, costs.pace)
 
 
 def _within(seconds: float, cost: float) -> int:

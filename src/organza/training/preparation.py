@@ -31,7 +31,7 @@ from organza.training.inspection import inspected, of_ones_own
 from organza.training.plan import Budget, Plan, make_plan
 from organza.training.request import TrainArgs
 from organza.training.resume import recorded_in, require_same
-from organza.training.speed import Pace, costs, faster, fewest, measure, rates, trial
+from organza.training.speed import Pace, costs, faster, fewest, measure, pace, rates, trial
 
 ROUGHLY = 0.3
 """Seconds in which the speed is measured for a budget in images: the intervals of a run depend on it, its length does not."""
@@ -104,8 +104,13 @@ class Preparation:
         budget = Budget.parse(self.asked.length)
         # Only a time budget needs a good estimate of its images, and a short one needs less.
         state = trial(self.recipe, self.data, self.accelerator, self.world)
-        rate = measure(state, min(3.0, 0.0025 * budget.seconds) if budget.seconds else ROUGHLY)
-        return make_plan(budget, len(self.data.parts.train), self.recipe.batch, costs(state, rate, evaluator))
+        time = min(3.0, 0.0025 * budget.seconds) if budget.seconds else ROUGHLY
+        found = costs(state, measure(state, time), evaluator)
+        if budget.seconds:
+            found = found._replace(
+                pace=pace(self.recipe, self.data, self.accelerator, self.world, found.rate, time / 2)
+            )
+        return make_plan(budget, len(self.data.parts.train), self.recipe.batch, found, self.recipe.alone)
 
     def fallback(self) -> Callable[[], tuple[Recipe, float]] | None:
         """Return a function that measures the recipe to use if this one cannot be cured; None for a recipe that the user

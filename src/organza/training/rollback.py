@@ -66,7 +66,7 @@ def seen_ill(state: TrainState, before: int, stats: bool) -> list[Finding]:
         before: images seen before the last step.
         stats: True if a line of stats is due, to check the steps since the last one.
     """
-    alone = state.recipe.generator_warmup
+    alone = state.alone
     ready = not (alone >= BEGINNING and before < alone <= state.images)
     if not ready and (why := state.world.decide(lambda: state.game.unready(state.data))):
         return [Finding("autoencoder", why, "another recipe, such as few-shot or swift", True)]

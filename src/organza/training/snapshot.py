@@ -88,7 +88,7 @@ def _pulse(value: Any) -> bool:
 FACTS = {
     "images": natural, "steps": natural, "seconds": duration, "history": _records(Check._fields, 4), "neutral": float | None,
     "sums?": _sums, "vitals?": _records(Vitals._fields, 2), "pulse?": _pulse,
-    "planned at?": natural, "rollbacks?": natural, "unwell?": natural,
+    "planned at?": natural, "warm-up?": natural, "rollbacks?": natural, "unwell?": natural,
     "plan?": PLAN, "recipe?": dict, "data?": str, "seed?": int,
 }  # fmt: skip
 """Form of the facts in a manifest that a resumed run needs."""
@@ -164,6 +164,7 @@ def facts(state: TrainState) -> dict[str, Any]:
         "images": state.images,
         "steps": state.steps,
         "planned at": state.planned_at,
+        "warm-up": state.alone,
         "seconds": state.seconds,
         "history": [check._asdict() for check in state.history],
         "neutral": neutral(state),
@@ -244,6 +245,7 @@ def restore(state: TrainState, saved: Checkpoint, folder: RunFolder) -> None:
     state.stand_at(
         images=images, steps=steps, seconds=seconds, history=history, sums=sums, vitals=vitals, running=running,
         planned_at=saved.facts.get("planned at", images), unwell=saved.facts.get("unwell", 0), plan=plan,
+        alone=saved.facts.get("warm-up", state.recipe.alone(plan.images)),
     )  # fmt: skip
     folder.rewind(images)
 

@@ -39,10 +39,36 @@ by spinning, and one that shares its core delays all: beside one busy process `s
 slower with two threads on two cores than with one (docs/lab-log.md, 30)."""
 
 
-def trial(recipe: Recipe, data: Batches, accelerator: Accelerator = CPU, world: World = ALONE) -> TrainState:
-    """Return a throwaway state for timing a few steps: no run folder, no evaluation."""
+def trial(
+    recipe: Recipe, data: Batches, accelerator: Accelerator = CPU, world: World = ALONE, alone: int = 0
+) -> TrainState:
+    """Return a throwaway state for timing a few steps: no run folder, no evaluation.
+
+    Args:
+        recipe: recipe to time.
+        data: data in its layout.
+        accelerator: accelerator to time it on.
+        world: ranks that share the batches.
+        alone: images of the generator's warm-up; 0 times the game.
+    """
     small = Plan("", 1, None, 1, 1, 1, 1)
-    return TrainState(replace(recipe, warmup=0, generator_warmup=0), data, small, 0, accelerator, world)
+    return TrainState(replace(recipe, warmup=0, generator_warmup=alone), data, small, 0, accelerator, world)
+
+
+def pace(recipe: Recipe, data: Batches, accelerator: Accelerator, world: World, rate: float, seconds: float) -> float:
+    """Measure the images of the generator's warm-up in the time of one of the game's; 1 if there is no warm-up.
+
+    Args:
+        recipe: recipe to time.
+        data: data in its layout.
+        accelerator: accelerator to time it on.
+        world: ranks that share the batches.
+        rate: images a second of its game.
+        seconds: time to measure for.
+    """
+    if not recipe.generator_warmup:
+        return 1.0
+    return measure(trial(recipe, data, accelerator, world, alone=10**9), seconds) / rate
 
 
 def measure(state: TrainState, seconds: float) -> float:

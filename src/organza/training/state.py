@@ -26,7 +26,7 @@ from organza.seeding import seed_of, stream
 from organza.stop import Check
 from organza.training.accelerator import CPU, Accelerator
 from organza.training.ema import Average, recalibrate
-from organza.training.plan import Plan
+from organza.training.plan import Crossed, Plan
 
 COMPARED = 4096  # weights of a player that are compared between steps: enough to detect a change, at no cost
 TRACKED = ("G step", "D step", "G gradient", "spread")
@@ -99,6 +99,7 @@ class TrainState:
             "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
         }
         self.images = self.steps = self.planned_at = 0
+        self.alone = recipe.alone(self.plan.images)  # images of the generator's warm-up
         self.seconds = 0.0
         self.saved_at = self.calibrated_at = self.tried_at = -1
         self.duels: list[tuple[Tensor, Tensor]] = []
@@ -133,7 +134,22 @@ class TrainState:
         """True during the autoencoder warm-up, before the game begins. Its samples are not
         evaluated.
         """
-        return not self.recipe.turns(self.images)[0]
+        return not self.recipe.turns(self.images, self.alone)[0]
+
+    @property
+    def last_warm_up(self) -> int:
+        """Images seen when the last step of the generator's warm-up begins; 0 if there is none."""
+        return max(0, self.alone - 1) // self.recipe.batch * self.recipe.batch
+
+    def due(self, before: int) -> Crossed:
+        """Return the work that is due since `before` images seen.
+
+        A run by the clock also saves in the middle of the generator's warm-up, as its length is
+        corrected then.
+        """
+        crossed, middle = self.plan.crossed(before, self.images), self.alone // 2
+        timed = self.plan.seconds is not None and callable(self.recipe.generator_warmup)
+        return crossed._replace(save=True) if timed and before < middle <= self.images else crossed
 
     def batch(self, positions: range) -> Batch:
         """Return the real data and the latents of these positions of the run, on the device."""
@@ -201,8 +217,14 @@ class TrainState:
         self.seconds = seconds
 
     def correct_plan(self) -> None:
-        """Correct the plan if the estimated speed was wrong."""
-        self.plan = self.plan.corrected(self.images, self.seconds)
+        """Correct the plan if the estimated speed was wrong, and with it a warm-up of G that is not over."""
+        alone, ahead = self.alone, self.images + self.recipe.batch
+        unfinished = self.images < alone
+        self.plan = self.plan.corrected(
+            self.images, self.seconds, self.recipe.alone if unfinished else lambda planned: alone
+        )
+        if unfinished:
+            self.alone = max(ahead, self.recipe.alone(self.plan.images))
 
     def mark_planned(self) -> None:
         """Record that this position is in the plan, and so a possible target of a rollback, unlike
@@ -246,11 +268,12 @@ class TrainState:
         planned_at: int,
         unwell: int,
         plan: Plan,
+        alone: int,
     ) -> None:
         """Set the counters and histories of a checkpoint, after its tensors are loaded."""
         self.images, self.steps, self.seconds, self.plan = images, steps, seconds, plan
         self.history, self.sums, self.vitals, self.running = history, sums, vitals, running
-        self.planned_at, self.unwell = planned_at, unwell
+        self.planned_at, self.unwell, self.alone = planned_at, unwell, alone
         self.saved_at, self.calibrated_at, self.tried_at = images, -1, -1
         self.look()
 

@@ -46,7 +46,7 @@ def train_step(state: TrainState) -> dict[str, float]:
         set_rate(optimizer, rate * factor(state.rollbacks, state.images))
     game.strictness = strictness(state.rollbacks, state.images)
     game.train()
-    for_D, for_G = recipe.turns(state.images)
+    for_D, for_G = recipe.turns(state.images, state.alone)
     for_penalties = accelerator.exact if due(game, progress) else accelerator
     told: dict[str, Tensor] = {}
     batch, made = {}, {}

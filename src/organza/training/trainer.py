@@ -95,7 +95,7 @@ class Trainer:
                 yield self._tick(numbers)
                 self._agree(seconds)  # after the tick, as a signal may come while it is shown
                 reason = self._ended()
-                crossed = state.plan.crossed(before, state.images)
+                crossed = state.due(before)
                 if crossed.save or crossed.evaluate:
                     state.mark_planned()  # possible target of a rollback, unlike the position of a signal
                 signal = reason is not None and reason[0] in NAMES  # interrupted work is resumed, to the same bits
@@ -136,7 +136,7 @@ class Trainer:
     def _owed(self) -> bool:
         """Return True if the run stopped after a step but before the evaluation due at that step."""
         state = self.state
-        last = state.history[-1].images if state.history else state.recipe.last_warm_up
+        last = state.history[-1].images if state.history else state.last_warm_up
         return self.evaluator is not None and not state.warming_up and state.plan.crossed(last, state.images).evaluate
 
     def _tick(self, numbers: Mapping[str, float]) -> Tick:
@@ -150,7 +150,7 @@ class Trainer:
             else state.plan.seconds - state.seconds
         )
         means = {name: fmean(values) for name, values in state.sums.items()}
-        for_D, for_G = state.recipe.turns(state.images - 1)
+        for_D, for_G = state.recipe.turns(state.images - 1, state.alone)
         who = "" if for_D and for_G else "the discriminator" if for_D else "the generator"
         return Tick(state.images, state.plan.images, state.seconds, max(left, 0.0), rate, means, who)
 

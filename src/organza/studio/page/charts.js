@@ -189,6 +189,13 @@ class Chart {
   limits(low, high) {
     const { least, most } = this.options;
     if (low === null || high === null) return [0, 1];
+    const [first, last] = this.group.range ?? [-Infinity, Infinity];
+    this.errors.forEach((errors, number) => errors?.forEach((error, at) => { // bars stay inside of the plot
+      const value = this.data[number + 1][at];
+      if (value === null || value === undefined || this.data[0][at] < first || this.data[0][at] > last) return;
+      low = Math.min(low, value - error);
+      high = Math.max(high, value + error);
+    }));
     const room = (high - low || Math.abs(high) || 1) * 0.08;
     return [least !== undefined ? Math.min(least, low) : low - room, most !== undefined ? Math.max(most, high) : high + room];
   }

@@ -267,7 +267,7 @@ export async function open(body, _, given) {
     play();
   }
 
-  const chosen = h("div", { class: "row", role: "group", "aria-label": "Presets" }, presets.map((preset) => h("button", { type: "button", "data-name": preset.name, "aria-pressed": "false", onclick: () => use(preset) }, preset.title)));
+  const chosen = h("div", { class: "row presets", role: "group", "aria-label": "Presets" }, presets.map((preset) => h("button", { type: "button", "data-name": preset.name, "aria-pressed": "false", onclick: () => use(preset) }, preset.title)));
 
   fill(body, h("div", { class: "head" }, h("div", {}, h("h1", {}, "Classroom"), h("p", { class: "lead" }, "The game made visible: the counterfeiter (generator) sends its points, the detective (discriminator) colours the plane, and the arrows show what each fake is told. The losses, penalties, optimizers and the training step are those of every run."))),
     h("section", { class: "card", "aria-label": "Presets" }, h("h2", {}, "What to look at"), chosen, story),

@@ -77,10 +77,15 @@ export function tell(text, bad = false) {
   setTimeout(() => note.remove(), bad ? 15000 : 5000);
 }
 
-/** Say something to screen readers only. */
+/** Say something to screen readers only; it is gone after a while, so that nobody finds it beside what happens later. */
 export function say(text) {
-  document.getElementById("said").replaceChildren(h("p", {}, text));
+  const said = h("p", {}, text);
+  document.getElementById("said").replaceChildren(said);
+  setTimeout(() => said.remove(), 8000);
 }
+
+/** A text as a sentence: with a capital, and a full stop. */
+export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".") : "");
 
 /** A handler that shows its errors as notes, and disables its button meanwhile. */
 export function doing(action) {

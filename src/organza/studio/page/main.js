@@ -14,6 +14,7 @@ function named(path) {
 export async function show(focus = true) {
   leave?.();
   leave = null;
+  document.getElementById("said").replaceChildren(); // it was about the page before
   const [page, rest] = named(location.pathname);
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.dataset.page === (page.under ?? page.name)) link.setAttribute("aria-current", "page");
@@ -52,6 +53,9 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(address.pathname + address.search);
 });
+for (const kind of ["dragover", "drop"]) { // beside a place for it, a dropped file would be opened instead of the page
+  addEventListener(kind, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+}
 addEventListener("popstate", () => show());
 addEventListener("organza-go", (event) => go(event.detail));
 

@@ -1,9 +1,9 @@
 // Images of the user's own: inversion and edits, translation, and the discriminator as a judge.
 import { path, send } from "./api.js";
 import { digits, fill, h, say, segments, tell } from "./dom.js";
+import { dropZone } from "./dropped.js";
 import { listen } from "./live.js";
 import { start } from "./point.js";
-import { dropZone } from "./start.js";
 
 const LARGEST = 32 * 2 ** 20;
 
@@ -105,7 +105,8 @@ export function ownImages(session) {
   if (known.draws && known.shape.length === 3) options.push(["invert", "Find it in the generator", "Drop an image here; the generator draws the nearest that it can, and you change that.", inversion(session, result), false]);
   if (!known.judges && known.shape.length === 3) options.push(["judge", "Ask the discriminator", "Drop images here; the discriminator sorts them by how authentic they look to it.", judgement(session, result), true]);
   const zone = h("div", { class: "stack" });
-  const small = (take) => (files) => {
+  const small = (take) => (given) => {
+    const files = given.map(({ file }) => file);
     const fit = files.filter((file) => file.size <= LARGEST);
     if (fit.length < files.length) tell("Images of more than 32 MB are left out.", true);
     if (fit.length) take(fit);

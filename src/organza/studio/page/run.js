@@ -1,7 +1,7 @@
 // One run: watch it learn, steer it, take its generator away.
 import { get, path, post } from "./api.js";
 import { Charts, smoothed } from "./charts.js";
-import { code, count, digits, doing, duration, fill, h, many, say, segments, state, tell } from "./dom.js";
+import { code, count, digits, doing, duration, fill, h, many, say, segments, sentence, state, tell } from "./dom.js";
 import { listen, runs } from "./live.js";
 import { progressOf } from "./runs.js";
 import { Sheet } from "./sheet.js";
@@ -54,13 +54,25 @@ function speed(points, place, strength) {
   return { name: "images a second", x, y: smoothed(y, strength) };
 }
 
+/** Images that a run sees in its whole budget. A budget of time ends by the clock: by the speed until now. */
+function expected(run) {
+  return run.seconds_planned && run.seconds > 10 && run.images ? Math.round((run.images / run.seconds) * run.seconds_planned) : run.planned;
+}
+
+/** Why a run whose budget was a time saw other images than were planned; null if it did not. */
+function difference(run) {
+  if (run.state !== "finished" || !run.seconds_planned || run.seconds < 0.98 * run.seconds_planned || Math.abs(run.images / run.planned - 1) < 0.05) return null;
+  return h("p", { class: "small", id: "difference" }, `The budget was a time, ${run.budget}, and ended the run by the clock: ${count(run.images)} images were seen in it. The ${count(run.planned)} that were expected are an estimate, from the speed measured before the run.`);
+}
+
 function pulse(run) {
   const item = (name, value, more = "") => h("div", {}, h("dt", {}, name), h("dd", {}, value, more ? h("span", { class: "small" }, ` ${more}`) : null));
-  return h("dl", { class: "pulse" },
-    item("Images seen", count(run.images), run.planned > run.images && !ENDED.includes(run.state) ? `of about ${count(run.planned)}` : ""),
+  const all = expected(run);
+  return [h("dl", { class: "pulse" },
+    item("Images seen", count(run.images), all > run.images && !ENDED.includes(run.state) ? `of ${run.seconds_planned ? "about " : ""}${count(all)}` : ""),
     item("Time", duration(run.seconds), run.seconds_planned ? `of ${duration(run.seconds_planned)}` : ""),
     run.state === "training" ? item("Time left", run.left === null ? "–" : duration(run.left)) : null,
-    item("Speed", digits(run.rate), "images/s"));
+    item("Speed", digits(run.rate), "images/s")), difference(run)];
 }
 
 function healthBox(run, checks) {
@@ -173,7 +185,7 @@ export async function open(body, [name]) {
   const mark = h("span", {});
   const why = h("p", { class: "lead" });
   const line = h("div", { class: "progress-line" });
-  const numbers = h("div", {});
+  const numbers = h("div", { class: "stack" });
   const health = h("div", {});
   const events = h("div", {});
   const details = h("div", { class: "stack" });
@@ -217,11 +229,11 @@ export async function open(body, [name]) {
 
   function head() {
     fill(mark, state(run));
-    why.textContent = run.state === "training" || run.state === "starting" ? [run.recipe, run.size, run.data && `from ${run.data}`].filter(Boolean).join(" · ") || run.why : run.why;
+    why.textContent = run.state === "training" || run.state === "starting" ? [run.recipe, run.size, run.data && `from ${run.data}`].filter(Boolean).join(" · ") || sentence(run.why) : sentence(run.why);
     controls.show(run);
     line.hidden = run.kind !== "run";
     fill(line, h("progress", { max: 1, value: progressOf(run), "aria-label": "Progress" }));
-    fill(numbers, run.kind === "run" ? pulse(run) : h("p", {}, run.state === "starting" ? "Reading the data and measuring this machine; this takes seconds to minutes." : run.why));
+    fill(numbers, run.kind === "run" ? pulse(run) : h("p", {}, run.state === "starting" ? "Reading the data and measuring this machine; this takes seconds to minutes." : sentence(run.why)));
     fill(health, healthBox(run, checks));
     logBox.hidden = !found.log;
     if (log.textContent !== found.log) log.textContent = found.log ?? "";
@@ -255,7 +267,7 @@ export async function open(body, [name]) {
       const before = run;
       run = message;
       head();
-      if (before.state !== run.state) say(`The run is ${run.state}. ${run.why}`);
+      if (before.state !== run.state) say(`The run is ${run.state}. ${sentence(run.why)}`);
       if (before.state === "training" && run.state === "finished" && run.report) take.reveal();
       if (before.state !== run.state || before.samples !== run.samples || before.report !== run.report || before.quiz !== run.quiz || JSON.stringify(before.health) !== JSON.stringify(run.health) || before.best?.images !== run.best?.images || run.kind !== "run") soon();
     } else if (kind === "points") {

@@ -1,6 +1,6 @@
 // All runs, as cards.
 import { path } from "./api.js";
-import { ago, count, digits, duration, fill, h, state } from "./dom.js";
+import { ago, count, digits, duration, fill, h, sentence, state } from "./dom.js";
 import { listen, runs } from "./live.js";
 import { cover } from "./sheet.js";
 
@@ -13,7 +13,7 @@ export function progressOf(run) {
 
 function facts(run) {
   if (run.kind === "export") return "An exported generator";
-  if (run.kind !== "run") return run.why;
+  if (run.kind !== "run") return sentence(run.why);
   const parts = [run.recipe, run.size, `${count(run.images)} images seen`];
   return parts.filter(Boolean).join(" · ");
 }
@@ -22,10 +22,10 @@ function below(run) {
   if (run.state === "training") {
     return [h("progress", { max: 1, value: progressOf(run), "aria-label": `Progress of ${run.name}` }), h("p", { class: "small num" }, `${digits(run.rate)} images/s`, run.left !== null ? ` · ${duration(run.left)} left` : "")];
   }
-  if (run.state === "starting") return h("p", { class: "small" }, run.why || "getting ready");
+  if (run.state === "starting") return h("p", { class: "small" }, sentence(run.why || "getting ready"));
   if (run.kind === "run") {
     const health = run.health?.text && run.health.text !== "well" ? h("p", { class: "small warn" }, run.health.findings[0]?.name ?? run.health.text) : null;
-    return [h("p", { class: "small" }, run.best ? run.best.why : run.why), health];
+    return [h("p", { class: "small" }, sentence(run.best ? run.best.why : run.why)), health];
   }
   return null;
 }

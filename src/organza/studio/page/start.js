@@ -1,9 +1,10 @@
 // A new run in three steps: images, settings, start.
-import { get, path, post, send } from "./api.js";
-import { ask, code, count, doing, fill, h, many, say, segments, tell } from "./dom.js";
+import { get, path, post } from "./api.js";
+import { code, count, doing, fill, h, many, say, segments, sentence, tell } from "./dom.js";
+import { asName, copy, dropZone, dropped, freeName, sorted } from "./dropped.js";
 import { finished, listen, runs } from "./live.js";
 
-const BUDGETS = [["5m", "5 min"], ["20m", "20 min"], ["1h", "1 h"], ["4h", "4 h"], ["12h", "12 h"]];
+const BUDGETS = [["1m", "1 min"], ["5m", "5 min"], ["20m", "20 min"], ["1h", "1 h"], ["4h", "4 h"], ["12h", "12 h"]];
 const TABLE = /\.(csv|tsv|npy)$/i;
 const thumb = (root, place) => `/api/data/thumbnail?root=${encodeURIComponent(root)}&path=${encodeURIComponent(place)}`;
 const goTo = (address) => dispatchEvent(new CustomEvent("organza-go", { detail: address }));
@@ -14,61 +15,36 @@ function title(number, text) {
   return h("div", { class: "step-title" }, h("span", { "aria-hidden": "true" }, number), h("h2", {}, text));
 }
 
-/** Files of a drop, folders included. */
-async function filesOf(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return [...transfer.files];
-  const files = [];
-  const walk = async (entry) => {
-    if (entry.isFile) files.push(await new Promise((yes, no) => entry.file(yes, no)));
-    else {
-      const reader = entry.createReader();
-      for (;;) {
-        const some = await new Promise((yes, no) => reader.readEntries(yes, no));
-        if (!some.length) break;
-        for (const inner of some) await walk(inner);
-      }
-    }
-  };
-  for (const entry of entries) await walk(entry);
-  return files;
-}
-
-/** A place to drop files, or to choose them. */
-export function dropZone(text, take, many = true) {
-  const input = h("input", { type: "file", accept: "image/*", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
-  input.multiple = many;
-  const zone = h("div", { class: "drop" }, h("p", {}, text), h("button", { type: "button", onclick: () => input.click() }, many ? "Choose images" : "Choose an image"), input);
-  input.addEventListener("change", () => { if (input.files.length) take([...input.files]); input.value = ""; });
-  zone.addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-  zone.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    take(await filesOf(event.dataTransfer));
-  });
-  return zone;
-}
-
 class DataStep {
-  constructor(studio, chosen) {
-    this.studio = studio;
-    this.chosen = chosen;
+  /** `chosen` receives {root, path, found}, or null when another choice begins; `waits` what the page waits for. */
+  constructor(studio, chosen, waits) {
+    Object.assign(this, { studio, chosen, waits, typed: false, left: false, copying: null, busy: false, filled: false });
     this.place = { root: Object.keys(studio.data)[0] ?? "", path: "" };
     this.work = h("div", { class: "stack", role: "status" });
     this.list = h("div", { class: "stack" });
     this.found = h("div", { class: "stack" });
     this.number = h("input", { type: "number", id: "made-count", min: 60, max: 100000, step: 1, value: 5000 });
     this.side = h("input", { type: "number", id: "made-size", min: 16, max: 256, step: 8, value: 64 });
+    this.folder = h("input", { type: "text", id: "new-folder", autocomplete: "off", placeholder: "my-images", oninput: () => { this.typed = Boolean(this.folder.value.trim()); } });
     const sets = h("div", { class: "options" }, studio.built_in.map((set) => h("button", { type: "button", class: "option", "data-set": set.kind, onclick: doing(() => this.make(set)) }, h("b", {}, set.kind), h("span", { class: "small" }, set.about))));
     const panels = {
       folder: this.list,
-      drop: dropZone("Drop images or a folder here. Copies are kept in your data folder; the originals stay as they are.", (files) => this.upload(files)),
+      drop: h("div", { class: "stack" }, dropZone("Drop images or a folder here: they are copied at once into a new folder of your data; the originals stay as they are.", (given) => this.upload(given), true, true),
+        h("label", { class: "field" }, "Name of the new folder", this.folder, h("span", { class: "small" }, "Without one: that of the dropped folder. More images dropped here are added to it."))),
       made: h("div", { class: "stack" }, h("p", { class: "small" }, "No images at hand? These are drawn on this machine, without a download."), h("div", { class: "fields" }, h("label", { class: "field" }, "How many", this.number), h("label", { class: "field" }, "Pixels on each side", this.side)), sets),
     };
     const box = h("div", {}, panels.folder);
-    const kinds = segments("Where the images are", [["folder", "A folder"], ["drop", "Drop images"], ["made", "Built-in"]], "folder", (kind) => fill(box, panels[kind]));
-    this.kinds = kinds;
+    const turn = (kind) => {
+      fill(box, panels[kind]);
+      if (kind === "folder" && !this.copying) this.look(this.place.root, this.place.path);
+      else this.ask(kind === "drop" ? "Drop or choose your images above." : "Choose a built-in set above.");
+    };
+    const kinds = segments("Where the images are", [["folder", "A folder"], ["drop", "Drop images"], ["made", "Built-in"]], "folder", turn);
+    this.drop = (event) => dropped(event, (given) => { // anywhere on the page
+      kinds.mark("drop");
+      turn("drop");
+      this.upload(given);
+    });
     this.element = h("section", { class: "card" }, title(1, "Images, or a table of numbers"), h("div", { class: "stack" }, kinds, box, this.work, this.found));
     this.look();
   }
@@ -81,6 +57,7 @@ class DataStep {
     try {
       const seen = await get(`/api/data?root=${encodeURIComponent(root)}&path=${encodeURIComponent(place)}`);
       this.place = { root, path: place };
+      this.ask(seen.images || seen.file ? `To train on ${seen.file ? "this file" : many(seen.images, "image")}, press “Use this ${seen.file && TABLE.test(place) ? "table" : seen.file ? "file" : "folder"}” above.` : "Choose images or a table above.");
       const parts = place.split("/").filter(Boolean);
       const crumbs = [h("button", { type: "button", class: "quiet", onclick: () => this.look(root, "") }, root), ...parts.map((part, at) => ["/", h("button", { type: "button", class: "quiet", onclick: () => this.look(root, parts.slice(0, at + 1).join("/")) }, part)])];
       const roots = Object.keys(this.studio.data).length > 1 ? segments("Data folder", Object.keys(this.studio.data).map((name) => [name, name]), root, (name) => this.look(name, "")) : null;
@@ -92,6 +69,11 @@ class DataStep {
     } catch (error) {
       fill(this.list, h("p", { class: "problem" }, error.message), h("button", { type: "button", onclick: () => this.look(Object.keys(this.studio.data)[0], "") }, "Back to the data folder"));
     }
+  }
+
+  /** Say what to do next, unless images are chosen or on their way. */
+  ask(text) {
+    if (!this.copying && !this.busy) this.waits(text, false);
   }
 
   async make(set) {
@@ -113,45 +95,66 @@ class DataStep {
 
   async follow(job) {
     const bar = h("progress", { "aria-label": "Drawing the images" });
+    this.busy = true;
+    this.chosen(null);
+    this.waits(`Drawing ${job.about} …`);
     fill(this.work, h("p", { class: "hint" }, `Drawing ${job.about} …`), bar, h("p", { class: "small" }, job.command));
     const ended = await finished(job);
+    this.busy = false;
     fill(this.work);
     if (ended.code !== 0) throw new Error(ended.lines.at(-1) ?? "The images were not made.");
     await this.look(job.root, job.path);
     await this.check(job.root, job.path);
   }
 
-  async upload(files) {
-    const images = files.filter((file) => file.type.startsWith("image/") || /\.(png|jpe?g|webp|bmp|gif|tiff?|heic|avif)$/i.test(file.name));
+  /** Copy what was dropped or chosen, {file, path} each, into a folder of its own. */
+  async upload(given) {
+    const { folder, images, others } = sorted(given);
     if (!images.length) {
-      tell("There is no image among these files.", true);
+      tell(given.some(({ file }) => TABLE.test(file.name)) ? "A table of numbers is not copied: choose it under “A folder”, in one of your data folders." : "There is no image among these files.", true);
       return;
     }
-    const others = files.length - images.length;
-    const given = await ask(`${many(images.length, "image")}${others ? `, and ${many(others, "other file")} left out` : ""}`, "A name for this data set", "my-images", "Copy them");
-    if (!given) return;
+    if (this.copying) {
+      tell("Wait until the images before these are copied, or stop that.", true);
+      return;
+    }
+    const root = Object.keys(this.studio.data)[0];
+    if (!root) {
+      tell("The studio has no data folder. Start it with: organza studio --data FOLDER", true);
+      return;
+    }
+    try {
+      if (!this.typed && (folder || !this.filled)) this.folder.value = await freeName(root, folder ? asName(folder) : "my-images");
+      await this.copy(root, this.folder.value.trim(), images, others);
+    } catch (error) {
+      tell(error.message, true);
+    }
+  }
+
+  async copy(root, name, images, others) {
     const bar = h("progress", { max: images.length, value: 0, "aria-label": "Copying images" });
     const told = h("p", { class: "hint" });
-    const refused = [];
-    fill(this.work, told, bar);
-    let done = 0;
-    const waiting = [...images];
-    const copy = async () => {
-      for (let file = waiting.shift(); file; file = waiting.shift()) {
-        try {
-          await send(`/api/data/upload?name=${encodeURIComponent(given)}&file=${encodeURIComponent(file.name)}`, file);
-        } catch (error) {
-          refused.push(`${file.name}: ${error.message}`);
-          if (error.status === 0 || /exists already|not a name|is full|no data folder/.test(error.message)) waiting.length = 0;
-        }
-        done += 1;
-        bar.value = done;
-        told.textContent = `${count(done)} of ${count(images.length)} images copied`;
-      }
-    };
-    await copy();
-    fill(this.work, refused.length ? h("div", { class: "problem" }, h("p", {}, `${refused.length} not used:`), h("ul", {}, refused.slice(0, 5).map((text) => h("li", {}, text)))) : null);
-    if (refused.length < done) await doing(() => this.check(Object.keys(this.studio.data)[0], given))();
+    this.copying = new AbortController();
+    this.chosen(null);
+    fill(this.found);
+    fill(this.work, told, bar, h("div", {}, h("button", { type: "button", id: "stop-copy", onclick: () => this.copying?.abort() }, "Stop copying")));
+    const { stored, refused, rest, problem } = await copy(name, images, (done, all) => {
+      Object.assign(bar, { value: done, max: all });
+      told.textContent = `${count(done)} of ${many(all, "image")} copied into ${root}/${name}`;
+      this.waits(`Copying your images: ${count(done)} of ${count(all)} …`);
+    }, this.copying.signal);
+    this.copying = null;
+    this.filled ||= stored > 0;
+    if (this.left) {
+      tell(`${many(stored, "image")} copied into ${root}/${name}${rest.length ? `; ${count(rest.length)} are missing` : ""}.`, rest.length > 0);
+      return;
+    }
+    const more = rest.length ? h("button", { type: "button", class: "main", id: "copy-rest", onclick: () => this.copy(root, name, rest, 0).catch((error) => tell(error.message, true)) }, `Copy the other ${count(rest.length)}`) : null;
+    fill(this.work, problem ? h("p", { class: "problem" }, problem) : null, more ? h("p", {}, `${many(stored, "image")} copied; ${count(rest.length)} are missing.`) : null, more ? h("div", {}, more) : null,
+      others ? h("p", { class: "small" }, `${many(others, "other file")} left out.`) : null,
+      refused.length ? h("div", { class: "problem" }, h("p", {}, `${many(refused.length, "file")} not used:`), h("ul", {}, refused.slice(0, 5).map((text) => h("li", {}, text)))) : null);
+    if (stored) await this.check(root, name);
+    else this.waits(problem ?? "None of these files can be used.");
   }
 
   async check(root, place) {
@@ -159,6 +162,9 @@ class DataStep {
     const bar = h("progress", { "aria-label": "Looking at the images" });
     const told = h("p", { class: "small" }, "Looking at the images …");
     fill(this.found, told, bar);
+    this.busy = true;
+    this.chosen(null);
+    this.waits("Looking at the images …");
     const stop = listen((kind, message) => {
       if (kind === "progress" && message.about === about) {
         bar.max = message.total;
@@ -173,7 +179,9 @@ class DataStep {
       this.chosen({ root, path: place, found });
     } catch (error) {
       fill(this.found, h("p", { class: "problem" }, error.message));
+      this.waits("These cannot be trained on: see above.");
     } finally {
+      this.busy = false;
       stop();
     }
   }
@@ -215,11 +223,12 @@ export async function open(body, _, query) {
   let data = null;
   let named = query.get("name") ?? "";
   const start = h("button", { type: "button", class: "main", id: "start", disabled: true }, "Start training");
-  const summary = h("p", { class: "small" }, "Choose images or a table first.");
+  const summary = h("p", { class: "small", id: "summary" });
+  let wanted = "Choose images or a table above.";
   const name = h("input", { type: "text", id: "name", autocomplete: "off", value: named });
   const size = h("input", { type: "text", id: "size", autocomplete: "off", placeholder: "chosen from the images" });
   const labels = h("input", { type: "text", id: "labels", autocomplete: "off", placeholder: "none" });
-  const budget = h("input", { type: "text", id: "budget", value: "20m", autocomplete: "off" });
+  const budget = h("input", { type: "text", id: "budget", value: "20m", autocomplete: "off", "aria-describedby": "budget-about" });
   const recipe = h("select", { id: "recipe" }, h("option", { value: "" }, "auto: chosen by images, budget and machine"));
   const from = h("select", { id: "from" });
   const sources = (table) => {
@@ -229,7 +238,9 @@ export async function open(body, _, query) {
     from.value = fitting.some((run) => run.name === chosen) ? chosen : "";
   };
   sources(false);
-  const expect = h("p", { class: "small" });
+  const expect = h("p", { class: "small", id: "expect" });
+  const about = h("div", { class: "stack small" });
+  const more = h("details", { hidden: true }, h("summary", {}, "More about this recipe"), about);
   const settings = h("input", { type: "text", id: "settings", autocomplete: "off", placeholder: "batch=32 generator.width=48" });
   const seed = h("input", { type: "text", id: "seed", inputmode: "numeric", autocomplete: "off", placeholder: "0" });
   const proposal = h("div", { class: "stack" });
@@ -238,7 +249,9 @@ export async function open(body, _, query) {
   let known = [];
   get("/api/recipes").then((found) => {
     known = found;
-    for (const one of found) recipe.append(h("option", { value: one.name }, one.name));
+    for (const group of new Set(found.map((one) => one.group))) {
+      recipe.append(h("optgroup", { label: group }, found.filter((one) => one.group === group).map((one) => h("option", { value: one.name }, one.name))));
+    }
     if (query.get("recipe")) recipe.value = query.get("recipe");
   }).catch((error) => tell(error.message, true));
 
@@ -250,8 +263,14 @@ export async function open(body, _, query) {
   function update() {
     start.disabled = !data?.found.usable;
     const found = known.find((one) => one.name === recipe.value);
-    expect.textContent = found ? `${found.expect} ${found.source}` : recipe.value ? "" : from.value ? `The recipe and the networks of ${from.value} learn these images from where they are.` : "Without a choice, organza decides by the number and kind of the images, the budget and the speed of this machine, and says why.";
-    if (!data) return;
+    more.hidden = !found;
+    fill(about, found ? [h("p", {}, found.expect), h("p", {}, `Source: ${found.source}`)] : null);
+    expect.textContent = found ? `${found.name}: ${found.group[0].toLowerCase()}${found.group.slice(1)}. ${sentence(found.expect.split(/[;.](?: |$)/)[0])}` : recipe.value ? "" : from.value ? `The recipe and the networks of ${from.value} learn these images from where they are.` : "Without a choice, organza decides by the number and kind of the images, the budget and the speed of this machine, and says why.";
+    if (!data) {
+      summary.textContent = wanted;
+      fill(command);
+      return;
+    }
     const place = `${studio.data[data.root]}${data.path ? `/${data.path}` : ""}`;
     const quoted = (text) => (/^[\w./:=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);
     const words = ["organza train", quoted(place), "--run", quoted(`${studio.runs}/${name.value.trim() || "NAME"}`)];
@@ -268,6 +287,10 @@ export async function open(body, _, query) {
 
   const step = new DataStep(studio, (chosen) => {
     data = chosen;
+    if (!chosen) {
+      update();
+      return;
+    }
     if (!named) {
       const base = (chosen.path.split("/").filter(Boolean).at(-1) ?? chosen.root).replace(/\.(zip|npz|npy|csv|tsv)$/i, "").replace(/^-+/, "");
       let free = base;
@@ -289,9 +312,12 @@ export async function open(body, _, query) {
     fill(proposal);
     update();
     settingsCard.scrollIntoView({ behavior: "smooth", block: "nearest" });
+  }, (text, strong = true) => {
+    if (strong || !data) wanted = text;
+    update();
   });
 
-  const quick = segments("Budget", BUDGETS, "20m", (value) => { budget.value = value; update(); });
+  const quick = segments("Usual times", BUDGETS, "20m", (value) => { budget.value = value; update(); });
   budget.addEventListener("input", () => quick.mark(budget.value.trim()));
   const propose = h("button", { type: "button", id: "propose", onclick: doing(async () => {
     if (!data) throw new Error("Choose images first.");
@@ -315,7 +341,7 @@ export async function open(body, _, query) {
     goTo(`/run/${path(made.name)}`);
   }));
   const settingsCard = h("section", { class: "card" }, title(2, "How to train"), h("div", { class: "stack" },
-    h("div", { class: "fields" }, field("Budget", h("div", { class: "stack" }, quick, budget), "a time, images (500kimg) or passes (20epochs)"), field("Recipe", recipe)), expect,
+    h("div", { class: "fields" }, h("div", { class: "field" }, h("label", { for: "budget" }, "Budget"), quick, budget, h("span", { class: "small", id: "budget-about" }, "A time, such as 90s, 10m or 1h30m; images (500kimg) or passes (20epochs)")), field("Recipe", recipe)), expect, more,
     h("div", { class: "fields" }, field("Size in pixels", size), field("Labels", labels, "for a generator that draws what you ask for"), field("Start from", from, "fine-tune a generator you have")),
     h("details", {}, h("summary", {}, "More settings"), h("div", { class: "fields" }, field("Seed", seed), field("Changes to the recipe", settings, "as after --set in a terminal"))),
     h("div", {}, propose), proposal));
@@ -325,4 +351,9 @@ export async function open(body, _, query) {
     h("div", { class: "stack gap steps" }, step.element, settingsCard,
       h("section", { class: "card" }, title(3, "Start"), h("div", { class: "stack" }, h("div", { class: "fields" }, field("Name of the run", name)), command)),
       h("div", { class: "start-bar" }, summary, start)));
+  document.addEventListener("drop", step.drop);
+  return () => {
+    step.left = true;
+    document.removeEventListener("drop", step.drop);
+  };
 }
