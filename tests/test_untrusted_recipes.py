@@ -74,7 +74,7 @@ def modules() -> list[ModuleType]:
 
 def reachable() -> Iterator[str]:
     """The names of all that a dotted walk could reach from organza's modules: two steps, which includes os, sys and shutil. What many
-    modules hold, such as torch, is entered through one of them; through each, which makes twenty times as many names, in `make faults`.
+    modules hold, such as torch, is entered through one of them; through each, which makes ten times as many names, in `make faults`.
     """
     entered: set[int] = set()
     for module in modules():
