@@ -4,8 +4,8 @@ python -m tests.planted                    # all faults, after the same tests on
 python -m tests.planted fsync "a sign"     # those whose kind holds one of these texts
 python -m tests.planted --root ../before   # the sources and tests of another checkout
 
-Trials that only `make test-long` runs are left out. The working tree is never changed. Each trial is a process forked after torch is imported, so it costs little more than its
-tests.
+Tests that only `make test-long` runs are left out. The working tree is never changed. Each trial is a process forked after
+torch is imported, so it costs little more than its tests.
 """
 
 from __future__ import annotations
