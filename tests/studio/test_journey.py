@@ -64,6 +64,14 @@ def studio(trained: Path, pictures: Path) -> Iterator[Studio]:
     served.end()
 
 
+@pytest.fixture(autouse=True)
+def _pages_are_closed(browser: Any) -> Iterator[None]:
+    """Close all pages after a test: an open one goes on listening and drawing."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 class Opened:
     """A page of the studio that listens to its console."""
 
@@ -433,7 +441,8 @@ def test_seven_tabs_and_twenty_browsers_live_from_one_stream_each(browser: Any, 
         page.goto(f"http://{studio.host}/")
         page.locator(".run-card").first.wait_for()
     began = time.monotonic()
-    others = [Opened(browser, studio) for _ in range(2)]
+    for _ in range(2):
+        Opened(browser, studio)
     streams = [_stream(studio) for _ in range(18)]
     events = studio.runs / "drawn" / "events.jsonl"
     before = events.read_bytes()
@@ -448,9 +457,6 @@ def test_seven_tabs_and_twenty_browsers_live_from_one_stream_each(browser: Any, 
         for stream in streams:
             stream.close()
     assert time.monotonic() - began < 120
-    for other in others:
-        other.context.close()
-    first.context.close()
 
 
 def _stream(studio: Studio) -> Any:
@@ -486,4 +492,3 @@ def test_the_classroom_plays_a_preset_and_its_cure(browser: Any, studio: Studio)
     assert "loss=relativistic" in page.url
     assert violations(page) == []
     assert opened.silent() == []
-    opened.context.close()
