@@ -144,7 +144,7 @@ def drawn(results: Sequence[tuple[Trial, dict[str, np.ndarray], np.ndarray]], pa
                 axes.plot(
                     np.arange(len(read[name])) * BATCH / 1000, read[name], color=colour, label=name, linewidth=1.3
                 )
-            top = (1.05, 6.0, 1.6)[row]
+            top = (1.05, 11.0, 1.6)[row]  # D's win takes G's loss to 10
             axes.set_ylim(0, top)
             text, share = trial.notes[row]
             at = int(share * (len(read[names[0]]) - 1))
@@ -160,7 +160,7 @@ def drawn(results: Sequence[tuple[Trial, dict[str, np.ndarray], np.ndarray]], pa
             )
             if column == 0:
                 axes.set_ylabel(labels[row])
-                axes.legend(loc="center right" if row < 2 else "lower right", frameon=False, fontsize=8)
+                axes.legend(loc="center right" if row == 1 else "lower right", frameon=False, fontsize=8)
             if row == 0:
                 axes.set_title(trial.title, fontsize=10)
             if row == 2:

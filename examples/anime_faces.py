@@ -12,19 +12,13 @@ from pathlib import Path
 import organza
 from organza.data import render_faces
 from organza.media.images import grid, save_png
-from organza.run.events import Evaluated, Event, Sampled, Stopped, Warned
+from organza.run.events import Event, Sampled
 
 
 def tell(event: Event) -> None:
-    """One line for each thing worth knowing."""
+    """One line for each sample grid; `train` shows the rest itself."""
     if isinstance(event, Sampled):
-        print(f"{event.images:>9,} images seen: samples in {event.path}")
-    elif isinstance(event, Evaluated):
-        print(f"{event.check.images:>9,} images seen: distance {event.check.distance:.4f} ± {event.check.error:.4f}")
-    elif isinstance(event, Warned):
-        print(f"note: {event.text}")
-    elif isinstance(event, Stopped):
-        print(f"stopped: {event.reason}")
+        print(f"{event.images:>10,}  samples in {event.path}")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A variant that organza does not have, in one file: the energy-based GAN. Zhao, Mathieu and LeCun 2017, arXiv:1609.03126.
 
-    organza data fashion-mnist fashion
+    organza data fashion-mnist fashion --download
     organza train fashion --recipe examples.energy_gan:energy_gan --size 28 --budget 5m
 
 The discriminator is an autoencoder, and what it cannot reconstruct has a high energy E(x) = |Dec(Enc(x)) - x|^2 / dim x:

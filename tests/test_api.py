@@ -130,6 +130,7 @@ def test_pillow_images_keep_their_sizes_and_modes():
     ("data", "told"),
     [
         (noise(8), "array of shape"),
+        (noise(16, 16, 3), r"\[16, 16, 3\], which looks like one image"),
         (np.zeros((3, 8, 8, 2), np.uint8), "C of 1, 3 or 4"),
         (np.linspace(-300, 300, 3 * 64).reshape(3, 8, 8), "values from -300"),
         ([], "an empty list"),

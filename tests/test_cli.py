@@ -54,6 +54,7 @@ def mistakes(pictures: Path, tmp_path: Path) -> dict[str, tuple[list, str]]:
         "data verb": (["data", "chek"], "Did you mean check?"),
         "option": (["train", pictures, "--sise", "3"], "Did you mean --size?"),
         "another command's option": (["studio", "--no-open"], "does not take --no-open. Did you mean --no-browser?"),
+        "an option and value of another": (["quiz", tmp_path, "--out", "q"], "organza quiz does not take --out."),
         "no data": (["train"], "needs DATA"),
         "recipe": (["train", pictures, *run, "--recipe", "dcgam"], "Did you mean dcgan?"),
         "missing folder": (["train", pictures.parent / (pictures.name + "x"), *run], f"Did you mean {pictures.name}?"),

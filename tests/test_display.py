@@ -75,6 +75,13 @@ def test_everything_a_person_should_know_is_told(terminal: dict):
     ):
         assert said in text, said
     assert "D accuracy" not in text
+    assert "(0 = indistinguishable from real ones; Gaussian-kernel MMD)" in text  # no extractor was named
+
+
+def test_the_distance_of_the_end_names_its_features():
+    named = Evaluated(CHECK, {"card": {"extractor": {"name": "small-net"}}}, True)
+    _, text = shown([named if isinstance(event, Evaluated) else event for event in run()], force_terminal=False)
+    assert "Gaussian-kernel MMD on features of small-net)" in text
 
 
 def test_plain_lines_have_no_escape_codes_and_one_line_each():

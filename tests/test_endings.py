@@ -173,12 +173,18 @@ def test_a_reader_that_goes_away_ends_other_commands_as_it_ends_every_program():
 # ---- signals --------------------------------------------------------------------------------------------------------------------
 
 
-@POSIX
-@pytest.mark.parametrize("starts", [0.7, 2, 5, 10])
-def test_ctrl_c_at_any_stage_is_one_line(starts: float, few: Path):
+@pytest.fixture(scope="module")
+def a_start() -> float:
+    """The seconds of a start of Python and the command on this machine, which others may slow down."""
     began = time.monotonic()
     assert call("--version").returncode == 0
-    delay = starts * (time.monotonic() - began)  # in starts of this machine, which others may slow down
+    return time.monotonic() - began
+
+
+@POSIX
+@pytest.mark.parametrize("starts", [0.7, 2, 5, 10])
+def test_ctrl_c_at_any_stage_is_one_line(starts: float, a_start: float, few: Path):
+    delay = starts * a_start
     process = started("data", "check", few)
     time.sleep(delay)
     process.send_signal(signal.SIGINT)

@@ -38,6 +38,7 @@ from tests.contracts.material import single
 from tests.test_cli import call
 
 pytest.importorskip("onnx")
+pytestmark = pytest.mark.usefixtures("operators")
 CC = Statement("cc-by-4.0", data="Drawings of this test", data_licence="cc0-1.0", attribution="Nobody")
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from PIL import Image
 import organza
 from organza.export.web import drawn_pattern
 from organza.media.provenance import XMP
-from organza.recipes import get
-from tests.contracts.discovery import small
-from tests.contracts.material import Material, size_of
+from tests.contracts.exports import Exports
+from tests.studio.server import wait_for
 
 pytest.importorskip("onnx")
 pytest.importorskip("playwright")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
+PLAIN = "latent-wide"
+"""Recipe whose page has nothing but latents."""
 READING = "Canvas2D: Multiple readback"
 """Message that `Opened.pixels` causes; the page itself reads no canvas back."""
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")]
@@ -39,31 +40,27 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="module")
-def exported(material: Material, tmp_path_factory: pytest.TempPathFactory):
-    """A function: the run of a recipe, and the page of it."""
-    made: dict[str, tuple[organza.Run, Path]] = {}
+@pytest.fixture
+def shown(browser: Any, exports: Exports) -> Iterator[Callable[..., Opened]]:
+    """A function: the page of a recipe, opened; closed after the test, as an open one goes on drawing."""
+    pages: list[Opened] = []
 
-    def of(name: str) -> tuple[organza.Run, Path]:
-        if name not in made:
-            recipe, place = small(get(name), blocks=1), tmp_path_factory.mktemp(name)
-            asked = {"size": size_of(recipe), "budget": "24img", "evaluate": False, "report": False}
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(
-                    "organza.networks.filler.ROUNDS", 1
-                )  # each adds some hundred operations to the page of a filler
-                run = organza.train(material(recipe), place / "run", recipe=recipe, **asked)
-                run.export(place / "out", to=("web",))
-            made[name] = run, place / "out" / "index.html"
-        return made[name]
+    def of(name: str, phone: bool = False) -> Opened:
+        pages.append(Opened(browser, *exports(name), phone))
+        assert pages[-1].unnamed() == []
+        return pages[-1]
 
-    return of
+    yield of
+    for opened in pages:
+        opened.page.context.close()
 
 
 class Opened:
     """A page in a browser of its own, without a network."""
 
-    def __init__(self, browser: Any, path: Path, phone: bool = False):
+    def __init__(self, browser: Any, run: organza.Run, out: Path, phone: bool = False):
+        self.run = run
+        self.path = path = out / "index.html"
         size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 900}
         self.told: list[str] = []
         self.page = browser.new_context(viewport=size, offline=True, accept_downloads=True).new_page()
@@ -82,9 +79,23 @@ class Opened:
         )
         return np.array(values, np.uint8).reshape(height, width, 4)
 
+    def says(self, text: str) -> None:
+        """Wait for a text in the line of its state."""
+        self.page.locator("#status", has_text=text).wait_for()
 
-def test_a_page_names_its_own_script_and_style_and_nothing_else(exported):
-    text = exported("swift")[1].read_text("utf8")
+    def unnamed(self) -> list[str]:
+        """The controls without a name."""
+        return self.page.evaluate(
+            "[...document.querySelectorAll('button, input, select, canvas[role=img]')].filter((e) => !(e.getAttribute('aria-label') "
+            "|| e.textContent.trim() || (e.labels && [...e.labels].some((l) => l.textContent.trim())))).map((e) => e.outerHTML)"
+        )
+
+
+Show = Callable[..., Opened]
+
+
+def test_a_page_names_its_own_script_and_style_and_nothing_else(exports: Exports):
+    text = (exports(PLAIN)[1] / "index.html").read_text("utf8")
     found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert found
     assert found[1].startswith("default-src 'none'; img-src data:; ")
@@ -94,40 +105,36 @@ def test_a_page_names_its_own_script_and_style_and_nothing_else(exported):
         assert f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" in found[1]
 
 
-def test_it_draws_what_python_draws_without_a_word_or_a_request(browser: Any, exported):
-    run, path = exported("swift")
-    opened = Opened(browser, path)
-    shown = opened.pixels("large")[..., :3]
+def test_it_draws_what_python_draws_without_a_word_or_a_request(shown: Show):
+    opened = shown(PLAIN)
+    run, drawn = opened.run, opened.pixels("large")[..., :3]
     wanted = run.sample(1, seed=run.content["asked"]["seed"])[0]
-    assert np.abs(shown.astype(int) - wanted.astype(int)).max() <= 2  # weights in float16
+    assert np.abs(drawn.astype(int) - wanted.astype(int)).max() <= 2  # weights in float16
     assert opened.told == []
     assert "24 images" in opened.page.inner_text("#status")
 
 
-def test_new_images_sliders_kept_ones_and_the_way_between(browser: Any, exported, tmp_path: Path):
-    opened = Opened(browser, exported("swift")[1], phone=True)
+def test_new_images_sliders_kept_ones_and_the_way_between(shown: Show, tmp_path: Path):
+    opened = shown(PLAIN, phone=True)
     page, before = opened.page, opened.pixels("large")
     page.keyboard.press("n")
-    page.wait_for_function("document.getElementById('status').textContent.includes('just now')")
+    opened.says("just now")
     fresh = opened.pixels("large")
     assert (fresh != before).any()
     page.keyboard.press("k")
     page.locator("#sheet button").nth(3).click()
-    page.wait_for_timeout(500)
+    wait_for(lambda: (opened.pixels("large") != fresh).any())
     page.keyboard.press("k")
     page.locator("#way").wait_for()
     if page.locator("#direction-1").count():
         kept = opened.pixels("large")
         page.locator("#direction-1").fill("3")
-        page.wait_for_timeout(500)
-        assert (opened.pixels("large") != kept).any()
+        wait_for(lambda: (opened.pixels("large") != kept).any())
         assert page.locator("#direction-1").get_attribute("aria-valuetext") == "+3.0"
     page.locator("#along").fill("0")
-    page.wait_for_timeout(500)
-    assert np.abs(opened.pixels("walked").astype(int) - fresh).max() <= 1  # the way begins with the first
+    wait_for(lambda: np.abs(opened.pixels("walked").astype(int) - fresh).max() <= 1)  # the way begins with the first
     page.locator("#along").fill("0.25")
-    page.wait_for_timeout(500)
-    assert (opened.pixels("walked") != fresh).any()
+    wait_for(lambda: (opened.pixels("walked") != fresh).any())
     with page.expect_download() as saved:
         page.keyboard.press("s")
     saved.value.save_as(tmp_path / "saved.png")
@@ -139,21 +146,11 @@ def test_new_images_sliders_kept_ones_and_the_way_between(browser: Any, exported
     assert opened.told == []
 
 
-def test_each_control_has_a_name(browser: Any, exported):
-    for name in ("swift", "cgan", "infogan", "cyclegan"):
-        page = Opened(browser, exported(name)[1]).page
-        unnamed = page.evaluate(
-            "[...document.querySelectorAll('button, input, select, canvas[role=img]')].filter((e) => !(e.getAttribute('aria-label') "
-            "|| e.textContent.trim() || (e.labels && [...e.labels].some((l) => l.textContent.trim())))).map((e) => e.outerHTML)"
-        )
-        assert unnamed == []
-
-
-def test_labels_are_controls(browser: Any, exported):
-    run, path = exported("cgan")
-    opened = Opened(browser, path)
+def test_labels_are_controls(shown: Show):
+    opened = shown("cgan-swift")
+    run = opened.run
     opened.page.locator("#label-0").select_option(label="flipped")
-    opened.page.wait_for_function("document.getElementById('status').textContent.includes('other labels')")
+    opened.says("other labels")
     row = run.labels.encode({"class": "flipped"})  # type: ignore[union-attr]
     import torch
 
@@ -162,50 +159,47 @@ def test_labels_are_controls(browser: Any, exported):
     assert np.abs(opened.pixels("large")[..., :3].astype(int) - wanted).max() <= 2
 
 
-def test_codes_are_controls(browser: Any, exported):
-    opened = Opened(browser, exported("infogan")[1])
+def test_codes_are_controls(shown: Show):
+    opened = shown("infogan-paper")
     before = opened.pixels("large")
     opened.page.locator("#category-1").select_option(index=9)
     opened.page.locator("#code-1").fill("-2")
-    opened.page.wait_for_timeout(500)
-    assert (opened.pixels("large") != before).any()
+    wait_for(lambda: (opened.pixels("large") != before).any())
     assert opened.told == []
 
 
-def test_a_dropped_image_is_translated_both_ways(browser: Any, exported, tmp_path: Path):
-    run, path = exported("cyclegan")
-    opened = Opened(browser, path)
+def test_a_dropped_image_is_translated_both_ways(shown: Show, tmp_path: Path):
+    opened = shown("cyclegan")
+    run = opened.run
     pattern = drawn_pattern(32, 32, 3)
     assert np.array_equal(opened.pixels("original")[..., :3], pattern)
     for to in ("b", "a"):
         opened.page.locator(f"[name=to][value={to}]").check()
-        opened.page.wait_for_timeout(1500)
         wanted = run.translate(pattern[None], to)[0].astype(int)
-        assert np.abs(opened.pixels("translation")[..., :3] - wanted).max() <= 2
+        wait_for(lambda wanted=wanted: np.abs(opened.pixels("translation")[..., :3] - wanted).max() <= 2)
     file = tmp_path / "wide.png"
     Image.fromarray(np.tile(drawn_pattern(48, 40, 3), (1, 2, 1))).save(file)
     opened.page.locator("#file").set_input_files(file)
-    opened.page.wait_for_function("document.getElementById('status').textContent.includes('wide.png, 96x40')")
+    opened.says("wide.png, 96x40")
     assert opened.pixels("translation").shape == (40, 96, 4)
-    opened.page.locator("#file").set_input_files(path.parent / "index.html")
+    opened.page.locator("#file").set_input_files(opened.path)
     assert "That is no image" in opened.page.inner_text("#status")
     assert opened.told == []
 
 
-def test_a_shape_turns(browser: Any, exported):
-    opened = Opened(browser, exported("gan3d")[1])
+def test_a_shape_turns(shown: Show):
+    opened = shown("gan3d")
+    begun = opened.pixels("large")
     opened.page.locator("#turn").fill("0")
-    opened.page.wait_for_timeout(300)
+    wait_for(lambda: (opened.pixels("large") != begun).any())
     first = opened.pixels("large")
     opened.page.locator("#turn").fill("1.5")
-    opened.page.wait_for_timeout(300)
-    assert (opened.pixels("large") != first).any()
+    wait_for(lambda: (opened.pixels("large") != first).any())
     assert opened.told == []
 
 
-def test_a_hole_is_painted_and_filled_and_nothing_else_changes(browser: Any, exported, tmp_path: Path):
-    _, path = exported("fill-light")
-    opened = Opened(browser, path)
+def test_a_hole_is_painted_and_filled_and_nothing_else_changes(shown: Show, tmp_path: Path):
+    opened = shown("fill-light")
     assert (opened.pixels("original")[..., 3] == 0).any()  # the drawn pattern has a hole
     file = tmp_path / "x.png"
     pattern = drawn_pattern(64, 48, 3)
@@ -219,7 +213,7 @@ def test_a_hole_is_painted_and_filled_and_nothing_else_changes(browser: Any, exp
     opened.page.mouse.down()
     opened.page.mouse.move(x + 20, y, steps=4)
     opened.page.mouse.up()
-    opened.page.wait_for_timeout(1500)
+    wait_for(lambda: not np.array_equal(opened.pixels("translation")[..., :3], pattern))
     hole = opened.pixels("original")[..., 3] < 255
     made = opened.pixels("translation")[..., :3]
     assert 5 < hole.sum() < 1000
@@ -228,13 +222,12 @@ def test_a_hole_is_painted_and_filled_and_nothing_else_changes(browser: Any, exp
     assert opened.told == []
 
 
-def test_a_dropped_image_is_enlarged(browser: Any, exported, tmp_path: Path):
-    run, path = exported("enlarge-light")
-    opened = Opened(browser, path)
+def test_a_dropped_image_is_enlarged(shown: Show, tmp_path: Path):
+    opened = shown("enlarge-light")
     pattern = drawn_pattern(20, 12, 3)
     Image.fromarray(pattern).save(tmp_path / "x.png")
     opened.page.locator("#file").set_input_files(tmp_path / "x.png")
     opened.page.get_by_text("x.png, 20x12 pixels, translated").wait_for()
     made = opened.pixels("translation")[..., :3].astype(int)
     assert made.shape == (48, 80, 3)
-    assert np.abs(made - run.translate(pattern.copy()[None])[0]).max() <= 2
+    assert np.abs(made - opened.run.translate(pattern.copy()[None])[0]).max() <= 2

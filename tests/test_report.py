@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import re
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
@@ -18,13 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import organza
 from organza.errors import UserError
 from organza.metrics.kernels import Estimate
 from organza.report import at_end
 from organza.report.build import report, verdict_of, write_report
-from organza.report.compare import comparison, groups, records, standings, verdicts, warnings
+from organza.report.compare import as_table, comparison, groups, records, standings, verdicts, warnings
 from organza.report.evidence import Evidence
 from organza.report.findings import likeness, trend, varied
 from organza.report.quiz import alike, odd, quiz, wilson, write_quiz
@@ -32,7 +35,7 @@ from organza.report.ranking import Entry, better
 from organza.report.record import Record
 from organza.report.sections import in_python, next_commands
 from organza.report.seeds import seeds_of, unequal
-from organza.report.verdict import verdict
+from organza.report.verdict import Verdict, verdict
 from organza.run.events import Evaluated, Reported, Sampled, Stopped, Tick, Warned
 from organza.run.health import Vitals, findings
 from organza.stop import Check, tie
@@ -399,6 +402,8 @@ def test_runs_side_by_side_warn_of_unlike_cards(run: Path, tmp_path: Path):
     assert "data" in warning
     found = verdicts(runs)
     assert len(standings(runs, found)) == 1  # of the two that may be compared
+    assert "group" in table(runs, found)
+    assert "group" not in table(twins, judged)  # one group needs no number
     page = Page(comparison(runs, found))
     assert warning in page.text
     assert page.text.count("Curves of group") == 2
@@ -407,6 +412,13 @@ def test_runs_side_by_side_warn_of_unlike_cards(run: Path, tmp_path: Path):
     for paths in ([run], [run, run]):
         with pytest.raises(UserError):
             records(paths)
+
+
+def table(runs: Sequence[Record], found: Sequence[Verdict]) -> str:
+    """The comparison as a terminal shows it."""
+    console = Console(file=io.StringIO(), width=100)
+    console.print(as_table(runs, found))
+    return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_who_is_better_is_said_with_the_error():
@@ -590,3 +602,18 @@ def test_seeds_without_a_mean_are_told_of(budgets: tuple[str, str], told: list[s
     ]  # fmt: skip
     assert unequal(runs) == told
     assert len(seeds_of(runs)) == (not told)
+
+
+@pytest.mark.parametrize("images", [3200, 6400])
+def test_a_run_resumed_with_a_larger_budget_is_no_equal_seed(images: int):
+    plan = {"budget": "3200img", "images": 3200, "seconds": None}
+    runs: list[Any] = [
+        SimpleNamespace(
+            recipe="mlp", images=seen, checks=(Check(10, 0.3, 0.1, 0.9, 0.1),),
+            content={"asked": {"seed": seed}, "recipe": {}, "data": {}, "plan": plan},
+        )
+        for seed, seen in enumerate((3200, images))
+    ]  # fmt: skip
+    assert len(seeds_of(runs)) == (images == 3200)
+    told = ["mlp: no mean over its seeds, as their budgets differ: 3200img, 6,400 images"]
+    assert unequal(runs) == (told if images > 3200 else [])

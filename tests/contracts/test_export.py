@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,17 +13,15 @@ import pytest
 import torch
 
 import organza
-from organza.config import encode
 from organza.data.batches import to_float
 from organza.export.graphs import require_law
 from organza.losses import probability
-from organza.networks import filler
 from organza.networks.layers import Generator, Translator
 from organza.seeding import stream
-from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, covering, ingredients, small
-from tests.contracts.material import SIZE, Material, size_of
+from tests.contracts.discovery import NETWORKS, RECIPES, SHAPES, SMALLEST, ingredients
+from tests.contracts.exports import EXPORTED, FILES, PAGES, Exports, filled_quickly
+from tests.contracts.material import SIZE
 from tests.drawings import drawing
-from tests.helpers import WHOLE, train
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -44,21 +41,6 @@ np.save(sys.argv[3], made)
 print(json.dumps({"facts": json.loads(session.get_modelmeta().custom_metadata_map["organza"]),
     "free": {i.name: [side for side in i.shape if isinstance(side, str)] for i in session.get_inputs()}}))
 """
-
-
-def networks_of(value: object) -> frozenset[str]:
-    """The names of the networks and layers in a part of a recipe."""
-    return frozenset(re.findall(r'"(organza\.networks\.[\w.]*:\w+)"', json.dumps(encode(value))))
-
-
-FILES = {
-    (name, part): networks_of(getattr(make(), part))
-    for name, make in RECIPES.items()
-    for part in ("generator", "discriminator")
-}
-CHOSEN = list(FILES) if WHOLE else covering(FILES)
-"""Players of recipes whose files together hold every network, as an export takes seconds."""
-EXPORTED = {name: [part for of, part in CHOSEN if of == name] for name, _ in CHOSEN}
 
 
 def ran(file: Path, **given: np.ndarray) -> tuple[np.ndarray, dict]:
@@ -92,26 +74,22 @@ def apart(one: np.ndarray, other: np.ndarray) -> int:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in EXPORTED]
 )
-def test_a_file_makes_what_the_run_makes(
-    name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(filler, "LEVELS", 2)  # each level of the smooth filling is unrolled; exporting five takes long
-    recipe = small(RECIPES[name](), blocks=1)
-    train(material(recipe), tmp_path / "run", recipe, size=size_of(recipe), budget="16img")
-    run = organza.load(tmp_path / "run")
+def test_a_file_makes_what_the_run_makes(name: str, exports: Exports, monkeypatch: pytest.MonkeyPatch):
+    filled_quickly(monkeypatch)
+    run, out = exports(name)
     parts = EXPORTED[name]
-    run.export(tmp_path / "out", to=("onnx",), parts=(*parts, "encoder") if "generator" in parts else parts)
     by = bare if name in QUICK else ran
     if "generator" in parts and isinstance(run.generator, Translator):
-        translations(run, tmp_path / "out", by)
+        translations(run, out, by)
     elif "generator" in parts:
-        samples(run, tmp_path / "out", by)
+        samples(run, out, by)
     if "discriminator" in parts:
-        judgements(run, tmp_path / "out", by)
+        judgements(run, out, by)
 
 
 def test_each_network_is_exported_and_those_looked_at_quickly_are_among_them():
-    assert set(EXPORTED) >= QUICK
+    assert set(EXPORTED) >= QUICK | PAGES
+    assert all("generator" in EXPORTED[name] for name in PAGES)
     assert {"discriminator", "generator"} == {part for name in QUICK for part in EXPORTED[name]}
     held = set().union(*(FILES[name, part] for name in EXPORTED for part in EXPORTED[name]))
     assert held == set().union(*FILES.values())

@@ -213,10 +213,10 @@ def test_two_processes_may_pack_the_same_folder(tmp_path: Path, cache: Path):
             stdout=subprocess.PIPE,
             text=True,
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
     told = {racer.communicate(timeout=60)[0] for racer in racers}
-    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    assert [racer.returncode for racer in racers] == [0, 0]
     assert len(told) == 1
     assert not list((cache / "packs").glob(".*"))
 

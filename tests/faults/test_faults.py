@@ -32,7 +32,7 @@ def kept(row: Row | None) -> None:
 
 
 def test_killed_at_random_instants(courses: list[Course]):
-    kept(trials.kills(courses, 5, random.Random(1)))
+    kept(trials.kills(courses, 3, random.Random(1)))
 
 
 def test_asked_to_stop_at_random_instants(courses: list[Course]):
@@ -77,7 +77,7 @@ def test_a_worker_dies():
 
 @pytest.mark.slow
 def test_one_of_two_ranks_is_killed_asked_to_stop_or_fails(material: Material, tmp_path: Path):
-    course = lost_ranks.Shared("dcgan-r1", tmp_path, material)
+    course = lost_ranks.Shared("mlp", tmp_path, material)
     course.finish()
     kept(lost_ranks.kills([course], 1, random.Random(1)))
     kept(lost_ranks.absences([course]))

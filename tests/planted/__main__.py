@@ -4,8 +4,8 @@ python -m tests.planted                    # all faults, after the same tests on
 python -m tests.planted fsync "a sign"     # those whose kind holds one of these texts
 python -m tests.planted --root ../before   # the sources and tests of another checkout
 
-The working tree is never changed. Each trial is a process forked after torch is imported, so it costs little more than its
-tests.
+Tests that only `make test-long` runs are left out. The working tree is never changed. Each trial is a process forked after
+torch is imported, so it costs little more than its tests.
 """
 
 from __future__ import annotations
@@ -88,7 +88,17 @@ def _run_tests(root: Path, source: Path, log: Path, tests: list[str]) -> None:
         sys.path[:0] = [str(source), str(root)]
         os.environ["PYTHONPATH"] = str(source)  # of the processes that tests start
         sys.dont_write_bytecode = True
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={source.parent / 'pytest'}"]
+        options = [
+            "-x",
+            "-q",
+            "-m",
+            "not long",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            f"--basetemp={source.parent / 'pytest'}",
+        ]
         code = int(pytest.main([*options, *tests]))
     finally:
         sys.stdout.flush()

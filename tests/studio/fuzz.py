@@ -21,7 +21,7 @@ from tests.studio.server import TOKEN, Studio
 # ruff: noqa: E501
 NAMES = [
     "format-2", "format-1-evaluated", "linked", "nothing", "..", ".", "%2e%2e", "..%2f..%2fsecret.txt", "", "a" * 300, "\u202e", "con",
-    "drawings", "000.png", "real.png", "00000099.png", "report", "web", "card", "stop", "samples", "files", "pages", "../secret.txt", "\x00",
+    "drawings", "dropped", "000.png", "real.png", "00000099.png", "report", "web", "card", "stop", "samples", "files", "pages", "../secret.txt", "\x00",
     "drawings/../../secret.txt", "linked/secret.png", "/etc/passwd", "file:///etc/passwd", "%00", "{}", "<script>", "--help", "best", "index.html",
 ]  # fmt: skip
 ROUTES = [
@@ -63,6 +63,7 @@ class Fuzzer:
     def __init__(self, studio: Studio, seed: int):
         self.studio, self.random = studio, random.Random(seed)
         self.statuses: Counter[int] = Counter()
+        self.image = next((studio.data / "drawings").glob("*.png")).read_bytes()
 
     def path(self) -> str:
         route = self.random.choice(ROUTES)
@@ -78,6 +79,18 @@ class Fuzzer:
         table = {name: self.random.choice(VALUES) for name in self.random.sample(FIELDS, self.random.randrange(5))}
         return json.dumps(table).encode()[: None if kind < 0.9 else self.random.randrange(1, 40)]
 
+    def upload(self) -> bytes:
+        """Files as the page sends them: a list that may be wrong, and bytes of which some are an image."""
+        sizes = [self.random.choice([0, 1, 40, len(self.image)]) for _ in range(self.random.randrange(4))]
+        entries: list[Any] = [
+            {"folder": self.random.choice(["", "", *NAMES]), "file": self.random.choice([*NAMES, "labels.csv", "a.png"]), "bytes": size}
+            for size in sizes
+        ]  # fmt: skip
+        if entries and self.random.random() < 0.2:
+            entries[0][self.random.choice(["folder", "file", "bytes"])] = self.random.choice(VALUES)
+        content = b"".join(self.image if size == len(self.image) else self.random.randbytes(size) for size in sizes)
+        return json.dumps(entries).encode() + self.random.choice([b"\n", b"\n", b"\n", b""]) + content
+
     def step(self) -> None:
         """Send a request, and check its answer."""
         if self.random.random() < 0.05:
@@ -92,7 +105,11 @@ class Fuzzer:
         foreign = self.random.random() < 0.3
         if foreign:
             headers |= self.random.choice(FOREIGN)
-        answer = self.studio.send(method, path, self.body() if method == "POST" else None, headers)
+        content = self.body() if method == "POST" else None
+        if method == "POST" and path.startswith("/api/data/upload") and self.random.random() < 0.7:
+            headers |= {"Content-Type": "application/octet-stream"}
+            content = self.upload()
+        answer = self.studio.send(method, path, content, headers)
         self.statuses[answer.status] += 1
         told = f"{method} {path} {headers} gave {answer.status}: {answer.body[:200]!r}"
         assert answer.status < 500, told

@@ -65,6 +65,14 @@ def studio(trained: Path, pictures: Path) -> Iterator[Studio]:
     served.end()
 
 
+@pytest.fixture(autouse=True)
+def _pages_are_closed(browser: Any) -> Iterator[None]:
+    """Close all pages after a test: an open one goes on listening and drawing."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 class Opened:
     """A page of the studio that listens to its console."""
 
@@ -162,15 +170,40 @@ def check_start(opened: Opened, studio: Studio, place: Path) -> None:
     page.locator("#recipe").select_option("swift")
     assert page.locator("#expect").inner_text().startswith("swift: images, in little time. Faces at 64x64")
     assert "--recipe swift --budget 90s" in page.locator(".steps .code").last.inner_text()
+    page.locator("#recipe").select_option("")
     drop(opened, place / "cats")  # of another folder: a set of its own
     page.get_by_role("heading", name="cats: 5 usable images").wait_for()
     assert page.locator("#name").input_value() == "cats"
+    page.route("**/api/data/upload*", lambda route: route.abort())  # the studio is gone for a moment
     page.locator("input[data-folder]").set_input_files(place / "dogs")
+    page.get_by_text("0 images copied; 4 are missing").wait_for()
+    page.unroute("**/api/data/upload*")
+    page.get_by_role("button", name="Copy the other 4").click()
     page.get_by_role("heading", name="dogs: 4 usable images").wait_for()
     page.get_by_role("button", name="A folder", exact=True).click()
     page.get_by_role("button", name="▸ my pets").click()
     page.get_by_role("button", name="▸ dogs").click()
     page.get_by_role("button", name="Use this folder (4 images)").wait_for()
+    choose_a_table(page, studio)
+
+
+def choose_a_table(page: Any, studio: Studio) -> None:
+    """A table of numbers has a budget in vectors and no size; images after it have theirs again."""
+    (studio.data / "ring.csv").write_text(
+        "x,y\n" + "".join(f"{row},{row % 7}\n" for row in range(600)), encoding="utf-8"
+    )
+    page.locator(".crumbs button").first.click()
+    page.get_by_role("button", name="▦ ring.csv").click()
+    page.get_by_role("button", name="Use this table").click()
+    page.get_by_role("heading", name="ring.csv: 600 rows of 2 columns").wait_for()
+    assert page.locator("#summary").inner_text() == "600 rows, 500kimg, recipe chosen automatically"
+    assert page.locator("#size").is_disabled()
+    page.locator(".crumbs button").first.click()
+    page.get_by_role("button", name="▸ cats").click()
+    page.get_by_role("button", name="Use this folder (5 images)").click()
+    page.get_by_role("heading", name="cats: 5 usable images").wait_for()
+    assert page.locator("#budget").input_value() == "20m"
+    assert page.locator("#size").is_enabled()
 
 
 def test_from_drawn_images_to_an_export_while_the_studio_dies(browser: Any, tmp_path: Path, pictures: Path):
@@ -240,12 +273,16 @@ def test_play(browser: Any, studio: Studio, trained: Path):
     assert pixels(page) == wanted.flatten().tolist()
     if page.locator(".direction input[type=range]").count() == 0:
         page.get_by_text("No direction stands out").or_(page.locator(".direction input[type=range]").first).wait_for()
+    tile = page.get_by_role("button", name="Sample 1 of seed 3", exact=True).element_handle()
     page.get_by_role("slider", name="Truncation").fill("0.5")
     soon(lambda: page.locator("canvas.large").get_attribute("data-query") == "at=3.0&psi=0.5")
     assert page.url.endswith("/play/drawn?at=3.0&psi=0.5")
     assert "sample(1, seed=3, truncate=0.5)[0]" in page.locator(".code").first.inner_text()
 
     page.keyboard.press("p")
+    assert page.locator(".pins li").count() == 1  # at once: its image is drawn already
+    assert page.locator("#said").inner_text() == "Pinned: 1 image now."
+    assert tile.evaluate("element => element.isConnected")  # the grid is drawn anew into the same buttons
     page.get_by_role("button", name="Variations of this one").click()
     page.get_by_role("button", name="Variation 5", exact=True).click()
     soon(lambda: "toward=" in (page.locator("canvas.large").get_attribute("data-query") or ""))
@@ -255,6 +292,7 @@ def test_play(browser: Any, studio: Studio, trained: Path):
     page.locator("#pin").click()
     soon(lambda: page.locator(".pins li").count() == 2)
     page.locator("#clip").click()
+    assert "Pinned" not in page.locator("#said").inner_text()
     with page.expect_download() as saved:
         page.locator("#save-clip").click()
     with Image.open(saved.value.path()) as clip:
@@ -316,6 +354,45 @@ def test_a_kept_address_opens_again_and_a_wrong_one_is_told(browser: Any, studio
     page.get_by_text("The kept latent 00000000000000ff of drawn is gone").first.wait_for()
     page = opened.go("/run/nothing")
     page.get_by_text("There is no run nothing").wait_for()
+
+
+def test_a_run_says_why_it_ended_where_it_did_and_a_table_is_not_played(browser: Any, studio: Studio):
+    for name in ("rows", "timed"):
+        shutil.copytree(studio.runs / "drawn", studio.runs / name)
+        recipe = json.loads((studio.runs / name / "recipe.json").read_text(encoding="utf-8"))
+        if name == "rows":
+            recipe["data"]["shape"] = [3]
+        else:
+            last = json.loads((studio.runs / name / "stats.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+            recipe["plan"] |= {"budget": "7s", "seconds": last["seconds"], "images": 6000}
+        (studio.runs / name / "recipe.json").write_text(json.dumps(recipe), encoding="utf-8", newline="\n")
+    try:
+        opened = Opened(browser, studio)
+        page = opened.go("/run/timed")
+        page.get_by_text("48 images were seen in it. The 6,000 that were expected are an estimate").wait_for()
+        assert "of about" not in page.locator(".pulse").inner_text()
+        assert page.locator(".controls a.main").inner_text() == "Play"
+        assert page.locator(".head .lead").inner_text() == "The budget of 48img is spent."
+        drop(opened, studio.runs / "timed" / "recipe.json")  # beside every place for it: nothing happens
+        page = opened.go("/play/rows")
+        page.get_by_role("heading", name="rows generates numbers").wait_for()
+        assert f"organza sample {studio.runs / 'rows'} --count 1000" in page.locator(".code").inner_text()
+        page = opened.go("/run/rows")
+        page.get_by_text("3 columns").wait_for()
+        assert page.get_by_label("Web page").is_hidden()
+        assert page.locator("#difference").count() == 0
+        page = opened.go("/compare")
+        page.locator(".head button[aria-pressed=true]").first.wait_for()
+        chosen = page.locator(".head button[aria-pressed=true]").all_inner_texts()
+        assert chosen in (
+            ["drawn", "timed"],
+            ["timed", "drawn"],
+            ["rows"],
+        )  # of one size, whose numbers can be compared
+        assert opened.silent() == []
+    finally:
+        shutil.rmtree(studio.runs / "rows")
+        shutil.rmtree(studio.runs / "timed")
 
 
 @pytest.mark.parametrize(
@@ -394,7 +471,8 @@ def test_seven_tabs_and_twenty_browsers_live_from_one_stream_each(browser: Any, 
         page.goto(f"http://{studio.host}/")
         page.locator(".run-card").first.wait_for()
     began = time.monotonic()
-    others = [Opened(browser, studio) for _ in range(2)]
+    for _ in range(2):
+        Opened(browser, studio)
     streams = [_stream(studio) for _ in range(18)]
     events = studio.runs / "drawn" / "events.jsonl"
     before = events.read_bytes()
@@ -409,9 +487,6 @@ def test_seven_tabs_and_twenty_browsers_live_from_one_stream_each(browser: Any, 
         for stream in streams:
             stream.close()
     assert time.monotonic() - began < 120
-    for other in others:
-        other.context.close()
-    first.context.close()
 
 
 def _stream(studio: Studio) -> Any:
@@ -438,10 +513,12 @@ def test_the_classroom_plays_a_preset_and_its_cure(browser: Any, studio: Studio)
     page.click("#play")
     page.click("#cure")
     page.get_by_role("heading", name="The game in balance").wait_for()
-    soon(lambda: 0 < steps() < 20)
+    page.wait_for_function(  # looks at every frame: soon after, there are more steps
+        "() => { const told = document.querySelector('dl.pulse dd'); const steps = Number(told?.textContent.replace(',', ''));"
+        " return steps > 0 && steps < 20; }"
+    )
     page.click("#play")
     assert page.input_value("#set-loss") == "relativistic"
     assert "loss=relativistic" in page.url
     assert violations(page) == []
     assert opened.silent() == []
-    opened.context.close()

@@ -182,7 +182,7 @@ def _one_sentence(boxed: str, command: str, options: list[str]) -> str:
     """Return a parser's boxed message as one sentence; the parser itself suggests options of other commands."""
     text = " ".join(re.sub(r"[─│╭╮╰╯]", " ", boxed).split()).split(" For full helptext")[0]
     help_ = f"See {command} --help."
-    if found := re.search(r"Unrecognized options?: ([^\s,]+)", text):
+    if found := re.search(r"Unrecognized (?:or misplaced )?options?: ([^\s,]+)", text):
         near = nearest(found[1].lstrip("-"), [option.removeprefix("--") for option in options])
         return f"{command} does not take {found[1]}.{near.replace('mean ', 'mean --')} {help_}"
     if found := re.search(r"Error parsing ([\w-]+):.*invalid literal for int\(\) with base 10: ('.*?')", text):

@@ -62,6 +62,11 @@ def place_of(data: Data) -> str | Path:
             raise UserError(
                 f"data is an array of shape {list(data.shape)}; give images [N, H, W] or [N, H, W, C], or vectors [N, D]."
             )
+        if data.ndim == 3 and data.shape[2] <= 4 < min(data.shape[:2]):
+            raise UserError(
+                f"data is an array of shape {list(data.shape)}, which looks like one image [H, W, C]; give images [N, H, W] or "
+                "[N, H, W, C]: data[None] for one."
+            )
         return _kept("array", iter(data), len(data), ())
     if isinstance(data, Dataset):
         return _of_dataset(data)

@@ -55,9 +55,11 @@ def summary(screen: Screen, last: Stopped) -> Iterator[str]:
     yield f"stopped at {last.images:,} images: {last.reason}"
     if screen.checks:
         least = best(screen.checks)
+        # An evaluation of this part of the run names the extractor.
+        features = f" on features of {screen.extractor}" if screen.extractor else ""
         yield (
             f"best: distance {least.distance:.4f} ± {least.error:.4f} at {least.images:,} images "
-            f"(0 = indistinguishable from real ones; Gaussian-kernel MMD on features of {screen.extractor})"
+            f"(0 = indistinguishable from real ones; Gaussian-kernel MMD{features})"
         )
         if tied := tie(screen.checks):
             yield f"      {tied}"

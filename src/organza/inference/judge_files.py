@@ -134,7 +134,7 @@ def as_table(verdicts: Sequence[Verdict]) -> RenderableType:
     """Return scores as a table for the terminal."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("authentic", justify="right")
-    table.add_column("picture", overflow="fold")
+    table.add_column("image", overflow="fold")
     if any(verdict.note for verdict in verdicts):
         table.add_column("note")
     for verdict in verdicts:

@@ -154,9 +154,10 @@ def rows(runs: Sequence[Record], found: Sequence[Verdict]) -> list[tuple[str, ..
 def as_table(runs: Sequence[Record], found: Sequence[Verdict]) -> RenderableType:
     """Return the comparison for a terminal: one column for each run, so that many facts fit."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for cells in zip(FIRST_ROW, *rows(runs, found), strict=True):
-        table.add_row(Text(cells[0], style="dim"), *(Text(cell) for cell in cells[1:]))
     several = len(groups(runs)) > 1
+    for cells in zip(FIRST_ROW, *rows(runs, found), strict=True):
+        if several or cells[0] != "group":
+            table.add_row(Text(cells[0], style="dim"), *(Text(cell) for cell in cells[1:]))
     note = (
         "compare distances (smaller is better) within a group only"
         if several

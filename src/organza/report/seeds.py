@@ -12,6 +12,9 @@ from organza.report.evidence import SURE
 from organza.report.record import Record
 from organza.stop import best
 
+BEYOND = 1.05
+"""Images seen, as a share of those planned at first, from which on a run was resumed with a larger budget."""
+
 
 class Seeds(NamedTuple):
     """Runs of one recipe on one data set, with different seeds.
@@ -86,7 +89,10 @@ def _seed(run: Record) -> object:
 
 
 def _budget(run: Record) -> str:
-    return str(run.content["plan"].get("budget"))
+    """Return a run's budget; the images seen if it was resumed with a larger one, which its recipe.json does not keep."""
+    plan = run.content["plan"]
+    images = plan.get("images") if not plan.get("seconds") else None
+    return f"{run.images:,} images" if images and run.images > BEYOND * images else str(plan.get("budget"))
 
 
 def sentences(sets: Sequence[Seeds]) -> list[str]:

@@ -36,7 +36,9 @@ def recorded_in(folder: RunFolder, before: dict[str, Any], own: Collection[str])
     try:
         return recorded(before["recipe"], own)
     except UserError as error:
-        raise UserError(f"{folder.recipe} cannot be used: {error} Restore it, or train into another folder.") from None
+        raise UserError(
+            f"{folder.recipe} cannot be used: {error} If the file was changed, restore it; or train into another folder."
+        ) from None
 
 
 def require_same(folder: RunFolder, before: dict[str, Any], recipe: Recipe) -> None:

@@ -142,6 +142,7 @@ export async function open(body, _, given) {
   const opinion = charts.chart("The detective's opinion", "D(x) for real points, D(G(z)) for fakes.", { least: 0, most: 1, levels: [{ at: 0.5, text: "equilibrium" }] });
   const facts = h("dl", { class: "pulse" });
   const said = h("p", { class: "small", role: "status" });
+  const opening = h("p", { class: "hint", role: "status", hidden: true }, "Opening the classroom: a few seconds …");
   const trouble = h("div", {});
   const story = h("div", { class: "story" });
   const line = h("div", {});
@@ -199,13 +200,18 @@ export async function open(body, _, given) {
   }
 
   function drawCurves() {
+    curves.hidden = !history.steps.length;
     losses.show([{ name: "discriminator", x: [...history.steps], y: [...history.loss_d] }, { name: "generator", x: [...history.steps], y: [...history.loss_g] }]);
     opinion.show([{ name: "D(x)", x: [...history.steps], y: [...history.real] }, { name: "D(G(z))", x: [...history.steps], y: [...history.fake] }]);
   }
 
   async function step(steps) {
     const mine = lesson;
-    const view = await post("/api/classroom/step", { lesson, settings, points: board.drawing, steps });
+    const late = setTimeout(() => { opening.hidden = false; }, 400); // the first step starts a process
+    const view = await post("/api/classroom/step", { lesson, settings, points: board.drawing, steps }).finally(() => {
+      clearTimeout(late);
+      opening.hidden = true;
+    });
     if (ended || mine !== lesson) return;
     board.open = false;
     board.show(view);
@@ -267,6 +273,7 @@ export async function open(body, _, given) {
     play();
   }
 
+  const curves = h("section", { class: "card", "aria-label": "Curves", hidden: true }, h("div", { class: "row spread" }, h("h2", {}, "Curves"), charts.tools()), h("div", { class: "chart-grid" }, losses.element, opinion.element));
   const chosen = h("div", { class: "row presets", role: "group", "aria-label": "Presets" }, presets.map((preset) => h("button", { type: "button", "data-name": preset.name, "aria-pressed": "false", onclick: () => use(preset) }, preset.title)));
 
   fill(body, h("div", { class: "head" }, h("div", {}, h("h1", {}, "Classroom"), h("p", { class: "lead" }, "The game made visible: the counterfeiter (generator) sends its points, the detective (discriminator) colours the plane, and the arrows show what each fake is told. The losses, penalties, optimizers and the training step are those of every run."))),
@@ -274,9 +281,9 @@ export async function open(body, _, given) {
     h("div", { class: "cols lesson" },
       h("section", { class: "card", "aria-label": "Board" }, board.canvas,
         h("p", { class: "legend" }, h("span", { class: "dot real" }, "real"), h("span", { class: "dot fake" }, "generated"), h("span", {}, "arrows: where the loss pushes G's points"), h("span", {}, "surface: green where D says real")),
-        h("div", { class: "row" }, start, one, anew, segments("Speed", SPEEDS, String(speed), (value) => { speed = Number(value); })), said, trouble, facts),
+        h("div", { class: "row" }, start, one, anew, segments("Speed", SPEEDS, String(speed), (value) => { speed = Number(value); })), opening, said, trouble, facts),
       h("section", { class: "card stack", "aria-label": "Settings" }, h("h2", {}, "Settings"), shapes, controls, line)),
-    h("section", { class: "card", "aria-label": "Curves" }, h("div", { class: "row spread" }, h("h2", {}, "Curves"), charts.tools()), h("div", { class: "chart-grid" }, losses.element, opinion.element)));
+    curves);
   drawControls();
   const first = presets.find((preset) => query({ ...START, ...preset.settings }) === query(settings)) ?? (given.size ? null : presets[0]);
   if (first) settings = { ...START, ...first.settings };

@@ -77,10 +77,10 @@ export function tell(text, bad = false) {
   setTimeout(() => note.remove(), bad ? 15000 : 5000);
 }
 
-/** Say something to screen readers only; it is gone after a while, so that nobody finds it beside what happens later. */
+/** Say something to screen readers only; it is gone after a while, so that nobody finds it beside what happens later. Nothing is said for "". */
 export function say(text) {
   const said = h("p", {}, text);
-  document.getElementById("said").replaceChildren(said);
+  fill(document.getElementById("said"), text ? said : null);
   setTimeout(() => said.remove(), 8000);
 }
 

@@ -1,5 +1,5 @@
 // The pages and their addresses. Moving between them loads nothing anew.
-import { h, fill, icon, tell } from "./dom.js";
+import { h, fill, icon, say, tell } from "./dom.js";
 import { begin } from "./live.js";
 import { pages } from "./pages.js";
 
@@ -14,7 +14,7 @@ function named(path) {
 export async function show(focus = true) {
   leave?.();
   leave = null;
-  document.getElementById("said").replaceChildren(); // it was about the page before
+  say(""); // what was said is about the page before
   const [page, rest] = named(location.pathname);
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.dataset.page === (page.under ?? page.name)) link.setAttribute("aria-current", "page");

@@ -9,6 +9,9 @@ const python = (table) => `{${Object.entries(table).map(([name, value]) => `${te
 
 const untouched = (point) => !point.kept && !point.toward.length && !point.moves.some(Boolean) && !point.mix.length && !Object.keys(point.codes).length;
 
+/** The command that writes samples of a run. */
+export const sampling = (run, number, out) => `organza sample ${quoted(run)} --count ${number} --out ${quoted(out)}`;
+
 export function shell(run, point) {
   if (!untouched(point) || point.psi !== 1 || point.index) return `organza sample ${quoted(run)} --at ${quoted(query(point))}`;
   const labels = Object.entries(point.labels).map(([name, value]) => quoted(`${name}=${value}`));

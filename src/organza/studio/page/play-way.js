@@ -1,6 +1,6 @@
 // Pinned images, the way between them, and its clip.
 import { draw, newest, path } from "./api.js";
-import { bytes, digits, doing, fill, h, say, tell } from "./dom.js";
+import { bytes, doing, fill, h, many, say, tell } from "./dom.js";
 import { listen } from "./live.js";
 import { copy, fields, query, same, title } from "./point.js";
 
@@ -48,7 +48,7 @@ export function between(session, tiles) {
     if (drawn) canvas.getContext("2d").drawImage(drawn, 0, 0);
     canvas.setAttribute("aria-hidden", "true");
     session.pins.push({ point, canvas });
-    say(`Pinned; ${session.pins.length} images are pinned.`);
+    say(`Pinned: ${many(session.pins.length, "image")} now.`);
     show();
   }
 
@@ -56,6 +56,7 @@ export function between(session, tiles) {
     const ways = closed.checked ? session.pins.length : session.pins.length - 1;
     const frames = Math.min(480, ways * Number(seconds.value) + (closed.checked ? 0 : 1));
     const progress = h("progress", { max: frames, value: 0, "aria-label": "Drawing the clip" });
+    say("");
     fill(work, h("p", { class: "hint" }, `Drawing ${frames} frames …`), progress);
     const stop = listen((kind, message) => { if (kind === "progress" && message.about === `play/${session.run}`) progress.value = message.done; });
     try {

@@ -3,7 +3,7 @@ import { draw, get, newest, path, post } from "./api.js";
 import { code, count, digits, doing, fill, h, say, segments, tell } from "./dom.js";
 import { listen, runs } from "./live.js";
 import { controls } from "./play-controls.js";
-import { lines } from "./play-lines.js";
+import { lines, sampling } from "./play-lines.js";
 import { ownImages } from "./play-own.js";
 import { between } from "./play-way.js";
 import { copy, fields, parsed, query, start, title } from "./point.js";
@@ -179,8 +179,9 @@ export async function open(body, [name], given) {
     return null;
   }
   if (runs.get(name)?.unit === "vectors") {
+    const studio = await get("/api/studio");
     fill(body, h("div", { class: "empty" }, h("h1", {}, `${name} generates numbers`), h("p", {}, "Play is for images. The page of the run shows its points; this command writes more of them:"),
-      code(`organza sample runs/${name} --count 1000 --out samples.csv`), h("a", { class: "button main", href: `/run/${path(name)}` }, "Show its points")));
+      code(sampling(`${studio.runs}/${name}`, 1000, "samples.csv")), h("a", { class: "button main", href: `/run/${path(name)}` }, "Show its points")));
     return null;
   }
   const waiting = h("p", { class: "hint", role: "status" }, `Opening ${name} …`, h("progress", { "aria-label": "Opening" }));
@@ -192,7 +193,7 @@ export async function open(body, [name], given) {
   const notes = known.notes.map((note) => h("p", { class: "hint" }, note));
   if (!known.draws) {
     const own = ownImages(session);
-    fill(lead, "Give it images of your own.");
+    fill(lead, `Drop images of your own: the generator ${known.fills ? "fills" : known.factor > 1 ? "enlarges" : "translates"} them.`);
     const command = `organza translate runs/${name} IMAGE OUT.png${known.fills ? " --mask MASK.png" : ""}`;
     fill(body, head, notes, own.element, h("section", { class: "card", "aria-label": "The same in code" }, h("h2", {}, "The same in code"), code(command)));
     return own.end;

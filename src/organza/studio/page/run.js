@@ -69,10 +69,10 @@ function pulse(run) {
   const item = (name, value, more = "") => h("div", {}, h("dt", {}, name), h("dd", {}, value, more ? h("span", { class: "small" }, ` ${more}`) : null));
   const all = expected(run);
   return [h("dl", { class: "pulse" },
-    item("Images seen", count(run.images), all > run.images && !ENDED.includes(run.state) ? `of ${run.seconds_planned ? "about " : ""}${count(all)}` : ""),
+    item(`${{ vectors: "Vectors", volumes: "Volumes" }[run.unit] ?? "Images"} seen`, count(run.images), all > run.images && !ENDED.includes(run.state) ? `of ${run.seconds_planned ? "about " : ""}${count(all)}` : ""),
     item("Time", duration(run.seconds), run.seconds_planned ? `of ${duration(run.seconds_planned)}` : ""),
     run.state === "training" ? item("Time left", run.left === null ? "–" : duration(run.left)) : null,
-    item("Speed", digits(run.rate), "images/s")), difference(run)];
+    item("Speed", digits(run.rate), `${run.unit ?? "images"}/s`)), difference(run)];
 }
 
 function healthBox(run, checks) {

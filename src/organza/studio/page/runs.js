@@ -14,7 +14,7 @@ export function progressOf(run) {
 function facts(run) {
   if (run.kind === "export") return "An exported generator";
   if (run.kind !== "run") return sentence(run.why);
-  const parts = [run.recipe, run.size, `${count(run.images)} images seen`];
+  const parts = [run.recipe, run.size, `${count(run.images)} ${run.unit ?? "images"} seen`];
   return parts.filter(Boolean).join(" · ");
 }
 

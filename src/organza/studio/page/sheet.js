@@ -79,7 +79,7 @@ export class Sheet {
     this.slider.value = at;
     const name = this.kind === "real" ? "real.png" : this.names[at];
     if (!name) return;
-    const told = `${count(seen(this.names[at]))} images seen`;
+    const told = `${count(seen(this.names[at]))} ${this.run.unit ?? "images"} seen`;
     this.caption.textContent = told;
     this.slider.setAttribute("aria-valuetext", told);
     const url = address(this.run, name);

@@ -36,7 +36,7 @@ export function takeAway(name) {
     const place = `/api/runs/${path(name)}/pages/${kind}`;
     return [h("button", { type: "button", class: "main", onclick: () => {
       fill(frame, h("iframe", { class: "frame", src: place, title, sandbox: "allow-scripts allow-downloads" }));
-    } }, `Show the ${title}`), h("a", { class: "button", href: place, target: "_blank", rel: "noopener" }, "In a tab of its own")];
+    } }, `Show the ${title}`), h("a", { class: "button", href: place, target: "_blank", rel: "noopener" }, `The ${title} in a tab of its own`)];
   }
 
   function show(job) {
