@@ -11,7 +11,7 @@ from organza.networks import enlarger, filler
 from organza.optimizers import Adam
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
-from organza.schedule import Cosine, Share
+from organza.schedule import Cosine
 
 
 def fill_light() -> Recipe:
@@ -29,10 +29,10 @@ def fill_light() -> Recipe:
         data=Partial(Masked, size=64, longest=640, masks=Masks()),
         adversarial=relativistic,
         penalties=(Penalty(r1_finite, weight=0.003), Penalty(r2_finite, weight=0.003)),
-        generator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.1, end=0.5), 0.9, 0.99),
-        discriminator_optimizer=Adam(Cosine(5e-4, 1e-4, begin=0.6), 0.5, 0.99),
+        generator_optimizer=Adam(Cosine(1e-3, 5e-5, begin=0.2), 0.9, 0.99),
+        discriminator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.2), 0.5, 0.99),
         batch=16,
-        generator_warmup=Share(0.5),
+        generator_warmup=24_000,
         warmup=1_600,
         average=4_000,
         stop=(),
