@@ -1,6 +1,6 @@
 """Folders to learn enlarging and filling from: photographs, painted artwork and pixel art of Debian's packages.
 
-    apt-get download mate-backgrounds lxqt-themes lomiri-wallpapers-16.04 plasma-workspace-wallpapers wesnoth-1.16-data
+    apt-get download mate-backgrounds lxqt-themes lomiri-wallpapers-{16.04,20.04} plasma-workspace-wallpapers wesnoth-1.16-data
     for package in *.deb; do dpkg -x $package packages; done
     python benchmarks/photographs.py folders --packages packages [--wheel scikit_image-0.25.2-*.whl]
 
