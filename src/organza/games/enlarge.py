@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from organza.config import Partial
 from organza.game import Batch, Duel
-from organza.games.restoration import Error, Restoration, absolute
+from organza.games.restoration import Restoration
 from organza.losses import Adversarial
 from organza.networks.enlarger import require_factor
 from organza.penalties import Penalty
@@ -38,7 +38,6 @@ class Enlarge(Restoration):
         penalties: penalties on the discriminator.
         factor: 2 or 4.
         l1: weight of the distance to b in the game.
-        error: error of each value, of which the distance is the mean.
         features: weight of the distance of D's features in the game.
 
     Raises:
@@ -54,10 +53,9 @@ class Enlarge(Restoration):
         *,
         factor: int = 4,
         l1: float = 10.0,
-        error: Error = absolute,
         features: float = 1.0,
     ):
-        super().__init__(G, D, adversarial, penalties, l1=l1, features=features, error=error)
+        super().__init__(G, D, adversarial, penalties, l1=l1, features=features)
         require_factor(factor)
         self.factor = factor
 
@@ -79,13 +77,13 @@ class Enlarge(Restoration):
         return [Duel(self.D, batch["b"], made["b"], condition=self.cubic(batch["a"]))]
 
     def distance(self, batch: Batch, made: Batch) -> Tensor:
-        return self.error(made["b"], batch["b"]).mean()
+        return F.l1_loss(made["b"], batch["b"])
 
     def beside(self, batch: Batch) -> tuple[Tensor, ...]:
         return (self.cubic(batch["a"]),)
 
     def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"error": self.l1 * self.distance(batch, made)}
+        return {"l1": self.l1 * self.distance(batch, made)}
 
     def cubic(self, a: Tensor) -> Tensor:
         """Return u(a), [N, C, H, W] to [N, C, f H, f W]."""

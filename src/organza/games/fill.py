@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from organza.game import Batch, Duel
-from organza.games.restoration import Error, Restoration, absolute
+from organza.games.restoration import Restoration
 from organza.losses import Adversarial
 from organza.penalties import Penalty
 
@@ -33,7 +33,6 @@ class Fill(Restoration):
         adversarial: objectives of both players.
         penalties: penalties on the discriminator.
         l1: weight of the distance to b in the hole, in the game.
-        error: error of each value, of which the distance is the mean.
         features: weight of the distance of D's features, in the game.
     """
 
@@ -45,10 +44,9 @@ class Fill(Restoration):
         penalties: Sequence[Penalty] = (),
         *,
         l1: float = 1.0,
-        error: Error = absolute,
         features: float = 4.0,
     ):
-        super().__init__(G, D, adversarial, penalties, l1=l1, features=features, error=error)
+        super().__init__(G, D, adversarial, penalties, l1=l1, features=features)
 
     def shown(self, batch: Batch, output: Tensor) -> list[Tensor]:
         """Return three columns: the image with its hole, the filled one, and the original."""
@@ -59,9 +57,9 @@ class Fill(Restoration):
         return [Duel(self.D, batch["b"], made["b"], weight=touched)]
 
     def distance(self, batch: Batch, made: Batch) -> Tensor:
-        """Return the mean error in the hole, a scalar."""
+        """Return the mean absolute difference in the hole, a scalar."""
         hole = hole_of(batch["a"])
-        return (self.error(made["b"], batch["b"]) * hole).mean() / self.world.mean(hole.mean()).clamp_min(1e-6)
+        return ((made["b"] - batch["b"]).abs() * hole).mean() / self.world.mean(hole.mean()).clamp_min(1e-6)
 
 
 def hole_of(a: Any) -> Tensor:

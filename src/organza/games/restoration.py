@@ -9,7 +9,7 @@ arXiv:1711.11585, eq. 4) takes the place of a network trained on photographs, an
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,21 +20,6 @@ from organza.distributed.world import ALONE, World
 from organza.game import Batch, Game
 from organza.losses import Adversarial
 from organza.penalties import Penalty
-
-Error = Callable[[Tensor, Tensor], Tensor]
-"""Error of each value of G(a): tensors of one shape to one of the same."""
-
-
-def absolute(made: Tensor, wanted: Tensor) -> Tensor:
-    """Compute |y - b|, whose smallest mean is at the median of all that b could be: flat areas stay flat."""
-    return (made - wanted).abs()
-
-
-def squared(made: Tensor, wanted: Tensor) -> Tensor:
-    """Compute (y - b)^2, whose smallest mean is at the mean of all that b could be: what PSNR asks for, and for images of few
-    plain colours, whose median is one of them, the only one that moves.
-    """
-    return (made - wanted).square()
 
 
 class Restoration(Game):
@@ -47,7 +32,6 @@ class Restoration(Game):
         penalties: penalties on the discriminator.
         l1: weight of the distance to b in the game.
         features: weight of the distance of D's features in the game.
-        error: error of each value, of which the distance is the mean.
     """
 
     output = "b"
@@ -62,24 +46,23 @@ class Restoration(Game):
         *,
         l1: float = 10.0,
         features: float = 1.0,
-        error: Error = absolute,
     ):
         super().__init__(G, D, adversarial, penalties)
-        self.l1, self.features, self.error = l1, features, error
+        self.l1, self.features = l1, features
 
     def play(self, batch: Batch) -> Batch:
         return {"b": self.G(batch["a"])}
 
     @abstractmethod
     def distance(self, batch: Batch, made: Batch) -> Tensor:
-        """Return the mean error of G(a), a scalar."""
+        """Return the mean absolute difference of G(a) and b, a scalar."""
 
     def beside(self, batch: Batch) -> tuple[Tensor, ...]:
         """Return the further inputs of D, [N, ...] each."""
         return ()
 
     def extra_generator_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        terms = {"error": self.l1 * self.distance(batch, made)}
+        terms = {"l1": self.l1 * self.distance(batch, made)}
         if self.features:
             beside = self.beside(batch)
             with torch.no_grad():
@@ -88,7 +71,7 @@ class Restoration(Game):
         return terms
 
     def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"error": self.distance(batch, made)}
+        return {"l1": self.distance(batch, made)}
 
 
 def unlike(made: Sequence[Tensor], wanted: Sequence[Tensor], world: World = ALONE) -> Tensor:
