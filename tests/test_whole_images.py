@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from organza.metrics.methods import compare
 from organza.networks import enlarger, filler
 from organza.networks.layers import Translator
 from organza.recipes import get
+from organza.studio.play_calls import restored
 from tests.contracts.discovery import small
 from tests.contracts.material import SIZE, Material
 from tests.drawings import drawing
@@ -221,3 +223,33 @@ def test_methods_are_compared_on_the_same_inputs(enlarging: organza.Run, materia
     assert found["x"]["dark"]["psnr"].value < 20
     assert "mmd" not in found["x"]["same"]  # 12 items are too few
     assert "mmd" in compare(Mean(), {"same": wanted}, wanted)["all"]["same"]  # type: ignore[arg-type]
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "png")
+    return out.getvalue()
+
+
+def dropped(run: organza.Run, content: bytes) -> np.ndarray:
+    """What the studio answers to a dropped image, as the browser shows it."""
+    told, made = restored(run, run.translator("b"), content, lambda *_: None)
+    image = np.asarray(Image.open(io.BytesIO(made)))
+    assert (told["width"], told["height"]) == (image.shape[1], image.shape[0])
+    return image
+
+
+def test_the_studio_enlarges_and_fills_what_is_dropped_as_the_command_does(
+    enlarging: organza.Run, filling: organza.Run, tmp_path: Path
+):
+    pixels = np.concatenate([waves(40, 50, 3), np.full((40, 50, 1), 255, np.uint8)], 2)
+    pixels[10:20, 15:30, 3] = 0
+    for run, way in ((enlarging, "large"), (filling, "filled")):
+        (tmp_path / "given.png").write_bytes(as_png(pixels))
+        translate_files(run.path, tmp_path / "given.png", tmp_path / f"{way}.png")
+        assert np.array_equal(dropped(run, as_png(pixels)), np.asarray(Image.open(tmp_path / f"{way}.png")))
+    for content, said in ((as_png(pixels[..., :3]), "Erase what"), (b"no image", "not a usable image")):
+        with pytest.raises(UserError, match=said):
+            dropped(filling, content)
+    with pytest.raises(UserError, match="too large to be enlarged here; `organza translate` takes it"):
+        dropped(enlarging, as_png(waves(600, 500, 3)))

@@ -30,14 +30,14 @@ class Share:
 
     Args:
         share: share of the budget, from 0 to 1.
-        most: images that are enough for the phase, however long the run.
+        most: images that are enough for the phase, however long the run; as good as no limit by default.
 
     >>> Share(0.5)(0, 1000), Share(0.05, most=20)(0, 1000)
     (500.0, 20)
     """
 
     share: float
-    most: int = 10**12
+    most: int = 2**31
 
     def __call__(self, images: int, planned: int) -> float:
         return min(self.share * planned, self.most)

@@ -13,6 +13,11 @@ from organza.data.batches import Images
 from organza.data.decode import decode
 from organza.data.deep import Extent, Scale, fixed, of_data_set, read_scales
 from organza.data.source import Source
+from organza.inference.judge_files import judge_files
+from organza.recipes import get
+from tests.contracts.discovery import small
+from tests.drawings import drawing
+from tests.helpers import train, weights
 
 from .corpus import chunk, deep_png, encoded, photo, png
 
@@ -137,3 +142,22 @@ def test_key_colours_of_16_bits():
     row = b"".join(value.to_bytes(2, "big") for value in (0x8000, 0x8000, 0x8000, 0, 0, 0))
     content = png(2, 1, 16, 2, b"\0" + row, chunk(b"tRNS", (0x8000).to_bytes(2, "big") * 3))
     assert decode(content, Size(2, 1), 4)[0, :, 3].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_run_on_sixteen_bits_is_that_on_the_same_images_in_eight(grey: bool, tmp_path: Path):
+    recipe, made = small(get("swift"), 4), []
+    for bits in (8, 16):
+        (tmp_path / f"{bits}").mkdir()
+        for seed in range(12):
+            image = np.asarray(drawing(seed).convert("L" if grey else "RGB"))
+            content = encoded(Image.fromarray(image)) if bits == 8 else deep_png(image.astype(np.uint16) * 257)
+            (tmp_path / f"{bits}" / f"{seed}.png").write_bytes(content)
+        train(tmp_path / f"{bits}", tmp_path / f"run{bits}", recipe, budget="24img")
+        made.append(weights(tmp_path / f"run{bits}"))
+    assert made[0]["generator.safetensors"] == made[1]["generator.safetensors"]
+    alike = [
+        [one.probability for one in judge_files(tmp_path / "run16", [tmp_path / f"{bits}"])[0]] for bits in (8, 16)
+    ]
+    assert len(alike[0]) == 12
+    assert alike[0] == alike[1]

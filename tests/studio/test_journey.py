@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -312,6 +313,35 @@ def test_play(browser: Any, studio: Studio, trained: Path):
     soon(lambda: page.locator(".judged meter").count() == 3)
     page.locator("input[type=file]").set_input_files(trained / "runs" / "drawn" / "recipe.json")
     page.get_by_text("not a usable image").wait_for()
+    assert violations(page) == []
+    assert opened.silent() == []
+
+
+def test_a_hole_is_painted_and_filled(browser: Any, studio: Studio, trained: Path, pictures: Path):
+    recipe = small(get("fill-light"), blocks=1)
+    asked = {"recipe": recipe, "size": 32, "budget": "16img", "evaluate": False, "report": False}
+    organza.train(pictures, trained / "runs" / "filling", **asked)
+    opened = Opened(browser, studio)
+    page = opened.go("/play/filling")
+    page.locator("input[type=file]").set_input_files(trained / "data" / "drawings" / "003.png")
+    canvas = page.locator("canvas.paintable")
+    box = canvas.bounding_box()
+    page.locator("#fill").click()
+    page.get_by_text("Erase what should be filled").wait_for()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.4)
+    page.mouse.up()
+    page.locator("#fill").click()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save").click()
+    given = np.asarray(Image.open(trained / "data" / "drawings" / "003.png").convert("RGB"))
+    made = np.asarray(Image.open(saved.value.path()).convert("RGB"))
+    hole = np.zeros(given.shape[:2], bool)
+    height, width = hole.shape
+    hole[int(height * 0.3) : int(height * 0.5) + 1, int(width * 0.3) : int(width * 0.7) + 1] = True
+    assert (made != given).any()
+    assert (made == given)[~hole].all()
     assert violations(page) == []
     assert opened.silent() == []
 

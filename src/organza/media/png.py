@@ -46,21 +46,40 @@ def save_strips(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("xb") as file:  # never through a link
-            file.write(b"\x89PNG\r\n\x1a\n")
-            height, width, channels = shape
-            _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0))
-            if profile:
-                _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
-            for kind, data, *_ in made_by.png().chunks if made_by else ():
-                _chunk(file, kind, data)
-            for data in _packed(strips, shape):
-                _chunk(file, b"IDAT", data)
-            _chunk(file, b"IEND", b"")
+            write_strips(file, strips, shape, made_by, profile)
         rename(aside, path)
     except OSError as error:
         raise UserError(cannot_write(path, error)) from error
     finally:
         discard(aside)
+
+
+def write_strips(
+    file: IO[bytes],
+    strips: Iterable[np.ndarray],
+    shape: tuple[int, int, int],
+    made_by: Provenance | None = None,
+    profile: bytes | None = None,
+) -> None:
+    """Write an image that comes in strips to an open file.
+
+    Args:
+        file: file, open for bytes.
+        strips: rows from top to bottom, uint8 [rows, W, C] each.
+        shape: height, width, channels.
+        made_by: provenance to record, if any.
+        profile: ICC profile of the colours, if any.
+    """
+    file.write(b"\x89PNG\r\n\x1a\n")
+    height, width, channels = shape
+    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0))
+    if profile:
+        _chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+    for kind, data, *_ in made_by.png().chunks if made_by else ():
+        _chunk(file, kind, data)
+    for data in _packed(strips, shape):
+        _chunk(file, b"IDAT", data)
+    _chunk(file, b"IEND", b"")
 
 
 def _chunk(file: IO[bytes], kind: bytes, data: bytes) -> None:

@@ -44,6 +44,38 @@ class Block(nn.Module):
         return h + self.layers(h)
 
 
+def cubic_filter(factor: int, sharpness: float = -0.5) -> Tensor:
+    """Return what a cubic filter adds to repeated pixels, for each of the f^2 places within a pixel: [f^2, 5, 5].
+
+    Keys 1981, Cubic convolution interpolation, eq. 15, whose alpha is `sharpness`. The pixels beyond an image repeat its border.
+
+    >>> cubic_filter(2).shape, round(cubic_filter(2).abs().sum().item(), 3), round(cubic_filter(2).sum().abs().item(), 3)
+    (torch.Size([4, 5, 5]), 3.625, 0.0)
+    """
+    places = (torch.arange(factor) + 0.5) / factor - 0.5
+    apart = (torch.arange(-2, 3) - places[:, None]).abs()
+    near = (sharpness + 2) * apart**3 - (sharpness + 3) * apart**2 + 1
+    far = sharpness * (apart**3 - 5 * apart**2 + 8 * apart - 4)
+    rows = torch.where(apart <= 1, near, torch.where(apart < 2, far, torch.zeros(())))
+    kernels = torch.einsum("iy,jx->ijyx", rows, rows).flatten(0, 1)
+    kernels[:, 2, 2] -= 1
+    return kernels
+
+
+class Filter(nn.Module):
+    """a -> 5x5 convolution of each colour -> pixel shuffle: a learned linear filter, which begins as the cubic one."""
+
+    def __init__(self, channels: int, factor: int):
+        super().__init__()
+        self.factor = factor
+        self.layer = nn.Conv2d(channels, channels * factor**2, 5, groups=channels, bias=False)
+        with torch.no_grad():
+            self.layer.weight.copy_(cubic_filter(factor)[:, None].repeat(channels, 1, 1, 1))
+
+    def forward(self, a: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.layer(F.pad(a, (2, 2, 2, 2), mode="replicate")), self.factor)
+
+
 class Generator(layers.Translator):
     """a -> 3x3 convolution -> `blocks` residual blocks -> 3x3 convolution -> pixel shuffle, + a with every pixel repeated f x f.
 
@@ -52,6 +84,9 @@ class Generator(layers.Translator):
         factor: pixels of the result for one of a, on each side: 1, 2 or 4.
         width: number of feature maps.
         blocks: number of residual blocks.
+        smooth: True to add a learned linear filter that begins as what a cubic filter adds to repeated pixels.
+        fine: feature maps at the size of the result, from which a last 3x3 convolution makes its colours, so that neighbours know of
+            each other across the pixels of a; 0 for none.
 
     Raises:
         UserError: if the factor is another.
@@ -61,19 +96,27 @@ class Generator(layers.Translator):
     (torch.Size([2, 3, 96, 80]), 6)
     """
 
-    def __init__(self, shape: Shape, *, factor: int = 1, width: int = 24, blocks: int = 4):
+    def __init__(
+        self, shape: Shape, *, factor: int = 1, width: int = 24, blocks: int = 4, smooth: bool = False, fine: int = 0
+    ):
         super().__init__()
         if factor != 1:
             require_factor(factor)
         self.shape, self.factor = tuple(shape), factor
-        self.reach = 2 + 2 * blocks  # pixels of a on each side that a result depends on
+        self.reach = 2 + 2 * blocks + (fine > 0)  # pixels of a on each side that a result depends on
         channels = shape[0]
         self.enter = he(nn.Conv2d(channels, width, 3, 1, 1))
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
-        self.leave = he(nn.Conv2d(width, channels * factor**2, 3, 1, 1), 0.1)
+        self.leave = he(nn.Conv2d(width, (fine or channels) * factor**2, 3, 1, 1), 1.0 if fine else 0.1)
+        self.finish = (
+            nn.Sequential(nn.PReLU(fine, 0.2), he(nn.Conv2d(fine, channels, 3, 1, 1), 0.1)) if fine else nn.Identity()
+        )
+        self.filter = Filter(channels, factor) if smooth else None
 
     def forward(self, a: Tensor) -> Tensor:
-        details = F.pixel_shuffle(self.leave(self.blocks(self.enter(a))), self.factor)
+        details = self.finish(F.pixel_shuffle(self.leave(self.blocks(self.enter(a))), self.factor))
+        if self.filter is not None:
+            details = details + self.filter(a)
         return (details + F.interpolate(a, scale_factor=float(self.factor), mode="nearest")).clamp(-1, 1)
 
 

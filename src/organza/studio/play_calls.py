@@ -14,13 +14,15 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from organza.data.decode import Unreadable, decode, size_of
+from organza.data.decode import Unreadable, decode, original, size_of
 from organza.data.size import Size
 from organza.disk import make_folder, rename, write
 from organza.errors import UserError
 from organza.inference.load import Run
+from organza.inference.whole_images import OPAQUE, enlarged, filled
 from organza.latents.interpolate import walk
 from organza.media.images import grid, to_image
+from organza.media.png import write_strips
 from organza.media.provenance import CHANGED
 from organza.media.volumes import View, render
 from organza.networks.layers import NetworkDict, Translator
@@ -31,6 +33,8 @@ from organza.studio.points import Point
 MOST_POINTS, MOST_FRAMES = 128, 480
 SMALLEST, LARGEST_SIDE = 256, 1024
 """Sides of a clip and of a dropped image, in pixels."""
+MOST_PIXELS = 4 * LARGEST_SIDE**2
+"""Largest enlarged or filled image: seconds of a core."""
 
 
 def describe(player: Player, given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
@@ -43,6 +47,7 @@ def describe(player: Player, given: dict[str, Any], blob: bytes, progress: Progr
         "draws": player.draws,
         "translates": ways, "encodes": "encoder" in parts, "notes": list(run.notes), "labels": [], "codes": None,
         "judges": judges(run), "levels": 0,
+        "factor": max((parts[way].factor for way in ways), default=1), "fills": any(parts[way].masked for way in ways),
     }  # fmt: skip
     if player.draws:
         found["levels"] = len(player.levels.levels) if player.levels else 0
@@ -112,7 +117,7 @@ def clip(player: Player, given: dict[str, Any], blob: bytes, progress: Progress)
         at = number / (frames if closed else max(frames - 1, 1)) * ways
         made = player.draw([blend(latents, at)._replace(z=z)])
         picture = render(made, 256, View(35 + 360 * number / frames))[0] if made.ndim == 5 else made[0]
-        drawn.append(enlarged(to_image(picture)))
+        drawn.append(squared(to_image(picture)))
         progress("drawing the clip", number + 1, frames)
     out = io.BytesIO()
     rate = min(max(int(given.get("rate") or 25), 5), 50)
@@ -142,7 +147,7 @@ def blend(latents: Sequence[Latent], at: float) -> Latent:
     return Latent(first.z, (first if share < 0.5 else last).row, offsets)
 
 
-def enlarged(image: Image.Image) -> Image.Image:
+def squared(image: Image.Image) -> Image.Image:
     """Return an image with each pixel as a square, so that its shorter side has at least `SMALLEST` pixels."""
     factor = max(1, SMALLEST // min(image.size))
     return (
@@ -198,7 +203,9 @@ def encode(player: Player, given: dict[str, Any], blob: bytes, progress: Progres
 def translate(player: Player, given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:
     """Return the translation of a dropped image as PNG."""
     run, to = player.run, str(given.get("to") or "b")
-    run.translator(to)
+    network = run.translator(to)
+    if network.reach:
+        return restored(run, network, blob, progress)
     try:
         size = size_of(blob)
         shrink = min(1.0, LARGEST_SIDE / max(size.width, size.height))
@@ -210,6 +217,30 @@ def translate(player: Player, given: dict[str, Any], blob: bytes, progress: Prog
     out = io.BytesIO()
     to_image(made).save(out, "png", pnginfo=run.made_by(kind=CHANGED).png())
     return {"width": made.shape[1], "height": made.shape[0]}, out.getvalue()
+
+
+def restored(run: Run, network: Translator, blob: bytes, progress: Progress) -> tuple[Any, bytes]:
+    """Return a dropped image enlarged, or with its transparent pixels filled, as PNG of its own colours and opacity."""
+    try:
+        image = original(blob)
+    except Unreadable as reason:
+        raise UserError(f"This is not a usable image: {reason}.") from None
+    pixels, factor, work = image.pixels, network.factor, "filled" if network.masked else "enlarged"
+    height, width = (side * factor for side in pixels.shape[:2])
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f"The image of {pixels.shape[1]}x{pixels.shape[0]} is too large to be {work} here; `organza translate` takes it."
+        )
+    if network.masked:
+        hole = pixels[..., 3] < OPAQUE if pixels.shape[2] == 4 else np.zeros(pixels.shape[:2], bool)
+        if not hole.any() or hole.all():
+            raise UserError("Erase what should be filled, and leave some of the image: transparent pixels are filled.")
+        strips = iter([filled(network, pixels, hole, run.channels)])
+    else:
+        strips = enlarged(network, pixels, run.channels, lambda done, of: progress("enlarging", done, of))
+    out = io.BytesIO()
+    write_strips(out, strips, (height, width, pixels.shape[2]), run.made_by(kind=CHANGED), image.profile)
+    return {"width": width, "height": height}, out.getvalue()
 
 
 def judge(player: Player, given: dict[str, Any], blob: bytes, progress: Progress) -> tuple[Any, bytes]:

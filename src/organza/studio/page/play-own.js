@@ -2,6 +2,7 @@
 import { path, send } from "./api.js";
 import { digits, fill, h, say, segments, tell } from "./dom.js";
 import { dropZone } from "./dropped.js";
+import { filling } from "./filling.js";
 import { listen } from "./live.js";
 import { start } from "./point.js";
 
@@ -56,7 +57,7 @@ function translation(session, result) {
       for (const file of files.slice(0, 12)) {
         const { blob } = await send(`${session.address}/translate?to=${to}`, file);
         const url = URL.createObjectURL(blob);
-        rows.push(h("div", { class: "pairs" }, h("figure", {}, h("img", { src: URL.createObjectURL(file), alt: `Original: ${file.name}` }), h("figcaption", { class: "small" }, file.name)),
+        rows.push(h("div", { class: session.known.factor > 1 ? "pairs wide" : "pairs" }, h("figure", {}, h("img", { src: URL.createObjectURL(file), alt: `Original: ${file.name}` }), h("figcaption", { class: "small" }, file.name)),
           h("figure", {}, h("img", { src: url, alt: `Translation of ${file.name}`, class: "translated" }), h("figcaption", { class: "small" }, h("a", { href: url, download: `${file.name.replace(/\.\w+$/, "")}-translated.png` }, "Save")))));
         fill(result, rows);
       }
@@ -100,7 +101,9 @@ export function ownImages(session) {
   let translator = null;
   if (known.translates.length) {
     translator = translation(session, result);
-    options.push(["translate", "Translate", "Drop images here to translate them.", translator.take, true, translator.ways]);
+    const enlarges = known.factor > 1;
+    if (known.fills) options.push(["translate", "Fill", "Drop an image here, then paint over what should be filled; transparent pixels are filled as well.", filling(session, result), false]);
+    else options.push(["translate", enlarges ? "Enlarge" : "Translate", enlarges ? `Drop images here; they become ${known.factor} times as wide and high.` : "Drop images here to translate them.", translator.take, true, translator.ways]);
   }
   if (known.draws && known.shape.length === 3) options.push(["invert", "Find it in the generator", "Drop an image here; the generator draws the nearest that it can, and you change that.", inversion(session, result), false]);
   if (!known.judges && known.shape.length === 3) options.push(["judge", "Ask the discriminator", "Drop images here; the discriminator sorts them by how authentic they look to it.", judgement(session, result), true]);

@@ -185,15 +185,17 @@ export async function open(body, [name], given) {
     return null;
   }
   const waiting = h("p", { class: "hint", role: "status" }, `Opening ${name} …`, h("progress", { "aria-label": "Opening" }));
-  const head = h("div", { class: "head" }, h("div", {}, h("h1", {}, "Play"), h("p", { class: "lead" }, "Choose an image, change it with the sliders, pin a few and walk between them. Each state has an address of its own.")), h("div", { class: "row" }, picker(name)));
+  const lead = h("p", { class: "lead" }, "Choose an image, change it with the sliders, pin a few and walk between them. Each state has an address of its own.");
+  const head = h("div", { class: "head" }, h("div", {}, h("h1", {}, "Play"), lead), h("div", { class: "row" }, picker(name)));
   fill(body, head, waiting);
   const known = await post(`/api/play/${path(name)}/describe`);
   const session = new Session(name, known, parsed(given));
   const notes = known.notes.map((note) => h("p", { class: "hint" }, note));
   if (!known.draws) {
     const own = ownImages(session);
-    head.querySelector(".lead").textContent = "Drop images of your own: the generator translates them.";
-    fill(body, head, notes, own.element);
+    fill(lead, `Drop images of your own: the generator ${known.fills ? "fills" : known.factor > 1 ? "enlarges" : "translates"} them.`);
+    const command = `organza translate runs/${name} IMAGE OUT.png${known.fills ? " --mask MASK.png" : ""}`;
+    fill(body, head, notes, own.element, h("section", { class: "card", "aria-label": "The same in code" }, h("h2", {}, "The same in code"), code(command)));
     return own.end;
   }
   const large = stage(session);
