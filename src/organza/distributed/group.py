@@ -114,10 +114,10 @@ class Group(World):
     def _stacked(self, x: Tensor) -> Tensor:
         """Return x of each rank, [...] to [N, ...], without a gradient."""
         own = x.detach().contiguous()
-        every = own.new_empty(self.size * own.numel())
+        every = own.new_empty(self.size, *own.shape)
         with self.met():
-            dist.all_gather_into_tensor(every, own.view(-1))
-        return every.view(self.size, *own.shape)
+            dist.all_gather(list(every.unbind()), own)
+        return every
 
     # ---- decisions ------------------------------------------------------------------------------------------------------------
 

@@ -155,11 +155,11 @@ class World:
         return x.std()
 
     def variances(self, *batches: Tensor) -> list[Tensor]:
-        """Return the variance of each column of some batches over all ranks, [n, d] to [d] each, as `Tensor.var` does; without a gradient."""
+        """Return the variance of each column of batches over all ranks, [n, d] to [d] each, as `Tensor.var` does; no gradient."""
         return [x.var(0) for x in batches]
 
     def pooled(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance over the items of all ranks for those over this rank's own, [C] each, differentiable any number of times.
+        """Return mean and variance over the items of all ranks, for those over this rank's own, [C] each; differentiable.
 
         m = sum s_r m_r,  v = sum s_r (v_r + (m_r - m)^2),  s_r the share of rank r: the pairwise algorithm of Chan et al. 1983,
         which cancels as little as two passes do and needs one exchange.
