@@ -41,6 +41,25 @@ def test_shares_of_all_ranks_are_the_batch():
             )
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 1.0])
+def test_moments_of_all_ranks_are_those_of_the_items_that_count(share: float, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    batch = torch.randn(12, 3, dtype=torch.float64) + 100
+    for ranks in (2, 3, 4):
+        worlds = [numbered(rank, ranks) for rank in range(ranks)]
+        firsts = [world.first(12 // ranks, share) for world in worlds]
+        own = [world.rows(batch)[first.items] for world, first in zip(worlds, firsts, strict=True)]
+        sent = torch.stack([torch.cat([x.mean(0), x.var(0, correction=0)]) for x in own])
+        whole = batch[: firsts[0].whole]
+        for world, first, x in zip(worlds, firsts, own, strict=True):
+            monkeypatch.setattr(world, "gather", lambda _, every=sent: every)
+            with world.counting(first):
+                mean, variance = world.pooled(x.mean(0), x.var(0, correction=0))
+                assert world.passing(len(x)) == len(whole)
+            torch.testing.assert_close(mean, whole.mean(0))
+            torch.testing.assert_close(variance, whole.var(0, correction=0))
+
+
 def test_one_process_keeps_torchs_layers():
     game = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5))
     synchronise(game, ALONE)

@@ -268,7 +268,8 @@ def spread(real: Tensor, fake: Tensor, world: World = ALONE) -> Tensor:
     """
     if min(world.whole(len(real)), world.whole(len(fake))) < 2:
         return torch.ones((), device=real.device)
-    theirs, ours = (world.variance(x.detach().float().flatten(1)).mean().sqrt() for x in (real, fake))
+    both = world.variances(*(x.detach().float().flatten(1) for x in (real, fake)))
+    theirs, ours = (one.mean().sqrt() for one in both)
     return ours / theirs.clamp_min(1e-6)
 
 
@@ -349,15 +350,20 @@ def update(
     optimizer.zero_grad(set_to_none=True)
     turn = loss()
     total = torch.stack(list(turn.terms.values())).sum()
-    turn = _over(turn, world)
-    whole = total if world.size == 1 else torch.stack(list(turn.terms.values())).sum()
-    steps = max_accuracy >= 1 or bool(turn.metrics["D accuracy"] <= max_accuracy)
+    always = max_accuracy >= 1
+    turn = turn if always else _over(turn, world)  # the accuracy on the whole batch decides
+    steps = always or bool(turn.metrics["D accuracy"] <= max_accuracy)
     sizes = {}
     if steps:
         total.backward()
-        world.average([weight.grad for weight in player.parameters() if weight.grad is not None])
+        gradients = [weight.grad for weight in player.parameters() if weight.grad is not None]
+        if always:
+            turn = _over(turn, world, gradients)
+        else:
+            world.average(gradients)
         sizes = _gradients(player)
         turn = StepOutput(turn.terms, turn.metrics | {"gradient": torch.stack([*sizes.values()] or [total * 0]).norm()})
+    whole = total if world.size == 1 else torch.stack(list(turn.terms.values())).sum()
     # One wait for the device per turn, so that a run never continues through a NaN.
     if not torch.isfinite(whole + turn.metrics["gradient"] if steps else whole):
         raise NonFinite(_culprit(turn, sizes))
@@ -367,12 +373,20 @@ def update(
     return turn
 
 
-def _over(turn: StepOutput, world: World) -> StepOutput:
-    """Return the means of all terms and metrics over the ranks, in one sum: what follows from them is then the same on each."""
+def _over(turn: StepOutput, world: World, gradients: Sequence[Tensor] = ()) -> StepOutput:
+    """Return the means of all terms and metrics over the ranks, in one sum: what follows from them is then the same on each.
+
+    Args:
+        turn: terms and metrics of this rank.
+        world: ranks that share the batch.
+        gradients: gradients to replace by their means in the same sum.
+    """
     if world.size == 1:
         return turn
     values = turn.values()
-    means = dict(zip(values, world.mean(torch.stack(list(values.values()))).unbind(), strict=True))
+    every = torch.stack(list(values.values()))
+    world.average([every, *gradients])
+    means = dict(zip(values, every.unbind(), strict=True))
     return StepOutput({name: means[name] for name in turn.terms}, {name: means[name] for name in turn.metrics})
 
 

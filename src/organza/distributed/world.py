@@ -47,8 +47,8 @@ class World:
     """
 
     rank, size = 0, 1
-    present = 1.0
-    """1, or 0 while this rank's rows stand for no item of the batch: see `counting`."""
+    counted: First | None = None
+    """Part of the batch that passes through the networks; None for all of it: see `counting`."""
 
     @property
     def leads(self) -> bool:
@@ -64,6 +64,25 @@ class World:
     def whole(self, count: int) -> int:
         """Return the number of items of the whole batch for the number of this rank's own."""
         return count * self.size
+
+    def passing(self, count: int) -> int:
+        """Return the number of items that the ranks pass through a network together, for the number of this rank's rows.
+
+        >>> numbered(1, 2).passing(8)
+        16
+        """
+        return count * self.size if self.counted is None else count * self.counted.whole // self.counted.items.stop
+
+    def portions(self) -> list[float]:
+        """Return each rank's share of the items that pass through a network, known without asking the others.
+
+        >>> numbered(0, 2).portions()
+        [0.5, 0.5]
+        """
+        if self.counted is None:
+            return [1 / self.size] * self.size
+        whole = self.counted.whole
+        return [len(range(rank, whole, self.size)) / whole for rank in range(self.size)]
 
     def rows(self, whole: Tensor) -> Tensor:
         """Return this rank's rows of a tensor of the whole batch, [B, ...] to [B / N, ...]; one row if it has none."""
@@ -96,16 +115,16 @@ class World:
 
     @contextmanager
     def counting(self, first: First) -> Iterator[None]:
-        """Leave this rank's rows out of the statistics of a batch norm inside the block, if they stand for no item.
+        """Count in the statistics of a batch norm inside the block only rows that stand for an item.
 
         Args:
             first: part of the batch that passes through the networks.
         """
-        self.present = float(first.weight > 0)
+        self.counted = first
         try:
             yield
         finally:
-            self.present = 1.0
+            self.counted = None
 
     def random_like(self, draw: Callable[[Tensor], Tensor], x: Tensor, whole: int | None = None) -> Tensor:
         """Draw for the whole batch, in the memory layout of this rank's rows x, [n, ...], and return this rank's rows.
@@ -135,9 +154,21 @@ class World:
         """Return the standard deviation of all values of the whole batch, as `Tensor.std` does; without a gradient."""
         return x.std()
 
-    def variance(self, x: Tensor) -> Tensor:
-        """Return the variance of each column over the whole batch, [n, d] to [d], as `Tensor.var` does; without a gradient."""
-        return x.var(0)
+    def variances(self, *batches: Tensor) -> list[Tensor]:
+        """Return the variance of each column of batches over all ranks, [n, d] to [d] each, as `Tensor.var` does; no gradient."""
+        return [x.var(0) for x in batches]
+
+    def pooled(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and variance over the items of all ranks, for those over this rank's own, [C] each; differentiable.
+
+        m = sum s_r m_r,  v = sum s_r (v_r + (m_r - m)^2),  s_r the share of rank r: the pairwise algorithm of Chan et al. 1983,
+        which cancels as little as two passes do and needs one exchange.
+        """
+        every = self.gather(torch.cat([mean, variance])[None])
+        share = every.new_tensor(self.portions())[:, None]
+        means, variances = every.split(len(mean), 1)
+        whole = (share * means).sum(0)
+        return whole, (share * (variances + (means - whole).square())).sum(0)
 
     def average(self, gradients: Sequence[Tensor]) -> None:
         """Replace the gradients by their means over the ranks, in place."""

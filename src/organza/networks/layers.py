@@ -203,20 +203,16 @@ class OneScale(nn.Module):
         """Standardise features h, [N, maps, H, W]: by the batch in training, by the running moments otherwise."""
         mean, variance = self.mean, self.variance
         if self.training:
-            share = 1.0 if self.world.size == 1 else self._share(len(h))
             mean = h.mean((0, 2, 3), keepdim=True)
-            mean = mean if self.world.size == 1 else self.world.sum(share * mean)
-            variance = (h - mean).square().mean()
-            variance = variance if self.world.size == 1 else self.world.sum(share * variance)
+            if self.world.size == 1:
+                variance = (h - mean).square().mean()
+            else:
+                whole, every = self.world.pooled(mean.flatten(), (h - mean).square().mean((0, 2, 3)))
+                mean, variance = whole.view_as(mean), every.mean()
             if torch.is_grad_enabled():  # in training only: sampling changes no statistics
                 self.mean.lerp_(mean.detach().to(self.mean), 0.1)
                 self.variance.lerp_(variance.detach().to(self.variance), 0.1)
         return (h - mean) * (variance + 1e-6).rsqrt()
-
-    def _share(self, count: int) -> torch.Tensor:
-        """Return this rank's share of the items of all ranks."""
-        own = self.mean.new_tensor(count * self.world.present)
-        return own / self.world.sum(own)
 
 
 def one_scale(channels: int) -> nn.Module:

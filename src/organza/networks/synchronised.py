@@ -27,8 +27,9 @@ class Shared(Protocol):
 class SynchronisedBatchNorm(_BatchNorm):
     """Batch norm over the items of all ranks; the same as torch's in evaluation mode.
 
-    y = (x - m) / sqrt(v + eps), m = 1/n sum x, v = 1/n sum (x - m)^2 over all ranks, in two passes,
-    as sum x^2 / n - m^2 cancels in float32.  Ioffe and Szegedy 2015, arXiv:1502.03167.
+    y = (x - m) / sqrt(v + eps), m = 1/n sum x, v = 1/n sum (x - m)^2 over all ranks, from those of
+    each rank (`World.pooled`), as sum x^2 / n - m^2 cancels in float32.  Ioffe and Szegedy 2015,
+    arXiv:1502.03167.
     """
 
     world: World = ALONE
@@ -42,18 +43,19 @@ class SynchronisedBatchNorm(_BatchNorm):
             return super().forward(input)
         x = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         kept = [0, *range(2, x.ndim)]
-        present = self.world.present
-        count = self.world.sum(x.new_tensor(present * (x.numel() // x.shape[1])))
-        mean = self.world.sum(present * x.sum(kept, keepdim=True)) / count
-        away = x - mean
-        variance = self.world.sum(present * away.square().sum(kept, keepdim=True)) / count
+        own = x.mean(kept, keepdim=True)
+        away = x - own
+        own = own.flatten()
+        mean, variance = self.world.pooled(own, away.square().mean(kept))
         if self.running_mean is not None and self.running_var is not None:
-            self._follow(mean.detach().flatten(), (variance.detach() * count / (count - 1)).flatten())
-        y = away * (variance + self.eps).rsqrt()
-        if self.affine:
-            shape = [1, -1, *[1] * (x.ndim - 2)]
-            y = y * self.weight.view(shape) + self.bias.view(shape)
-        return y.to(input.dtype)
+            count = self.world.passing(len(x)) * x[0, 0].numel()
+            self._follow(mean.detach(), variance.detach() * (count / (count - 1)))
+        scale = (variance + self.eps).rsqrt()
+        scale = scale * self.weight if self.affine else scale
+        shift = (own - mean) * scale
+        shift = shift + self.bias if self.affine else shift
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        return torch.addcmul(shift.view(shape), away, scale.view(shape)).to(input.dtype)
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
