@@ -99,8 +99,8 @@ FAULTS = [
     ),
     Fault(
         "a sum that is not shared: each rank keeps its own gradients", "game.py",
-        "        world.average([weight.grad for weight in player.parameters() if weight.grad is not None])\n",
-        "",
+        "    world.average([every, *gradients])\n",
+        "    world.average([every])\n",
         "contracts/test_ranks.py",
     ),
     Fault(

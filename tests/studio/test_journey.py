@@ -317,10 +317,17 @@ def test_play(browser: Any, studio: Studio, trained: Path):
     assert opened.silent() == []
 
 
-def test_a_hole_is_painted_and_filled(browser: Any, studio: Studio, trained: Path, pictures: Path):
-    recipe = small(get("fill-light"), blocks=1)
-    asked = {"recipe": recipe, "size": 32, "budget": "16img", "evaluate": False, "report": False}
-    organza.train(pictures, trained / "runs" / "filling", **asked)
+@pytest.fixture
+def filling(trained: Path, pictures: Path) -> Iterator[None]:
+    """A run that fills, among the others for one test."""
+    run, recipe = trained / "runs" / "filling", small(get("fill-light"), blocks=1)
+    organza.train(pictures, run, recipe=recipe, size=32, budget="16img", evaluate=False, report=False)
+    yield
+    shutil.rmtree(run)
+
+
+@pytest.mark.usefixtures("filling")
+def test_a_hole_is_painted_and_filled(browser: Any, studio: Studio, trained: Path):
     opened = Opened(browser, studio)
     page = opened.go("/play/filling")
     page.locator("input[type=file]").set_input_files(trained / "data" / "drawings" / "003.png")
