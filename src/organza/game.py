@@ -22,9 +22,7 @@ from organza.losses import Adversarial, probability
 from organza.penalties import Penalty, r1_finite
 from organza.schedule import at
 
-GeneratorT = TypeVar(
-    "GeneratorT", bound=Any
-)  # not nn.Module, whose attributes are tensors or modules to a type checker
+GeneratorT = TypeVar("GeneratorT", bound=Any)  # not nn.Module: its attributes are tensors or modules to a type checker
 DiscriminatorT = TypeVar("DiscriminatorT", bound=Any)
 Batch = dict[str, Tensor]  # real data and latents by name, each [N, ...]
 
@@ -38,8 +36,7 @@ class Duel:
     mixes in earlier fakes. If a `change` is given, D sees real and fake data through the same
     change, in both turns. If a `weight` is given, of the shape of D's logits, the losses of the
     logits are averaged with it: 0 for patches in which nothing is generated.
-    In a world of several ranks the batch is this rank's share, and the
-    change is that of the whole batch.
+    In a world of several ranks the batch is this rank's share, and the change is that of the whole batch.
     """
 
     critic: Callable[..., Tensor]
@@ -147,9 +144,7 @@ class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
-        """Return both players as partials, with all that they need from the data: here its shape
-        (C, ...).
-        """
+        """Return both players as partials, with all that they need from the data: here its shape (C, ...)."""
         shape = tuple(data.shape)
         return generator.given(shape=shape), discriminator.given(shape=shape)
 
@@ -161,8 +156,7 @@ class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
         """
 
     def unready(self, data: Any) -> str:
-        """Return the reason why the game cannot begin after the autoencoder warm-up, in words; ""
-        if it can.
+        """Return the reason why the game cannot begin after the autoencoder warm-up, in words; "" if it can.
 
         Args:
             data: batches of the warm-up.
@@ -170,9 +164,7 @@ class Game(nn.Module, ABC, Generic[GeneratorT, DiscriminatorT]):
         return ""
 
     def latents(self, streams: Sequence[torch.Generator]) -> Batch:
-        """Draw the latents of one batch, item i from streams[i] alone. Games without noise have
-        none.
-        """
+        """Draw the latents of one batch, item i from streams[i] alone. Games without noise have none."""
         return {}
 
     @abstractmethod

@@ -41,13 +41,13 @@ def describe(player: Player, given: dict[str, Any], blob: bytes, progress: Progr
     """Return the controls that a run has."""
     run, network = player.run, player.run.player
     parts = dict(network.items()) if isinstance(network, NetworkDict) else {"b": network}
-    ways = [name for name, part in parts.items() if isinstance(part, Translator)]
+    ways = {name: part for name, part in parts.items() if isinstance(part, Translator)}
     found: dict[str, Any] = {
         "shape": list(run.shape), "images": run.images, "checkpoint": run.made_by().checkpoint, "place": shown_place(run.path),
         "draws": player.draws,
-        "translates": ways, "encodes": "encoder" in parts, "notes": list(run.notes), "labels": [], "codes": None,
+        "translates": [*ways], "encodes": "encoder" in parts, "notes": list(run.notes), "labels": [], "codes": None,
         "judges": judges(run), "levels": 0,
-        "factor": max((parts[way].factor for way in ways), default=1), "fills": any(parts[way].masked for way in ways),
+        "factor": max((way.factor for way in ways.values()), default=1), "fills": any(way.masked for way in ways.values()),
     }  # fmt: skip
     if player.draws:
         found["levels"] = len(player.levels.levels) if player.levels else 0

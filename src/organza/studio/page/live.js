@@ -1,6 +1,6 @@
 // What changes in the runs. One stream serves all tabs of a browser, which allows six connections to a server:
 // the tab that holds the lock listens and passes the messages on.
-import { get } from "./api.js";
+import { get, path } from "./api.js";
 import { tell } from "./dom.js";
 
 export const runs = new Map();
@@ -73,6 +73,17 @@ async function again() {
     }
   }
   open();
+}
+
+/** The state of a run. The studio looks for new runs from time to time: one that the list lacks is asked for; null if there is none. */
+export async function stateOf(name) {
+  if (runs.has(name)) return runs.get(name);
+  try {
+    return (await get(`/api/runs/${path(name)}`)).state;
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
 }
 
 export async function begin() {

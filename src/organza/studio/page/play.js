@@ -1,7 +1,7 @@
 // Play with a generator: choose an image, change it, walk between several, try images of your own.
 import { draw, get, newest, path, post } from "./api.js";
 import { code, count, digits, doing, fill, h, say, segments, tell } from "./dom.js";
-import { listen, runs } from "./live.js";
+import { runs, stateOf } from "./live.js";
 import { controls } from "./play-controls.js";
 import { lines, sampling } from "./play-lines.js";
 import { ownImages } from "./play-own.js";
@@ -178,7 +178,7 @@ export async function open(body, [name], given) {
     fill(body, h("div", { class: "empty" }, h("h1", {}, "Nothing to play with yet"), h("p", {}, "A run can be played with as soon as it saved its first checkpoint."), h("a", { class: "button main", href: "/new" }, "Train one")));
     return null;
   }
-  if (runs.get(name)?.unit === "vectors") {
+  if ((await stateOf(name))?.unit === "vectors") {
     const studio = await get("/api/studio");
     fill(body, h("div", { class: "empty" }, h("h1", {}, `${name} generates numbers`), h("p", {}, "Play is for images. The page of the run shows its points; this command writes more of them:"),
       code(sampling(`${studio.runs}/${name}`, 1000, "samples.csv")), h("a", { class: "button main", href: `/run/${path(name)}` }, "Show its points")));
