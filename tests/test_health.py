@@ -38,7 +38,7 @@ RECIPE = replace(small(get("dcgan-r1"), 4), stop=())
     [
         ({"variety": 0.1}, "collapse", True), ({"variety": 0.3}, "collapse", True), ({"distinct": 0.5}, "collapse", True),
         ({"distinct": 0.6}, "copies", False),
-        ({"repeats": 0.9}, "collapse", True),
+        ({"repeats": 0.9, "distance": 0.5}, "collapse", True), ({"repeats": 0.9}, "collapse", False),
         ({"spread": 0.01}, "collapse", True), ({"discriminator_jump": 0.5}, "jump", True), ({"generator_jump": 0.1}, "jump", True),
         ({"generator_last": 0.0}, "still", True), ({"distance": 0.8}, "worse", True), ({"gradient": 1e-5}, "vanishing gradients", False),
         ({"overfitting": 0.9}, "overfitting", False), ({"lag": 2.0}, "lag", False),

@@ -1,7 +1,7 @@
 """Schedules: any number in a recipe may be a function of the run's progress.
 
 Time is counted in images seen. A schedule uses fractions of the planned budget, so that one recipe
-serves ten minutes and ten days.
+serves ten minutes and ten days; a phase that needs so many images and no more ends at a `Share`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def at(number: Number, images: int, planned: int) -> float:
 
 @dataclass(frozen=True)
 class Share:
-    """Images that are a share of the budget, for the length of a phase.
+    """Images that are a share of the budget, for the length of a phase or the point where one begins or ends.
 
     Args:
         share: share of the budget, from 0 to 1.
@@ -43,14 +43,20 @@ class Share:
         return min(self.share * planned, self.most)
 
 
-def _fraction(images: int, planned: int, begin: float, end: float) -> float:
-    done = images / max(planned, 1)
-    return min(max((done - begin) / max(end - begin, 1e-12), 0.0), 1.0)
+Point = float | Share
+"""A point of a run: a share of the budget, or a share with most images."""
+
+
+def _fraction(images: int, planned: int, begin: Point, end: Point) -> float:
+    """Return the fraction that has passed between two points, from 0 to 1."""
+    planned = max(planned, 1)
+    first, last = (one(0, planned) / planned if isinstance(one, Share) else one for one in (begin, end))
+    return min(max((images / planned - first) / max(last - first, 1e-12), 0.0), 1.0)
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Linear change from `start` to `stop` between two fractions of the budget, constant outside.
+    """Linear change from `start` to `stop` between two points of the run, constant outside.
 
     >>> Linear(1.0, 0.0, begin=0.5)(75, 100)
     0.5
@@ -58,8 +64,8 @@ class Linear:
 
     start: float
     stop: float
-    begin: float = 0.0
-    end: float = 1.0
+    begin: Point = 0.0
+    end: Point = 1.0
 
     def __call__(self, images: int, planned: int) -> float:
         return self.start + (self.stop - self.start) * _fraction(images, planned, self.begin, self.end)
@@ -67,16 +73,16 @@ class Linear:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from `start` to `stop` between two fractions of the budget, constant outside.
+    """Half a cosine from `start` to `stop` between two points of the run, constant outside.
 
-    >>> round(Cosine(1.0, 0.0)(50, 100), 12)
-    0.5
+    >>> round(Cosine(1.0, 0.0)(50, 100), 12), Cosine(1.0, 0.1, end=Share(0.7, most=50))(50, 100)
+    (0.5, 0.1)
     """
 
     start: float
     stop: float
-    begin: float = 0.0
-    end: float = 1.0
+    begin: Point = 0.0
+    end: Point = 1.0
 
     def __call__(self, images: int, planned: int) -> float:
         done = _fraction(images, planned, self.begin, self.end)

@@ -19,14 +19,18 @@ from organza.networks.ranges import standard
 from organza.optimizers import Adam
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
-from organza.schedule import Cosine
+from organza.schedule import Cosine, Point, Share
 
 EASING = Cosine(1.0, 0.1, end=0.7)
 """Weight of the penalties: strict at first, then weaker, as G would otherwise never have to learn
 fine lines."""
 
-STRICTER = Cosine(3.0, 0.3, end=0.7)
-"""The same for codes, which have a sixth of the numbers (docs/lab-log.md, 51)."""
+STRICTER = Cosine(3.0, 0.3, end=Share(0.7, most=56_000))
+"""The same for codes, which have a sixth of the numbers (docs/lab-log.md, 51). In a long run they ease as soon as in one of 80,000 images:
+longer under strict penalties, generators repeat themselves (docs/lab-log.md, 92)."""
+
+SOON = Share(0.3, most=24_000)
+"""Where the rates begin to fall on codes: in a long run as soon as in one of 80,000 images."""
 
 BURN_IN = Cosine(2.0, 0.2, end=0.2)
 """The same as R3GAN has it for faces at 64x64: Huang et al. 2024, arXiv:2501.05441, table of settings."""
@@ -40,16 +44,16 @@ JITTER = Augment(0.0, (translation, cutout), always=(jitter,))
 G's images (docs/lab-log.md, 46). The rest is for runs that show D the same images often."""
 
 
-def falling(width: int) -> Adam:
-    """Return Adam with a learning rate that falls tenfold, in inverse proportion to the width: 2e-3
-    for 16 maps, and no more for fewer.
+def falling(width: int, begin: Point = 0.3) -> Adam:
+    """Return Adam with a learning rate that falls tenfold from some point on, in inverse proportion
+    to the width: 2e-3 for 16 maps, and no more for fewer.
 
     A step of Adam changes each weight by about the rate, so a layer's output by the rate times its
     inputs: Yang et al. 2022, arXiv:2203.03466, table 3. At width 24 the rate of width 16 makes D
     diverge in the first minute (docs/lab-log.md, 28).
     """
     rate = 2e-3 * min(16 / width, 1.0)
-    return Adam(Cosine(rate, rate / 10, begin=0.3), 0.0, 0.99)
+    return Adam(Cosine(rate, rate / 10, begin=begin), 0.0, 0.99)
 
 
 def swift() -> Recipe:
@@ -103,6 +107,8 @@ def latent() -> Recipe:
         generator=Partial(latent_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
         discriminator=Partial(latent_networks.Discriminator, width=8),
         penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
+        generator_optimizer=falling(16, SOON),
+        discriminator_optimizer=falling(16, SOON),
         augment=None,
         generator_warmup=8_000,
     )

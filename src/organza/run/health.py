@@ -218,9 +218,15 @@ def collapse(now: Vitals, before: Sequence[Vitals]) -> Finding | None:
         )  # without earlier variety it has not collapsed: it may be young
     if now.repeats is not None and now.repeats > REPEATED:
         text = f"at least {now.repeats:.0%} of the samples nearly repeat another"
-        unlike = [one.repeats for one in before if one.repeats is not None and one.repeats <= REPEATED]
-        return Finding("collapse", text, advice, bool(unlike))  # if it always repeated itself, it may be young
+        unlike = [one for one in before if one.repeats is not None and one.repeats <= REPEATED]
+        # if it always repeated itself, it may be young; and young generators repeat themselves while their distance falls
+        return Finding("collapse", text, advice, any(_risen(now, one) for one in unlike))
     return None
+
+
+def _risen(now: Vitals, before: Vitals) -> bool:
+    """Return True if the distance is above an earlier one, beyond two standard errors of their difference."""
+    return now.distance > before.distance + 2 * math.hypot(now.error, before.error)
 
 
 def copied(now: Vitals) -> Finding | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from organza.data.batches import Batches
@@ -24,7 +25,7 @@ from organza.recipe import Recipe
 from organza.recipes import current
 from organza.recipes.classic import dcgan_r1
 from organza.recipes.conditional import cgan_swift
-from organza.recipes.swift import falling, few_shot, latent, latent_wide, rates_of_r3, swift
+from organza.recipes.swift import SOON, falling, few_shot, latent, latent_wide, rates_of_r3, swift
 from organza.recipes.vectors import vectors
 from organza.schedule import Cosine, Share
 from organza.training.feasibility import feasible
@@ -200,4 +201,6 @@ def _widths(plain: Recipe) -> dict[int, int]:
 
 
 def _rates(plain: Recipe) -> Callable[[int], Adam]:
-    return rates_of_r3 if plain.name == "latent-wide" else falling
+    if plain.name == "latent-wide":
+        return rates_of_r3
+    return partial(falling, begin=SOON) if plain.generator_warmup else falling

@@ -309,12 +309,12 @@ def current(rollbacks: Sequence[Rollback]) -> Sequence[Rollback]:
 
 
 def strictness(rollbacks: Sequence[Rollback], images: int) -> float:
-    """Return the factor of the penalties' weights.
+    """Return the factor of the penalties' weights: once, as at nine and more D sees little and G draws one image again and again.
 
     >>> strictness([Rollback(100, 150, "alike", stricter=True)], 120)
     3.0
     """
-    return STRICTER ** sum(one.stricter and one.to <= images for one in current(rollbacks))
+    return STRICTER if any(one.stricter and one.to <= images for one in current(rollbacks)) else 1.0
 
 
 def factor(rollbacks: Sequence[Rollback], images: int) -> float:
