@@ -11,7 +11,7 @@ from filelock import FileLock
 
 import organza
 from organza.config import encode
-from organza.networks import filler
+from organza.networks import filler, surface
 from tests.contracts.discovery import RECIPES, covering, small
 from tests.contracts.material import Material, size_of
 from tests.helpers import WHOLE, look_little, train
@@ -38,6 +38,7 @@ EXPORTED = {name: [part for of, part in CHOSEN if of == name] for name, _ in CHO
 def filled_quickly(patch: pytest.MonkeyPatch) -> None:
     """Two levels of the smooth filling: each is unrolled, and exporting five takes long."""
     patch.setattr(filler, "LEVELS", 2)
+    patch.setattr(surface, "STEPS", (1, 1))
 
 
 class Exports:

@@ -7,7 +7,7 @@ from organza.data.masks import Masks
 from organza.data.patches import Masked
 from organza.games.fill import Fill
 from organza.losses import relativistic
-from organza.networks import enlarger, filler
+from organza.networks import copier, enlarger
 from organza.optimizers import Adam
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
@@ -24,15 +24,15 @@ def fill_light() -> Recipe:
         expect="25 photographs: after 12,000 patches, minutes of one core, 2 to 3 dB above the nearest pixel for holes of all "
         "widths, and 2 to 3 dB behind a biharmonic surface.",
         game=Partial(Fill, l1=1.0, features=4.0),
-        generator=Partial(filler.Generator, width=24),
+        generator=Partial(copier.Generator, width=24, fine=8),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=3),
         data=Partial(Masked, size=64, longest=640, masks=Masks()),
         adversarial=relativistic,
-        penalties=(Penalty(r1_finite, weight=0.003), Penalty(r2_finite, weight=0.003)),
-        generator_optimizer=Adam(Cosine(1e-3, 5e-5, begin=0.2), 0.9, 0.99),
+        penalties=(Penalty(r1_finite, weight=1e-6), Penalty(r2_finite, weight=1e-6)),
+        generator_optimizer=Adam(Cosine(5e-4, 5e-5, begin=0.2), 0.9, 0.99),
         discriminator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.2), 0.5, 0.99),
         batch=16,
-        generator_warmup=24_000,
+        generator_warmup=0,
         warmup=1_600,
         average=4_000,
         stop=(),
