@@ -6,11 +6,13 @@ at each: attention (Yu et al. 2018, Generative Image Inpainting with Contextual 
 
 Symbols: a = (x, m): image x [N, C, H, W] in [-1, 1] and mask m [N, 1, H, W], above 0 in the hole, in one tensor; s the smooth
 surface; h = s - mean of s in squares of 4x4, joined linearly; d a distance in rows and columns; e_d(p) the mean of |x(q) - x(q + d)| over known
-q and q + d around p; w_d(p) the weights, softmax over d and over "nothing" of c_d(p) - sharpness e_d(p), c from convolutions.
+q and q + d around p; w_d(p) the weights, softmax over d of c_d(p) - 30 e_d(p), with c from convolutions.
 
-    y(p) = s(p) + |w(p)|_2^-contrast sum_d w_d(p) h(p + d) + details(p)    in the hole, over known p + d;   x elsewhere, to the bit
+    t(p) = sum_d w_d(p) h(p + d) over known p + d
+    y(p) = s(p) + min(2, 0.7 r_h(p) / r_t(p)) t(p) + details(p)    in the hole;   x elsewhere, to the bit
 
-A mean of unlike textures is fainter than each: that of n unrelated ones has 1 / sqrt(n) = |w|_2 of their contrast.
+A mean of unlike textures is fainter than each, and an edge copied into a plain surface is too strong. So what is copied gets a contrast: r_h
+and r_t are the squared means of sqrt|h| over known pixels, and of sqrt|t| in the hole, around p.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from organza.networks.surface import biharmonic
 
 LEVELS = 3
 """Halvings of the map of disagreements, from a quarter of the size, that bring it into the hole."""
-NOTHING = -9.0
-"""Weight of copying nothing, before the softmax: worth a disagreement of 0.3, which is much."""
 SHARPNESS = 30.0
-CONTRAST = 0.5
+"""Factor of the disagreement. With this and the two below, chosen on training patches before any training (docs/lab-log.md, 90)."""
+CONTRAST = 0.7
+"""Contrast of what is copied, relative to that of the surroundings."""
+MOST = 2.0
+"""Largest factor by which that is reached."""
 
 Distance = tuple[int, int]
 
@@ -64,12 +68,13 @@ class Shifted:
         return self.wide[..., top : top + self.height, left : left + self.width]
 
 
-def spread(total: Tensor, count: Tensor) -> Tensor:
+def spread(total: Tensor, count: Tensor, default: float = 0.0) -> Tensor:
     """Return means where there is enough to average, and those of a larger surrounding where there is not: [N, K, h, w].
 
     Args:
         total: sums of what is averaged, [N, K, h, w], sides multiples of 2^`LEVELS`.
         count: numbers of what is in them, at most 1.
+        default: mean where nothing is near.
 
     >>> count = torch.zeros(1, 1, 8, 8); count[..., 0] = 1
     >>> torch.allclose(spread(0.3 * count, count), torch.tensor(0.3), atol=0.01)
@@ -79,7 +84,7 @@ def spread(total: Tensor, count: Tensor) -> Tensor:
     for _ in range(LEVELS):
         totals.append(F.avg_pool2d(totals[-1], 2))
         counts.append(F.avg_pool2d(counts[-1], 2))
-    mean = (totals[-1] + 1e-3) / (counts[-1] + 1e-3)  # a disagreement of 1 where nothing can be compared
+    mean = (totals[-1] + 1e-3 * default) / (counts[-1] + 1e-3)
     for sums, numbers in zip(reversed(totals[:-1]), reversed(counts[:-1]), strict=True):
         mean = F.interpolate(mean, scale_factor=2.0, mode="bilinear")
         mean = mean + (20 * numbers).clamp(max=1) * (sums / numbers.clamp_min(1e-6) - mean)
@@ -89,7 +94,7 @@ def spread(total: Tensor, count: Tensor) -> Tensor:
 
 class Generator(layers.Translator):
     """s and the mask -> a convolution at the full size, two halvings, residual blocks with dilations 1, 2, 4, 8 -> weights of the distances;
-    the same maps, two pixel shuffles, and what was copied -> details.
+    the same maps and two pixel shuffles -> details. They do not see what is copied: an absolute error would have them take it away.
 
     Args:
         shape: shape of the images, (channels, height, width), sides multiples of 32.
@@ -107,7 +112,7 @@ class Generator(layers.Translator):
 
     stride = least = 32
     masked = True
-    reach = 576  # of the surface 474, of the layers 90, of the copies 44 and less
+    reach = 672  # of the surface 474, of the layers that weigh copies 94, of the contrast 92
 
     def __init__(
         self, shape: Shape, *, width: int = 24, fine: int = 8, distances: tuple[int, ...] = (4, 8, 16, 28, 44)
@@ -121,13 +126,10 @@ class Generator(layers.Translator):
         self.second = he(nn.Conv2d(width, wide, 4, 2, 1))
         self.agreement = he(nn.Conv2d(len(self.distances), wide, 1))
         self.blocks = nn.Sequential(nn.PReLU(wide, 0.2), *(Block(wide, d) for d in (1, 2, 4, 8)))
-        self.choose = he(nn.Conv2d(wide, len(self.distances) + 1, 3, 1, 1), 0.01)
-        self.sharpness = nn.Parameter(torch.tensor(1.0))  # of `SHARPNESS`, as a step of Adam is of one size for all
-        self.contrast = nn.Parameter(torch.tensor(CONTRAST))
+        self.choose = he(nn.Conv2d(wide, len(self.distances), 3, 1, 1), 0.01)
         self.up = nn.Sequential(he(nn.Conv2d(wide, 4 * width, 3, 1, 1)), nn.PixelShuffle(2))
         self.mix = nn.Sequential(nn.PReLU(width, 0.2), Block(width, 1))
         self.leave = nn.Sequential(he(nn.Conv2d(width, 4 * fine, 3, 1, 1)), nn.PixelShuffle(2))
-        self.join = he(nn.Conv2d(channels, fine, 1), 0.3)
         self.finish = nn.Sequential(nn.PReLU(fine, 0.2), he(nn.Conv2d(fine, channels, 3, 1, 1), 1e-4))  # noise would be seen
 
     def forward(self, a: Tensor) -> Tensor:
@@ -140,7 +142,7 @@ class Generator(layers.Translator):
         h = self.first(f)
         q = self.blocks(self.second(h) + self.agreement(10 * disagreement))
         copied = self.copied(s, known, self.weights(q, disagreement, share))
-        details = self.finish(f + self.join(copied) + self.leave(self.mix(h + self.up(q))))
+        details = self.finish(f + self.leave(self.mix(h + self.up(q))))
         return torch.where(hole > 0, (s + copied + details).clamp(-1, 1), x)
 
     def compared(self, grey: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,27 +154,32 @@ class Generator(layers.Translator):
             sums.append(F.avg_pool2d((grey - other).abs() * both, 4))
             counts.append(F.avg_pool2d(both, 4))
             shares.append(F.avg_pool2d(there, 4))
-        return spread(torch.cat(sums, 1), torch.cat(counts, 1)), torch.cat(shares, 1)
+        return spread(torch.cat(sums, 1), torch.cat(counts, 1), 1.0), torch.cat(shares, 1)
 
     def weights(self, q: Tensor, disagreement: Tensor, share: Tensor) -> Tensor:
-        """Return w, those of the distances and that of nothing: [N, K + 1, H / 4, W / 4]."""
-        chosen, nothing = self.choose(q).split([len(self.distances), 1], 1)
-        chosen = chosen - SHARPNESS * self.sharpness * disagreement + (share + 1e-4).log()
-        return torch.softmax(torch.cat([chosen, nothing + NOTHING], 1), 1)
+        """Return w, [N, K, H / 4, W / 4]."""
+        return torch.softmax(self.choose(q) - SHARPNESS * disagreement + (share + 1e-4).log(), 1)
 
     def copied(self, s: Tensor, known: Tensor, weights: Tensor) -> Tensor:
         """Return the second term of y, [N, C, H, W]."""
         fine = s - larger(F.avg_pool2d(s, 4))
         around = Shifted(torch.cat([fine * known, known], 1), self.far)
-        *those, nothing = weights.split(1, 1)
         total = torch.zeros_like(around.at((0, 0)))
-        for weight, distance in zip(those, self.distances, strict=True):
+        for weight, distance in zip(weights.split(1, 1), self.distances, strict=True):
             total = total + larger(weight) * around.at(distance)
-        some = weights[:, :-1]
-        fainter = some.square().sum(1, keepdim=True) / some.sum(1, keepdim=True).square().clamp_min(1e-6)
-        fainter = fainter.clamp(1e-3, 1)
-        mean = total[:, :-1] / (total[:, -1:] + larger(nothing) + 1e-4)
-        return mean * larger(fainter ** (-self.contrast / 2))
+        mean = total[:, :-1] / (total[:, -1:] + 2e-4)
+        with torch.no_grad():
+            there, own = contrast(fine, known), contrast(mean, 1 - known)
+            factor = ((CONTRAST * there + 2e-3) / (own + 2e-3)).clamp(0, MOST)
+        return mean * larger(factor)
+
+
+def contrast(x: Tensor, where: Tensor) -> Tensor:
+    """Return the squared mean of sqrt|x| over the places of a mask around each place, at a quarter of the size: few strong edges
+    count less than in a mean of |x|. [N, C, H, W], [N, 1, H, W] to [N, 1, H / 4, W / 4].
+    """
+    roots = x.abs().mean(1, keepdim=True).sqrt() * where
+    return spread(F.avg_pool2d(roots, 4), F.avg_pool2d(where, 4)).square()
 
 
 def larger(x: Tensor) -> Tensor:
