@@ -5,14 +5,15 @@ Image Completion. So a pixel of the hole takes a mean of the pixels at fixed dis
 at each: attention (Yu et al. 2018, Generative Image Inpainting with Contextual Attention, arXiv:1801.07892) to a few dozen places.
 
 Symbols: a = (x, m): image x [N, C, H, W] in [-1, 1] and mask m [N, 1, H, W], above 0 in the hole, in one tensor; s the smooth
-surface; h = s - mean of s in squares of 4x4, joined linearly; d a distance in rows and columns; e_d(p) the mean of |x(q) - x(q + d)| over known
-q and q + d around p; w_d(p) the weights, softmax over d of c_d(p) - 30 e_d(p), with c from convolutions.
+surface; h = s - mean of s in squares of 4x4, joined linearly; d a distance in rows and columns; e_d(p) the mean of
+|x(q) - x(q + d)| over known q and q + d around p; w_d(p) the weights, softmax over d of c_d(p) - 30 e_d(p), with c from
+convolutions.
 
     t(p) = sum_d w_d(p) h(p + d) over known p + d
     y(p) = s(p) + min(2, 0.7 r_h(p) / r_t(p)) t(p) + details(p)    in the hole;   x elsewhere, to the bit
 
-A mean of unlike textures is fainter than each, and an edge copied into a plain surface is too strong. So what is copied gets a contrast: r_h
-and r_t are the squared means of sqrt|h| over known pixels, and of sqrt|t| in the hole, around p.
+A mean of unlike textures is fainter than each, and an edge copied into a plain surface is too strong. So what is copied gets
+a contrast: r_h and r_t are the squared means of sqrt|h| over known pixels, and of sqrt|t| in the hole, around p.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ def spread(total: Tensor, count: Tensor, default: float = 0.0) -> Tensor:
 
 
 class Generator(layers.Translator):
-    """s and the mask -> a convolution at the full size, two halvings, residual blocks with dilations 1, 2, 4, 8 -> weights of the distances;
-    the same maps and two pixel shuffles -> details. They do not see what is copied: an absolute error would have them take it away.
+    """s and the mask -> a convolution at the full size, two halvings, residual blocks with dilations 1, 2, 4, 8 -> weights of the
+    distances; the same maps and two pixel shuffles -> details. They do not see what is copied: an absolute error would have them
+    take it away.
 
     Args:
         shape: shape of the images, (channels, height, width), sides multiples of 32.
@@ -130,7 +132,9 @@ class Generator(layers.Translator):
         self.up = nn.Sequential(he(nn.Conv2d(wide, 4 * width, 3, 1, 1)), nn.PixelShuffle(2))
         self.mix = nn.Sequential(nn.PReLU(width, 0.2), Block(width, 1))
         self.leave = nn.Sequential(he(nn.Conv2d(width, 4 * fine, 3, 1, 1)), nn.PixelShuffle(2))
-        self.finish = nn.Sequential(nn.PReLU(fine, 0.2), he(nn.Conv2d(fine, channels, 3, 1, 1), 1e-4))  # noise would be seen
+        self.finish = nn.Sequential(
+            nn.PReLU(fine, 0.2), he(nn.Conv2d(fine, channels, 3, 1, 1), 1e-4)
+        )  # noise would be seen
 
     def forward(self, a: Tensor) -> Tensor:
         x, hole = a[:, :-1], (a[:, -1:] > 0).to(a.dtype)
