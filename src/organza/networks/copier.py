@@ -60,13 +60,14 @@ class Shifted:
     """
 
     def __init__(self, x: Tensor, most: int):
-        self.most, (self.height, self.width) = most, x.shape[-2:]
+        self.most = most
         self.wide = F.pad(x, (most, most, most, most))
 
     def at(self, distance: Distance) -> Tensor:
         """Return the image whose pixel p is x(p + distance), [N, C, H, W]."""
-        top, left = (self.most + pixels for pixels in distance)
-        return self.wide[..., top : top + self.height, left : left + self.width]
+        (top, left), all_of_it = distance, 2 * self.most  # ends from behind: no sizes to compute in an exported file
+        top, left = top + self.most, left + self.most
+        return self.wide[..., top : top - all_of_it or None, left : left - all_of_it or None]
 
 
 def spread(total: Tensor, count: Tensor, default: float = 0.0) -> Tensor:
