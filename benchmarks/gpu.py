@@ -1,12 +1,13 @@
 """What a GPU makes of the recipes, within nine minutes: is it right, how fast, how much memory, what is the best, what does it learn.
 
     python benchmarks/gpu.py faces --out gpu.json
-    python benchmarks/gpu.py faces --device cpu --width 4 --batch 8 --sizes 64 --seconds 0.2 --budget 256img     # the script itself, tried
+    python benchmarks/gpu.py faces --device cpu --width 4 --batch 8 --sizes 64 --seconds 0.2 --budget 256img --processes 2 # itself, tried
 
 1. Right: loss terms and gradients of `latent-wide` in float32 on the device beside those on the CPU, from the same weights and batch.
 2. Speed and memory of training steps at 64, 128 and 256 pixels: float32, TF32, bfloat16; eager, compiled, compiled with CUDA graphs.
 3. The best matrix product and convolution in each precision: what share of it a step reaches.
 4. Training for three minutes by `organza train` with what it chooses itself, and the distance that it reaches.
+5. Where there are several GPUs: images a second of one and of all, each with a batch as large, and the bytes that a step sums.
 Whatever would begin after `--minutes` is left out, and said. The result is a table, and JSON.
 """
 
@@ -28,6 +29,7 @@ import numpy as np
 import torch
 
 import organza
+import scaling
 from organza import Images, Recipe, Source
 from organza.game import discriminator_loss, generator_loss
 from organza.networks.layers import channels_last, networks_of
@@ -169,6 +171,26 @@ def learned(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
+def together(asked: argparse.Namespace, device: torch.device, folder: Path) -> list[dict[str, Any]]:
+    """Return what one process and all make of the smallest size, a GPU for each; nothing where there is one."""
+    count = asked.processes or (torch.cuda.device_count() if device.type == "cuda" else 1)
+    size, steps = min(asked.sizes), 5 if device.type == "cpu" else 50
+    noise(size, folder)
+    rows: list[dict[str, Any]] = []
+    for processes in (1, count) if count > 1 else ():
+        larger = argparse.Namespace(width=asked.width, batch=processes * asked.batch)
+        told = scaling.together(
+            processes, 1, partial(recipe_of, larger, size), folder / f"{size}.npy", size, steps, device.type
+        )[0]
+        rate = told["images"] / told["wall"]
+        summed = sum(kind["bytes"] for kind in told["sums"].values()) / steps
+        share = rate / (processes * rows[0]["images/s"]) if rows else 1.0
+        rows.append(
+            {"processes": processes, "size": size, "images/s": rate, "bytes a step": summed, "of as many alone": share}
+        )
+    return rows
+
+
 def ways(asked: argparse.Namespace, device: torch.device) -> list[Way]:
     """Return what is timed, the most telling first."""
     compiling = ("compiled", "graphs") if device.type == "cuda" else ()
@@ -197,6 +219,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
             for precision in PRECISIONS
         }
         found["training"] = learned(asked, folder)
+        found["together"] = together(asked, device, folder)
         found["rates"] = []
         for way in ways(asked, device):
             if late():
@@ -231,6 +254,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds of one measurement")
     parser.add_argument("--budget", default="3m", help="of the training")
     parser.add_argument("--minutes", type=float, default=7.0, help="after which nothing new begins")
+    parser.add_argument(
+        "--processes", type=int, default=0, help="as many as there are GPUs, unless another number is given"
+    )
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args(arguments)
     print(
@@ -238,6 +264,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     found = run(asked)
     print(f"right: {found['right']}, largest difference {max(found['differences'].values()):.1e}")
+    for several in found["together"]:
+        told = f"{several['images/s']:,.0f} images/s, {several['of as many alone']:.0%} of as many alone"
+        print(f"{several['processes']} at {several['size']}: {told}, {several['bytes a step']:,.0f} bytes a step")
     print(f"trained: {json.dumps(found['training'])}")
     if found["left out"]:
         print(f"left out for want of time: {', '.join(found['left out'])}")

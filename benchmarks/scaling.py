@@ -18,6 +18,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ import psutil
 import torch
 import torch.multiprocessing as mp
 
-from organza import Source, recipes
-from organza.distributed.launched import joined
+from organza import Recipe, Source, recipes
+from organza.distributed.launched import joined, local_rank
 from organza.distributed.world import World
+from organza.training.accelerator import choose
 from organza.training.speed import trial
 from organza.training.step import train_step
 
@@ -57,11 +59,12 @@ class Traffic:
         return timed
 
 
-def measured(name: str, data: Path, size: int, steps: int) -> dict[str, Any]:
-    """Time some steps of a recipe in this process, on its share of each batch."""
+def measured(make: Callable[[], Recipe], data: Path, size: int, steps: int, device: str = "cpu") -> dict[str, Any]:
+    """Time some steps of a recipe in this process, on its share of each batch, which they end with."""
     with joined() as world:
-        recipe = recipes.get(name)
-        state = trial(recipe, recipe.opened(Source(data, size=size)), world=world)
+        recipe = make()  # here, as the functions in it do not go from process to process
+        accelerator = choose(device, local_rank() if world.size > 1 else None)
+        state = trial(recipe, recipe.opened(Source(data, size=size)), accelerator, world)
         for _ in range(2):  # the second has the lazy penalties
             train_step(state)
         traffic = Traffic(world)
@@ -107,7 +110,7 @@ def together(size: int, threads: int, *arguments: Any) -> list[dict[str, Any]]:
 
 def compared(name: str, data: Path, size: int, steps: int, processes: int, busy: bool) -> dict[str, Any]:
     """Compare several processes of one thread with one process: of one thread, and unless the machine is busy of several."""
-    arguments = (name, data, size, steps)
+    arguments = (partial(recipes.get, name), data, size, steps)
     (single,), several = together(1, 1, *arguments), together(processes, 1, *arguments)
     first = several[0]
     sums = first["sums"]

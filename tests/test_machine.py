@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import organza
 from organza.augment import Augment
 from organza.cli import main
+from organza.distributed.group import Group
+from organza.distributed.world import World
 from organza.errors import UserError
 from organza.game import Game, StepOutput, TrainProgress, discriminator_loss, generator_loss, numbers
 from organza.games.image_pool import Pool
+from organza.networks.synchronised import synchronise
 from organza.penalties import Penalty, dragan, r1, r1_finite, r2_finite, wgan_gp
 from organza.recipe import Recipe
 from organza.recipes import get
@@ -72,6 +77,21 @@ def computer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_the_device_and_its_fast_precision_are_chosen(devices, asked, device, precision, computer):
     computer(**devices)
     assert choose(asked) == Accelerator(torch.device(device), precision, compiled=False)
+
+
+@pytest.mark.parametrize(
+    ("rank", "asked", "device"), [(0, "auto", 0), (1, "auto", 1), (1, "cuda", 1), (1, "cuda:0", 0)]
+)
+def test_each_process_of_a_machine_takes_a_gpu_of_its_own_unless_one_is_named(rank, asked, device, computer):
+    computer(cuda=((8, 0), (7, 5)))
+    assert choose(asked, rank).device == torch.device("cuda", device)
+    assert choose(asked, rank).precision is (torch.float32 if device else torch.bfloat16)
+
+
+def test_more_processes_than_gpus_are_refused_in_one_sentence(computer):
+    computer(cuda=((8, 0), (8, 0)))
+    with pytest.raises(UserError, match="cuda:2"):
+        choose("auto", 2)
 
 
 def test_bfloat16_that_torch_does_not_confirm_is_not_used(computer, monkeypatch: pytest.MonkeyPatch):
@@ -160,6 +180,30 @@ def test_a_step_makes_no_tensor_on_another_device_than_the_players(name: str, ma
         game.eval()
         for picture in game.shown(batch, game.make(batch)):
             assert picture.is_meta
+
+
+@pytest.fixture
+def two() -> Iterator[World]:
+    """The first of two ranks, the other of which torch pretends to be there, on any device."""
+    dist.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield Group(0, 2, 0, FakeStore(), 60)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", ["dcgan", "wgan-gp", "ragan", "acgan", "cyclegan", "latent"])
+def test_ranks_share_a_step_on_the_device_of_the_players(name: str, material: Material, two: World):
+    game, batch = elsewhere(RECIPES[name](), material)
+    game.world = two
+    synchronise(game, two)
+    with OnePlace():
+        made = game.play(batch)
+        game.requires_grad_(True)
+        told = discriminator_loss(game, batch, made)
+        torch.stack(list(told.terms.values())).sum().backward()
+        gradients = [weight.grad for weight in game.D.parameters() if weight.grad is not None]
+        two.average(gradients)
+        assert gradients
+        assert {value.device.type for value in told.values().values()} == {"meta"}
 
 
 @pytest.mark.parametrize("penalty", [r1, dragan, wgan_gp, r1_finite, r2_finite], ids=lambda penalty: penalty.__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,11 @@ def in_float64() -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
-def gradients(world: World, name: str, folder: str) -> dict[str, dict[str, Tensor]]:
+ON = {torch.float64: Double(CPU.device), torch.float32: CPU, torch.bfloat16: Accelerator(CPU.device, torch.bfloat16)}
+"""The CPU by the type that the networks compute in."""
+
+
+def gradients(world: World, name: str, folder: str, kind: torch.dtype = torch.float64) -> dict[str, dict[str, Tensor]]:
     """The gradients of each turn of the first step, all at the initial weights, and the terms and readings of the step."""
     seen: dict[str, dict[str, Tensor]] = {}
 
@@ -81,18 +85,17 @@ def gradients(world: World, name: str, folder: str) -> dict[str, dict[str, Tenso
 
     before, stepping.update = stepping.update, noted
     try:
-        with in_float64():
-            double = Double(torch.device("cpu"))
+        with in_float64() if kind is torch.float64 else nullcontext():
             still = {"generator_optimizer": SGD(0.0), "discriminator_optimizer": SGD(0.0)}
-            numbers = train_step(started(world, name, folder, double, **still))
+            numbers = train_step(started(world, name, folder, ON[kind], **still))
     finally:
         stepping.update = before
     return seen | {"numbers": {key: torch.tensor(value) for key, value in numbers.items()}}
 
 
-def digest(world: World, name: str, folder: str) -> str:
+def digest(world: World, name: str, folder: str, kind: torch.dtype = torch.float32) -> str:
     """The sha256 of all that a rank holds after some steps."""
-    state = started(world, name, folder)
+    state = started(world, name, folder, ON[kind])
     for _ in range(STEPS):
         train_step(state)
     total = hashlib.sha256()
@@ -136,6 +139,17 @@ def test_ranks_compute_the_gradients_of_the_whole_batch_and_stay_equal(
             else:
                 assert distance(shared[player], values) < 1e-9, player
     assert len(set(group(digest, name, folder))) == 1
+
+
+@pytest.mark.parametrize("name", ["dcgan", "swift"])
+def test_ranks_in_bfloat16_err_as_one_process_does(name: str, several: Callable[[int], Ranks], material: Material):
+    group, folder = several(2), str(material(RECIPES[name]()))
+    exact, half = (alone(gradients, name, folder, kind) for kind in (torch.float32, torch.bfloat16))
+    for shared in group(gradients, name, folder, torch.bfloat16):
+        for player in exact.keys() - {"numbers"}:
+            error = distance(half[player], exact[player])
+            assert distance(shared[player], half[player]) < error / 5 < 0.05, player
+    assert len(set(group(digest, name, folder, torch.bfloat16))) == 1
 
 
 def waited(world: World) -> str:

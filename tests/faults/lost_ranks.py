@@ -179,7 +179,7 @@ def exceptions(courses: list[Shared], times: int) -> Row:
 
 def everything(root: Path, material: Material, times: int, chance: random.Random) -> Iterator[Row]:
     """All trials of ranks, on a recipe with penalties, one with batch norm and one with an image pool."""
-    courses = [Shared(name, root / "ranks", material) for name in ("dcgan-r1", "dcgan", "cyclegan-light")]
+    courses = [Shared(name, root / "ranks", material) for name in ("dcgan-r1", "dcgan", "cyclegan")]
     for course in courses:
         course.finish()
     yield kills(courses, times, chance)
