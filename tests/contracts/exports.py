@@ -14,7 +14,7 @@ from organza.config import encode
 from organza.networks import filler, surface
 from tests.contracts.discovery import RECIPES, covering, small
 from tests.contracts.material import Material, size_of
-from tests.helpers import WHOLE, look_little, train
+from tests.helpers import WHOLE, train
 
 PAGES = {"latent-wide", "cgan-swift", "infogan-paper", "cyclegan", "gan3d", "fill-light", "enlarge-light"}
 """Recipes whose generators become pages as well: an unconditional one, labels, codes, a translator, volumes, holes, enlarging."""
@@ -64,7 +64,6 @@ class Exports:
     def _make(self, name: str, run: Path, out: Path) -> None:
         recipe, parts = small(RECIPES[name](), blocks=1), EXPORTED[name]
         with pytest.MonkeyPatch.context() as patch:
-            look_little(patch)
             filled_quickly(patch)
             train(self.material(recipe), run, recipe, size=size_of(recipe), budget="16img")
             organza.load(run).export(
