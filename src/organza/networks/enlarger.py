@@ -69,7 +69,10 @@ class Filter(nn.Module):
         super().__init__()
         self.factor = factor
         self.layer = nn.Conv2d(channels, channels * factor**2, 5, groups=channels, bias=False)
-        with torch.no_grad():
+        with (
+            torch.no_grad(),
+            torch.device("cpu"),
+        ):  # a network in outline needs no compiler then, whose import takes a second
             self.layer.weight.copy_(cubic_filter(factor)[:, None].repeat(channels, 1, 1, 1))
 
     def forward(self, a: Tensor) -> Tensor:
