@@ -55,11 +55,15 @@ def _own_cache(shared: Path):
 
 @pytest.fixture(scope="session", autouse=True)
 def _little_is_measured():
-    """Hundreds of runs begin here: where their length is in images, two steps tell the speed, and 60 samples are evaluated."""
-    before = preparation.ROUGHLY, preparation.SAMPLES
-    preparation.ROUGHLY, preparation.SAMPLES = 0.0, 60
-    yield
-    preparation.ROUGHLY, preparation.SAMPLES = before
+    """Hundreds of runs begin here: where their length is in images, two steps tell the speed, 60 samples are evaluated, and four are
+    shown. In `make faults` as many are shown as to a user.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "ROUGHLY", 0.0)
+        patch.setattr(preparation, "SAMPLES", 60)
+        if not WHOLE:
+            look_little(patch)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,12 +76,6 @@ def _nothing_is_flushed():
         os.fsync = os.fstat  # type: ignore[assignment]
     yield
     os.fsync = before
-
-
-@pytest.fixture
-def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sample grids and checkpoints of a few items: those take most of so short a run."""
-    look_little(monkeypatch)
 
 
 @pytest.fixture(scope="session")

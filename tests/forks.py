@@ -19,8 +19,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
-import torch
-
 from organza import cli
 
 PIPE = subprocess.PIPE
@@ -47,7 +45,6 @@ class Forked:
         encoding: str = "utf-8:strict",
         before: Callable[[], object] = lambda: None,
     ):
-        torch.optim.Adam([torch.zeros(1)])  # the first one imports half of torch, which each child would do for itself
         ends = {number: _opened(output) for number, output in ((1, stdout), (2, stderr))}
         sys.stdout.flush()
         sys.stderr.flush()

@@ -26,11 +26,13 @@ def enough(few: int, whole: int) -> int:
 
 
 def look_little(patch: pytest.MonkeyPatch) -> None:
-    """Four samples in a grid and 16 logits in a checkpoint, not 64 and 256: those take most of so short a run. A hole is smoothed in one
-    round of each size, not in four, as each adds some hundred operations to a file.
+    """Four samples in a grid, 16 logits in a checkpoint and batch norms of four batches of 16, not 64, 256 and 64: those take most of so
+    short a run. A hole is smoothed in one round of each size, as each adds some hundred operations to a file.
     """
     patch.setattr("organza.networks.filler.ROUNDS", 1)
+    patch.setattr("organza.networks.surface.STEPS", (1, 1, 1, 1, 1))
     patch.setattr("organza.training.evaluator.JUDGED", 16)
+    patch.setattr("organza.training.state.TOGETHER", 16)
     patch.setattr(Batches, "rows", 2)
     patch.setattr(Batches, "columns", 2)
 

@@ -134,7 +134,6 @@ def test_the_same_numbers_as_in_training(pictures: Path, tmp_path: Path):
 LAYOUTS = {recipe.data.make: name for name, recipe in ((name, make()) for name, make in RECIPES.items())}
 
 
-@pytest.mark.usefixtures("few_looks")
 @pytest.mark.parametrize("name", LAYOUTS.values())
 def test_a_run_of_every_layout(name: str, material: Material, extractor: Extractor, tmp_path: Path):
     recipe = small(RECIPES[name](), blocks=1)

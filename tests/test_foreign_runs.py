@@ -186,7 +186,6 @@ def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_mad
     ), told
 
 
-@pytest.mark.usefixtures("few_looks")
 @pytest.mark.parametrize("name", COVERING)
 def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
     name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,6 @@ from organza.training.state import TrainState
 from tests.contracts.discovery import small
 from tests.helpers import train, weights
 
-pytestmark = pytest.mark.usefixtures("few_looks")
 WELL = [
     Vitals(
         1000 * n, 0.5 - 0.02 * n, 0.01, 0.8, 1.0, 0.7, 0.1, 0.8, 1e-3, 1e-3, 1e-3, 0.01, 0.02, 1.0, 0.05, 0.0

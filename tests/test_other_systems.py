@@ -134,6 +134,7 @@ def test_train_kill_resume_and_sample(session: Session):
     assert "resumed" in [event["event"] for event in events]
     assert events[-1]["kind"] == "budget"
     assert Image.open(session.place / "new" / "00002.png").size == (16, 16)
+    assert Image.open(run / "samples" / "00000000.png").size == (8 * 18 - 2, 8 * 18 - 2)  # as a user sees them
     here = organza.load(run).sample(3)
     assert (here[2] == np.asarray(Image.open(session.place / "new" / "00002.png"))).all()
 

@@ -115,9 +115,14 @@ def test_a_launchers_variables_count_only_together(monkeypatch: pytest.MonkeyPat
     assert not speaks()
 
 
-def test_one_process_does_not_import_a_group():
-    code = "import organza.training.launch, sys; assert 'organza.distributed.group' not in sys.modules"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_one_process_imports_no_group_and_no_compiler(pictures: Path, tmp_path: Path):
+    code = (
+        "import sys, organza; "
+        "organza.train(*sys.argv[1:], recipe='swift', size=16, budget='16img', evaluate=False, report=False, progress=False, "
+        "settings=['generator.width=4', 'discriminator.width=4', 'batch=8']); "
+        "assert not {'organza.distributed.group', 'torch._dynamo'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, pictures, tmp_path / "run"], check=False).returncode == 0
 
 
 def as_ranks(*words: object, size: int = 2) -> list[int]:

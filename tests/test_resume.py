@@ -19,7 +19,6 @@ CASES = {name: RECIPES[name] for name in COVERING} | {
 }
 
 
-@pytest.mark.usefixtures("few_looks")
 @pytest.mark.parametrize("name", CASES)
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(name: str, material: Material, tmp_path: Path):
     recipe = small(CASES[name](), 4, blocks=2)

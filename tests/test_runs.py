@@ -29,7 +29,6 @@ from tests.contracts.discovery import small
 from tests.forks import forked
 from tests.helpers import train, weights
 
-pytestmark = pytest.mark.usefixtures("few_looks")
 CHILD = """
 import sys, organza
 from organza.recipes import get

@@ -30,7 +30,6 @@ from tests.contracts.discovery import small
 from tests.contracts.material import Material
 from tests.helpers import train
 
-pytestmark = pytest.mark.usefixtures("few_looks")
 SHAPE = (1, 16, 16)
 
 

@@ -106,7 +106,6 @@ def test_fakes_that_only_the_discriminator_sees_have_no_graph(material: Material
         assert made["image"].requires_grad == graph
 
 
-@pytest.mark.usefixtures("few_looks")
 def test_a_line_of_statistics_that_has_begun_goes_on_behind_a_checkpoint(material: Material, tmp_path: Path):
     folder, state, again = RunFolder(tmp_path / "run"), begun(material), begun(material)  # a line in 80 images
     folder.begin()

@@ -24,7 +24,6 @@ from organza.training.trainer import Trainer
 from tests.contracts.discovery import small
 from tests.helpers import train, weights
 
-pytestmark = pytest.mark.usefixtures("few_looks")
 SECOND = replace(small(get("dcgan-r1"), 4), stop=(), name="second")
 
 

@@ -61,6 +61,7 @@ OTHERS = {
     "voxel.Generator": CUBES,
     "voxel.Discriminator": CUBES,
     "filler.Generator": BY_32,
+    "copier.Generator": BY_32,
 }
 SHAPES = {name: OTHERS.get(name, PICTURES) for name in NETWORKS}
 """The shapes of data that each network is tried on."""
@@ -103,10 +104,10 @@ COVERING = list(RECIPES) if WHOLE else covering({name: ingredients(make()) for n
 
 
 def small(made: Recipe, width: int = 8, blocks: int | None = None) -> Recipe:
-    """A recipe's smallest variant: the same in all but its width, batch, pool, the length of its warm-ups, and the number of equal blocks
-    in a row if that is given.
+    """A recipe's smallest variant: the same in all but its width, batch, pool, the length of its warm-ups, the distances that it copies
+    from, and the number of equal blocks in a row if that is given.
     """
-    sizes = {"width": width} | ({} if blocks is None else {"blocks": blocks})
+    sizes = {"width": width, "distances": (4,)} | ({} if blocks is None else {"blocks": blocks})
 
     def thin(part: Partial) -> Partial:
         part = part.given(**{name: thin(value) for name, value in part.settings.items() if isinstance(value, Partial)})

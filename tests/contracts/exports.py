@@ -11,10 +11,10 @@ from filelock import FileLock
 
 import organza
 from organza.config import encode
-from organza.networks import filler
+from organza.networks import filler, surface
 from tests.contracts.discovery import RECIPES, covering, small
 from tests.contracts.material import Material, size_of
-from tests.helpers import WHOLE, look_little, train
+from tests.helpers import WHOLE, train
 
 PAGES = {"latent-wide", "cgan-swift", "infogan-paper", "cyclegan", "gan3d", "fill-light", "enlarge-light"}
 """Recipes whose generators become pages as well: an unconditional one, labels, codes, a translator, volumes, holes, enlarging."""
@@ -38,6 +38,7 @@ EXPORTED = {name: [part for of, part in CHOSEN if of == name] for name, _ in CHO
 def filled_quickly(patch: pytest.MonkeyPatch) -> None:
     """Two levels of the smooth filling: each is unrolled, and exporting five takes long."""
     patch.setattr(filler, "LEVELS", 2)
+    patch.setattr(surface, "STEPS", (1, 1))
 
 
 class Exports:
@@ -63,7 +64,6 @@ class Exports:
     def _make(self, name: str, run: Path, out: Path) -> None:
         recipe, parts = small(RECIPES[name](), blocks=1), EXPORTED[name]
         with pytest.MonkeyPatch.context() as patch:
-            look_little(patch)
             filled_quickly(patch)
             train(self.material(recipe), run, recipe, size=size_of(recipe), budget="16img")
             organza.load(run).export(

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from organza.errors import UserError
-from organza.networks import dcgan, filler, latent, r3, voxel
-from organza.networks.layers import Discriminator, Encoder, Generator, no_norm
+from organza.networks import dcgan, latent, r3, voxel
+from organza.networks.layers import Discriminator, Encoder, Generator, Translator, no_norm
 from tests.contracts.discovery import HEADS, NETWORKS, SHAPES, SMALLEST
 
 MAKERS = {name: make for name, make in NETWORKS.items() if not issubclass(make, Discriminator | Encoder)}
@@ -33,7 +33,7 @@ def inputs(network: nn.Module, shape: tuple[int, ...] = (3, 32, 32), count: int 
         x = torch.stack([network.latent(torch.Generator().manual_seed(item)) for item in range(count)])
     else:
         x = torch.rand(count, *shape) * 2 - 1
-    if isinstance(network, filler.Generator):  # the left half is the hole, which the last channel marks
+    if isinstance(network, Translator) and network.masked:  # the left half is the hole, which the last channel marks
         x = torch.cat([x, torch.where(torch.arange(shape[2]) < shape[2] // 2, 1.0, -1.0).expand_as(x[:, :1])], 1)
     if isinstance(network, latent.Discriminator | latent.Concatenation | r3.OfCodes):
         x = network.evidence(x, latent.Encoder(shape, width=4))

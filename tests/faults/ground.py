@@ -100,9 +100,6 @@ class Child:
 
     def __init__(self, work: Callable[[], object], log: Path, before: Callable[[], None] | None = None):
         self.log = log
-        torch.optim.Adam(
-            [torch.zeros(1)]
-        )  # the first one imports half of torch, which every child would otherwise do for itself
         sys.stdout.flush()
         sys.stderr.flush()
         self.pid = os.fork()

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 DRAWS = {
@@ -22,11 +23,13 @@ DRAWS = {
     "orthogonal_",
 }
 """Functions that initialise weights in place, of tensors and of torch.nn.init."""
+SCALED = (Tensor.mul, Tensor.div, Tensor.__truediv__)
+"""Functions that keep the shape of their first argument if the second is a number."""
 
 
 class _Undrawn(TorchFunctionMode):
     """A mode that skips the initialisation of weights: there is no memory for it, and an attempt
-    imports a compiler (1 s).
+    imports a compiler (1 s), as torch's own outline of some other functions does.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -35,8 +38,10 @@ class _Undrawn(TorchFunctionMode):
             return args[0] if args else kwargs["tensor"]
         if func in (torch.randn, torch.rand):
             return torch.empty(*args, **{name: value for name, value in kwargs.items() if name != "generator"})
-        if func is Tensor.mul and isinstance(args[1], int | float):
+        if func is F.normalize or (func in SCALED and (isinstance(args[1], int | float) or args[1].ndim == 0)):
             return args[0]
+        if func in (torch.mv, torch.vdot):
+            return torch.empty(args[0].shape[:-1])
         return func(*args, **kwargs)
 
 

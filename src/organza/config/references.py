@@ -101,9 +101,7 @@ def reference(value: Any) -> str:
     if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
         if value.__qualname__.isidentifier():
             return f"{value.__module__}:{value.__qualname__}"
-    elif found := [
-        (module, name) for module in _loaded() for name, candidate in vars(module).items() if candidate is value
-    ]:
+    elif found := _places(value):
         module, name = min(found, key=lambda place: not _defines(*place))
         return f"{module.__name__}:{name}"
     raise UserError(
@@ -159,11 +157,23 @@ def _attribute(module: ModuleType, name: str) -> Any:
     return vars(module)[name]
 
 
-def _loaded() -> list[ModuleType]:
-    """Return the modules that may define a value, by their names, organza's first."""
-    names = sorted(name for name in sys.modules if name.partition(".")[0] == OWN)
-    names += sorted(name for name in list(sys.modules) if _is_users(name))
-    return [module for name in names if isinstance(module := sys.modules.get(name), ModuleType)]
+def _places(value: Any) -> list[tuple[ModuleType, str]]:
+    """Return the modules that hold a value, with its name there, by their names: those of organza if
+    one of them defines it, otherwise also the user's, which are found among thousands.
+    """
+    found: list[tuple[ModuleType, str]] = []
+    for belongs in (_is_own, _is_users):
+        names = sorted(name for name in list(sys.modules) if belongs(name))
+        modules = [module for name in names if isinstance(module := sys.modules.get(name), ModuleType)]
+        found += [(module, name) for module in modules for name, held in vars(module).items() if held is value]
+        if any(_defines(*place) for place in found):
+            break
+    return found
+
+
+def _is_own(name: str) -> bool:
+    """Return True for a module of organza."""
+    return name.partition(".")[0] == OWN
 
 
 def _defines(module: ModuleType, name: str) -> bool:

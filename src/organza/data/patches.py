@@ -220,7 +220,7 @@ class Reduced(Patches):
         *,
         factor: int,
         size: int = 64,
-        longest: int = 1600,
+        longest: int = 600,
         degrade: Degradation = Bicubic(),  # noqa: B008 (a frozen value)
         mirror: bool = True,
         turn: bool = True,

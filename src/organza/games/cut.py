@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from organza.config import Partial
+from organza.config.outline import outlined
 from organza.errors import UserError
 from organza.game import Batch, Duel, Game
 from organza.networks.layers import NetworkDict
@@ -72,7 +73,7 @@ class CUT(Game):
     @classmethod
     def players(cls, generator: Partial, discriminator: Partial, data: Any) -> tuple[Partial, Partial]:
         translator = generator.given(shape=tuple(data.shape), source=data.source_shape[0])
-        with torch.device("meta"):  # determines the feature maps without creating weights
+        with outlined():  # determines the feature maps without creating weights
             maps = translator().feature_maps
         judge = discriminator.given(shape=tuple(data.shape))
         return Partial(NetworkDict, b=translator, heads=Partial(Projections, maps=maps)), judge

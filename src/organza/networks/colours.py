@@ -75,8 +75,9 @@ def _plain(channels: int, chroma: float) -> bool:
 
 def _opponent(channels: int, chroma: float) -> Tensor:
     """Return M [C, C]; opacity, if there is any, is not changed."""
-    axes = torch.tensor(AXES)
-    mixing = torch.eye(channels)
-    mixing[:3, :3] = axes / axes.norm(dim=1, keepdim=True)
-    mixing[1:3] *= chroma
-    return mixing
+    with torch.device("cpu"):  # also for a network in outline, whose shape alone would cost the import of a compiler
+        axes = torch.tensor(AXES)
+        mixing = torch.eye(channels)
+        mixing[:3, :3] = axes / axes.norm(dim=1, keepdim=True)
+        mixing[1:3] *= chroma
+        return mixing

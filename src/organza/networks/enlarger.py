@@ -69,11 +69,44 @@ class Filter(nn.Module):
         super().__init__()
         self.factor = factor
         self.layer = nn.Conv2d(channels, channels * factor**2, 5, groups=channels, bias=False)
-        with torch.no_grad():
+        with (
+            torch.no_grad(),
+            torch.device("cpu"),
+        ):  # a network in outline needs no compiler then, whose import takes a second
             self.layer.weight.copy_(cubic_filter(factor)[:, None].repeat(channels, 1, 1, 1))
 
     def forward(self, a: Tensor) -> Tensor:
         return F.pixel_shuffle(self.layer(F.pad(a, (2, 2, 2, 2), mode="replicate")), self.factor)
+
+
+PRIME = 257
+"""Number of values of the noise. The cube of one is at most 2^24, which float32 has exactly, and cubes differ modulo it."""
+
+
+def noise(a: Tensor, factor: int) -> Tensor:
+    """Return noise in [-1, 1] for the f^2 places within each pixel of a: [N, C, H, W] to [N, 1, f H, f W].
+
+    It is a hash of the 3x3 pixels around, in whole numbers: an image always has the same noise, in tiles, on every device and in
+    exported networks. All places of an even surface have that of one pixel.
+
+    >>> a = torch.rand(1, 3, 8, 8) * 2 - 1; x = noise(a, 4)
+    >>> x.shape, torch.equal(noise(a[..., 2:], 4)[..., 4:], x[..., 12:])
+    (torch.Size([1, 1, 32, 32]), True)
+    """
+    height, width = a.shape[2:]
+    levels = F.pad(((a.detach().float() + 1) * 127.5).round(), (1, 1, 1, 1), mode="replicate")
+    mixed = torch.zeros_like(levels[:, 0, 1:-1, 1:-1])
+    for k in range(9 * a.shape[1]):
+        channel, place = divmod(k, 9)
+        y, x = divmod(place, 3)
+        mixed = mixed + (7 * k * k + 31 * k + 5) % PRIME * levels[:, channel, y : y + height, x : x + width]
+    places = torch.arange(factor**2, device=a.device, dtype=mixed.dtype)[None, :, None, None]
+    values = _modulo(_modulo(mixed)[:, None] * (37 * places + 11) + 101 * places)
+    return F.pixel_shuffle(_modulo(values**3) / (PRIME // 2) - 1, factor)
+
+
+def _modulo(x: Tensor) -> Tensor:
+    return x - PRIME * (x / PRIME).floor()
 
 
 class Generator(layers.Translator):
@@ -87,6 +120,8 @@ class Generator(layers.Translator):
         smooth: True to add a learned linear filter that begins as what a cubic filter adds to repeated pixels.
         fine: feature maps at the size of the result, from which a last 3x3 convolution makes its colours, so that neighbours know of
             each other across the pixels of a; 0 for none.
+        grain: True to add noise of a learned strength, which begins at 0: see `noise`. What is smooth in a small image had the grain
+            of a photograph, and no function of a smooth surface can bring it back.
 
     Raises:
         UserError: if the factor is another.
@@ -97,7 +132,15 @@ class Generator(layers.Translator):
     """
 
     def __init__(
-        self, shape: Shape, *, factor: int = 1, width: int = 24, blocks: int = 4, smooth: bool = False, fine: int = 0
+        self,
+        shape: Shape,
+        *,
+        factor: int = 1,
+        width: int = 24,
+        blocks: int = 4,
+        smooth: bool = False,
+        fine: int = 0,
+        grain: bool = False,
     ):
         super().__init__()
         if factor != 1:
@@ -112,9 +155,13 @@ class Generator(layers.Translator):
             nn.Sequential(nn.PReLU(fine, 0.2), he(nn.Conv2d(fine, channels, 3, 1, 1), 0.1)) if fine else nn.Identity()
         )
         self.filter = Filter(channels, factor) if smooth else None
+        self.grain = nn.Parameter(torch.zeros(1)) if grain else None
 
     def forward(self, a: Tensor) -> Tensor:
-        details = self.finish(F.pixel_shuffle(self.leave(self.blocks(self.enter(a))), self.factor))
+        h = self.blocks(self.enter(a))
+        details = self.finish(F.pixel_shuffle(self.leave(h), self.factor))
+        if self.grain is not None:
+            details = details + self.grain[:, None, None] * noise(a, self.factor)
         if self.filter is not None:
             details = details + self.filter(a)
         return (details + F.interpolate(a, scale_factor=float(self.factor), mode="nearest")).clamp(-1, 1)

@@ -57,6 +57,19 @@ def neighbours(x: Tensor) -> Tensor:
     return (wide[..., :-2, 1:-1] + wide[..., 2:, 1:-1] + wide[..., 1:-1, :-2] + wide[..., 1:-1, 2:]) / 4
 
 
+def require_multiples(shape: Shape, stride: int) -> None:
+    """Check the sides of patches to fill.
+
+    Raises:
+        UserError: if a side is no multiple of the stride.
+    """
+    if shape[1] % stride or shape[2] % stride:
+        near = "x".join(str(max(round(side / stride), 1) * stride) for side in (shape[2], shape[1]))
+        raise UserError(
+            f"Patches of {shape[2]}x{shape[1]} cannot be filled: both sides must be multiples of {stride}; try `size='{near}'`."
+        )
+
+
 class Block(nn.Module):
     """h -> h + conv(prelu(conv_d(h))), 3x3, the first dilated; close to the identity at first."""
 
@@ -94,11 +107,7 @@ class Generator(layers.Translator):
 
     def __init__(self, shape: Shape, *, width: int = 24, rounds: int = 1):
         super().__init__()
-        if shape[1] % self.stride or shape[2] % self.stride:
-            near = "x".join(str(max(round(side / self.stride), 1) * self.stride) for side in (shape[2], shape[1]))
-            raise UserError(
-                f"Patches of {shape[2]}x{shape[1]} cannot be filled: both sides must be multiples of {self.stride}; try `size='{near}'`."
-            )
+        require_multiples(shape, self.stride)
         self.shape, wide = tuple(shape), 2 * width
         channels = shape[0]
         self.first = nn.Sequential(he(nn.Conv2d(channels + 1, width, 4, 2, 1)), nn.PReLU(width, 0.2))

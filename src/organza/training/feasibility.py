@@ -14,6 +14,7 @@ from organza.data.size import parse_size
 from organza.errors import UserError, told
 from organza.memory import memory
 from organza.recipe import Recipe
+from organza.training.uncompiled import built
 
 LEAST = 8
 """Least pixels on each side: smaller images have nothing for a network to halve and double."""
@@ -59,7 +60,7 @@ def _built(recipe: Recipe, data: Batches) -> int:
     with told(CANNOT.format(name=recipe.name)), outlined():
         game = recipe.build(data)
         for player, optimizer in zip((game.G, game.D), recipe.optimizers, strict=True):
-            optimizer.build(player.parameters())
+            built(optimizer, player.parameters())
         return 4 * sum(weight.nbytes for weight in game.parameters())
 
 

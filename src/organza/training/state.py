@@ -27,8 +27,11 @@ from organza.stop import Check
 from organza.training.accelerator import CPU, Accelerator
 from organza.training.ema import Average, recalibrate
 from organza.training.plan import Crossed, Plan
+from organza.training.uncompiled import built
 
 COMPARED = 4096  # weights of a player that are compared between steps: enough to detect a change, at no cost
+TOGETHER = 64
+"""Items in each of the batches that the batch-norm statistics of the average are recomputed from."""
 TRACKED = ("G step", "D step", "G gradient", "spread")
 """Readings of a step that the next evaluation uses."""
 STRICTER = 3.0
@@ -95,8 +98,8 @@ class TrainState:
         synchronise(self.game, self.world)
         accelerator.compile(*networks_of(self.game.G), *networks_of(self.game.D))
         self.optimizers = {
-            "generator": recipe.generator_optimizer.build(self.game.G.parameters()),
-            "discriminator": recipe.discriminator_optimizer.build(self.game.D.parameters()),
+            "generator": built(recipe.generator_optimizer, self.game.G.parameters()),
+            "discriminator": built(recipe.discriminator_optimizer, self.game.D.parameters()),
         }
         self.images = self.steps = self.planned_at = 0
         self.alone = recipe.alone(self.plan.images)  # images of the generator's warm-up
@@ -166,7 +169,9 @@ class TrainState:
         if self.recipe.average:
             self.game.G = self.average.network
             if self.calibrated_at != self.images:
-                recalibrate(self.game.G, lambda turn: self.game.play(self.batch(range(turn * 64, turn * 64 + 64))))
+                recalibrate(
+                    self.game.G, lambda turn: self.game.play(self.batch(range(turn * TOGETHER, (turn + 1) * TOGETHER)))
+                )
                 self.calibrated_at = self.images
         self.game.eval()
         try:
