@@ -89,7 +89,7 @@ def spread(total: Tensor, count: Tensor, default: float = 0.0) -> Tensor:
     mean = (totals[-1] + 1e-3 * default) / (counts[-1] + 1e-3)
     for sums, numbers in zip(reversed(totals[:-1]), reversed(counts[:-1]), strict=True):
         mean = F.interpolate(mean, scale_factor=2.0, mode="bilinear")
-        mean = mean + (20 * numbers).clamp(max=1) * (sums / numbers.clamp_min(1e-6) - mean)
+        mean = mean + (20 * numbers).clamp(max=1.0) * (sums / numbers.clamp_min(1e-6) - mean)
         mean = F.avg_pool2d(F.pad(mean, (1, 1, 1, 1), mode="replicate"), 3, 1)
     return mean
 
@@ -175,7 +175,7 @@ class Generator(layers.Translator):
         mean = total[:, :-1] / (total[:, -1:] + 2e-4)
         with torch.no_grad():
             there, own = contrast(fine, known), contrast(mean, 1 - known)
-            factor = ((CONTRAST * there + 2e-3) / (own + 2e-3)).clamp(0, MOST)
+            factor = ((CONTRAST * there + 2e-3) / (own + 2e-3)).clamp(0.0, MOST)
         return mean * larger(factor)
 
 
