@@ -30,7 +30,7 @@ STRICTER = Cosine(3.0, 0.3, end=Share(0.7, most=56_000))
 longer under strict penalties, generators repeat themselves (docs/lab-log.md, 92)."""
 
 SOON = Share(0.3, most=24_000)
-"""Where the rates begin to fall on codes: in a long run as soon as in one of 80,000 images."""
+"""Point where the rates begin to fall on codes: in a long run as soon as in one of 80,000 images."""
 
 BURN_IN = Cosine(2.0, 0.2, end=0.2)
 """The same as R3GAN has it for faces at 64x64: Huang et al. 2024, arXiv:2501.05441, table of settings."""
