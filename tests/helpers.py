@@ -30,7 +30,6 @@ def look_little(patch: pytest.MonkeyPatch) -> None:
     short a run. A hole is smoothed in one round of each size, as each adds some hundred operations to a file.
     """
     patch.setattr("organza.networks.filler.ROUNDS", 1)
-    patch.setattr("organza.networks.surface.STEPS", (1, 1, 1, 1, 1))
     patch.setattr("organza.training.evaluator.JUDGED", 16)
     patch.setattr("organza.training.state.TOGETHER", 16)
     patch.setattr(Batches, "rows", 2)

@@ -10,6 +10,7 @@ import torch
 
 from organza import Images, Labelled, Source
 from organza.config import decode, encode
+from organza.data.batches import Batches
 from organza.data.columns import column, is_quantity
 from organza.data.labels import WIDEST, Field, Labels
 from organza.errors import UserError
@@ -84,7 +85,9 @@ def test_labels_survive_json():
     assert decode(encode(MIXED)) == MIXED
 
 
-def test_classes_come_from_folders_and_a_grid_has_a_row_for_each(tmp_path: Path):
+def test_classes_come_from_folders_and_a_grid_has_a_row_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Batches, "rows", 8)
+    monkeypatch.setattr(Batches, "columns", 8)
     classes(tmp_path)
     data = labelled(tmp_path)
     assert data.labels.fields[0].values == ("flipped", "grey", "plain")
