@@ -138,6 +138,7 @@ class Generator(layers.Translator):
         )  # noise would be seen
 
     def forward(self, a: Tensor) -> Tensor:
+        """Fill the holes of images, [N, C + 1, H, W] with the mask in the last channel, above 0 in the hole, to [N, C, H, W]."""
         x, hole = a[:, :-1], (a[:, -1:] > 0).to(a.dtype)
         known = 1 - hole
         with torch.no_grad():  # neither has weights
