@@ -13,9 +13,9 @@ import organza
 from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
-from organza.recipes.swift import JITTER, rates_of_r3, swift
+from organza.recipes.swift import JITTER, latent, rates_of_r3, swift
 from organza.run.events import Begun
-from organza.schedule import at
+from organza.schedule import Cosine, at
 from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for, sized, widest
 from organza.training.plan import Budget
 from tests.drawings import drawing
@@ -144,3 +144,15 @@ def test_a_run_keeps_what_was_chosen_and_goes_on_with_it(tmp_path: Path, many: P
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"] == content["recipe"]
     with pytest.raises(UserError, match="its batch is 8, not 16"):
         organza.train(many, settings=("batch=16",), **asked)
+
+
+def test_phases_of_the_latent_gan_end_as_soon_in_long_runs_and_as_ever_in_shorter_ones():
+    weight, rate = latent().penalties[0].weight, sized(latent(), 16).generator_optimizer.rate
+    easing, falling = Cosine(3.0, 0.3, end=0.7), Cosine(2e-3, 2e-4, begin=0.3)
+    for planned in (16, 13_348, 40_000, 79_999, 80_000):
+        for images in range(0, planned, max(planned // 40, 1)):
+            assert at(weight, images, planned) == easing(images, planned)
+            assert at(rate, images, planned) == falling(images, planned)
+    for planned in (250_000, 10**7):
+        assert at(weight, 56_000, planned) == pytest.approx(0.3)
+        assert at(rate, 24_000, planned) == 2e-3 > at(rate, 30_000, planned)

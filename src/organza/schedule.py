@@ -50,7 +50,7 @@ Point = float | Share
 def _fraction(images: int, planned: int, begin: Point, end: Point) -> float:
     """Return the fraction that has passed between two points, from 0 to 1."""
     planned = max(planned, 1)
-    first, last = (one(0, planned) / planned if isinstance(one, Share) else one for one in (begin, end))
+    first, last = (min(one.share, one.most / planned) if isinstance(one, Share) else one for one in (begin, end))
     return min(max((images / planned - first) / max(last - first, 1e-12), 0.0), 1.0)
 
 
