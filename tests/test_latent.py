@@ -15,7 +15,7 @@ import organza
 from organza import Images, Source
 from organza.errors import UserError
 from organza.game import Batch, discriminator_loss, generator_loss, warm_up_loss
-from organza.games.latent import LEVEL, LatentGAN
+from organza.games.latent import FAINT, LEVEL, LatentGAN, local_contrast
 from organza.networks.latent import Discriminator, Generator, code_shape, greatest_reduction
 from organza.recipe import Recipe
 from organza.recipes.swift import latent
@@ -92,6 +92,7 @@ def test_sides_that_no_code_fits_are_refused_with_the_nearest():
         ("generator", {"code": 0}, "code is 0; it must be at least 1"),
         ("game", {"noise": -1.0}, "noise is 0 or more"),
         ("game", {"share": 1.5}, "a share from 0 to 1"),
+        ("game", {"contrast": -0.1}, "game.contrast is -0.1; it must be 0 or more"),
     ],
 )
 def test_settings_out_of_range_are_refused_in_words(part: str, setting: dict, said: str, pictures: Path):
@@ -121,6 +122,36 @@ def test_the_rehearsal_trains_the_autoencoder_and_the_game_leaves_the_encoder_to
     torch.stack(list(turn.terms.values())).sum().backward()
     assert all(weight.grad is None for weight in game.G.parameters())
     assert all(weight.grad is not None for weight in game.D.parameters())
+
+
+def test_local_contrast_is_the_root_of_the_mean_square_of_the_gradient():
+    x = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
+    x[..., 3] = 0.4  # one dark line: a step up and a step down of 0.4 in each row
+    lines = (x[0, 0, 1:, 1:] - x[0, 0, 1:, :-1]).square()
+    for column, window in enumerate(lines.unfold(1, 4, 2).unfold(0, 4, 2)[0]):
+        assert local_contrast(x)[0, 0, 0, column].exp().item() == pytest.approx(
+            (window.mean() + FAINT**2).sqrt().item()
+        )
+    assert local_contrast(x.transpose(2, 3)).equal(local_contrast(x).transpose(2, 3))
+    assert local_contrast(0 * x).exp().unique().tolist() == pytest.approx([FAINT])
+
+
+def test_a_smooth_copy_has_another_contrast_(setting):
+    game, batch, _ = setting
+    assert game.contrast > 0
+    x = batch["image"]
+    smooth = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    terms = game.differences(smooth, x)
+    assert terms["contrast"] == pytest.approx(
+        game.contrast * (local_contrast(smooth) - local_contrast(x)).abs().mean().item()
+    )
+    assert game.differences(x, x)["contrast"] == 0 < terms["contrast"]
+
+
+def test_without_the_weight_there_is_no_term(setting):
+    game, batch, _ = setting
+    game.contrast = 0.0
+    assert set(game.warm_up_terms(batch, game.warm_up(batch))) == {"reconstruction"}
 
 
 def test_the_error_is_of_noisy_codes_and_of_a_share_of_the_batch(setting):

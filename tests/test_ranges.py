@@ -88,6 +88,21 @@ def test_colours_of_nothing_do_not_count():
     assert error(seeing_all(), seen, other) > 0
 
 
+def test_colours_of_nothing_have_no_contrast():
+    """Images that differ only where they are transparent are as contrasty as one another."""
+    opaque = torch.rand(1, 4, 16, 16) * 2 - 1
+    opaque[:, 3, :8] = -1
+    other = opaque.clone()
+    other[:, :3, :8] = torch.rand(1, 3, 8, 16)
+    recipe = latent()
+    G, D = (player.given(shape=(4, 16, 16))() for player in (recipe.generator, recipe.discriminator))
+    game = LatentGAN(G, D, recipe.adversarial, contrast=0.1)
+    assert game.differences(opaque, other)["contrast"] == 0
+    seen = other.clone()
+    seen[:, :3, 8:] = torch.rand(1, 3, 8, 16)
+    assert game.differences(seen, other)["contrast"] > 0
+
+
 def seeing_all() -> LatentGAN:
     from types import SimpleNamespace
 

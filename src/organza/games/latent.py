@@ -2,10 +2,11 @@
 
 Esser et al. 2021, Taming Transformers, arXiv:2012.09841, and Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752, train in these two
 stages what then writes codes; here G writes them, against a discriminator of codes:
-    warm-up      min_{E,R}  E_x |M x - M R(E(x) + n)|_1          n ~ N(0, noise^2)
+    warm-up      min_{E,R}  E_x |M x - M R(E(x) + n)|_1 + contrast |c(x) - c(R(E(x) + n))|_1          n ~ N(0, noise^2)
     game         min_G max_D  V(D, G; E(x)),  and the minimum of the warm-up goes on over a share of the batch
-With noise on its codes R learns to draw cleanly from what is not quite a code, as G's are: Ghosh et al. 2020, arXiv:1903.12436,
-section 3.1. M is what E sees, `colours.seen`.
+c is `local_contrast`: an absolute error alone is least where R draws the median of what may be there, without thin lines
+(docs/lab-log.md, 96). With noise on its codes R learns to draw cleanly from what is not quite a code, as G's are: Ghosh et al.
+2020, arXiv:1903.12436, section 3.1. M is what E sees, `colours.seen`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from organza.config import settings_of
 from organza.errors import UserError
@@ -26,6 +28,8 @@ from organza.penalties import Penalty
 
 LEVEL = 1 / 127.5
 """Difference of one level of 8 bits; half of it is the rounding of the files."""
+FAINT = 0.02
+"""Contrast that counts as none: two and a half levels."""
 FITTED = 1_024
 """Number of images to fit the range to."""
 JUDGED, CLEARLY = 64, 0.9
@@ -43,9 +47,10 @@ class LatentGAN(Unconditional):
         G, D, adversarial, penalties: see `Game`.
         noise: standard deviation on the codes, whose reach is (-1, 1).
         share: share of each batch of the game that E and R keep learning from; one image at the least.
+        contrast: weight of the difference in local contrast.
 
     Raises:
-        UserError: for noise or a share out of its range.
+        UserError: for noise, a share or a weight out of its range.
     """
 
     def __init__(
@@ -56,11 +61,14 @@ class LatentGAN(Unconditional):
         penalties: Sequence[Penalty] = (),
         noise: float = 0.3,
         share: float = 0.25,
+        contrast: float = 0.0,
     ):
         super().__init__(G, D, adversarial, penalties)
         if noise < 0 or not 0 <= share <= 1:
             raise UserError(f"game.noise is {noise} and game.share {share}; noise is 0 or more, a share from 0 to 1.")
-        self.noise, self.share = noise, share
+        if contrast < 0:
+            raise UserError(f"game.contrast is {contrast}; it must be 0 or more.")
+        self.noise, self.share, self.contrast = noise, share, contrast
 
     @classmethod
     def players(cls, generator: Any, discriminator: Any, data: Any) -> tuple[Any, Any]:
@@ -107,14 +115,14 @@ class LatentGAN(Unconditional):
         few = self.world.first(len(batch["image"]), self.share)
         x = batch["image"][few.items]
         with self.world.counting(few):
-            error = self.error(self.again(x, few.whole), x)
-        return {"reconstruction": error if few.weight == 1 else few.weight * error}
+            terms = self.differences(self.again(x, few.whole), x)
+        return terms if few.weight == 1 else {name: few.weight * value for name, value in terms.items()}
 
     def warm_up(self, batch: Batch) -> Batch:
         return {"image": self.again(batch["image"])}
 
     def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
-        return {"reconstruction": self.error(made["image"], batch["image"])}
+        return self.differences(made["image"], batch["image"])
 
     def again(self, x: Tensor, whole: int | None = None) -> Tensor:
         """Return R(E(x) + n), [N, C, H, W]; without noise in evaluation mode.
@@ -127,12 +135,41 @@ class LatentGAN(Unconditional):
         noise = self.world.random_like(torch.randn_like, q, whole) if self.training else 0.0
         return self.G.decoder(q + self.noise * noise if self.training else q)
 
+    def differences(self, y: Tensor, x: Tensor) -> dict[str, Tensor]:
+        """Return the terms of the autoencoder's loss for images x that it draws as y, [N, C, H, W] each."""
+        terms = {"reconstruction": self.error(y, x)}
+        if self.contrast:
+            gap = local_contrast(covered(y, x)) - local_contrast(covered(x, x))
+            terms["contrast"] = self.contrast * gap.abs().mean()
+        return terms
+
     def error(self, y: Tensor, x: Tensor) -> Tensor:
         """Return |M y - M x|_1, the mean over all pixels of [N, C, H, W]; colours count as far as x is
         opaque, and differences below `LEVEL` not at all.
         """
         see, e = self.G.encoder.seen, covered(y, x) - covered(x, x)
         return see(e * (e.abs() > LEVEL)).abs().mean()
+
+
+def local_contrast(x: Tensor) -> Tensor:
+    """Return the logarithm of the contrast between neighbours, c = log sqrt(mean |grad x|^2 + `FAINT`^2), the mean over windows of 4x4
+    pixels, every second one.
+
+    The logarithm weighs thin faint lines as edges. Windows of 8x8, or a second scale, let lines go astray (docs/lab-log.md, 96).
+
+    Args:
+        x: images [N, C, H, W] in [-1, 1], at least 5x5 pixels.
+
+    Returns:
+        [N, C, H', W'].
+
+    >>> x = torch.zeros(1, 1, 8, 8); x[..., 4] = 1.0
+    >>> bool(local_contrast(x).max() > local_contrast(0.5 * x).max() > local_contrast(0 * x).max())
+    True
+    """
+    down, across = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+    squares = down[..., 1:].square() + across[..., 1:, :].square()
+    return (F.avg_pool2d(squares, 4, 2) + FAINT**2).log() / 2
 
 
 class ConditionalLatentGAN(LatentGAN):

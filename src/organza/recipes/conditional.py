@@ -18,7 +18,7 @@ from organza.networks.ranges import standard
 from organza.optimizers import Adam
 from organza.recipe import Recipe
 from organza.recipes.classic import resize_r1
-from organza.recipes.swift import LOUD, QUIET, latent, swift
+from organza.recipes.swift import CONTRAST, LOUD, QUIET, latent, swift
 from organza.schedule import Linear
 
 
@@ -147,7 +147,7 @@ def cgan_latent() -> Recipe:
         "embedding that makes it as strong as z; otherwise latent.",
         expect="Faces at 64x64, hair and skin colour: both followed after 54,000 images at width 8, two and a half minutes of one core; "
         "many faces, frayed hair; after that samples begin to repeat one another.",
-        game=Partial(ConditionalLatentGAN),
+        game=Partial(ConditionalLatentGAN, contrast=CONTRAST),
         data=Partial(Labelled),
         generator=Partial(latent_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
         discriminator=Partial(latent_networks.Concatenation, width=8),

@@ -44,6 +44,11 @@ JITTER = Augment(0.0, (translation, cutout), always=(jitter,))
 G's images (docs/lab-log.md, 46). The rest is for runs that show D the same images often."""
 
 
+CONTRAST = 0.05
+"""Weight of the autoencoder's difference in local contrast: codes then keep thin lines, and become rougher, which the game is the
+slower on the greater the weight (docs/lab-log.md, 96)."""
+
+
 def falling(width: int, begin: Point = 0.3) -> Adam:
     """Return Adam with a learning rate that falls tenfold from some point on, in inverse proportion
     to the width: 2e-3 for 16 maps, and no more for fewer.
@@ -98,12 +103,12 @@ def latent() -> Recipe:
         swift(),
         name="latent",
         source="Two stages as in Esser et al. 2021, arXiv:2012.09841: an autoencoder with noise on its codes (Ghosh et al. 2020, "
-        "arXiv:1903.12436) and absolute error, which keeps learning beside swift on codes of a fourth of the size, with penalties "
-        "three times as strict.",
+        "arXiv:1903.12436), absolute error and the error of local contrast, which keeps learning beside swift on codes of a fourth of "
+        "the size, with penalties three times as strict.",
         expect="Faces at 64x64: round heads with eyes after 10,000 images, half a minute of one core, plain skin and closed outlines after "
         "20,000; after 230,000 at width 24, 20 minutes of 2 cores, faces of many looks with clear eyes and frayed hair. "
         "Below 48 pixels a side it gains nothing over swift.",
-        game=Partial(LatentGAN),
+        game=Partial(LatentGAN, contrast=CONTRAST),
         generator=Partial(latent_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
         discriminator=Partial(latent_networks.Discriminator, width=8),
         penalties=(Penalty(r1_finite, weight=STRICTER), Penalty(r2_finite, weight=STRICTER)),
