@@ -125,3 +125,20 @@ def test_one_file_is_not_several(tmp_path: Path):
     told = notes(check(tmp_path))
     assert told[0] == "1 file cannot be used and will be skipped"
     assert "at least 2" in told[1]
+
+
+def test_large_images_are_told_what_each_size_keeps_and_costs(tmp_path: Path):
+    draw = np.random.default_rng(0)
+    for index in range(3):  # squares of 2x2 pixels: 128 keeps them, 64 makes them grey
+        small = draw.integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(small).resize((128, 128), Image.Resampling.NEAREST).save(tmp_path / f"{index}.png")
+    found = check(tmp_path)
+    assert [one.side for one in found.resolutions] == [64, 128]
+    assert found.resolutions[0].kept < 0.7 < found.resolutions[1].kept == 1
+    assert found.resolutions[0].cost == 1 < found.resolutions[1].cost
+    assert [argument for argument, _ in recommendation(found)][:2] == ["size='64'", "size='128'"]
+    assert "--size 128     more detail: at 64," in shown(found)
+
+
+def test_small_images_are_offered_no_larger_size(mixed: Path):
+    assert check(mixed).resolutions == ()

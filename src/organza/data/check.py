@@ -25,6 +25,7 @@ from organza.data.folder import Entry, listing
 from organza.data.listing import by_ending
 from organza.data.pack import pages_in_words
 from organza.data.parallel import in_order
+from organza.data.resolution import Resolution, in_words, measured
 from organza.data.size import Size
 from organza.errors import UserError
 from organza.progress import Progress
@@ -51,6 +52,7 @@ class Check:
         companions: number of tables, texts and notes beside the images.
         apart: hidden files and folders, those of systems, and runs, which are not searched.
         told: further notes on how the images are read.
+        resolutions: training sizes up to that of the images, with the detail that each keeps; empty for small images.
     """
 
     source: str
@@ -65,6 +67,7 @@ class Check:
     companions: int = 0
     apart: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
 
     @property
     def formats(self) -> Counter[str]:
@@ -136,6 +139,7 @@ def check(
         raise UserError(f"`pages` is {pages}; it must be {' or '.join(PAGES)}.")
     found = listing(source, follow_links=follow_links)
     usable: list[tuple[str, Facts]] = []
+    sound: list[Entry] = []
     broken = list(found.problems)
     twins = _Twins()
 
@@ -153,6 +157,7 @@ def check(
                 broken.append((name, seen))
             else:
                 usable.append((entry.name, seen[0]))
+                sound.append(entry)
                 twins.add(name, seen[1])
             if progress:
                 progress("looking at images", done, len(found.entries))
@@ -161,7 +166,10 @@ def check(
     beside = (found.passed_over, found.companions, found.apart, told)
     size, channels = size or recommended_size(facts), recommended_channels(facts)
     counts = _class_counts([name for name, _ in usable])
-    return Check(str(source), tuple(usable), tuple(broken), twins.copies, twins.alike, counts, size, channels, *beside)
+    worth = measured(found, sound, middle_side(facts)) if facts else ()
+    return Check(
+        str(source), tuple(usable), tuple(broken), twins.copies, twins.alike, counts, size, channels, *beside, worth
+    )
 
 
 def _class_counts(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
@@ -311,6 +319,7 @@ def recommendation(found: Check) -> list[tuple[str, str]]:
     colours = {1: "all are grey", 3: "they are in colour", 4: "most are partly transparent"}[found.channels]
     return [
         (f"size={_typed(found.size)!r}", f"the images are {side:.0f} pixels on their shorter side (median)"),
+        *in_words(found.resolutions),
         (f"channels={found.channels}", colours),
         ("recipe='auto'", "chosen by the images, the budget and the machine"),
         (f"budget={found.budget!r}", "enough for a first result; a larger one later resumes the run"),
