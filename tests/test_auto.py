@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import organza
+from organza.config import settings_of
 from organza.data.batches import Images
 from organza.data.source import Source
 from organza.errors import UserError
-from organza.recipes.swift import JITTER, latent, rates_of_r3, swift
+from organza.recipes.swift import JITTER, latent, latent_wide, rates_of_r3, swift
 from organza.run.events import Begun
 from organza.schedule import Cosine, at
 from organza.training.auto import GROWING, LONGEST, ON_CODES, PASSES, WIDTHS, recipe_for, sized, widest
@@ -65,6 +66,8 @@ def test_widths_are_measured_upwards_until_one_is_too_slow():
     assert widest(swift(), turns) == (12, 10.0)
     assert tried == [12, 16]
     assert width_of(sized(swift(), 24)) == 24
+    assert [settings_of(sized(latent(), width).generator)["brush"] for width in (8, 16, 24)] == [16, 16, 24]
+    assert settings_of(sized(latent_wide(), 192).generator)["brush"] == 64  # its own
 
 
 def test_pictures_of_some_size_get_a_latent_gan_with_a_twentieth_of_the_run_for_the_autoencoder(tmp_path: Path):
