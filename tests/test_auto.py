@@ -112,7 +112,7 @@ def test_labels_are_for_the_game_on_images_where_they_are_large_too(tmp_path: Pa
     assert not choice.recipe.generator_warmup
 
 
-def test_images_full_of_pixels_get_codes_of_half_their_size_without_the_term_of_contrast(tmp_path: Path):
+def test_images_full_of_pixels_get_codes_of_half_their_size(tmp_path: Path):
     draw = np.random.default_rng(0)
     images = np.full((40, 64, 64, 3), 255, np.uint8)
     for image in images:
@@ -120,7 +120,6 @@ def test_images_full_of_pixels_get_codes_of_half_their_size_without_the_term_of_
     np.save(tmp_path / "pixels.npy", images)
     recipe = recipe_for(Source(tmp_path / "pixels.npy"), Budget.parse("1kimg"), never).recipe
     assert (recipe.generator.settings["reduction"], recipe.generator.settings["code"]) == (2, 4)
-    assert recipe.game.settings["contrast"] == 0 < latent().game.settings["contrast"]
 
 
 def test_a_gpu_gets_the_wide_players_with_codes_of_an_eighth_for_large_images(tmp_path: Path):

@@ -138,14 +138,7 @@ def _latent_gan(data: Batches, fine: bool, gpu: bool) -> Recipe:
     plain, (_, height, width) = latent_wide() if gpu else latent(), data.shape
     if gpu and min(height, width) >= EIGHTH and not (height % 16 or width % 16):
         return replace(plain, generator=plain.generator.given(reduction=8))
-    if not fine:
-        return plain
-    # Such codes keep thin lines as they are, and the term made pixel art worse (docs/lab-log.md, 96).
-    return replace(
-        plain,
-        generator=plain.generator.given(reduction=2, code=4),
-        game=plain.game.given(contrast=0.0),
-    )
+    return replace(plain, generator=plain.generator.given(reduction=2, code=4)) if fine else plain
 
 
 def _data_in_words(data: Batches) -> str:
