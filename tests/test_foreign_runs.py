@@ -30,8 +30,8 @@ from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
 from organza.run.folder import RunFolder
 from organza.run.moments import optimizer_tensors, restore_optimizer
-from tests.contracts.discovery import COVERING, RECIPES, small
-from tests.contracts.material import Material, size_of
+from tests.contracts.discovery import COVERING, small
+from tests.contracts.exports import Exports
 from tests.drawings import drawing
 
 SECRET = "do not show"
@@ -188,11 +188,9 @@ def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_mad
 
 @pytest.mark.parametrize("name", COVERING)
 def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
-    name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, exports: Exports, monkeypatch: pytest.MonkeyPatch
 ):
-    recipe = small(RECIPES[name](), 4, blocks=1)
-    asked = {"size": size_of(recipe), "budget": "8img", "evaluate": False, "report": False}
-    run = organza.train(material(recipe), tmp_path / "run", recipe=recipe, **asked)
+    run = organza.load(exports.trained(name))
     try:
         run.require_judging()
     except UserError:  # of pairs, or of labels that must be named
