@@ -50,10 +50,8 @@ demo: $(VENV)/demo.stamp
 # Types are checked for each system, one after the other beside the tests, which begin at once and come first (nice): they take longer,
 # and leave a core free at times, since some of them wait for a browser or a clock.
 TYPES := types-Linux types-Windows types-Darwin
-# What the types of other systems can change: files that import a module which is another there, or ask a path for what it lacks there.
-# `make test-long` checks all files for all systems.
-OTHER_THERE := _thread|asyncio|ctypes|errno|fcntl|filelock|grp|locale|mmap|msvcrt|multiprocessing|os|platform|posix|psutil|pty|pwd|readline|resource|select|selectors|shutil|signal|socket|ssl|stat|subprocess|sys|sysconfig|tempfile|termios|tty|urllib|webbrowser|winreg
-ELSEWHERE = $$(grep -rlE --include='*.py' '^ *(from|import) +($(OTHER_THERE))\b|[.](owner|group|is_mount|clock_[a-z]*|tzset)[(]' src examples benchmarks) tests/users_module.py
+# Files that the types of another system can change: see tests/platform_types.py. `make test-long` checks all files for all systems.
+ELSEWHERE = $(BIN)/python -m tests.platform_types src examples benchmarks
 # Each worker gets a half of the files, so that what a file shares is trained once, and takes from the other when it is done.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
@@ -70,7 +68,7 @@ types-Linux whole-Windows whole-Darwin: $(VENV)/dev.stamp
 	nice -n 5 $(BIN)/pyright --pythonplatform $(subst types-,,$(subst whole-,,$@)) --pythonpath $(BIN)/python
 
 types-Windows types-Darwin: types-%: $(VENV)/dev.stamp
-	nice -n 5 $(BIN)/pyright --pythonplatform $* --pythonpath $(BIN)/python $(ELSEWHERE)
+	files=$$($(ELSEWHERE)) && nice -n 5 $(BIN)/pyright --pythonplatform $* --pythonpath $(BIN)/python $$files tests/users_module.py
 
 test-fast: $(VENV)/dev.stamp
 	$(PYTEST) -m "not slow"

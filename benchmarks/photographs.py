@@ -5,7 +5,8 @@
     python benchmarks/photographs.py folders --packages packages [--wheel scikit_image-0.25.2-*.whl]
 
 Writes folders/photos (of 2,400 pixels at most on the longer side; with the wheel of scikit-image seven of its photographs too), folders/art
-(portraits) and folders/pixels (figures of 64 pixels and more a side). What is there already is left.
+(portraits), folders/pixels (figures of 64 pixels and more a side, in all their poses) and folders/figures (one pose of each, and
+of near copies the first, so that none that is held out has one among the rest). What is there already is left.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 PHOTOGRAPHS = {
@@ -73,16 +75,30 @@ def reduced(images: Iterator[tuple[str, Image.Image]]) -> Iterator[tuple[str, Im
         yield name, colour
 
 
-def numbered(packages: Path, pattern: str, least: int = 1) -> Iterator[tuple[str, Image.Image]]:
-    """Yield Wesnoth's images that match, if no side is less than so many pixels, and none is one of a motion."""
+def numbered(packages: Path, pattern: str, least: int = 1, pose: bool = False) -> Iterator[tuple[str, Image.Image]]:
+    """Yield Wesnoth's images that match, if no side is less than so many pixels, without motions, with `pose` one pose of each figure."""
     count = 0
     for path in sorted(packages.glob(f"{WESNOTH}/{pattern}")):
         if least > 1 and any(word in str(path) for word in IN_MOTION):
+            continue
+        if pose and "-" in path.stem:
             continue
         with Image.open(path) as image:
             if min(image.size) >= least:
                 count += 1
                 yield f"{count:04d}", image
+
+
+def apart(images: Iterator[tuple[str, Image.Image]], least: float = 6) -> Iterator[tuple[str, Image.Image]]:
+    """Yield those that differ from all before by `least` levels of 255 in the mean, at 16x16 pixels on grey."""
+    seen: list[np.ndarray] = []
+    for name, image in images:
+        grey = Image.new("RGBA", image.size, (128, 128, 128, 255))
+        grey.alpha_composite(image.convert("RGBA"))
+        small = np.asarray(grey.convert("RGB").resize((16, 16), Image.Resampling.BOX), float)
+        if all(np.abs(small - other).mean() >= least for other in seen):
+            seen.append(small)
+            yield name, image
 
 
 def main() -> None:
@@ -94,6 +110,7 @@ def main() -> None:
     write(reduced(photographs(asked.packages, asked.wheel)), asked.out / "photos")
     write(numbered(asked.packages, "**/images/portraits/**/*.png"), asked.out / "art")
     write(numbered(asked.packages, "core/images/units/**/*.png", 64), asked.out / "pixels")
+    write(apart(numbered(asked.packages, "core/images/units/**/*.png", 64, pose=True)), asked.out / "figures")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two test processes share two cores
 
+from organza.metrics.extractors import efficientnet_lite, mobilenet
 from organza.training import preparation
 from tests.contracts.exports import Exports
 from tests.contracts.material import Material
@@ -63,6 +64,17 @@ def _little_is_measured():
         patch.setattr(preparation, "SAMPLES", 60)
         if not WHOLE:
             look_little(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _feature_networks_are_kept():
+    """Networks for features are read once by each worker, not by each of some hundred evaluations; their files are tried in
+    `metrics/test_packaged.py`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in () if WHOLE else (efficientnet_lite, mobilenet):
+            patch.setattr(kind, "pretrained", functools.cache(kind.pretrained))
         yield
 
 

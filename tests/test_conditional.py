@@ -32,8 +32,8 @@ from tests.test_cli import call
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, material: Material) -> Path:
     """Of drawings in three classes: flipped, grey, plain."""
-    recipe, folder = small(get("cgan-projection")), tmp_path_factory.mktemp("runs") / "classes"
-    train(material(recipe), folder, recipe, budget="3200img")
+    recipe, folder = replace(small(get("cgan-projection")), batch=16), tmp_path_factory.mktemp("runs") / "classes"
+    train(material(recipe), folder, recipe, budget="3200img", size=16)
     return folder
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import platform_types
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -27,6 +29,30 @@ def test_pyright_checks_a_users_module():
         r'^include = \[.*"tests/users_module.py"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE
     )
     assert (ROOT / "src" / "organza" / "py.typed").is_file()
+
+
+def test_files_that_another_system_can_change_are_found():
+    names, members = platform_types.differing(platform_types.stubs())
+    assert {"fork", "O_NOFOLLOW"} <= names["os"]
+    assert {"owner", "st_blocks"} <= members
+    for source, found in {
+        "import os\nos.fork()": True,
+        "from signal import SIGHUP": True,
+        "import fcntl as f\nf.flock(1, 2)": True,
+        "import os\nflags = getattr(os, 'O_NOFOLLOW', 0) | os.O_BINARY": True,
+        "def who(path): return path.owner()": True,
+        "def size(path): return path.stat().st_blocks": True,
+        "import sys\nmine = sys.platform == 'win32'": True,
+        "import os\nmine = os.name == 'nt'": True,
+        "import filelock": True,
+        "import os\nos.replace('a', 'b')": False,
+        "def fork(x): return x.fork()": False,
+    }.items():
+        assert platform_types.differs(source, names, members) == found, source
+    files = list((ROOT / "src").rglob("*.py"))
+    kept = [path.name for path in files if platform_types.differs(path.read_text("utf-8"), names, members)]
+    assert {"disk.py", "lock.py", "untrusted.py", "processes.py"} <= set(kept)
+    assert len(kept) < len(files) / 4  # the others cost pyright as much time again
 
 
 @pytest.mark.slow

@@ -36,6 +36,27 @@ def stream(*position: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*position))
 
 
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed torch's own random numbers, of the CPU and of a device.
+
+    `torch.manual_seed` seeds accelerators of every kind, present or not, and notes for an absent
+    one where it was called: 0.3 ms of each step on a CPU, more below a debugger or a test.
+
+    >>> import torch
+    >>> seed_torch(3, torch.device("cpu"))
+    >>> drawn = torch.rand(2)
+    >>> _ = torch.manual_seed(3)
+    >>> torch.equal(drawn, torch.rand(2))
+    True
+    """
+    import torch
+
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 def permutation(length: int, *position: int | str) -> Tensor:
     """Return a shuffle of range(length) for a position, as int64 [length]."""
     import torch

@@ -129,6 +129,18 @@ def test_a_worker_that_cannot_write_is_told(tmp_path: Path, monkeypatch: pytest.
         render_faces(folder, count=3, size=16, workers=1 + 1)
 
 
+def test_artwork_is_not_checked_against_a_schema_in_each_process(monkeypatch: pytest.MonkeyPatch):
+    """Which takes a second; the check of dicebear stays as it is for all others."""
+    import dicebear
+
+    checked = []
+    monkeypatch.setattr("dicebear.validator._details", lambda schema, _data: checked.append(schema) or [])
+    Artist("adventurer", faces.style_definition("adventurer"), 0, 32)
+    assert checked == []
+    dicebear.Style(faces.style_definition("planets"))
+    assert checked == ["definition.json"]
+
+
 def test_mistakes(tmp_path: Path, twelve: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UserError, match=r"There is no style adventure. Did you mean adventurer?"):
         render_faces(tmp_path / "a", count=1, style="adventure")

@@ -13,7 +13,7 @@ from organza.config import decode, encode
 from organza.data.blocks import MOST_OF_ONE, middle, open_blocks
 from organza.data.degradation import Bicubic, Camera, Nearest, enlarged, reduced
 from organza.data.masks import WIDTHS, Masks
-from organza.data.patches import Masked, Reduced, nearest_known
+from organza.data.patches import Masked, Reduced, nearest_known, oriented
 from organza.data.source import Source
 from organza.errors import UserError
 from organza.recipes import get
@@ -70,6 +70,21 @@ def test_a_patch_is_reduced_with_its_neighbours(folder: Path):
     region, inner = data.region(0, 32, 48)
     small = data.given(region, inner, 0, torch.Generator())
     assert np.abs(small.astype(int) - wanted[8:16, 12:20]).max() <= 1
+
+
+def test_the_pixel_that_is_kept_of_a_cell_has_the_same_place_in_all_patches(folder: Path):
+    data = Reduced(Source(folder, size=32), factor=4, degrade=Nearest())
+    for batch in (data.at(range(40)), data.referenced(range(8))):  # those of a training are mirrored and turned
+        assert torch.equal(batch["a"], batch["b"][..., 2::4, 2::4])
+
+
+def test_a_region_is_turned_with_the_place_of_its_patch():
+    region = np.arange(5 * 7).reshape(5, 7, 1)
+    patch = region[1:3, 4:6]
+    for mirrored in (False, True):
+        for turns in range(4):
+            turned, (y, x) = oriented(region, (1, 4), 2, mirrored, turns)
+            assert np.array_equal(turned[y : y + 2, x : x + 2], np.rot90(patch[:, ::-1] if mirrored else patch, turns))
 
 
 @pytest.mark.parametrize("degrade", [Bicubic(), Nearest(), Camera()])

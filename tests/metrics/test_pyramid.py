@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from organza.data import open_data, parse_size, render_faces
+from organza.metrics.extractors import efficientnet_lite
 from organza.metrics.extractors.features import offline_extractor, planes
 from organza.metrics.extractors.multiscale import LEAST, Pyramid, as_they_are, looks_of, reduced
 from organza.metrics.kernels import gaussian_mmd
@@ -85,3 +89,12 @@ def test_card_names_every_look():
     assert one != other
     assert one["also at"] == {"1/2": 48, "1/8": 32}
     assert one["name"] == offline_extractor().name
+
+
+def test_its_looks_share_one_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    loaded = []
+    monkeypatch.setenv("ORGANZA_CACHE", str(tmp_path))  # which no other extractor reads from
+    monkeypatch.setattr(efficientnet_lite, "pretrained", lambda: loaded.append(nn.Identity()) or loaded[-1])
+    looks = list(Pyramid(offline_extractor).looks.values())
+    assert len(loaded) == 1
+    assert all(look.network is loaded[0] for look in looks)  # type: ignore[attr-defined]

@@ -264,7 +264,7 @@ FAULTS = [
     ),
     Fault(
         "a lost generator state on resume: the step's own seed", "training/step.py",
-        'torch.manual_seed(seed_of(state.seed, "step", state.images))',
+        'seed_torch(seed_of(state.seed, "step", state.images), accelerator.device)',
         "torch.rand(())",
         RESUME,
     ),

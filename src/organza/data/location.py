@@ -214,13 +214,20 @@ def _is_near(place: Path, folder: Path) -> bool:
         home = None
     lexical = Path(os.path.abspath(place))  # noqa: PTH100 (does not access the disk)
     roots = [root for root in _above(folder) if root != root.parent and not (home and home.is_relative_to(root))]
-    if not any(root in lexical.parents for root in roots):
+    if not any(_is_inside(lexical, root) for root in roots):
         return False
     try:
         real = lexical.resolve()
     except (OSError, ValueError, RuntimeError):  # a name that is invalid on this system, or a link to itself
         return False
-    return any(root in real.parents for root in roots)
+    return any(_is_inside(real, root) for root in roots)
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Return True if a path lies below a folder, by its first parts: a stranger's path may have
+    thousands, and `parents` builds a path of each.
+    """
+    return len(path.parts) > len(root.parts) and Path(*path.parts[: len(root.parts)]) == root
 
 
 def _is_marked(note: Mapping[str, str], content: Mapping[str, Any]) -> bool:

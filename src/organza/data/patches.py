@@ -182,11 +182,14 @@ class Patches(Batches):
         top = min(max(top + round((y - 0.5) * self.height), 0), high - self.height)
         left = min(max(left + round((x - 0.5) * self.width), 0), wide - self.width)
         region, inner = self.region(image, top, left)
-        a, b = self._pair(region, inner, position, draws)
-        if self.mirror and flip < 0.5:
-            a, b = a[:, ::-1], b[:, ::-1]
-        if self.turn:
-            a, b = (np.rot90(part, int(quarter * 4)) for part in (a, b))
+        turns = int(quarter * 4) if self.turn else 0
+        return self._oriented(region, inner, position, draws, self.mirror and flip < 0.5, turns)
+
+    def _oriented(
+        self, region: np.ndarray, inner: tuple[int, int], item: int, draws: torch.Generator, mirrored: bool, turns: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what G is given of a patch and the patch, both mirrored and turned."""
+        a, b = (np.rot90(part[:, ::-1] if mirrored else part, turns) for part in self._pair(region, inner, item, draws))
         return a, b
 
     def _pair(
@@ -248,10 +251,41 @@ class Reduced(Patches):
             for name, kernel in kernels.items()
         }
 
+    def _oriented(
+        self, region: np.ndarray, inner: tuple[int, int], item: int, draws: torch.Generator, mirrored: bool, turns: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        # before the reduction: the pixel that is kept of a cell has the same place in all patches, mirrored or not
+        return self._pair(*oriented(region, inner, self.width, mirrored, turns), item, draws)
+
     def given(self, region: np.ndarray, inner: tuple[int, int], item: int, draws: torch.Generator) -> np.ndarray:
         small = self.degrade(region, self.factor, draws)
         y, x = (side // self.factor for side in inner)
         return small[y : y + self.height // self.factor, x : x + self.width // self.factor]
+
+
+def oriented(
+    region: np.ndarray, inner: tuple[int, int], side: int, mirrored: bool, turns: int
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return a region, [H, W, C], mirrored left to right and turned by quarters, and the place of its patch.
+
+    Args:
+        region: patch with its margin.
+        inner: row and column of the patch.
+        side: width of the patch; it is square if it is turned.
+        mirrored: True to mirror it before.
+        turns: number of quarters, counterclockwise.
+
+    >>> region = np.arange(12).reshape(3, 4, 1)
+    >>> turned, (y, x) = oriented(region, (0, 2), 1, False, 1); int(turned[y, x, 0]), int(region[0, 2, 0])
+    (2, 2)
+    """
+    y, x = inner
+    if mirrored:
+        region, x = region[:, ::-1], region.shape[1] - x - side
+    for _ in range(turns):
+        y, x = region.shape[1] - x - side, y
+        region = np.rot90(region)
+    return region, (y, x)
 
 
 class Masked(Patches):

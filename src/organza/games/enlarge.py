@@ -42,6 +42,7 @@ class Enlarge(Restoration):
         l1: weight of the distance to b in the game.
         features: weight of the distance of D's features in the game.
         texture: weight of the distance of local contrasts in the game: see `contrasts`.
+        squared: True for the squared error in the warm-up: by the absolute one, pixel art stays at repeated pixels, the median.
 
     Raises:
         UserError: if the factor is another.
@@ -58,10 +59,11 @@ class Enlarge(Restoration):
         l1: float = 10.0,
         features: float = 1.0,
         texture: float = 0.0,
+        squared: bool = False,
     ):
         super().__init__(G, D, adversarial, penalties, l1=l1, features=features)
         require_factor(factor)
-        self.factor, self.texture = factor, texture
+        self.factor, self.texture, self.squared = factor, texture, squared
 
     @classmethod
     def layout(cls, data: Partial, settings: Mapping[str, Any]) -> Partial:
@@ -93,6 +95,8 @@ class Enlarge(Restoration):
         return (self.cubic(batch["a"]),)
 
     def warm_up_terms(self, batch: Batch, made: Batch) -> dict[str, Tensor]:
+        if self.squared:
+            return {"squared": self.l1 * F.mse_loss(made["b"], batch["b"])}
         return {"l1": self.l1 * self.distance(batch, made)}
 
     def cubic(self, a: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from organza.data.degradation import Bicubic, Camera, Nearest
 from organza.data.patches import Reduced
 from organza.games.enlarge import Enlarge
 from organza.losses import relativistic
-from organza.networks import enlarger
+from organza.networks import chooser, enlarger
 from organza.optimizers import Adam
 from organza.penalties import Penalty, r1_finite, r2_finite
 from organza.recipe import Recipe
@@ -61,15 +61,15 @@ def enlarge_pixel_art_light() -> Recipe:
     return replace(
         enlarge_light(),
         name="enlarge-pixel-art-light",
-        source="enlarge-light, twice the size, on images of which each second pixel was dropped.",
-        expect="Crawl's tiles, twice: crisp pixels, and after 30,000 patches no others than repeating them makes.",
-        game=Partial(
-            Enlarge, factor=2, l1=1000.0, features=20.0
-        ),  # contrasts ask for detail that plain colours have not
-        generator=Partial(enlarger.Generator, width=24, blocks=4),  # a filter would blur what is crisp
+        source="enlarge-light, twice the size, on images of which each second pixel was dropped. The network weighs the pixels nearby "
+        "(kernel prediction, Bako et al. 2017, ACM TOG 36(4)), and learns by the squared error, as the median of what a pixel may be is a "
+        "repeated one.",
+        expect="177 figures, twice, 16,000 patches of warm-up: PSNR of held-out patches 2.0 dB above the cubic filter; 3,200 patches of "
+        "the game lose 1.0 of it, crisp, the MMD of patches falls from 0.023 to 0.011 (cubic 0.027). Two minutes of one core.",
+        game=Partial(Enlarge, factor=2, l1=300.0, features=0.0, texture=16.0, squared=True),
+        generator=Partial(chooser.Generator, width=24, blocks=4),
+        discriminator=Partial(enlarger.Discriminator, width=16, depth=2, contrast=4.0),
         data=Partial(Reduced, size=32, longest=0, degrade=Nearest()),
         penalties=(Penalty(r1_finite, weight=1e-6), Penalty(r2_finite, weight=1e-6)),
-        generator_optimizer=Adam(Cosine(1e-3, 1e-4, begin=0.1, end=0.5), 0.9, 0.99),
-        warmup=3_200,
-        average=4_000,
+        generator_optimizer=Adam(Cosine(1e-3, 2e-4, begin=0.1, end=0.5), 0.9, 0.99),
     )

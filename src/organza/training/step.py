@@ -23,7 +23,7 @@ from organza.game import (
 )
 from organza.optimizers import set_rate
 from organza.schedule import at
-from organza.seeding import seed_of
+from organza.seeding import seed_of, seed_torch
 from organza.training.ema import decay, half_life
 from organza.training.state import TrainState, factor, strictness
 
@@ -40,7 +40,7 @@ def train_step(state: TrainState) -> dict[str, float]:
     """
     recipe, game, accelerator = state.recipe, state.game, state.accelerator
     progress = TrainProgress(state.steps, state.images, state.plan.images)
-    torch.manual_seed(seed_of(state.seed, "step", state.images))  # for dropout and penalties
+    seed_torch(seed_of(state.seed, "step", state.images), accelerator.device)  # for dropout and penalties
     for optimizer, chosen in zip(state.optimizers.values(), recipe.optimizers, strict=True):
         rate = at(chosen.rate, state.images, state.plan.images)
         set_rate(optimizer, rate * factor(state.rollbacks, state.images))

@@ -42,9 +42,7 @@ class Artist:
     """
 
     def __init__(self, style: str, definition: dict[str, Any], seed: int, size: int):
-        import dicebear  # an extra: only those who draw need it
-
-        self.artwork = dicebear.Style(definition)  # parsed once: it takes longer than a face
+        self.artwork = _parsed(definition)
         self.options = {"scale": ZOOM.get(style, 1.0)}
         self.seed, self.size = seed, size
         self.lettered = _holds_text(definition)
@@ -231,6 +229,22 @@ def work() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(json.dumps(["error", f"{error.strerror or error}"]), flush=True)
+
+
+def _parsed(definition: dict[str, Any]) -> Any:
+    """Return artwork as dicebear parses it, without its check against a JSON schema: that takes a
+    second of each process that draws, for a file of dicebear's own package.
+    """
+    import dicebear  # an extra: only those who draw need it
+
+    name, checker = "validate", getattr(getattr(dicebear, "validator", None), "StyleValidator", object)
+    if (check := vars(checker).get(name)) is None:  # another version of dicebear
+        return dicebear.Style(definition)
+    setattr(checker, name, staticmethod(lambda data: None))
+    try:
+        return dicebear.Style(definition)
+    finally:
+        setattr(checker, name, check)
 
 
 def _holds_text(definition: Any) -> bool:
