@@ -14,7 +14,7 @@ def repeated(step: Callable[[Tensor, Tensor], Tensor], x: Tensor, values: Tensor
     Args:
         step: function of x and a value, whose result has the shape of x.
         x: start, [...].
-        values: what differs from step to step, [K, ...].
+        values: value of each step, [K, ...].
 
     >>> repeated(lambda x, value: 2 * x + value, torch.zeros(1), torch.tensor([1.0, 3.0]))
     tensor([5.])
