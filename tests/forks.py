@@ -19,8 +19,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
+from PIL import Image
+
+import organza.cli.parsing  # what commands import late is imported here once, and not in each fork
+import organza.report.at_end
+import organza.report.build
+import organza.training.launch  # noqa: F401
 from organza import cli
 
+Image.init()
 PIPE = subprocess.PIPE
 Output = int | Path | None
 """A pipe (`PIPE`), a file to write, or None for an output that is closed from the beginning."""

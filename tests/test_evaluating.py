@@ -35,7 +35,8 @@ from organza.run.folder import RunFolder, lines_of
 from organza.seeding import MICROBATCH
 from organza.training import preparation
 from tests.contracts.discovery import RECIPES, small
-from tests.contracts.material import Material, size_of
+from tests.contracts.exports import Exports
+from tests.contracts.material import Material
 from tests.drawings import drawing
 
 FEATURES = ["mmd", "kid", "frechet", "frechet_infinite", "precision", "recall", "density", "coverage", "diversity"]
@@ -135,10 +136,8 @@ LAYOUTS = {recipe.data.make: name for name, recipe in ((name, make()) for name, 
 
 
 @pytest.mark.parametrize("name", LAYOUTS.values())
-def test_a_run_of_every_layout(name: str, material: Material, extractor: Extractor, tmp_path: Path):
-    recipe = small(RECIPES[name](), blocks=1)
-    folder = trained(material(recipe), tmp_path / "run", recipe, size=size_of(recipe))
-    side = RunWithData(folder)
+def test_a_run_of_every_layout(name: str, exports: Exports):
+    side = RunWithData(exports.trained(name))
     real, training = side.real(), side.training()
     made = side.made(len(real) + 20, seed=3)
     assert len(real) == len(side.data.reference)

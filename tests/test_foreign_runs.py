@@ -18,7 +18,7 @@ import torch
 import organza
 from organza import untrusted
 from organza.cli import main
-from organza.data import cache
+from organza.data import cache, location
 from organza.data.location import KEY, asked_of, is_own, places, remember
 from organza.data.pack import open_data
 from organza.errors import UserError, nearest
@@ -30,8 +30,8 @@ from organza.run import checkpoint
 from organza.run.checkpoint import Damaged
 from organza.run.folder import RunFolder
 from organza.run.moments import optimizer_tensors, restore_optimizer
-from tests.contracts.discovery import COVERING, RECIPES, small
-from tests.contracts.material import Material, size_of
+from tests.contracts.discovery import COVERING, small
+from tests.contracts.exports import Exports
 from tests.drawings import drawing
 
 SECRET = "do not show"
@@ -97,6 +97,19 @@ def test_a_source_that_no_system_can_have_is_no_place(
     assert places(RunFolder(foreign).read(), foreign) == []
     assert called(capsys, "report", foreign)[0] == 0
     assert called(capsys, "compare", foreign, trained / "mlp", "--out", foreign / "compare.html")[0] == 0
+
+
+def test_only_what_lies_in_a_folder_above_a_run_is_near(tmp_path: Path):
+    run, far = tmp_path / "a" / "b" / "c" / "d" / "run", tmp_path / "e" / "f" / "g" / "h" / "i" / "j"
+    run.mkdir(parents=True)
+    far.mkdir(parents=True)
+    assert location._is_near(run.parent / "photos", run)
+    assert location._is_near(run.parents[1] / "photos", run)
+    for place in (far, tmp_path / "a" / "x" / "c" / "d" / "photos", tmp_path / "a", tmp_path):
+        assert not location._is_near(place, run), place
+    if hasattr(os, "symlink"):
+        (run.parent / "link").symlink_to(far)
+        assert not location._is_near(run.parent / "link", run)
 
 
 def test_ones_own_note_leads_anywhere_and_a_project_finds_its_data(trained: Path, tmp_path: Path):
@@ -188,11 +201,9 @@ def test_pictures_of_a_shape_that_no_memory_holds_are_compared_before_any_is_mad
 
 @pytest.mark.parametrize("name", COVERING)
 def test_a_discriminator_in_outline_refuses_nothing_that_it_takes(
-    name: str, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, exports: Exports, monkeypatch: pytest.MonkeyPatch
 ):
-    recipe = small(RECIPES[name](), 4, blocks=1)
-    asked = {"size": size_of(recipe), "budget": "8img", "evaluate": False, "report": False}
-    run = organza.train(material(recipe), tmp_path / "run", recipe=recipe, **asked)
+    run = organza.load(exports.trained(name))
     try:
         run.require_judging()
     except UserError:  # of pairs, or of labels that must be named

@@ -117,9 +117,11 @@ def test_a_launchers_variables_count_only_together(monkeypatch: pytest.MonkeyPat
 
 def test_one_process_imports_no_group_and_no_compiler(pictures: Path, tmp_path: Path):
     code = (
-        "import sys, organza; "
-        "organza.train(*sys.argv[1:], recipe='swift', size=16, budget='16img', evaluate=False, report=False, progress=False, "
-        "settings=['generator.width=4', 'discriminator.width=4', 'batch=8']); "
+        "import sys, organza\n"
+        "asked = dict(evaluate=False, report=False, progress=False)\n"
+        "small = ['generator.width=4', 'discriminator.width=4', 'batch=8']\n"
+        "organza.train(*sys.argv[1:], recipe='swift', size=16, budget='16img', settings=small, **asked)\n"
+        "assert organza.train(*sys.argv[1:], budget='32img', **asked).images == 32\n"  # which resumes
         "assert not {'organza.distributed.group', 'torch._dynamo'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, pictures, tmp_path / "run"], check=False).returncode == 0

@@ -30,7 +30,7 @@ def tool(name: str) -> ModuleType:
 @pytest.fixture(scope="module")
 def site() -> Path:
     """The built site; built anew only if something that it shows changed."""
-    tool("build").build()
+    tool("build").build(search=False)
     return ROOT / "site"
 
 

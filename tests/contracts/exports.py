@@ -11,7 +11,7 @@ from filelock import FileLock
 
 import organza
 from organza.config import encode
-from organza.networks import filler, surface
+from organza.networks import filler, surface, waves
 from tests.contracts.discovery import RECIPES, covering, small
 from tests.contracts.material import Material, size_of
 from tests.helpers import WHOLE, train
@@ -39,6 +39,8 @@ def filled_quickly(patch: pytest.MonkeyPatch) -> None:
     """Two levels of the smooth filling: each is unrolled, and exporting five takes long."""
     patch.setattr(filler, "LEVELS", 2)
     patch.setattr(surface, "STEPS", (1, 1))
+    patch.setattr(waves, "HALF", 1)
+    patch.setattr(waves, "WHOLE", 1)
 
 
 class Exports:
@@ -55,17 +57,26 @@ class Exports:
 
     def __call__(self, name: str) -> tuple[organza.Run, Path]:
         """The run of a recipe, and the folder with its ONNX files, and its page if it is one of `PAGES`."""
-        run, out = self.root / name, self.root / f"{name}.out"
+        run, out = self.trained(name), self.root / f"{name}.out"
         with FileLock(self.root / f"{name}.lock"):
             if not out.exists():
                 self._make(name, run, out)
         return organza.load(run), out
 
+    def trained(self, name: str) -> Path:
+        """The run of any recipe, trained for two steps: only to be read."""
+        recipe, run, done = small(RECIPES[name](), blocks=1), self.root / name, self.root / f"{name}.trained"
+        with FileLock(self.root / f"{name}.training"), pytest.MonkeyPatch.context() as patch:
+            if not done.exists():
+                filled_quickly(patch)
+                train(self.material(recipe), run, recipe, size=size_of(recipe), budget="16img")
+                done.touch()
+        return run
+
     def _make(self, name: str, run: Path, out: Path) -> None:
-        recipe, parts = small(RECIPES[name](), blocks=1), EXPORTED[name]
+        parts = EXPORTED[name]
         with pytest.MonkeyPatch.context() as patch:
             filled_quickly(patch)
-            train(self.material(recipe), run, recipe, size=size_of(recipe), budget="16img")
             organza.load(run).export(
                 out,
                 to=("onnx", "web") if name in PAGES else ("onnx",),

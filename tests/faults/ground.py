@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+import tests.forks  # noqa: F401  (with all that a command imports late)
 from organza import cli
 from organza.recipe import Recipe
 from organza.run import checkpoint

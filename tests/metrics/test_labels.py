@@ -21,7 +21,7 @@ def stripes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pictures.clip(0, 255).astype(np.uint8)[..., None], labels
 
 
-REAL, REAL_LABELS = stripes(300, 0)
+REAL, REAL_LABELS = stripes(160, 0)
 FAKE, FAKE_LABELS = stripes(200, 1)
 
 
@@ -45,7 +45,7 @@ def test_wrong_labels_score_nothing_and_ignored_ones_as_chance_does(monkeypatch:
 
 
 def test_labels_that_cannot_be_seen_show_in_the_held_out_accuracy():
-    found = label_accuracy(REAL, np.random.default_rng(3).integers(0, 2, 300), FAKE, FAKE_LABELS % 2)
+    found = label_accuracy(REAL, np.random.default_rng(3).integers(0, 2, 160), FAKE, FAKE_LABELS % 2)
     assert found["label accuracy, real"].value < 0.75
 
 
@@ -54,7 +54,7 @@ def test_labels_that_cannot_be_seen_show_in_the_held_out_accuracy():
     [
         ({"fake": FAKE[:, :8]}, "of the same size"),
         ({"fake_labels": FAKE_LABELS[:5]}, "200 generated images and labels of shape"),
-        ({"real_labels": np.zeros(300, int)}, "of 1 classes"),
+        ({"real_labels": np.zeros(160, int)}, "of 1 classes"),
     ],
 )
 def test_what_cannot_be_measured_is_told(change: dict[str, np.ndarray], said: str):

@@ -244,6 +244,12 @@ FAULTS = [
         "data/test_labels.py",
     ),
     Fault(
+        "what was put aside is not put back: dicebear's check of artwork", "data/builtin/face_drawing.py",
+        "        setattr(checker, name, check)\n",
+        "        pass\n",
+        "data/test_faces.py::test_artwork_is_not_checked_against_a_schema_in_each_process",
+    ),
+    Fault(
         "an orientation turned the other way", "data/decode.py",
         "6: Image.Transpose.ROTATE_270,",
         "6: Image.Transpose.ROTATE_90,",
@@ -273,6 +279,12 @@ FAULTS = [
         "self.images, self.steps, self.seconds, self.plan = images, steps, seconds, plan",
         "self.images, self.seconds, self.plan = images, seconds, plan",
         RESUME,
+    ),
+    Fault(
+        "an import that costs a second: torch's compiler on resume", "run/moments.py",
+        'step = getattr(optimizer.step, "__func__", type(optimizer).step)',
+        "step = type(optimizer).step",
+        "test_ranks.py::test_one_process_imports_no_group_and_no_compiler",
     ),
     Fault(
         "a line of statistics begun anew on resume", "training/snapshot.py",
@@ -366,6 +378,12 @@ FAULTS = [
         "test_untrusted_recipes.py",
     ),
     Fault(
+        "a place beside a run counts as one inside", "data/location.py",
+        "Path(*path.parts[: len(root.parts)]) == root",
+        "len(root.parts) > 0",
+        "test_foreign_runs.py::test_only_what_lies_in_a_folder_above_a_run_is_near",
+    ),
+    Fault(
         "control characters shown as they are", "untrusted.py",
         "    if text.isprintable():\n        return text\n",
         "    if text:\n        return text\n",
@@ -383,6 +401,12 @@ FAULTS = [
         "math.sqrt(len(x) - 1)",
         "math.sqrt(len(x))",
         "metrics/test_frechet.py",
+    ),
+    Fault(
+        "what is shared is loaded again: the network of each scale", "metrics/extractors/features.py",
+        "if (network := _IN_USE.get(key)) is None:",
+        "if (network := None) is None:",
+        "metrics/test_pyramid.py::test_its_looks_share_one_network",
     ),
     Fault(
         "a point that is its own neighbour", "metrics/manifold.py",

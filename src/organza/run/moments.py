@@ -88,7 +88,9 @@ def _usual_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     try:
         probe = type(optimizer)([weight], **optimizer.defaults)
         weight.grad = torch.zeros(2)
-        probe.step()
+        # A run's optimizer has a step of its own, without torch's compiler, whose import takes a second of each resume.
+        step = getattr(optimizer.step, "__func__", type(optimizer).step)
+        step(probe)
     except Exception:  # a user's own optimizer, which needs more
         return {}
     return {key: value for key, value in probe.state[weight].items() if isinstance(value, Tensor)}
