@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from organza.networks import copier, filler, surface
+from organza.networks import copier, filler, surface, waves
 from organza.networks.filler import smooth
+from organza.networks.loops import repeated
 from organza.networks.surface import bent, biharmonic
+from organza.networks.waves import continued, joined, parted, strong
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +65,7 @@ def test_a_texture_goes_on_before_any_training():
 def test_what_lies_in_the_hole_is_not_looked_at():
     torch.manual_seed(0)
     network = copier.Generator((3, 64, 64), width=4, fine=2)
-    for layer in (network.choose, network.finish[1]):
+    for layer in (network.choose, network.trust, network.finish[1]):
         torch.nn.init.normal_(layer.weight, std=0.3)
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     a, known = with_hole(image, 20, 8, 21)
@@ -75,14 +77,49 @@ def test_what_lies_in_the_hole_is_not_looked_at():
     assert made[known.expand_as(made) == 0].std() > 0.1
 
 
+def test_windows_of_waves_rebuild_an_image_of_which_nothing_is_left_out():
+    x = torch.randn(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(joined(parted(x, waves.waves()), waves.waves()), x, atol=1e-5)
+    kept = joined(strong(parted(x, waves.waves()), torch.tensor(1e-6)), waves.waves())
+    assert torch.allclose(kept, x, atol=1e-5)
+
+
+def test_a_wave_is_kept_or_left_out_by_its_own_direction():
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    rising, falling = (torch.cos(math.tau / 8 * (x + sign * y))[None, None] for sign in (1, -1))
+    between = torch.tensor(1.5)  # above the threshold of a wave of 0.1, below that of a wave of 1
+    left = joined(strong(parted(rising + 0.1 * falling, waves.waves()), between), waves.waves())
+    sizes = [((left * wave).mean() / wave.square().mean()).item() for wave in (rising, falling)]
+    assert sizes[0] > 0.9
+    assert abs(sizes[1]) < 0.03
+
+
 @torch.no_grad()
-def test_an_output_depends_on_no_more_than_its_reach():
-    torch.manual_seed(0)
-    network = copier.Generator((1, 32, 32), width=4, fine=2)
-    x = torch.zeros(1, 2, 32, 1536)
-    x[:, -1] = 1
-    other = x.clone()
-    other[..., 0, 768:] = 0.7
-    other[..., 1, :, 768:] = -1
-    changed = int((network(x) - network(other)).abs().sum((0, 1, 2)).nonzero().min())
-    assert 768 - network.reach <= changed < 768 - 100
+def test_stripes_go_on_through_a_hole():
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    stripes = (0.7 * torch.sin(0.45 * x + 0.3 * y)).expand(1, 3, 96, 96)
+    for side in (6, 14, 22):
+        a, known = with_hole(stripes, 35, 40, side)
+        guess = torch.where(known > 0, stripes, biharmonic(a[:, :3], known))
+        made = continued(guess, known)
+        errors = [((1 - known) * (filled - stripes)).square().sum().item() for filled in (made, guess)]
+        assert errors[0] < errors[1] / 4, side
+
+
+@torch.no_grad()
+def test_an_image_without_a_hole_is_left():
+    image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(continued(image, torch.ones_like(image)), image, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_loop_in_a_file_is_the_loop_in_python():
+    class Falling(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return repeated(lambda x, share: x - share * x.roll(1, -1), x, torch.tensor([0.5, 0.25, 0.1]))
+
+    x = torch.rand(2, 5)
+    exported = torch.export.export(Falling(), (x,), strict=False)
+    assert torch.allclose(exported.module()(x), Falling()(x))
+    loops = [node for node in exported.graph.nodes if node.target is torch.ops.higher_order.scan]
+    assert len(loops) == 1

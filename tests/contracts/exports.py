@@ -11,7 +11,7 @@ from filelock import FileLock
 
 import organza
 from organza.config import encode
-from organza.networks import filler, surface
+from organza.networks import filler, surface, waves
 from tests.contracts.discovery import RECIPES, covering, small
 from tests.contracts.material import Material, size_of
 from tests.helpers import WHOLE, train
@@ -39,6 +39,8 @@ def filled_quickly(patch: pytest.MonkeyPatch) -> None:
     """Two levels of the smooth filling: each is unrolled, and exporting five takes long."""
     patch.setattr(filler, "LEVELS", 2)
     patch.setattr(surface, "STEPS", (1, 1))
+    patch.setattr(waves, "HALF", 1)
+    patch.setattr(waves, "WHOLE", 1)
 
 
 class Exports:

@@ -1,19 +1,21 @@
-"""A network that fills holes with detail from around them: it copies what lies at a distance in the image, and a smooth surface carries it.
+"""A network that fills holes: waves continue what is striped or straight, a smooth surface carries the rest, and detail is copied from
+where the image agrees with itself.
 
 Nearby parts of an image are alike, and the distances at which they are alike are few: He and Sun 2012, Statistics of Patch Offsets for
 Image Completion. So a pixel of the hole takes a mean of the pixels at fixed distances, weighted by how well the image agrees with itself
 at each: attention (Yu et al. 2018, Generative Image Inpainting with Contextual Attention, arXiv:1801.07892) to a few dozen places.
 
-Symbols: a = (x, m): image x [N, C, H, W] in [-1, 1] and mask m [N, 1, H, W], above 0 in the hole, in one tensor; s the smooth
-surface; h = s - mean of s in squares of 4x4, joined linearly; d a distance in rows and columns; e_d(p) the mean of
-|x(q) - x(q + d)| over known q and q + d around p; w_d(p) the weights, softmax over d of c_d(p) - 30 e_d(p), with c from
-convolutions.
+Symbols: a = (x, m): image x [N, C, H, W] in [-1, 1] and mask m [N, 1, H, W], above 0 in the hole, in one tensor; u the smooth surface
+(`surface`); z the waves from it (`waves`); n the share of known pixels in about 20x20 around p; v in [0, 1] how far waves are trusted;
+h = s - mean of s in squares of 4x4, joined linearly; d a distance in rows and columns; e_d(p) the mean of |x(q) - x(q + d)| over known
+q and q + d around p; w_d(p) the weights, softmax over d of c_d(p) - 30 e_d(p), with c, and o below, from convolutions.
 
+    v(p) = sigmoid(o(p) + 8 (n(p) - 0.3));   s = u + v (z - u)
     t(p) = sum_d w_d(p) h(p + d) over known p + d
-    y(p) = s(p) + min(2, 0.7 r_h(p) / r_t(p)) t(p) + details(p)    in the hole;   x elsewhere, to the bit
+    y(p) = s(p) + min(2, (0.7 r_h(p) - r_s(p))+ / r_t(p)) t(p) + details(p)    in the hole;   x elsewhere, to the bit
 
-A mean of unlike textures is fainter than each, and an edge copied into a plain surface is too strong. So what is copied gets
-a contrast: r_h and r_t are the squared means of sqrt|h| over known pixels, and of sqrt|t| in the hole, around p.
+A mean of unlike textures is fainter than each, and an edge copied into a plain surface is too strong. So what is copied gets the
+contrast that s lacks: r_h, r_s and r_t are the squared means of sqrt|h| over known pixels and in the hole, and of sqrt|t| in the hole.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from organza.networks.filler import Block, require_multiples
 from organza.networks.layers import Shape
 from organza.networks.refiner import he
 from organza.networks.surface import biharmonic
+from organza.networks.waves import continued
 
 LEVELS = 3
 """Halvings of the map of disagreements, from a quarter of the size, that bring it into the hole."""
@@ -95,8 +98,8 @@ def spread(total: Tensor, count: Tensor, default: float = 0.0) -> Tensor:
 
 
 class Generator(layers.Translator):
-    """s and the mask -> a convolution at the full size, two halvings, residual blocks with dilations 1, 2, 4, 8 -> weights of the
-    distances; the same maps and two pixel shuffles -> details. They do not see what is copied: an absolute error would have them
+    """u, z and the mask -> a convolution at the full size, two halvings, residual blocks with dilations 1, 2, 4, 8 -> v and weights of
+    the distances; the same maps and two pixel shuffles -> details. They do not see what is copied: an absolute error would have them
     take it away.
 
     Args:
@@ -115,7 +118,7 @@ class Generator(layers.Translator):
 
     stride = least = 32
     masked = True
-    reach = 672  # of the surface 474, of the layers that weigh copies 94, of the contrast 92
+    reach = 0  # waves go from window to window through a hole, and round the border: no tiles
 
     def __init__(
         self, shape: Shape, *, width: int = 24, fine: int = 8, distances: tuple[int, ...] = (4, 8, 16, 28, 44)
@@ -124,12 +127,13 @@ class Generator(layers.Translator):
         require_multiples(shape, self.stride)
         self.shape, wide, channels = tuple(shape), 2 * width, shape[0]
         self.distances, self.far = directions(distances), max(distances)
-        self.enter = nn.Sequential(he(nn.Conv2d(channels + 1, fine, 3, 1, 1)), nn.PReLU(fine, 0.2))
+        self.enter = nn.Sequential(he(nn.Conv2d(2 * channels + 1, fine, 3, 1, 1)), nn.PReLU(fine, 0.2))
         self.first = nn.Sequential(he(nn.Conv2d(fine, width, 4, 2, 1)), nn.PReLU(width, 0.2))
         self.second = he(nn.Conv2d(width, wide, 4, 2, 1))
         self.agreement = he(nn.Conv2d(len(self.distances), wide, 1))
         self.blocks = nn.Sequential(nn.PReLU(wide, 0.2), *(Block(wide, d) for d in (1, 2, 4, 8)))
         self.choose = he(nn.Conv2d(wide, len(self.distances), 3, 1, 1), 0.01)
+        self.trust = he(nn.Conv2d(wide, 1, 3, 1, 1), 0.01)
         self.up = nn.Sequential(he(nn.Conv2d(wide, 4 * width, 3, 1, 1)), nn.PixelShuffle(2))
         self.mix = nn.Sequential(nn.PReLU(width, 0.2), Block(width, 1))
         self.leave = nn.Sequential(he(nn.Conv2d(width, 4 * fine, 3, 1, 1)), nn.PixelShuffle(2))
@@ -139,17 +143,35 @@ class Generator(layers.Translator):
 
     def forward(self, a: Tensor) -> Tensor:
         """Fill the holes of images, [N, C + 1, H, W] with the mask in the last channel, above 0 in the hole, to [N, C, H, W]."""
+        return self.filled(a, copying=True)
+
+    def structure(self, a: Tensor) -> Tensor:
+        """Fill them with s and the details alone, which an absolute error may train: of a copied texture it would keep the mean, which
+        is none. [N, C + 1, H, W] to [N, C, H, W].
+        """
+        return self.filled(a, copying=False)
+
+    def filled(self, a: Tensor, copying: bool) -> Tensor:
+        """Return y, with its second term or without it."""
         x, hole = a[:, :-1], (a[:, -1:] > 0).to(a.dtype)
         known = 1 - hole
-        with torch.no_grad():  # neither has weights
-            s = torch.where(hole > 0, biharmonic(x, known), x)
+        with torch.no_grad():  # none of them has weights
+            smooth = torch.where(hole > 0, biharmonic(x, known), x)
+            wavy = torch.where(hole > 0, continued(smooth, known).clamp(-1, 1), x)
             disagreement, share = self.compared(x.mean(1, keepdim=True), known)
-        f = self.enter(torch.cat([s, 2 * hole - 1], 1))
+        f = self.enter(torch.cat([smooth, wavy, 2 * hole - 1], 1))
         h = self.first(f)
         q = self.blocks(self.second(h) + self.agreement(10 * disagreement))
-        copied = self.copied(s, known, self.weights(q, disagreement, share))
-        details = self.finish(f + self.leave(self.mix(h + self.up(q))))
-        return torch.where(hole > 0, (s + copied + details).clamp(-1, 1), x)
+        s = smooth + larger(self.trusted(q, known)) * (wavy - smooth)
+        y = s + self.finish(f + self.leave(self.mix(h + self.up(q))))
+        if copying:
+            y = y + self.copied(s, known, self.weights(q, disagreement, share))
+        return torch.where(hole > 0, y.clamp(-1, 1), x)
+
+    def trusted(self, q: Tensor, known: Tensor) -> Tensor:
+        """Return v, [N, 1, H / 4, W / 4]."""
+        near = F.avg_pool2d(F.avg_pool2d(known, 4), 5, 1, 2, count_include_pad=False)
+        return torch.sigmoid(self.trust(q) + 8 * (near - 0.3))
 
     def compared(self, grey: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return e_d around each place and the share of known pixels at each distance, at a quarter of the size: [N, K, H / 4, W / 4]."""
@@ -175,8 +197,8 @@ class Generator(layers.Translator):
             total = total + larger(weight) * around.at(distance)
         mean = total[:, :-1] / (total[:, -1:] + 2e-4)
         with torch.no_grad():
-            there, own = contrast(fine, known), contrast(mean, 1 - known)
-            factor = ((CONTRAST * there + 2e-3) / (own + 2e-3)).clamp(0.0, MOST)
+            there, has, own = contrast(fine, known), contrast(fine, 1 - known), contrast(mean, 1 - known)
+            factor = ((CONTRAST * there - has) / (own + 2e-3)).clamp(0.0, MOST)
         return mean * larger(factor)
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from organza.networks.filler import neighbours
+from organza.networks.loops import repeated
 
 STEPS = (4, 8, 8, 10, 10)
 """Steps at each size, from the coarsest, a sixteenth, to the full one. Each carries a value two pixels of its size far."""
@@ -46,9 +48,14 @@ def biharmonic(x: Tensor, known: Tensor) -> Tensor:
         unknown = (count == 0).to(x.dtype)
         coarse = F.interpolate(filled, scale_factor=2.0, mode="bilinear")
         filled = (1 - unknown) * total / count.clamp_min(1e-6) + unknown * coarse
-        for length in lengths(steps):
-            filled = filled - length * unknown * bent(filled)
+        filled = relaxed(filled, unknown, steps)
     return filled.clamp(-1, 1)
+
+
+def relaxed(x: Tensor, unknown: Tensor, steps: int) -> Tensor:
+    """Return x after a few steps at one size, [N, C, H, W]."""
+    sizes = torch.tensor(lengths(steps), dtype=x.dtype, device=x.device)
+    return repeated(lambda x, length: x - length * unknown * bent(x), x, sizes)
 
 
 def bent(x: Tensor) -> Tensor:
