@@ -148,5 +148,5 @@ def kept(wave: tuple[Tensor, Tensor], threshold: Tensor) -> Tensor:
     """Return how much of a wave is kept: 0 if its power over all channels is below the threshold's, 1 above twice that. In between
     it grows, so that rounding, which differs from machine to machine, changes no wave from all to nothing.
     """
-    power = sum(part.square() for part in wave).sum(1, keepdim=True)
+    power = (wave[0].square() + wave[1].square()).sum(1, keepdim=True)
     return (power / (4 * threshold**2) - 1).clamp(0, 1)
