@@ -457,4 +457,22 @@ FAULTS = [
         "None",
         "test_provenance.py",
     ),
+    Fault(
+        "half of a gradient: the contrast across alone", "games/latent.py",
+        "down[..., 1:].square() + across[..., 1:, :].square()",
+        "across[..., 1:, :].square()",
+        "test_latent.py::test_local_contrast_is_the_root_of_the_mean_square_of_the_gradient",
+    ),
+    Fault(
+        "colours of nothing: a contrast of what is transparent", "games/latent.py",
+        "local_contrast(covered(y, x)) - local_contrast(covered(x, x))",
+        "local_contrast(y) - local_contrast(x)",
+        "test_ranges.py",
+    ),
+    Fault(
+        "a cost for a share: what a size keeps of itself", "data/resolution.py",
+        "    if side < top:\n",
+        "    if side > top:\n",
+        "data/test_check.py",
+    ),
 ]  # fmt: skip
