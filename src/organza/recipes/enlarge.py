@@ -26,8 +26,8 @@ def enlarge_light() -> Recipe:
         "contrasts of details (Portilla and Simoncelli 2000) in place of a pretrained network's features.",
         expect="48 photographs, four times, 40,000 patches of warm-up: PSNR of held-out patches 0.8 dB above the cubic filter, 0.6 above "
         "Lanczos; 6,100 patches of the game lose 0.4 of it, the perceptual distance falls from 0.334 to 0.304 (Lanczos 0.347), the MMD "
-        "of patches from 0.022 to 0.014 (0.028). Five minutes of one core. Twice, 20,000 patches each, nine minutes: 1.8 dB above the cubic "
-        "filter, 0.7 of it lost, 0.112 to 0.097 (0.133), 0.0024 to -0.0020 (0.0049). On paintings the game gains neither distance.",
+        "of patches from 0.022 to 0.014 (0.028). Five minutes of one core. Twice, 20,000 patches each, nine minutes: 1.8 dB above the "
+        "cubic filter, 0.7 of it lost, 0.112 to 0.097 (0.133), 0.0024 to -0.0020 (0.0049). On paintings the game gains neither distance.",
         game=Partial(Enlarge, factor=4, l1=300.0, features=0.0, texture=8.0),
         generator=Partial(enlarger.Generator, width=24, blocks=4, smooth=True, fine=8, grain=True),
         discriminator=Partial(enlarger.Discriminator, width=16, depth=2),
