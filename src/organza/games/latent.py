@@ -50,7 +50,7 @@ class LatentGAN(Unconditional):
         contrast: weight of the difference in local contrast.
 
     Raises:
-        UserError: for noise, a share or a weight out of its range.
+        UserError: if noise or contrast is negative, or the share is not from 0 to 1.
     """
 
     def __init__(

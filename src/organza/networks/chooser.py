@@ -58,6 +58,7 @@ class Generator(layers.Translator):
             self.leave.bias.view(count, -1)[count // 2] = sure
 
     def forward(self, a: Tensor) -> Tensor:
+        """Return the large images, [N, C, f H, f W]: for each pixel the mean of those near it in a, by its softmax weights."""
         height, width = a.shape[2:]
         scores = self.leave(self.blocks(self.enter(a))).unflatten(1, (-1, self.factor**2))
         weights = scores.softmax(1)

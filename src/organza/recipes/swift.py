@@ -106,7 +106,7 @@ def latent() -> Recipe:
         "arXiv:1903.12436), absolute error and the error of local contrast, which keeps learning beside swift on codes of a fourth of "
         "the size, with penalties three times as strict.",
         expect="Faces at 64x64: round heads with eyes after 10,000 images, half a minute of one core, plain skin and closed outlines after "
-        "20,000; after 190,000 at width 24, 20 minutes of 2 cores, faces of many looks with clean outlines, eyes and "
+        "20,000; after 190,000 at width 24, 37 minutes of a busy core, faces of many looks with clean outlines, eyes and "
         "mouths, and frayed hair. Below 48 pixels a side it gains nothing over swift.",
         game=Partial(LatentGAN, contrast=CONTRAST),
         generator=Partial(latent_networks.Generator, width=8, loud=1.5, quiet=0.5, range=standard, norm=one_scale),
